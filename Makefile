@@ -1,0 +1,34 @@
+# `make train` and `make test` set up what they need, once, in .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+.PHONY: train test check benchmark clean
+
+# Trains a run: make train ARGS="dataset=mnist activation=gelu optimizer=adamw"
+train: $(VENV)/installed
+	$(BIN)/mlpexp train $(ARGS)
+
+# Lint, types and tests.
+test: check
+	$(BIN)/python -m pytest -n 2
+
+check: $(VENV)/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# The training loops side by side; needs MNIST under MLPEXP_DATA_DIR or ./data.
+benchmark: $(VENV)/installed
+	$(BIN)/python benchmarks/training_loop.py
+
+$(VENV)/installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "mlpexp needs Python 3.11 or newer; name one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache
