@@ -1,0 +1,39 @@
+"""mlpexp: what a training choice does to a multilayer perceptron.
+
+From Python, without the command line:
+
+>>> import mlpexp
+>>> run = mlpexp.train(mlpexp.compose(["dataset=xor"]), "my_run")
+>>> run.metrics["test"]["accuracy"]
+1.0
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mlpexp.errors import ConfigError, MlpexpError, RunError
+
+if TYPE_CHECKING:
+    from mlpexp.config.compose import compose
+    from mlpexp.evaluation import evaluate, load
+    from mlpexp.training import resume, train
+
+__all__ = ["ConfigError", "MlpexpError", "RunError", "compose", "evaluate", "load", "resume", "train"]
+
+_LAZY = {
+    "compose": "mlpexp.config.compose",
+    "evaluate": "mlpexp.evaluation",
+    "load": "mlpexp.evaluation",
+    "resume": "mlpexp.training",
+    "train": "mlpexp.training",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Imports what needs torch or Hydra only when it is asked for, so that `mlpexp list` answers at once."""
+    if name not in _LAZY:
+        raise AttributeError(f"module 'mlpexp' has no attribute '{name}'")
+    import importlib
+
+    return getattr(importlib.import_module(_LAZY[name]), name)

@@ -1,0 +1,5 @@
+"""`python -m mlpexp` is `mlpexp`."""
+
+from mlpexp.cli.main import main
+
+main()

@@ -1,0 +1,131 @@
+"""Devices: where tensors live and products are computed."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from mlpexp.config.ranges import Index, Range
+from mlpexp.errors import ConfigError
+from mlpexp.registry import Registry
+
+if TYPE_CHECKING:
+    import torch
+
+# More than any machine runs at once; torch takes no number past 32 bits.
+Threads = Annotated[int, Range(low=1, high=1024)]
+
+
+@dataclass(frozen=True)
+class Device(ABC):
+    """Base of all devices."""
+
+    @abstractmethod
+    def find(self) -> torch.device:
+        """The torch device, or ConfigError where this machine has none such."""
+
+    @contextmanager
+    def in_use(self) -> Iterator[torch.device]:
+        """The torch device with this component's settings in force, and restored afterwards."""
+        yield self.find()
+
+
+devices: Registry[Device] = Registry("device")
+
+
+def available() -> list[str]:
+    """The devices that this machine has, the fastest first."""
+    import torch
+
+    found = []
+    if torch.cuda.is_available():
+        found.append("cuda")
+    if torch.backends.mps.is_available():
+        found.append("mps")
+    return [*found, "cpu"]
+
+
+def _missing(name: str) -> ConfigError:
+    return ConfigError(f"device={name}: this machine has no such device. Choose from: auto, {', '.join(available())}.")
+
+
+@devices.register("auto")
+@dataclass(frozen=True)
+class Auto(Device):
+    """cuda where there is one, else mps, else cpu."""
+
+    def find(self) -> torch.device:
+        import torch
+
+        return torch.device(available()[0])
+
+
+@devices.register("cpu")
+@dataclass(frozen=True)
+class CPU(Device):
+    """The processor, with `threads` threads (null: as torch chooses)."""
+
+    threads: Threads | None = None
+
+    def find(self) -> torch.device:
+        import torch
+
+        return torch.device("cpu")
+
+    @contextmanager
+    def in_use(self) -> Iterator[torch.device]:
+        import torch
+
+        before = torch.get_num_threads()
+        if self.threads is not None:
+            torch.set_num_threads(self.threads)
+        try:
+            yield self.find()
+        finally:
+            torch.set_num_threads(before)
+
+
+@devices.register("cuda")
+@dataclass(frozen=True)
+class CUDA(Device):
+    """An NVIDIA card by its `index`; `tf32` lets products round float32 to 10 bits of mantissa, for speed."""
+
+    index: Index = 0
+    tf32: bool = False
+
+    def find(self) -> torch.device:
+        import torch
+
+        if not torch.cuda.is_available():
+            raise _missing("cuda")
+        count = torch.cuda.device_count()
+        if self.index >= count:
+            raise ConfigError(f"device.index={self.index}: this machine has {count} CUDA device(s), from 0 on.")
+        return torch.device("cuda", self.index)
+
+    @contextmanager
+    def in_use(self) -> Iterator[torch.device]:
+        import torch
+
+        before = torch.get_float32_matmul_precision()
+        torch.set_float32_matmul_precision("high" if self.tf32 else "highest")
+        try:
+            yield self.find()
+        finally:
+            torch.set_float32_matmul_precision(before)
+
+
+@devices.register("mps")
+@dataclass(frozen=True)
+class MPS(Device):
+    """The graphics processor of an Apple machine."""
+
+    def find(self) -> torch.device:
+        import torch
+
+        if not torch.backends.mps.is_available():
+            raise _missing("mps")
+        return torch.device("mps")

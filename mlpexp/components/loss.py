@@ -1,0 +1,160 @@
+"""Losses: what a network is trained to make small.
+
+N samples (any leading axes), C outputs. A loss is written sample by sample; the engine takes the mean over a
+member's batch. A loss also says how many outputs the network needs for a task, and what they mean.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from mlpexp.config.ranges import Positive
+from mlpexp.data.task import Task
+from mlpexp.errors import ConfigError
+from mlpexp.registry import Registry
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Loss(ABC):
+    """Base of all losses."""
+
+    kind: ClassVar[str]  # the kind of task that the loss is for
+
+    def resolve(self, task: Task) -> Loss:
+        """The loss to use for `task`: this one, or ConfigError where it is not for such a task."""
+        if task.kind != self.kind:
+            name = losses.name_of(self)
+            fitting = ["auto", *(other for other, cls in losses.items() if getattr(cls, "kind", "") == task.kind)]
+            raise ConfigError(
+                f"loss={name}: is for {self.kind}, and the dataset is a {task.kind} task. "
+                f"Choose from: {', '.join(fitting)}."
+            )
+        return self
+
+    def n_outputs(self, task: Task) -> int:
+        """How many outputs C the network must have."""
+        return task.n_classes if task.kind == "classification" else 1
+
+    @abstractmethod
+    def per_sample(self, outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
+        """Losses [N] of `outputs` [N, C] for `targets`: classes [N] (int64), or values [N, 1].
+
+        `smoothing` is ε of label smoothing (Szegedy et al. 2016, arXiv 1512.00567): the target distribution
+        becomes (1 − ε)·one-hot + ε/n_classes. Losses for regression ignore it.
+        """
+
+    def predict(self, outputs: Tensor) -> Tensor:
+        """The class [...] that outputs [..., C] stand for: the largest, or the sign of a single logit."""
+        return (outputs[..., 0] > 0).long() if outputs.shape[-1] == 1 else outputs.argmax(-1)
+
+    def probabilities(self, outputs: Tensor) -> Tensor:
+        """Class probabilities [N, n_classes] of outputs [N, C], for losses of classification."""
+        return outputs.softmax(-1)
+
+
+losses: Registry[Loss] = Registry("loss")
+
+
+@losses.register("auto")
+@dataclass(frozen=True)
+class Auto(Loss):
+    """By the task: bce for two classes, cross_entropy for more, mse for regression."""
+
+    def resolve(self, task: Task) -> Loss:
+        if task.kind == "regression":
+            return MSE()
+        return BCE() if task.n_classes == 2 else CrossEntropy()
+
+    def per_sample(self, outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
+        raise TypeError("auto stands for another loss: call resolve(task) first")
+
+
+@losses.register("cross_entropy")
+@dataclass(frozen=True)
+class CrossEntropy(Loss):
+    """−Σ_c q_c·log softmax(z)_c, q the one-hot (or smoothed) target distribution, z the C logits."""
+
+    kind = "classification"
+
+    def per_sample(self, outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
+        import torch.nn.functional as F
+
+        return F.cross_entropy(outputs, targets, reduction="none", label_smoothing=smoothing)
+
+
+@losses.register("bce")
+@dataclass(frozen=True)
+class BCE(Loss):
+    """Binary cross-entropy with logits: −[t·log σ(z) + (1 − t)·log(1 − σ(z))].
+
+    Two classes need one logit z; more classes are taken one against the rest, summed over C logits.
+    """
+
+    kind = "classification"
+
+    def n_outputs(self, task: Task) -> int:
+        return 1 if task.n_classes == 2 else task.n_classes
+
+    def per_sample(self, outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
+        import torch.nn.functional as F
+
+        n_outputs = outputs.shape[-1]
+        if n_outputs == 1:
+            wanted = targets.unsqueeze(-1).to(outputs.dtype)
+            n_classes = 2
+        else:
+            wanted = F.one_hot(targets, n_outputs).to(outputs.dtype)
+            n_classes = n_outputs
+        if smoothing:
+            wanted = wanted * (1 - smoothing) + smoothing / n_classes
+        return F.binary_cross_entropy_with_logits(outputs, wanted, reduction="none").sum(-1)
+
+    def probabilities(self, outputs: Tensor) -> Tensor:
+        import torch
+
+        ones = outputs.sigmoid()
+        if outputs.shape[-1] == 1:
+            return torch.cat([1 - ones, ones], -1)
+        return ones / ones.sum(-1, keepdim=True)
+
+
+@losses.register("mse")
+@dataclass(frozen=True)
+class MSE(Loss):
+    """Squared error (y − ŷ)²."""
+
+    kind = "regression"
+
+    def per_sample(self, outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
+        return (outputs - targets).square().mean(-1)
+
+
+@losses.register("mae")
+@dataclass(frozen=True)
+class MAE(Loss):
+    """Absolute error |y − ŷ|: less moved by outliers than mse."""
+
+    kind = "regression"
+
+    def per_sample(self, outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
+        return (outputs - targets).abs().mean(-1)
+
+
+@losses.register("huber")
+@dataclass(frozen=True)
+class Huber(Loss):
+    """½e² for |e| ≤ δ, else δ(|e| − ½δ), with e = y − ŷ (Huber 1964): mse near zero, mae beyond `delta`."""
+
+    kind = "regression"
+
+    delta: Positive = 1.0
+
+    def per_sample(self, outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
+        import torch.nn.functional as F
+
+        return F.huber_loss(outputs, targets, reduction="none", delta=self.delta).mean(-1)

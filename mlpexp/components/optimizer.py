@@ -1,0 +1,286 @@
+"""Optimizers: torch's own, built from a config.
+
+θ are the parameters, g their gradients, η the learning rate `lr`. Where torch has a fused implementation for
+the parameters' device it is used: the same numbers in one kernel.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from mlpexp.config.ranges import Count, Fraction, NonNegative, Positive, Range
+from mlpexp.errors import ConfigError
+from mlpexp.registry import Registry
+
+if TYPE_CHECKING:
+    from torch import nn
+    from torch.optim import Optimizer as TorchOptimizer
+
+
+@dataclass(frozen=True)
+class Optimizer(ABC):
+    """Base of all optimizers."""
+
+    # Quasi-Newton methods compare losses between steps: they need the whole training set as one batch.
+    full_batch: ClassVar[bool] = False
+
+    lr: Positive
+
+    @abstractmethod
+    def build(self, parameters: Iterable[nn.Parameter]) -> TorchOptimizer:
+        """A torch optimizer over `parameters`."""
+
+
+optimizers: Registry[Optimizer] = Registry("optimizer")
+
+
+def _fused(parameters: list[nn.Parameter], devices: tuple[str, ...] = ("cpu", "cuda")) -> bool:
+    return all(parameter.device.type in devices for parameter in parameters)
+
+
+def _pair(name: str, betas: list[float]) -> tuple[float, float]:
+    if len(betas) != 2:
+        raise ConfigError(f"{name}={betas}: must be a list of two numbers, such as [0.9,0.999].")
+    return betas[0], betas[1]
+
+
+@optimizers.register("sgd")
+@dataclass(frozen=True)
+class SGD(Optimizer):
+    """θ ← θ − η·(g + weight_decay·θ)."""
+
+    weight_decay: NonNegative = 0.0
+
+    def build(self, parameters: Iterable[nn.Parameter]) -> TorchOptimizer:
+        import torch
+
+        params = list(parameters)
+        return torch.optim.SGD(params, lr=self.lr, weight_decay=self.weight_decay, fused=_fused(params))
+
+
+@optimizers.register("momentum")
+@dataclass(frozen=True)
+class Momentum(Optimizer):
+    """v ← μ·v + g, θ ← θ − η·v (Polyak 1964), μ = `momentum`."""
+
+    momentum: Fraction = 0.9
+    weight_decay: NonNegative = 0.0
+    nesterov: ClassVar[bool] = False
+
+    def build(self, parameters: Iterable[nn.Parameter]) -> TorchOptimizer:
+        import torch
+
+        params = list(parameters)
+        return torch.optim.SGD(
+            params,
+            lr=self.lr,
+            momentum=self.momentum,
+            nesterov=self.nesterov,
+            weight_decay=self.weight_decay,
+            fused=_fused(params),
+        )
+
+
+@optimizers.register("nesterov")
+@dataclass(frozen=True)
+class Nesterov(Momentum):
+    """Momentum that looks ahead: v ← μ·v + g, θ ← θ − η·(g + μ·v) (Sutskever et al. 2013)."""
+
+    momentum: Annotated[float, Range(low=0, high=1, open_low=True, open_high=True)] = 0.9
+    nesterov: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class AdaptiveMoments(Optimizer):
+    """What Adam and its kin share: decaying means m of g and v of g², θ ← θ − η·m̂/(√v̂ + ε)."""
+
+    betas: list[Fraction] = field(default_factory=lambda: [0.9, 0.999])
+    eps: Positive = 1e-8
+    weight_decay: NonNegative = 0.0
+
+    def __post_init__(self) -> None:
+        _pair("betas", self.betas)
+
+    def numbers(self) -> dict[str, Any]:
+        """The arguments as torch's constructors name them."""
+        return {
+            "lr": self.lr,
+            "betas": _pair("betas", self.betas),
+            "eps": self.eps,
+            "weight_decay": self.weight_decay,
+        }
+
+
+@optimizers.register("adam")
+@dataclass(frozen=True)
+class Adam(AdaptiveMoments):
+    """Adam (Kingma & Ba 2015, arXiv 1412.6980); weight_decay adds weight_decay·θ to the gradient (L2)."""
+
+    amsgrad: bool = False
+
+    def build(self, parameters: Iterable[nn.Parameter]) -> TorchOptimizer:
+        import torch
+
+        params = list(parameters)
+        return torch.optim.Adam(params, **self.numbers(), amsgrad=self.amsgrad, fused=_fused(params))
+
+
+@optimizers.register("adamw")
+@dataclass(frozen=True)
+class AdamW(AdaptiveMoments):
+    """Adam with decoupled weight decay, θ ← θ − η·weight_decay·θ (Loshchilov & Hutter 2019, arXiv 1711.05101)."""
+
+    weight_decay: NonNegative = 0.01
+    amsgrad: bool = False
+
+    def build(self, parameters: Iterable[nn.Parameter]) -> TorchOptimizer:
+        import torch
+
+        params = list(parameters)
+        return torch.optim.AdamW(params, **self.numbers(), amsgrad=self.amsgrad, fused=_fused(params))
+
+
+@optimizers.register("nadam")
+@dataclass(frozen=True)
+class NAdam(AdaptiveMoments):
+    """Adam with Nesterov momentum (Dozat 2016)."""
+
+    momentum_decay: NonNegative = 0.004
+
+    def build(self, parameters: Iterable[nn.Parameter]) -> TorchOptimizer:
+        import torch
+
+        return torch.optim.NAdam(parameters, **self.numbers(), momentum_decay=self.momentum_decay)
+
+
+@optimizers.register("radam")
+@dataclass(frozen=True)
+class RAdam(AdaptiveMoments):
+    """Adam that rectifies the variance of its first steps (Liu et al. 2020, arXiv 1908.03265)."""
+
+    def build(self, parameters: Iterable[nn.Parameter]) -> TorchOptimizer:
+        import torch
+
+        return torch.optim.RAdam(parameters, **self.numbers())
+
+
+@optimizers.register("rmsprop")
+@dataclass(frozen=True)
+class RMSprop(Optimizer):
+    """v ← α·v + (1 − α)·g², θ ← θ − η·g/(√v + ε) (Hinton 2012, lecture 6e)."""
+
+    alpha: Fraction = 0.99
+    eps: Positive = 1e-8
+    weight_decay: NonNegative = 0.0
+    momentum: Fraction = 0.0
+    centered: bool = False
+
+    def build(self, parameters: Iterable[nn.Parameter]) -> TorchOptimizer:
+        import torch
+
+        return torch.optim.RMSprop(
+            parameters,
+            lr=self.lr,
+            alpha=self.alpha,
+            eps=self.eps,
+            weight_decay=self.weight_decay,
+            momentum=self.momentum,
+            centered=self.centered,
+        )
+
+
+@optimizers.register("adagrad")
+@dataclass(frozen=True)
+class Adagrad(Optimizer):
+    """v ← v + g², θ ← θ − η·g/(√v + ε) (Duchi et al. 2011)."""
+
+    lr_decay: NonNegative = 0.0
+    weight_decay: NonNegative = 0.0
+    eps: Positive = 1e-10
+
+    def build(self, parameters: Iterable[nn.Parameter]) -> TorchOptimizer:
+        import torch
+
+        params = list(parameters)
+        return torch.optim.Adagrad(
+            params,
+            lr=self.lr,
+            lr_decay=self.lr_decay,
+            weight_decay=self.weight_decay,
+            eps=self.eps,
+            fused=_fused(params, devices=("cpu",)),
+        )
+
+
+@optimizers.register("muon")
+@dataclass(frozen=True)
+class Muon(Optimizer):
+    """Muon for 2-D weights (momentum, orthogonalised by Newton-Schulz; Jordan 2024), AdamW for the rest.
+
+    Steps of Muon are scaled to the size of AdamW's (Liu et al. 2025, arXiv 2502.16982), so that one `lr` and
+    one `weight_decay` serve both.
+    """
+
+    weight_decay: NonNegative = 0.01
+    momentum: Fraction = 0.95
+    nesterov: bool = True
+    ns_steps: Annotated[int, Range(low=1, high=20)] = 5
+    betas: list[Fraction] = field(default_factory=lambda: [0.9, 0.999])
+
+    def __post_init__(self) -> None:
+        _pair("betas", self.betas)
+
+    def build(self, parameters: Iterable[nn.Parameter]) -> TorchOptimizer:
+        import torch
+
+        from mlpexp.engine.paired_optimizer import PairedOptimizer
+
+        params = list(parameters)
+        matrices = [parameter for parameter in params if parameter.ndim == 2]
+        others = [parameter for parameter in params if parameter.ndim != 2]
+        parts: list[TorchOptimizer] = []
+        if matrices:
+            parts.append(
+                torch.optim.Muon(
+                    matrices,
+                    lr=self.lr,
+                    weight_decay=self.weight_decay,
+                    momentum=self.momentum,
+                    nesterov=self.nesterov,
+                    ns_steps=self.ns_steps,
+                    adjust_lr_fn="match_rms_adamw",
+                )
+            )
+        if others:
+            betas = _pair("betas", self.betas)
+            parts.append(
+                torch.optim.AdamW(others, lr=self.lr, betas=betas, weight_decay=self.weight_decay, fused=_fused(others))
+            )
+        return PairedOptimizer(parts)
+
+
+@optimizers.register("lbfgs")
+@dataclass(frozen=True)
+class LBFGS(Optimizer):
+    """Limited-memory BFGS over the whole training set (Liu & Nocedal 1989); one step an epoch."""
+
+    full_batch: ClassVar[bool] = True
+
+    lr: Positive = 1.0
+    max_iter: Count = 20
+    history_size: Count = 10
+    line_search: Literal["strong_wolfe"] | None = "strong_wolfe"
+
+    def build(self, parameters: Iterable[nn.Parameter]) -> TorchOptimizer:
+        import torch
+
+        return torch.optim.LBFGS(
+            parameters,
+            lr=self.lr,
+            max_iter=self.max_iter,
+            history_size=self.history_size,
+            line_search_fn=self.line_search,
+        )

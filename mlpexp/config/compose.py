@@ -1,0 +1,95 @@
+"""From overrides to a checked config, by Hydra's own composition."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from mlpexp.config.explain import explain
+from mlpexp.config.locate import CONF
+from mlpexp.config.schema import Config, parse
+from mlpexp.errors import ConfigError
+
+
+def compose(overrides: Sequence[str] = (), config_dir: str | Path | None = None, config_name: str = "config") -> Config:
+    """The config that `mlpexp train OVERRIDE…` would run.
+
+    >>> compose(["dataset=xor", "activation=tanh"]).activation
+    Tanh()
+
+    `config_dir` is a directory of your own options, as with --config-dir. ConfigError says what is wrong.
+    """
+    return checked(compose_raw(overrides, config_dir, config_name))
+
+
+def compose_raw(
+    overrides: Sequence[str],
+    config_dir: str | Path | None = None,
+    config_name: str = "config",
+    *,
+    with_hydra: bool = False,
+) -> DictConfig:
+    """The composed config before it is checked; `with_hydra` leaves Hydra's own node in it."""
+    overrides = list(overrides)
+    if config_dir is not None:
+        directory = Path(config_dir).absolute()
+        if not directory.is_dir():
+            raise ConfigError(f"--config-dir={config_dir}: there is no such directory.")
+        overrides.append(f"hydra.searchpath=[{quote(f'file://{directory}')}]")
+    # A program that calls us may have a Hydra of its own in use.
+    outer = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(CONF), job_name="mlpexp", version_base="1.3"):
+            return hydra_compose(config_name, overrides, return_hydra_config=with_hydra)
+    except (HydraException, OmegaConfBaseException, ValueError, TypeError, AssertionError) as error:
+        raise ConfigError(explain(error, overrides, config_dir)) from error
+    finally:
+        GlobalHydra.instance().hydra = outer
+
+
+def checked(raw: DictConfig) -> Config:
+    """The config as checked components; whatever node of Hydra's it holds is left out."""
+    ours = OmegaConf.masked_copy(raw, [str(key) for key in raw if key != "hydra"])
+    try:
+        plain: Any = OmegaConf.to_container(ours, resolve=True, throw_on_missing=False)
+    except OmegaConfBaseException as error:
+        raise ConfigError(explain(error, [])) from None
+    load_plugins(plain.get("plugins"))
+    return parse(plain)
+
+
+def load_plugins(names: object) -> None:
+    """Imports the modules that `plugins` names, from the working directory too, so that they register components."""
+    if names is None:
+        return
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ConfigError(f"plugins={names}: must be a list of modules, such as [my_module].")
+    for name in names:
+        here = str(Path.cwd())
+        added = here not in sys.path
+        if added:
+            sys.path.insert(0, here)
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            raise ConfigError(f"plugins=[{name}]: cannot be imported: {error}.") from error
+        finally:
+            if added and here in sys.path:
+                sys.path.remove(here)
+
+
+def quote(text: str) -> str:
+    """A text as one value of Hydra's override grammar, whatever characters it holds."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"

@@ -1,0 +1,115 @@
+"""From what YAML gives (mappings, lists, scalars) to checked dataclasses: types, ranges, unknown keys.
+
+OmegaConf's structured configs check types only, drop what is wrong into messages of many lines and know no
+ranges; this is the small part of them that a component needs, with one clear line for each mistake.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import sys
+import types
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from mlpexp.config.ranges import Range
+from mlpexp.errors import ConfigError, unknown
+
+T = TypeVar("T")
+
+_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+
+
+def show(value: Any) -> str:
+    """A value as a user would type it in an override: null, true, [8,8]."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return f"[{','.join(show(item) for item in value)}]"
+    text = str(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def convert(value: Any, annotation: Any, key: str) -> Any:
+    """`value` as the type that `annotation` says, or ConfigError naming `key`, the value and what is allowed.
+
+    Whole numbers pass for floats, and floats without a fraction (1e3) for whole numbers; nothing else is
+    converted: neither "3" nor true is a number.
+    """
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        inner, *limits = get_args(annotation)
+        converted = convert(value, inner, key)
+        for limit in limits:
+            if isinstance(limit, Range) and converted is not None and converted not in limit:
+                allowed = str(limit) if math.isfinite(converted) else f"a finite number {limit}".rstrip()
+                raise ConfigError(f"{key}={show(value)}: must be {allowed}.")
+        return converted
+    if origin in (Union, types.UnionType):
+        options = [option for option in get_args(annotation) if option is not type(None)]
+        if value is None and len(options) < len(get_args(annotation)):
+            return None
+        return convert(value, options[0], key)
+    if origin is Literal:
+        choices = get_args(annotation)
+        if value not in choices:
+            raise ConfigError(unknown(f"{key}={show(value)}: not allowed", show(value), map(str, choices)))
+        return value
+    if origin is list:
+        if not isinstance(value, list | tuple):
+            raise ConfigError(f"{key}={show(value)}: must be a list, such as [8,8].")
+        (item,) = get_args(annotation)
+        return [convert(entry, item, f"{key}[{index}]") for index, entry in enumerate(value)]
+    if isinstance(annotation, type) and dataclasses.is_dataclass(annotation):
+        return build(annotation, value, key)
+    return _scalar(value, annotation, key)
+
+
+def _scalar(value: Any, kind: type, key: str) -> Any:
+    if isinstance(value, kind) and not (isinstance(value, bool) and kind is not bool):
+        return value
+    if not isinstance(value, bool):
+        if kind is float and isinstance(value, int) and abs(value) <= sys.float_info.max:
+            return float(value)
+        if kind is int and isinstance(value, float) and value.is_integer():
+            return int(value)
+    raise ConfigError(f"{key}={show(value)}: must be {_WORDS.get(kind, kind.__name__)}.")
+
+
+def build(cls: type[T], values: Any, key: str) -> T:
+    """A dataclass `cls` from the mapping found at `key`; its own checks run in its `__post_init__`."""
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{key}={show(values)}: must hold keys of its own: {', '.join(fields_of(cls))}.")
+    check_keys(values, fields_of(cls), key)
+    hints = get_type_hints(cls, include_extras=True)
+    converted = {
+        str(name): convert(value, hints[name], f"{key}.{name}" if key else str(name))
+        for name, value in values.items()
+        # `???` is how a YAML file says that the user must give a value.
+        if value != "???"
+    }
+    for field in dataclasses.fields(cls):  # type: ignore[arg-type]
+        required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        if field.init and required and field.name not in converted:
+            raise ConfigError(f"{key}.{field.name}: is required.")
+    try:
+        return cls(**converted)
+    except ConfigError as error:
+        # A component knows its fields, not the key under which a config holds it.
+        raise ConfigError(f"{key}.{error}" if key else str(error)) from None
+
+
+def fields_of(cls: type) -> list[str]:
+    """The parameters of a component, in the order in which they stand."""
+    return [field.name for field in dataclasses.fields(cls) if field.init]
+
+
+def check_keys(values: Mapping[Any, Any], allowed: list[str], key: str) -> None:
+    """ConfigError for the first key of `values` that is not `allowed`."""
+    for name in values:
+        if name not in allowed:
+            full = f"{key}.{name}" if key else str(name)
+            raise ConfigError(unknown(f"{full}={show(values[name])}: no such key", str(name), allowed))

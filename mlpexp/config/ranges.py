@@ -1,0 +1,40 @@
+"""The ranges that a config's numbers may lie in, as annotations: `lr: Positive = 0.001`."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated
+
+
+@dataclass(frozen=True)
+class Range:
+    """An interval; a bound is closed unless it is said to be open. Not-a-number lies in no range."""
+
+    low: float = -math.inf
+    high: float = math.inf
+    open_low: bool = False
+    open_high: bool = False
+
+    def __contains__(self, value: float) -> bool:
+        above = value > self.low if self.open_low else value >= self.low
+        below = value < self.high if self.open_high else value <= self.high
+        return above and below
+
+    def __str__(self) -> str:
+        low = "" if self.low == -math.inf else f"{'greater than' if self.open_low else 'at least'} {self.low:g}"
+        high = "" if self.high == math.inf else f"{'less than' if self.open_high else 'at most'} {self.high:g}"
+        return " and ".join(part for part in (low, high) if part)
+
+
+# The largest integer that a config may hold: seeds go to generators that take 64 bits, sizes to allocators.
+_MOST = 2**53
+
+Finite = Annotated[float, Range(open_low=True, open_high=True)]
+Positive = Annotated[float, Range(low=0, open_low=True, open_high=True)]
+NonNegative = Annotated[float, Range(low=0, open_high=True)]
+Probability = Annotated[float, Range(low=0, high=1)]
+Fraction = Annotated[float, Range(low=0, high=1, open_high=True)]
+OpenFraction = Annotated[float, Range(low=0, high=1, open_low=True, open_high=True)]
+Count = Annotated[int, Range(low=1, high=_MOST)]
+Index = Annotated[int, Range(low=0, high=_MOST)]

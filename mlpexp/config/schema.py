@@ -1,0 +1,158 @@
+"""The whole config of a run as checked dataclasses: what composing YAML and overrides ends in.
+
+Everything downstream reads this, never the raw config.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from mlpexp.components.activation import Activation, activations
+from mlpexp.components.device import Device, devices
+from mlpexp.components.init import Init, inits
+from mlpexp.components.loss import Loss, losses
+from mlpexp.components.model import Model, models
+from mlpexp.components.optimizer import Optimizer, optimizers
+from mlpexp.components.regularizer import Regularizer, regularizers
+from mlpexp.components.scheduler import Scheduler, schedulers
+from mlpexp.config.convert import build, check_keys, convert, show
+from mlpexp.config.ranges import Count, Index, NonNegative, Positive
+from mlpexp.data import bundled  # noqa: F401  (registers the datasets)
+from mlpexp.data.dataset import Dataset, datasets
+from mlpexp.errors import ConfigError
+from mlpexp.registry import Registry
+
+# The groups of conf/ that hold one component each, in the order in which they are shown.
+GROUPS: dict[str, Registry[Any]] = {
+    "dataset": datasets,
+    "model": models,
+    "activation": activations,
+    "init": inits,
+    "loss": losses,
+    "optimizer": optimizers,
+    "scheduler": schedulers,
+    "device": devices,
+}
+# The groups that hold several components at once.
+LIST_GROUPS: dict[str, Registry[Any]] = {"regularizer": regularizers}
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Gradient clipping after each backward pass; null leaves it out. By norm first, then by value."""
+
+    norm: Positive | None = None
+    value: Positive | None = None
+
+
+@dataclass(frozen=True)
+class Log:
+    """What a run leaves besides its metrics and checkpoints."""
+
+    tensorboard: bool = True
+    figures: bool = True
+    confusion_every: Index = 0
+    histograms: Index = 5
+    diagnostics: Index = 100
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """How often `last.pt` is written while a run goes on; it is always written at its end."""
+
+    every_seconds: NonNegative = 10.0
+
+
+@dataclass(frozen=True)
+class Config:
+    """One run, whole. See conf/config.yaml for what each key means."""
+
+    dataset: Dataset
+    model: Model
+    activation: Activation
+    init: Init
+    loss: Loss
+    optimizer: Optimizer
+    scheduler: Scheduler
+    device: Device
+    regularizer: dict[str, Regularizer] = field(default_factory=dict)
+    epochs: Count = 50
+    batch_size: Count = 32
+    seed: Index = 0
+    clip: Clip = field(default_factory=Clip)
+    precision: Literal["fp32", "bf16"] = "fp32"
+    compile: bool = False
+    deterministic: bool = False
+    data_dir: str | None = None
+    log: Log = field(default_factory=Log)
+    checkpoint: Checkpoint = field(default_factory=Checkpoint)
+    plugins: list[str] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The config as plain mappings, lists and scalars, each component with its `name`; see `parse`."""
+        plain: dict[str, Any] = {}
+        for entry in dataclasses.fields(self):
+            value = getattr(self, entry.name)
+            if entry.name in GROUPS:
+                plain[entry.name] = _named(GROUPS[entry.name], value)
+            elif entry.name in LIST_GROUPS:
+                registry = LIST_GROUPS[entry.name]
+                plain[entry.name] = {name: _named(registry, part) for name, part in value.items()}
+            else:
+                plain[entry.name] = dataclasses.asdict(value) if isinstance(value, Clip | Log | Checkpoint) else value
+        return plain
+
+
+def _named(registry: Registry[Any], component: Any) -> dict[str, Any]:
+    return {"name": registry.name_of(component), **dataclasses.asdict(component)}
+
+
+def parse(raw: Mapping[str, Any]) -> Config:
+    """The checked config that plain mappings describe, or ConfigError naming the first key that is wrong."""
+    known = [entry.name for entry in dataclasses.fields(Config)]
+    check_keys(raw, known, "")
+    parts: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
+    for key, value in raw.items():
+        if key in GROUPS:
+            parts[key] = component(GROUPS[key], value, key)
+        elif key in LIST_GROUPS:
+            parts[key] = _components(LIST_GROUPS[key], value, key)
+        else:
+            settings[key] = value
+    for key in GROUPS:
+        if key not in parts:
+            raise ConfigError(f"{key}: is required.")
+    # `convert` checks the plain settings against the annotations of Config itself.
+    hints = _hints()
+    for key, value in settings.items():
+        parts[key] = convert(value, hints[key], key)
+    return Config(**parts)
+
+
+def _hints() -> dict[str, Any]:
+    from typing import get_type_hints
+
+    return get_type_hints(Config, include_extras=True)
+
+
+def component(registry: Registry[Any], value: Any, key: str) -> Any:
+    """The component that a mapping with a `name` describes."""
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{key}={show(value)}: must name one {registry.kind}: {', '.join(sorted(registry))}.")
+    values = dict(value)
+    name = values.pop("name", None)
+    if not isinstance(name, str):
+        raise ConfigError(f"{key}.name={show(name)}: must name one {registry.kind}: {', '.join(sorted(registry))}.")
+    return build(registry[name], values, key)
+
+
+def _components(registry: Registry[Any], value: Any, key: str) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{key}={show(value)}: must be a list of names, such as [{','.join(list(registry)[:2])}].")
+    return {str(name): component(registry, part, f"{key}.{name}") for name, part in value.items()}

@@ -1,0 +1,43 @@
+"""What mlpexp raises when something a user can cause goes wrong, and the words it uses for it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class MlpexpError(Exception):
+    """An error that the command line prints as one line, without a traceback."""
+
+    exit_code = 1
+
+
+class ConfigError(MlpexpError, ValueError):
+    """The command, the config or the data it names is wrong; nothing was written. Exit code 2."""
+
+    exit_code = 2
+
+
+class RunError(MlpexpError, RuntimeError):
+    """A run that had started failed: it diverged, or its directory cannot be written. Exit code 1."""
+
+    exit_code = 1
+
+
+def nearest(word: str, choices: Iterable[str]) -> str | None:
+    """The choice that `word` most likely meant, or None where nothing is close."""
+    known = list(choices)
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    if close:
+        return close[0]
+    # "geluu" and "adam_w" are close by letters; "drop" for "dropout" only as a beginning.
+    return next((choice for choice in known if len(word) > 1 and choice.startswith(word)), None)
+
+
+def unknown(what: str, word: str, choices: Iterable[str]) -> str:
+    """`what` (such as "activation=geluu: no such activation") with the nearest match and all choices."""
+    known = sorted(choices)
+    match = nearest(word, known)
+    hint = f"; did you mean '{match}'?" if match else ""
+    listed = f" Choose from: {', '.join(known)}." if known else ""
+    return f"{what}{hint}{'' if hint else '.'}{listed}"

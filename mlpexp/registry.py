@@ -1,0 +1,65 @@
+"""Registries: from the names that a config may use to the components behind them.
+
+A component is a frozen dataclass: its fields are its parameters, checked when a config is read, and its
+methods build the torch objects. Importing a component imports no torch, so that configs are checked, listed
+and completed in a fraction of a second.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from typing import Generic, TypeVar
+
+from mlpexp.errors import ConfigError, unknown
+
+C = TypeVar("C")
+D = TypeVar("D")
+
+
+class Registry(Mapping[str, type[C]], Generic[C]):
+    """The components of one kind by name, in the order in which they were registered.
+
+    >>> activations = Registry[Activation]("activation")
+    >>> @activations.register("relu")
+    ... @dataclass(frozen=True)
+    ... class ReLU(Activation): ...
+    """
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._components: dict[str, type[C]] = {}
+
+    def register(self, name: str) -> Callable[[type[D]], type[D]]:
+        """Decorator that registers a dataclass under `name`; a name is registered once."""
+
+        def add(component: type[D]) -> type[D]:
+            if name in self._components:
+                raise ValueError(f"the {self.kind} '{name}' is registered twice")
+            if not dataclasses.is_dataclass(component):
+                raise TypeError(f"the {self.kind} '{name}' is no dataclass: put @dataclass(frozen=True) under it")
+            self._components[name] = component  # type: ignore[assignment]
+            return component
+
+        return add
+
+    def __getitem__(self, name: str) -> type[C]:
+        try:
+            return self._components[name]
+        except KeyError:
+            raise ConfigError(
+                unknown(f"{self.kind}.name={name}: no such {self.kind}", name, self._components)
+            ) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._components)
+
+    def __len__(self) -> int:
+        return len(self._components)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._components
+
+    def name_of(self, component: C) -> str:
+        """The name under which the class of `component` is registered."""
+        return next(name for name, known in self._components.items() if type(component) is known)
