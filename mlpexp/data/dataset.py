@@ -1,0 +1,101 @@
+"""What a dataset is: its three splits as tensors, and what a reader needs to know of them.
+
+N samples, F features. The whole set is loaded at once and moved to the device once; batches are selected from
+it by index.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlpexp.config.ranges import Count, Positive
+from mlpexp.data.task import Task
+from mlpexp.registry import Registry
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Split:
+    """`x` [N, F] (float32, or uint8 for images), `y`: classes [N] (int64) or values [N, 1] (float32)."""
+
+    x: Tensor
+    y: Tensor
+
+    def __len__(self) -> int:
+        return self.x.shape[0]
+
+    def to(self, device: torch.device) -> Split:
+        return Split(self.x.to(device), self.y.to(device))
+
+
+@dataclass(frozen=True)
+class Data:
+    """A dataset in memory. `train` is learned from, `val` steers the run, `test` is looked at once, at the end."""
+
+    name: str
+    task: Task
+    train: Split
+    val: Split
+    test: Split
+    # Networks see (x − shift)·scale: how images stay bytes in memory and reach the network standardised.
+    shift: float = 0.0
+    scale: float = 1.0
+    feature_names: tuple[str, ...] = ()
+    target_name: str = "y"
+    image_shape: tuple[int, int] | None = None  # height, width, where the features are pixels
+    true_function: Callable[[Tensor], Tensor] | None = None  # [N, F] → [N, 1], where it is known
+    note: str = ""  # what a reader of the results must know, such as splits that share samples
+
+    @property
+    def n_features(self) -> int:
+        return self.train.x.shape[1]
+
+    def splits(self) -> dict[str, Split]:
+        return {"train": self.train, "val": self.val, "test": self.test}
+
+    def inputs(self, x: Tensor) -> Tensor:
+        """Rows [..., F] of a split as the network sees them: standardised, float32."""
+        if x.is_floating_point():
+            return x
+        return x.float().sub_(self.shift).mul_(self.scale)
+
+    def to(self, device: torch.device) -> Data:
+        # Splits that are one and the same stay so: truth tables are held once, not thrice.
+        moved = {id(split): split.to(device) for split in self.splits().values()}
+        return replace(self, train=moved[id(self.train)], val=moved[id(self.val)], test=moved[id(self.test)])
+
+
+@dataclass(frozen=True)
+class Recommended:
+    """The settings that suit a dataset; the rest of the config refers to them, and any override wins.
+
+    `lr` suits optimizers that scale their steps (adam and its kin), `lr_momentum` and `lr_sgd` those that do not.
+    """
+
+    epochs: Count = 50
+    batch_size: Count = 32
+    hidden: list[Count] = field(default_factory=lambda: [64, 64])
+    lr: Positive = 0.001
+    lr_momentum: Positive = 0.01
+    lr_sgd: Positive = 0.1
+
+
+@dataclass(frozen=True)
+class Dataset(ABC):
+    """Base of all datasets: a config that can load the data it names."""
+
+    recommended: Recommended = field(default_factory=Recommended)
+
+    @abstractmethod
+    def load(self, data_dir: Path) -> Data:
+        """The data, on the CPU. ConfigError where files are missing or unreadable, naming them and what to do."""
+
+
+datasets: Registry[Dataset] = Registry("dataset")

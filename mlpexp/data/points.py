@@ -1,0 +1,106 @@
+"""Points in the plane whose classes lie on curves: what a decision boundary looks like.
+
+Each dataset says where its curves run; the base class adds normal noise and splits. `noise` is its standard
+deviation, in units of the coordinates.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from mlpexp.config.ranges import NonNegative, OpenFraction, Positive, Range
+from mlpexp.data.dataset import Data, datasets
+from mlpexp.data.splits import RandomlySplit, Samples
+from mlpexp.data.task import Task
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Points(RandomlySplit):
+    """Base of the datasets of points in the plane."""
+
+    n_samples: Samples = 1000
+    noise: NonNegative = 0.2
+
+    def n_classes(self) -> int:
+        return 2
+
+    @abstractmethod
+    def curve(self, label: int, t: Tensor) -> tuple[Tensor, Tensor]:
+        """The two coordinates of the curve of class `label`, for t [N] evenly spread over [0, 1]."""
+
+    def load(self, data_dir: Path) -> Data:
+        import torch
+
+        n_classes = self.n_classes()
+        # Where the classes cannot be of equal size, the first ones have one point more.
+        y = torch.arange(self.n_samples).remainder(n_classes).sort().values
+        curves = [
+            torch.stack(self.curve(label, torch.linspace(0, 1, count)), dim=1)
+            for label, count in enumerate(y.bincount().tolist())
+        ]
+        generator = self.generator()
+        x = torch.cat(curves)
+        x += self.noise * torch.randn(x.shape, generator=generator)
+        train, val, test = self.split(x, y, generator, groups=y)
+        return Data(
+            name=datasets.name_of(self),
+            task=Task("classification", tuple(str(label) for label in range(n_classes))),
+            train=train,
+            val=val,
+            test=test,
+            feature_names=("x1", "x2"),
+            target_name="class",
+        )
+
+
+@datasets.register("moons")
+@dataclass(frozen=True)
+class Moons(Points):
+    """Two interleaving half circles, as scikit-learn's make_moons."""
+
+    def curve(self, label: int, t: Tensor) -> tuple[Tensor, Tensor]:
+        angle = math.pi * t
+        if label == 0:
+            return angle.cos(), angle.sin()
+        return 1 - angle.cos(), 0.5 - angle.sin()
+
+
+@datasets.register("circles")
+@dataclass(frozen=True)
+class Circles(Points):
+    """A circle of radius 1 around one of radius `factor`, as scikit-learn's make_circles."""
+
+    noise: NonNegative = 0.1
+    factor: OpenFraction = 0.5
+
+    def curve(self, label: int, t: Tensor) -> tuple[Tensor, Tensor]:
+        # The end of a circle is its beginning: n points take n of n + 1 steps.
+        angle = 2 * math.pi * t * (len(t) - 1) / len(t)
+        radius = self.factor if label == 1 else 1.0
+        return radius * angle.cos(), radius * angle.sin()
+
+
+@datasets.register("spirals")
+@dataclass(frozen=True)
+class Spirals(Points):
+    """`arms` spirals, one class each: radius 2t, angle 2π(label/arms + turns·t) (as Lang & Witbrock 1988)."""
+
+    noise: NonNegative = 0.1
+    arms: Annotated[int, Range(low=2, high=20)] = 3
+    turns: Positive = 1.0
+
+    def n_classes(self) -> int:
+        return self.arms
+
+    def curve(self, label: int, t: Tensor) -> tuple[Tensor, Tensor]:
+        # The arms would meet in the origin: they begin a little way out.
+        radius = 0.2 + 1.8 * t
+        angle = 2 * math.pi * (label / self.arms + self.turns * t)
+        return radius * angle.cos(), radius * angle.sin()

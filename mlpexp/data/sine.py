@@ -1,0 +1,58 @@
+"""A noisy sine: regression of one value on one feature, where the true function is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from mlpexp.config.ranges import Index, NonNegative
+from mlpexp.data.dataset import Data, Dataset, Split, datasets
+from mlpexp.data.splits import Samples, split_at_random
+from mlpexp.data.task import Task
+
+
+@datasets.register("sine")
+@dataclass(frozen=True)
+class Sine(Dataset):
+    """y = sin x + noise·ε with ε ~ N(0, 1), at `n_samples` even steps over −3 ≤ x ≤ 3.
+
+    random: of any five neighbours three are for training, one for val, one for test. extrapolate: learned from
+    the first 70 % of the axis, judged on the rest.
+    """
+
+    n_samples: Samples = 50
+    noise: NonNegative = 0.3
+    split: Literal["random", "extrapolate"] = "random"
+    seed: Index = 42
+
+    def load(self, data_dir: Path) -> Data:
+        import torch
+
+        generator = torch.Generator().manual_seed(self.seed)
+        x = torch.linspace(-3, 3, self.n_samples).unsqueeze(1)
+        y = x.sin() + self.noise * torch.randn(x.shape, generator=generator)
+        note = ""
+        if self.split == "random":
+            # Of any five neighbours one goes to val and one to test: none of the splits lies at one end.
+            fives = torch.arange(self.n_samples) * (self.n_samples // 5) // self.n_samples
+            train, val, test = split_at_random(x, y, 0.2, 0.2, generator, groups=fives)
+        else:
+            n_train = self.n_samples * 7 // 10
+            train = Split(x[:n_train], y[:n_train])
+            val = test = Split(x[n_train:], y[n_train:])
+            note = (
+                f"train is x < {float(x[n_train]):.2f}; val and test are the same {len(test)} points "
+                "beyond it, so that test also chose the best epoch"
+            )
+        return Data(
+            name="sine",
+            task=Task("regression"),
+            train=train,
+            val=val,
+            test=test,
+            feature_names=("x",),
+            target_name="y",
+            true_function=torch.sin,
+            note=note,
+        )

@@ -1,0 +1,23 @@
+"""What is to be learned from a dataset: classes or values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Task:
+    """Classification among `classes`, or regression of one value."""
+
+    kind: Literal["classification", "regression"]
+    classes: tuple[str, ...] = ()
+
+    @property
+    def n_classes(self) -> int:
+        return len(self.classes)
+
+    @property
+    def score(self) -> str:
+        """The name of the metric that is better the higher: accuracy, or r2 for regression."""
+        return "accuracy" if self.kind == "classification" else "r2"

@@ -1,0 +1,267 @@
+"""Every registered dataset loads as Data promises: shapes, splits, seeds; and its YAML says what its class says."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+from torch import Tensor
+
+from mlpexp.config.convert import build
+from mlpexp.data import bundled  # noqa: F401  (registers the datasets)
+from mlpexp.data.dataset import Data, Dataset, datasets
+from mlpexp.data.splits import split_at_random
+from mlpexp.errors import ConfigError
+
+CONF = Path(__file__).parents[2] / "conf" / "dataset"
+SHARED_ROWS = ("and", "or", "xor")
+# What each file is by nature: samples in all, features, classes (0: regression).
+SIZES = {
+    "and": (4, 2, 2),
+    "or": (4, 2, 2),
+    "xor": (4, 2, 2),
+    "sine": (50, 1, 0),
+    "moons": (1000, 2, 2),
+    "circles": (1000, 2, 2),
+    "spirals": (1000, 2, 3),
+    "digits": (1797, 64, 10),
+    "mnist": (70000, 784, 10),
+    "csv": (90, 3, 3),
+}
+
+
+def make(name: str, tmp_path: Path, **changes: Any) -> tuple[Dataset, Path]:
+    """The dataset `name` with its defaults, and the data_dir to load it from; skips where MNIST is not at hand."""
+    if name == "csv":
+        path = tmp_path / "table.csv"
+        rows = [f"{i},{i * 7 % 11},{-i / 2},{'abc'[i % 3]}" for i in range(90)]
+        path.write_text("\n".join(["one,two,three,kind", *rows]))
+        changes["path"] = str(path)
+    data_dir = Path(os.environ.get("MLPEXP_DATA_DIR", tmp_path))
+    if name == "mnist" and not (data_dir / "MNIST" / "raw").is_dir():
+        pytest.skip("MLPEXP_DATA_DIR names no folder with MNIST/raw")
+    return datasets[name](**changes), data_dir
+
+
+def load(name: str, tmp_path: Path, **changes: Any) -> Data:
+    dataset, data_dir = make(name, tmp_path, **changes)
+    return dataset.load(data_dir)
+
+
+def all_datasets(*, without: tuple[str, ...] = ()) -> list[Any]:
+    return [
+        pytest.param(name, marks=pytest.mark.mnist) if name == "mnist" else name
+        for name in datasets
+        if name not in without
+    ]
+
+
+def rows_of(x: Tensor) -> set[bytes]:
+    return {row.numpy().tobytes() for row in x}
+
+
+@pytest.mark.parametrize("name", all_datasets())
+def test_loads_as_promised(name: str, tmp_path: Path) -> None:
+    data = load(name, tmp_path)
+    n_rows, n_features, n_classes = SIZES[name]
+    assert data.n_features == n_features
+    assert sum(len(split) for split in data.splits().values()) == n_rows * (3 if name in SHARED_ROWS else 1)
+    assert data.task.kind == ("classification" if n_classes else "regression")
+    assert data.task.n_classes == n_classes
+    for split in data.splits().values():
+        assert len(split) > 0
+        assert split.x.shape == (len(split), n_features)
+        assert split.x.dtype in (torch.uint8, torch.float32)
+        assert split.x.is_contiguous()
+        assert bool(data.inputs(split.x).isfinite().all())
+        if n_classes:
+            assert split.y.shape == (len(split),)
+            assert split.y.dtype == torch.int64
+            assert set(split.y.tolist()) == set(range(n_classes))
+        else:
+            assert split.y.shape == (len(split), 1)
+            assert split.y.dtype == torch.float32
+    if data.image_shape:
+        assert math.prod(data.image_shape) == n_features
+    else:
+        assert len(data.feature_names) == n_features
+
+
+@pytest.mark.parametrize("name", all_datasets(without=SHARED_ROWS))
+def test_splits_share_no_row(name: str, tmp_path: Path) -> None:
+    data = load(name, tmp_path, **({"limit": 2000} if name == "mnist" else {}))
+    train, val, test = (rows_of(split.x) for split in data.splits().values())
+    assert not train & val
+    assert not train & test
+    assert not val & test
+
+
+@pytest.mark.parametrize("name", SHARED_ROWS)
+def test_what_shares_rows_says_so(name: str, tmp_path: Path) -> None:
+    data = load(name, tmp_path)
+    assert data.train is data.val is data.test
+    assert data.note == "train, val and test are the same four rows"
+
+
+@pytest.mark.parametrize("name", all_datasets(without=SHARED_ROWS))
+def test_the_seed_decides_the_data(name: str, tmp_path: Path) -> None:
+    small = {"limit": 500} if name == "mnist" else {}
+    first, again = load(name, tmp_path, seed=3, **small), load(name, tmp_path, seed=3, **small)
+    other = load(name, tmp_path, seed=4, **small)
+    for split in ("train", "val"):
+        assert torch.equal(getattr(first, split).x, getattr(again, split).x)
+        assert torch.equal(getattr(first, split).y, getattr(again, split).y)
+    assert rows_of(first.train.x) != rows_of(other.train.x)
+
+
+def test_loading_leaves_the_global_generator_alone(tmp_path: Path) -> None:
+    before = torch.get_rng_state()
+    for name in ("sine", "moons", "digits"):
+        load(name, tmp_path)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("name", ["digits", "moons", "spirals", "csv"])
+def test_each_split_has_every_class_in_its_share(name: str, tmp_path: Path) -> None:
+    data = load(name, tmp_path, val_fraction=0.1, test_fraction=0.3)
+    counts = torch.stack([split.y.bincount() for split in data.splits().values()]).double()
+    shares = counts / counts.sum(0)
+    # A share is off by the rounding of one row at most.
+    wanted = torch.tensor([0.6, 0.1, 0.3]).double().unsqueeze(1)
+    assert bool(((shares - wanted).abs() <= 1 / counts.sum(0)).all())
+
+
+@pytest.mark.parametrize("name", ["digits", "moons", "csv"])
+def test_fractions_that_leave_nothing_to_train_on(name: str) -> None:
+    values = {"val_fraction": 0.5, "test_fraction": 0.5} | ({"path": "x.csv"} if name == "csv" else {})
+    with pytest.raises(ConfigError, match=r"^dataset\.val_fraction=0\.5: with test_fraction=0\.5 leaves nothing"):
+        build(datasets[name], values, "dataset")
+
+
+def test_a_class_of_three_rows_is_in_each_split_and_of_two_is_an_error() -> None:
+    x, y = torch.arange(13.0).unsqueeze(1), torch.tensor([0] * 10 + [1] * 3)
+    splits = split_at_random(x, y, 0.8, 0.1, torch.Generator(), y)
+    assert [split.y.tolist().count(1) for split in splits] == [1, 1, 1]
+    with pytest.raises(ConfigError, match="a class has 2 rows; at least 3"):
+        split_at_random(x[:-1], y[:-1], 0.2, 0.2, torch.Generator(), y[:-1])
+    with pytest.raises(ConfigError, match="it has 2 rows; at least 3"):
+        split_at_random(x[:2], y[:2], 0.2, 0.2, torch.Generator(), None)
+
+
+def plain(path: Path) -> dict[str, Any]:
+    content = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+    assert isinstance(content, dict)
+    return {str(key): value for key, value in content.items()}
+
+
+@pytest.mark.parametrize("name", datasets)
+def test_yaml_agrees_with_the_class(name: str) -> None:
+    text = (CONF / f"{name}.yaml").read_text()
+    assert text.startswith("# ")
+    assert "@package" not in text
+    values = plain(CONF / f"{name}.yaml")
+    assert next(iter(values)) == "name"
+    assert values.pop("name") == name
+    fields = {field.name: field.default for field in dataclasses.fields(datasets[name])}
+    fields.pop("recommended")
+    recommended = values.pop("recommended")
+    assert values == {key: "???" if default is dataclasses.MISSING else default for key, default in fields.items()}
+    # Only what differs from the defaults in conf/config.yaml stands there.
+    usual = plain(CONF.parent / "config.yaml")["dataset"]["recommended"]
+    assert all(recommended[key] != usual[key] for key in recommended)
+    required = {"path": "x.csv"} if name == "csv" else {}
+    built = build(datasets[name], values | required | {"recommended": usual | recommended}, "dataset")
+    assert built.recommended.epochs == (usual | recommended)["epochs"]
+
+
+def test_importing_the_datasets_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, mlpexp.data.bundled; "
+        "print([m for m in ('torch', 'numpy', 'sklearn', 'torchvision') if m in sys.modules])"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert shown.strip() == "[]"
+
+
+def test_digits_are_those_of_scikit_learn(tmp_path: Path) -> None:
+    from sklearn.datasets import load_digits
+
+    data = load("digits", tmp_path)
+    reference = load_digits()
+    ours = rows_of(torch.cat([split.x for split in data.splits().values()]))
+    assert ours == rows_of(torch.from_numpy(reference.data).to(torch.uint8))
+    counts = sum(split.y.bincount() for split in data.splits().values())
+    assert isinstance(counts, Tensor)
+    assert torch.equal(counts, torch.from_numpy(reference.target).bincount())
+
+
+def test_digits_reach_the_network_standardised(tmp_path: Path) -> None:
+    data = load("digits", tmp_path)
+    pixels = data.inputs(data.train.x)
+    assert float(pixels.mean()) == pytest.approx(0, abs=1e-5)
+    assert float(pixels.std()) == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize(("name", "shapes"), [("moons", "make_moons"), ("circles", "make_circles")])
+def test_without_noise_points_are_those_of_scikit_learn(name: str, shapes: str, tmp_path: Path) -> None:
+    import sklearn.datasets
+
+    options = {"factor": 0.5} if name == "circles" else {}
+    x, y = getattr(sklearn.datasets, shapes)(100, shuffle=False, noise=None, **options)
+    data = load(name, tmp_path, n_samples=100, noise=0.0)
+    ours_x = torch.cat([split.x for split in data.splits().values()]).double()
+    ours_y = torch.cat([split.y for split in data.splits().values()])
+    for label in (0, 1):
+        distances = torch.cdist(ours_x[ours_y == label], torch.from_numpy(x[y == label]))
+        assert float(distances.min(0).values.max()) < 1e-6
+        assert float(distances.min(1).values.max()) < 1e-6
+
+
+def test_spirals_have_an_arm_a_class_each_a_turn_of_the_others(tmp_path: Path) -> None:
+    data = load("spirals", tmp_path, arms=4, n_samples=102, noise=0.0, turns=0.5)
+    x = torch.cat([split.x for split in data.splits().values()])
+    y = torch.cat([split.y for split in data.splits().values()])
+    assert y.bincount().tolist() == [26, 26, 25, 25]
+    radius = x.norm(dim=1)
+    angle = 2 * math.pi * (y / 4 + 0.5 * (radius - 0.2) / 1.8)
+    assert torch.allclose(x, torch.stack([radius * angle.cos(), radius * angle.sin()], dim=1), atol=1e-5)
+
+
+def test_more_arms_than_points_can_fill_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="a class has 2 rows"):
+        load("spirals", tmp_path, arms=20, n_samples=50)
+
+
+def test_sine_is_the_true_function_and_noise(tmp_path: Path) -> None:
+    exact = load("sine", tmp_path, noise=0.0)
+    assert exact.true_function is not None
+    for split in exact.splits().values():
+        assert torch.equal(exact.true_function(split.x), split.y)
+    noisy = load("sine", tmp_path, n_samples=5000)
+    residuals = torch.cat([split.y - split.x.sin() for split in noisy.splits().values()])
+    # Five standard errors of a standard deviation estimated from 5000 values.
+    assert float(residuals.std()) == pytest.approx(0.3, abs=5 * 0.3 / math.sqrt(2 * 5000))
+
+
+def test_sine_at_random_spreads_each_split_over_the_axis(tmp_path: Path) -> None:
+    data = load("sine", tmp_path)
+    assert [len(split) for split in data.splits().values()] == [30, 10, 10]
+    for split in (data.val, data.test):
+        assert float(split.x.flatten().diff().max()) <= 9 * 6 / 49 + 1e-6
+
+
+def test_sine_extrapolate_judges_beyond_what_it_learned_from_and_says_so(tmp_path: Path) -> None:
+    data = load("sine", tmp_path, split="extrapolate")
+    assert len(data.train) == 35
+    assert data.val is data.test
+    assert len(data.test) == 15
+    assert float(data.train.x.max()) < float(data.test.x.min())
+    assert "val and test are the same 15 points" in data.note

@@ -1,0 +1,199 @@
+"""A user's own table: what is read from good ones, and one clear error for each mistake in others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from mlpexp.data.dataset import Data
+from mlpexp.data.table import Table
+from mlpexp.errors import ConfigError
+
+
+def load(tmp_path: Path, text: str | bytes, **options: Any) -> Data:
+    path = tmp_path / "my table.csv"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return Table(path=str(path), **options).load(tmp_path)
+
+
+def table(*rows: str, header: str = "height,width,kind") -> str:
+    return "\n".join([header, *rows]) + "\n"
+
+
+KINDS = table(*(f"{i},{i % 5},{'cat' if i % 3 else 'dog'}" for i in range(30)))
+VALUES = table(*(f"{i},{i % 5},{i * 1.5 + 0.25}" for i in range(30)), header="a,b,price")
+
+
+def whole(data: Data) -> tuple[torch.Tensor, torch.Tensor]:
+    splits = data.splits().values()
+    return torch.cat([split.x for split in splits]), torch.cat([split.y for split in splits])
+
+
+def test_text_targets_are_classes(tmp_path: Path) -> None:
+    data = load(tmp_path, KINDS)
+    assert data.name == "my table"
+    assert data.task.kind == "classification"
+    assert data.task.classes == ("cat", "dog")
+    assert data.feature_names == ("height", "width")
+    assert data.target_name == "kind"
+    assert [len(split) for split in data.splits().values()] == [18, 6, 6]
+    assert [split.y.tolist().count(1) for split in data.splits().values()] == [6, 2, 2]
+
+
+def test_features_are_standardised_with_the_training_rows(tmp_path: Path) -> None:
+    data = load(tmp_path, KINDS)
+    assert data.train.x.mean(0).tolist() == pytest.approx([0, 0], abs=1e-6)
+    assert data.train.x.std(0, correction=0).tolist() == pytest.approx([1, 1], abs=1e-6)
+    # The same line for all splits: one standardised unit of `height` is the same step everywhere.
+    heights = whole(data)[0][:, 0].sort().values
+    assert torch.allclose(heights.diff(), heights.diff()[0].expand(29), atol=1e-5)
+    assert "standardised with mean and standard deviation of the training rows" in data.note
+
+
+def test_many_numbers_are_values_standardised_likewise(tmp_path: Path) -> None:
+    data = load(tmp_path, VALUES)
+    assert data.task.kind == "regression"
+    assert data.train.y.shape == (18, 1)
+    assert float(data.train.y.mean()) == pytest.approx(0, abs=1e-6)
+    assert float(data.train.y.std(correction=0)) == pytest.approx(1, abs=1e-6)
+    x, y = whole(data)
+    # price is a line in a: it stays one.
+    assert float(torch.corrcoef(torch.stack([x[:, 0], y[:, 0]]))[0, 1]) == pytest.approx(1, abs=1e-5)
+    assert "so is price: its mean is" in data.note
+
+
+def test_few_whole_numbers_are_classes_in_order_of_size_and_the_note_says_so(tmp_path: Path) -> None:
+    rows = [f"{i},0,{(10, 9, '2.0', 2)[i % 4]}" for i in range(40)]
+    data = load(tmp_path, table(*rows))
+    assert data.task.classes == ("2", "9", "10")
+    assert "kind is taken for classes (dataset.task=regression takes it for values)" in data.note
+    assert load(tmp_path, table(*rows), task="regression").task.kind == "regression"
+
+
+def test_task_classification_takes_any_numbers_for_classes(tmp_path: Path) -> None:
+    data = load(tmp_path, table(*(f"{i},0,{i % 2 + 0.5}" for i in range(12))), task="classification")
+    assert data.task.classes == ("0.5", "1.5")
+
+
+def test_twenty_whole_numbers_are_classes_and_more_are_values(tmp_path: Path) -> None:
+    assert load(tmp_path, table(*(f"{i},0,{i % 20}" for i in range(80)))).task.n_classes == 20
+    assert load(tmp_path, table(*(f"{i},0,{i % 21}" for i in range(84)))).task.kind == "regression"
+
+
+def test_a_target_by_name(tmp_path: Path) -> None:
+    data = load(tmp_path, VALUES, target="b")
+    assert data.target_name == "b"
+    assert data.feature_names == ("a", "price")
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_delimiters_quotes_blank_lines_windows_lines_and_byte_order_mark(delimiter: str, tmp_path: Path) -> None:
+    rows = [f'{i}| "{i}"|"a, b; c"' if i % 2 else f"{i}|{i}|other" for i in range(12)]
+    text = "\r\n".join(["one|two|three", "", *rows, "", ""]).replace("|", delimiter)
+    data = load(tmp_path, b"\xef\xbb\xbf" + text.encode())
+    assert data.feature_names == ("one", "two")
+    assert data.task.classes == ("a, b; c", "other")
+    assert torch.equal(data.train.x[:, 0], data.train.x[:, 1])
+
+
+def test_a_constant_column_stays_finite(tmp_path: Path) -> None:
+    data = load(tmp_path, table(*(f"{i},0.1,{'ab'[i % 2]}" for i in range(12))))
+    assert whole(data)[0][:, 1].tolist() == pytest.approx([0] * 12, abs=1e-6)
+
+
+def test_values_far_from_zero_keep_their_differences(tmp_path: Path) -> None:
+    # As 32-bit numbers these would all be the same.
+    data = load(tmp_path, table(*(f"{1700000000 + i},0,{'ab'[i % 2]}" for i in range(12))))
+    assert len(whole(data)[0][:, 0].unique()) == 12
+
+
+def test_a_path_is_relative_to_where_the_command_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "t.csv").write_text(KINDS)
+    monkeypatch.chdir(tmp_path)
+    assert Table(path="t.csv").load(Path("elsewhere")).name == "t"
+
+
+GOOD = ["1,2,a", "2,3,b"] * 5
+# file content, options, what the message says after dataset.path=…: or dataset.target=…
+MISTAKES: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
+    "empty": ("", {}, "is empty"),
+    "blank": ("\n \n", {}, "is empty"),
+    "header only": (table(), {}, "has a header line and no rows"),
+    "no header": (table(header="5.1,3.5,a"), {}, "must hold column names, and begins with values ('5.1')"),
+    "one column": (table("1", "2", "3", header="a"), {}, "has the one column 'a'; a feature and a target"),
+    "unnamed column": (table("0,1,a", header=",x,y"), {}, "column 1 has no name in the header line (pandas"),
+    "two columns of one name": (table("1,2,a", header="x,x,y"), {}, "two columns are named 'x'"),
+    "too many values": (table(*GOOD, "1,2,a,9"), {}, "line 12 has 4 values, and the header has 3"),
+    "too few values": (table("1,2,a", "1"), {}, "line 3 has 1 value, and the header has 3"),
+    "line after blank lines": (table("1,2,a", "", "", "1"), {}, "line 5 has 1 value"),
+    "missing value": (table(*GOOD, "1,,a"), {}, "line 12, column 'width': the value is missing."),
+    "missing target": (table(*GOOD, "1,2,"), {}, "line 12, column 'kind': the value is missing."),
+    "NA": (table(*GOOD, "NA,2,a"), {}, "line 12, column 'height': the value is missing ('NA')"),
+    "NaN": (table(*GOOD, "1,nan,a"), {}, "line 12, column 'width': the value is missing ('nan')"),
+    "infinite": (table(*GOOD, "1,-inf,a"), {}, "line 12, column 'width': -inf is infinite or too large"),
+    "too large": (table(*GOOD, "1e39,2,a"), {}, "line 12, column 'height': 1e39 is infinite or too large"),
+    "text feature": (table(*GOOD, "tall,2,a"), {}, "line 12, column 'height': 'tall' is no number."),
+    "underscore": (table(*GOOD, "1_0,2,a"), {}, "line 12, column 'height': '1_0' is no number."),
+    "decimal comma": ("x;y\n1,5;a\n", {}, "line 2, column 'x': '1,5' is no number (decimals are written with a point)"),
+    "open quote": (table(*GOOD, '"1,2,a'), {}, "near line 12: unexpected end of data"),
+    "not UTF-8": (table(*GOOD).encode() + b"1,2,caf\xe9\n", {}, "line 12 is not UTF-8 text"),
+    "binary": (b"PK\x03\x04\x00\x00", {}, "is a binary file"),
+    "two rows of values": (table("1,2,0.5", "3,4,1.5"), {}, "has 2 rows; at least 3 are needed"),
+    "text among values": (VALUES + "1,2,cheap\n", {}, "line 32, column 'price': 'cheap' is no number."),
+    "regression on text": (KINDS, {"task": "regression"}, "line 2, column 'kind': 'dog' is no number."),
+}
+TARGET_MISTAKES: dict[str, tuple[str, dict[str, Any], str]] = {
+    "unknown": (KINDS, {"target": "knd"}, "knd: no such column in "),
+    "one class": (table(*["1,2,a"] * 5), {}, "kind: has the one class 'a'; at least two are needed."),
+    "a class of one": (table(*GOOD, "1,2,c"), {}, "kind: the class 'c' has 1 row; at least 3 are needed"),
+    "one value": (table(*["1,2,0.5"] * 9), {}, "kind: is 0.5 in every row: nothing to learn."),
+}
+
+
+def the_error(tmp_path: Path, text: str | bytes, options: dict[str, Any]) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, text, **options)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_in_the_file_names_key_path_line_and_column(mistake: str, tmp_path: Path) -> None:
+    text, options, expected = MISTAKES[mistake]
+    message = the_error(tmp_path, text, options)
+    assert message.startswith(f"dataset.path={tmp_path / 'my table.csv'}: ")
+    assert expected in message
+
+
+@pytest.mark.parametrize("mistake", TARGET_MISTAKES)
+def test_a_mistake_in_the_target_names_it(mistake: str, tmp_path: Path) -> None:
+    text, options, expected = TARGET_MISTAKES[mistake]
+    assert the_error(tmp_path, text, options).startswith(f"dataset.target={expected}")
+
+
+def test_an_unknown_target_is_met_with_the_nearest_and_all_columns(tmp_path: Path) -> None:
+    message = the_error(tmp_path, KINDS, {"target": "knd"})
+    assert "did you mean 'kind'?" in message
+    assert "Choose from: height, kind, width." in message
+
+
+def test_no_such_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError) as caught:
+        Table(path="gone.csv").load(tmp_path)
+    assert str(caught.value) == f"dataset.path=gone.csv: no such file in {tmp_path}."
+    with pytest.raises(ConfigError, match=r"/gone\.csv: no such file\.$"):
+        Table(path=str(tmp_path / "gone.csv")).load(tmp_path)
+
+
+def test_a_directory_a_device_and_an_impossible_path(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="is a directory; a CSV file is needed"):
+        Table(path=str(tmp_path)).load(tmp_path)
+    with pytest.raises(ConfigError, match=r"^dataset\.path=/dev/null: is not a regular file"):
+        Table(path="/dev/null").load(tmp_path)
+    with pytest.raises(ConfigError, match="cannot be read: File name too long"):
+        Table(path=str(tmp_path / ("x" * 300))).load(tmp_path)
