@@ -1,0 +1,102 @@
+"""A member: one run within a stack, with all that is its own besides its network."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mlpexp.components.loss import Loss
+from mlpexp.components.regularizer import EarlyStopping
+from mlpexp.config.schema import Config
+from mlpexp.data.dataset import Data
+
+
+def streams(seed: int) -> dict[str, int]:
+    """Independent seeds for what `seed` decides: initial weights, batch order, and noise (dropout, mixup)."""
+    init, order, noise = np.random.SeedSequence(seed).generate_state(3, np.uint64)
+    # torch's generators take signed 64 bits.
+    return {"init": int(init >> 1), "order": int(order >> 1), "noise": int(noise >> 1)}
+
+
+def build_module(config: Config, data: Data, loss: Loss) -> nn.Module:
+    """The member's plain network on the CPU, initialised under its seed; the caller's random state is untouched."""
+    seed = streams(config.seed)["init"]
+    with torch.random.fork_rng(devices=[]):
+        # For modules with parameters that are not linear layers and draw them from the global generator.
+        torch.manual_seed(seed)
+        module = config.model.build(
+            data.n_features, loss.n_outputs(data.task), config.activation, list(config.regularizer.values())
+        )
+    generator = torch.Generator().manual_seed(seed)
+    gain = config.activation.gain()
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear):
+            config.init.fill(layer, gain, generator)
+    return module
+
+
+@dataclass
+class Best:
+    """The epoch with the least validation loss so far, and a copy of its weights."""
+
+    epoch: int = 0
+    loss: float = math.inf
+    weights: dict[str, Tensor] = field(default_factory=dict)
+
+
+class Member:
+    """Generator of the batch order, best weights, early stopping, and why the member ended."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.order = torch.Generator().manual_seed(streams(config.seed)["order"])
+        self.best = Best()
+        self.failure: str | None = None
+        self.stopped_early = False
+        stops = [part for part in config.regularizer.values() if isinstance(part, EarlyStopping)]
+        self._stopping = stops[0] if stops else None
+        self._least = math.inf
+        self._waited = 0
+
+    @property
+    def active(self) -> bool:
+        """Whether the member still learns: it has neither failed nor stopped early."""
+        return self.failure is None and not self.stopped_early
+
+    def observe(self, epoch: int, train_loss: float, val_loss: float, module: nn.Module) -> None:
+        """Takes note of an epoch's losses: divergence, best weights, early stopping."""
+        for name, value in (("training", train_loss), ("validation", val_loss)):
+            if not math.isfinite(value):
+                self.failure = f"diverged: the {name} loss was {value} at the end of epoch {epoch}"
+                return
+        if val_loss < self.best.loss:
+            # Clones, on the device: a state_dict alone would go on changing with the network.
+            weights = {name: value.detach().clone() for name, value in module.state_dict().items()}
+            self.best = Best(epoch, val_loss, weights)
+        if self._stopping is None:
+            return
+        if val_loss < self._least - self._stopping.min_delta:
+            self._least, self._waited = val_loss, 0
+        else:
+            self._waited += 1
+            self.stopped_early = self._waited >= self._stopping.patience
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "order": self.order.get_state(),
+            "best": {"epoch": self.best.epoch, "loss": self.best.loss, "weights": self.best.weights},
+            "least": self._least,
+            "waited": self._waited,
+            "stopped_early": self.stopped_early,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.order.set_state(state["order"])
+        self.best = Best(**state["best"])
+        self._least, self._waited = state["least"], state["waited"]
+        self.stopped_early = state["stopped_early"]

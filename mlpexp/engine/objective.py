@@ -1,0 +1,59 @@
+"""From outputs and targets to what is minimised and what is counted, for all members at once.
+
+K members, B samples, C outputs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mlpexp.components.loss import Loss
+from mlpexp.data.task import Task
+from mlpexp.engine.batch import Batch
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The loss of a task, over members; `smoothing` is for training only."""
+
+    task: Task
+    loss: Loss
+    smoothing: float = 0.0
+
+    def losses(self, outputs: Tensor, batch: Batch) -> Tensor:
+        """Mean training losses [K] of outputs [K, B, C]."""
+        losses = self._per_sample(outputs, batch.y, self.smoothing).mean(1)
+        if batch.partner is None or batch.share is None:
+            return losses
+        others = self._per_sample(outputs, batch.partner, self.smoothing).mean(1)
+        return batch.share * losses + (1 - batch.share) * others
+
+    def summed(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """Losses summed over samples [K], without smoothing: what validation and test report."""
+        return self._per_sample(outputs, y, 0.0).sum(1)
+
+    def hits(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """[K]: how many classes are predicted right; for regression the sum of squared errors."""
+        if self.task.kind == "regression":
+            return (outputs - y).square().sum((1, 2))
+        return (self.loss.predict(outputs) == y).sum(1)
+
+    def training_hits(self, outputs: Tensor, batch: Batch) -> Tensor:
+        """`hits` on a training batch; a sample that mixup made counts for each target by its share."""
+        hits = self.hits(outputs, batch.y)
+        if batch.partner is None or batch.share is None:
+            return hits
+        return batch.share * hits + (1 - batch.share) * self.hits(outputs, batch.partner)
+
+    def score(self, hits: Tensor, n: int, y: Tensor) -> Tensor:
+        """[K]: accuracy, or R² = 1 − Σ(y − ŷ)² / Σ(y − ȳ)², from `hits` summed over `n` samples with targets y."""
+        if self.task.kind == "regression":
+            return 1 - hits / (y - y.mean()).square().sum().clamp(min=torch.finfo(y.dtype).tiny)
+        return hits / n
+
+    def _per_sample(self, outputs: Tensor, y: Tensor, smoothing: float) -> Tensor:
+        k, b = outputs.shape[:2]
+        return self.loss.per_sample(outputs.flatten(0, 1), y.flatten(0, 1), smoothing).view(k, b)

@@ -1,0 +1,68 @@
+"""What the tests share: the real config, shrunk; the real data, where they are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mlpexp.config.compose import compose
+from mlpexp.config.schema import Config
+
+# What makes a run small, without a config of the tests' own.
+_SMALL = ["epochs=3", "log.figures=false", "log.tensorboard=false"]
+
+
+@pytest.fixture
+def small() -> Callable[..., Config]:
+    """Composes the real config with overrides, for three epochs and without figures and TensorBoard."""
+
+    def shrunk(*overrides: str) -> Config:
+        keys = {override.split("=")[0] for override in overrides}
+        return compose([*(part for part in _SMALL if part.split("=")[0] not in keys), *overrides])
+
+    return shrunk
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skips what this machine lacks, with the reason."""
+    lacking = {"mnist": _lacks_mnist(), "cuda": _lacks_cuda(), "browser": _lacks_browser()}
+    for item in items:
+        for name, reason in lacking.items():
+            if reason is not None and item.get_closest_marker(name):
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def _lacks_mnist() -> str | None:
+    directory = os.environ.get("MLPEXP_DATA_DIR")
+    if directory is None:
+        return "MLPEXP_DATA_DIR is not set: no real MNIST"
+    if not (Path(directory) / "MNIST" / "raw").is_dir():
+        return f"MLPEXP_DATA_DIR={directory} holds no MNIST/raw"
+    return None
+
+
+def _lacks_cuda() -> str | None:
+    import torch
+
+    return None if torch.cuda.is_available() else "this machine has no CUDA card"
+
+
+def chromium() -> str | None:
+    """The path of a Chromium to drive, if there is one."""
+    import shutil
+
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+def _lacks_browser() -> str | None:
+    return None if chromium() else "there is no Chromium on the PATH"

@@ -1,0 +1,256 @@
+"""The loop against loops written out by hand, and against itself."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from mlpexp.config.schema import Config
+from mlpexp.data.dataset import Data
+from mlpexp.engine.loop import Engine, Row
+from mlpexp.engine.member import streams
+from mlpexp.prepare import prepare
+
+Small = Callable[..., Config]
+
+
+def engine_of(*configs: Config) -> Engine:
+    prepared = prepare(configs[0])
+    return Engine(configs, prepared.data, torch.device("cpu"))
+
+
+def trained(*configs: Config) -> tuple[Engine, list[list[Row]]]:
+    engine = engine_of(*configs)
+    return engine, list(engine.epochs())
+
+
+def weights(engine: Engine, k: int = 0) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in engine.stack.member(k).state_dict().items()}
+
+
+def assert_same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
+    assert one.keys() == other.keys()
+    for name in one:
+        assert torch.equal(one[name], other[name]), name
+
+
+def by_hand(config: Config, data: Data) -> tuple[nn.Module, list[dict[str, float]]]:
+    """What the engine does, as a course would write it: plain modules, a list of batches, no stack."""
+    seeds = streams(config.seed)
+    generator = torch.Generator().manual_seed(seeds["init"])
+    widths = [data.n_features, *config.model.hidden, data.task.n_classes]  # type: ignore[attr-defined]
+    layers: list[nn.Module] = []
+    for n_in, n_out in pairwise(widths):
+        linear = nn.Linear(n_in, n_out)
+        bound = 1 / np.sqrt(n_in)
+        with torch.no_grad():
+            linear.weight.uniform_(-bound, bound, generator=generator)
+            linear.bias.uniform_(-bound, bound, generator=generator)
+        layers += [linear, nn.ReLU()]
+    net = nn.Sequential(*layers[:-1])
+    optimizer = torch.optim.Adam(net.parameters(), lr=config.optimizer.lr)
+    order = torch.Generator().manual_seed(seeds["order"])
+    x = (data.train.x.float() - data.shift) * data.scale
+    x_val = (data.val.x.float() - data.shift) * data.scale
+    history = []
+    for _ in range(config.epochs):
+        rows = torch.randperm(len(x), generator=order)
+        loss_sum, right = 0.0, 0
+        for batch in rows.split(config.batch_size):
+            optimizer.zero_grad()
+            outputs = net(x[batch])
+            loss = F.cross_entropy(outputs, data.train.y[batch])
+            loss.backward()
+            optimizer.step()
+            loss_sum += loss.item() * len(batch)
+            right += int((outputs.argmax(1) == data.train.y[batch]).sum())
+        with torch.no_grad():
+            outputs = net(x_val)
+        history.append(
+            {
+                "loss/train": loss_sum / len(x),
+                "accuracy/train": right / len(x),
+                "loss/val": F.cross_entropy(outputs, data.val.y).item(),
+                "accuracy/val": (outputs.argmax(1) == data.val.y).float().mean().item(),
+            }
+        )
+    return net, history
+
+
+def test_a_run_is_that_of_a_loop_written_by_hand(small: Small) -> None:
+    config = small("dataset=digits", "epochs=2")
+    engine, rows = trained(config)
+    net, history = by_hand(config, prepare(config).data)
+    for mine, theirs in zip(engine.stack.member(0).parameters(), net.parameters(), strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
+    for (row,), expected in zip(rows, history, strict=True):
+        for tag, value in expected.items():
+            assert row[tag] == pytest.approx(value, rel=1e-4), tag
+
+
+def test_regression_scores_are_those_of_scikit_learn(small: Small) -> None:
+    from sklearn.metrics import mean_squared_error, r2_score
+
+    engine, rows = trained(small("dataset=sine"))
+    val = engine.data.val
+    with torch.no_grad():
+        predicted = engine.stack.member(0).eval()(val.x)
+    assert rows[-1][0]["r2/val"] == pytest.approx(r2_score(val.y, predicted), rel=1e-4)
+    assert rows[-1][0]["loss/val"] == pytest.approx(mean_squared_error(val.y, predicted), rel=1e-4)
+
+
+NOISY = "regularizer=[dropout,input_noise,mixup,batchnorm]"
+
+
+@pytest.mark.parametrize("overrides", [[], [NOISY], ["optimizer=lbfgs"], ["precision=bf16"]])
+def test_the_same_seed_gives_the_same_bits(small: Small, overrides: list[str]) -> None:
+    config = small("dataset=moons", *overrides)
+    first, _ = trained(config)
+    torch.manual_seed(99)  # what else a program draws is no matter
+    second, _ = trained(config)
+    assert_same(weights(first), weights(second))
+
+
+def test_another_seed_gives_other_weights_and_batches(small: Small) -> None:
+    one, other = engine_of(small("dataset=moons", "seed=1")), engine_of(small("dataset=moons", "seed=2"))
+    first, second = weights(one)["hidden1.weight"], weights(other)["hidden1.weight"]
+    assert not torch.isclose(first, second).any()
+    batches = [next(engine.batches.epoch([engine.members[0].order])).x for engine in (one, other)]
+    assert not torch.equal(*batches)
+
+
+def test_training_leaves_the_global_random_state_alone(small: Small) -> None:
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    trained(small("dataset=moons", NOISY))
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_each_member_of_a_stack_is_the_run_alone(small: Small) -> None:
+    overrides = [
+        ["seed=1", "optimizer.lr=0.01"],
+        ["seed=2", "optimizer.lr=0.003", "scheduler=cosine", "clip.norm=0.1"],
+        ["seed=3", "optimizer=sgd", "regularizer=[l2]", "regularizer.l2.strength=0.01"],
+    ]
+    configs = [small("dataset=moons", *part) for part in overrides]
+    stack, rows = trained(*configs)
+    for k, config in enumerate(configs):
+        alone, rows_alone = trained(config)
+        for name, value in weights(alone).items():
+            torch.testing.assert_close(weights(stack, k)[name], value, rtol=1e-5, atol=1e-6)
+        assert rows[-1][k] == pytest.approx(rows_alone[-1][0], rel=1e-4)
+
+
+def test_a_member_that_diverges_does_not_disturb_its_neighbours(small: Small) -> None:
+    healthy = small("dataset=moons", "optimizer=sgd", "seed=1")
+    sick = small("dataset=moons", "optimizer=sgd", "seed=2", "optimizer.lr=1e30")
+    stack, rows = trained(sick, healthy)
+    alone, rows_alone = trained(healthy)
+    assert stack.members[0].failure is not None
+    assert "diverged" in stack.members[0].failure
+    assert stack.members[1].failure is None
+    assert rows[-1][1] == pytest.approx(rows_alone[-1][0], rel=1e-4)
+    assert len(rows) == healthy.epochs
+    for name, value in weights(alone).items():
+        torch.testing.assert_close(weights(stack, 1)[name], value, rtol=1e-5, atol=1e-6)
+
+
+def test_a_diverged_run_stops_at_the_end_of_that_epoch(small: Small) -> None:
+    engine, rows = trained(small("dataset=moons", "optimizer=sgd", "optimizer.lr=1e30", "epochs=10"))
+    assert len(rows) == 1
+    assert engine.members[0].failure is not None
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["dataset=moons", NOISY, "scheduler=plateau", "scheduler.patience=1"],
+        ["dataset=moons", "scheduler=onecycle", "scheduler.warmup=1.5", "optimizer=muon"],
+        ["dataset=moons", "optimizer=lbfgs"],
+        ["dataset=sine", "regularizer=[early_stopping,mixup]", "scheduler=cosine_restarts"],
+    ],
+)
+def test_going_on_from_a_checkpoint_is_as_never_having_stopped(small: Small, overrides: list[str]) -> None:
+    config = small(*overrides, "epochs=5")
+    whole, rows = trained(config)
+    first = engine_of(config)
+    epochs = first.epochs()
+    for _ in range(2):
+        next(epochs)
+    state = copy.deepcopy(first.state_dict(0))
+    second = engine_of(config)
+    second.load_state_dict(0, state)
+    rest = list(second.epochs())
+    assert_same(weights(whole), weights(second))
+    assert [row for (row,) in rest] == [row for (row,) in rows[2:]]
+    assert second.members[0].best.epoch == whole.members[0].best.epoch
+    assert_same(second.members[0].best.weights, whole.members[0].best.weights)
+
+
+def test_a_checkpoint_is_plain_data(small: Small, tmp_path: Any) -> None:
+    engine, _ = trained(small("dataset=moons", "scheduler=multistep", NOISY))
+    torch.save(engine.state_dict(0), tmp_path / "state.pt")
+    torch.load(tmp_path / "state.pt", weights_only=True)
+
+
+def test_the_best_weights_are_those_of_the_least_validation_loss(small: Small) -> None:
+    config = small("dataset=moons", "optimizer=sgd", "optimizer.lr=30", "epochs=8")
+    engine = engine_of(config)
+    seen = []
+    for (row,) in engine.epochs():
+        seen.append((row["loss/val"], weights(engine)))
+    least = min(range(len(seen)), key=lambda index: seen[index][0])
+    assert least < len(seen) - 1, "the last epoch is the best: the test shows nothing"
+    engine.restore_best()
+    assert engine.members[0].best.epoch == least + 1
+    assert_same(weights(engine), seen[least][1])
+
+
+def test_a_users_own_module_trains(small: Small) -> None:
+    """Anything from [B, F] to [B, C] can be a member: here one with a skip connection and a buffer."""
+
+    class Skip(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner, self.out = nn.Linear(2, 2), nn.Linear(2, 1)
+            self.register_buffer("calls", torch.zeros(()))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.out(x + torch.tanh(self.inner(x)))
+
+    config = small("dataset=moons")
+    engine = Engine([config], prepare(config).data, torch.device("cpu"), [Skip()])
+    before = weights(engine)
+    (row,) = next(engine.epochs())
+    assert {"grad_norm/inner", "grad_norm/out"} <= row.keys()
+    assert not torch.equal(before["inner.weight"], weights(engine)["inner.weight"])
+
+
+@pytest.mark.cuda
+def test_cuda_follows_the_cpu(small: Small) -> None:
+    config = small("dataset=digits", "regularizer=[batchnorm]")
+    prepared = prepare(config)
+    runs = [Engine([config], prepared.data, torch.device(name)) for name in ("cpu", "cuda")]
+    rows = [[row for (row,) in engine.epochs()] for engine in runs]
+    for on_cpu, on_cuda in zip(*rows, strict=True):
+        assert on_cuda["loss/train"] == pytest.approx(on_cpu["loss/train"], rel=1e-2)
+
+
+@pytest.mark.cuda
+def test_nothing_waits_for_the_card_inside_an_epoch(small: Small) -> None:
+    engine = Engine([small("dataset=digits", NOISY)], prepare(small("dataset=digits")).data, torch.device("cuda"))
+    next(engine.epochs())
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        with engine.noise.in_use():
+            engine._train_epoch()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
