@@ -1,0 +1,83 @@
+"""Judging a saved run: its best weights, its own config, its data."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from mlpexp.engine.member import build_module
+from mlpexp.engine.objective import Objective
+from mlpexp.errors import ConfigError
+from mlpexp.prepare import prepare
+from mlpexp.run import checkpoint, history, record
+from mlpexp.run.directory import RunDirectory, claim_new
+from mlpexp.run.files import write_text
+from mlpexp.run.results import Results
+from mlpexp.training import saved_config
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What `evaluate` found, and where it wrote it."""
+
+    directory: Path
+    epoch: int  # of the weights
+    metrics: dict[str, dict[str, float]]
+    results: Results
+
+
+def load(directory: str | Path, changes: dict[str, Any] | None = None) -> tuple[Results, int]:
+    """The best weights of a run in their network, with its data, and the epoch that they are from.
+
+    `changes` may give other values of `device`, `data_dir` and `plugins`. Nothing of the run is executed.
+    """
+    path = Path(directory)
+    paths = RunDirectory(path)
+    prepared = prepare(saved_config(record.read(path), path, changes or {}))
+    best = checkpoint.load(paths.best)
+    module: nn.Module = build_module(prepared.config, prepared.data, prepared.loss)
+    try:
+        module.load_state_dict(best["weights"])
+        epoch = int(best["epoch"])
+    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"{paths.best}: does not fit the run's own config, or is damaged: {reason}") from None
+    device = prepared.device
+    objective = Objective(prepared.data.task, prepared.loss)
+    bf16 = prepared.config.precision == "bf16"
+    return Results(module.to(device), prepared.data.to(device), objective, bf16), epoch
+
+
+def evaluate(directory: str | Path, changes: dict[str, Any] | None = None) -> Evaluation:
+    """Writes metrics.json, the confusion matrix as CSV and the figures to RUN/evaluations/<date and time>."""
+    results, epoch = load(directory, changes)
+    metrics = results.metrics()
+    out = claim_new(Path(directory) / "evaluations" / datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
+    write_text(out / "metrics.json", json.dumps({"epoch": epoch, "metrics": metrics}, indent=2) + "\n")
+    if results.data.task.kind == "classification":
+        write_text(out / "confusion_matrix.csv", _confusion_csv(results))
+    from mlpexp.figures.gallery import draw
+
+    curves = RunDirectory(Path(directory)).history
+    for name, png in draw(results, history.read(curves) if curves.exists() else None, epoch):
+        (out / f"{name}.png").write_bytes(png)
+    return Evaluation(out, epoch, metrics, results)
+
+
+def _confusion_csv(results: Results) -> str:
+    """Counts on the test split: a row a true class, a column a predicted one."""
+    import csv
+    import io
+
+    classes = results.data.task.classes
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["true \\ predicted", *classes])
+    for name, row in zip(classes, results.confusion(results.data.test).tolist(), strict=True):
+        writer.writerow([name, *row])
+    return text.getvalue()

@@ -1,0 +1,53 @@
+"""SIGINT and SIGTERM as a request to stop after the current epoch."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from mlpexp.errors import MlpexpError
+
+
+class InterruptedRunError(MlpexpError):
+    """The run was stopped from outside, after a checkpoint. Exit code 128 + the signal's number."""
+
+    def __init__(self, message: str, signal_number: int) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + signal_number
+
+
+class Interruption:
+    """Which signal has asked the run to stop, if any."""
+
+    signal_number: int | None = None
+
+
+@contextmanager
+def watched() -> Iterator[Interruption]:
+    """Notes the first SIGINT or SIGTERM; a second one acts as it would have without us."""
+    interruption = Interruption()
+    if threading.current_thread() is not threading.main_thread():
+        # Only the main thread may set handlers; elsewhere signals keep their meaning.
+        yield interruption
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        interruption.signal_number = number
+        _restore(before)
+
+    for number in before:
+        signal.signal(number, note)
+    try:
+        yield interruption
+    finally:
+        _restore(before)
+
+
+def _restore(handlers: dict[signal.Signals, Any]) -> None:
+    for number, handler in handlers.items():
+        signal.signal(number, handler)

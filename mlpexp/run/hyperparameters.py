@@ -1,0 +1,36 @@
+"""A config as flat names and values: what the HParams tab shows in its columns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mlpexp.config.convert import show
+from mlpexp.config.schema import Config
+
+# What says how a run is watched and stored, not how it learns.
+_ASIDE = {"log", "checkpoint", "plugins", "data_dir", "recommended"}
+
+
+def hyperparameters(config: Config) -> dict[str, Any]:
+    """Keys as they are typed in overrides: `optimizer` (its name), `optimizer.lr`, `model.hidden`, `seed`.
+
+    Numbers stay numbers; lists and nulls become text; `regularizer` lists the names in use.
+    """
+    flat: dict[str, Any] = {}
+    for key, value in config.to_dict().items():
+        if key == "regularizer":
+            flat[key] = show(list(value))
+        _flatten(key, value, flat)
+    return flat
+
+
+def _flatten(key: str, value: Any, flat: dict[str, Any]) -> None:
+    if key.split(".")[-1] in _ASIDE:
+        return
+    if isinstance(value, dict):
+        for name, entry in value.items():
+            _flatten(key if name == "name" else f"{key}.{name}", entry, flat)
+    elif isinstance(value, int | float | str) and not isinstance(value, bool):
+        flat[key] = value
+    else:
+        flat[key] = show(value)

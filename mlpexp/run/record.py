@@ -1,0 +1,150 @@
+"""run.json: what a run is, what has become of it, and what it measured."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import platform
+import shlex
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+from mlpexp.config.convert import convert
+from mlpexp.errors import ConfigError, MlpexpError
+from mlpexp.run.files import write_text
+
+NAME = "run.json"
+State = Literal["running", "completed", "failed", "interrupted"]
+
+
+@dataclass(frozen=True)
+class Record:
+    """The content of run.json. `metrics` are those of the best weights, by split: loss, and accuracy or r2."""
+
+    state: State
+    config: dict[str, Any]
+    command: str
+    started: str
+    device: str
+    seed: int
+    n_parameters: int
+    versions: dict[str, str]
+    git_commit: str | None
+    host: str
+    pid: int
+    seconds: float = 0.0
+    epochs_done: int = 0
+    best_epoch: int = 0
+    metrics: dict[str, dict[str, float]] = field(default_factory=dict)
+    reason: str | None = None
+
+    def write(self, directory: Path) -> None:
+        """Puts run.json in place, whole or not at all."""
+        text = json.dumps(_finite(dataclasses.asdict(self)), indent=2, allow_nan=False)
+        write_text(directory / NAME, text + "\n")
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no infinities and no not-a-number: they become null."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _finite(entry) for key, entry in value.items()}
+    return [_finite(entry) for entry in value] if isinstance(value, list) else value
+
+
+def start(config: dict[str, Any], *, device: str, n_parameters: int) -> Record:
+    """The record of a run that begins now, in this process."""
+    return Record(
+        state="running",
+        config=config,
+        command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        device=device,
+        seed=config["seed"],
+        n_parameters=n_parameters,
+        versions={
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("mlpexp", "torch", "hydra-core", "numpy")},
+        },
+        git_commit=_git_commit(),
+        host=socket.gethostname(),
+        pid=os.getpid(),
+    )
+
+
+def _git_commit() -> str | None:
+    """The commit of the working directory's repository, marked where files differ from it; None outside one."""
+    try:
+        shown = subprocess.run(
+            ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=5,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return shown.stdout.strip() or None
+
+
+def read(directory: Path) -> Record:
+    """The record of a run directory; ConfigError where it is none, or run.json is damaged."""
+    path = directory / NAME
+    if not directory.is_dir():
+        raise ConfigError(f"{directory}: there is no such run directory.")
+    try:
+        content = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise ConfigError(f"{directory}: is no run directory: it has no {NAME}.{_runs_below(directory)}") from None
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: is damaged or unreadable: {error}") from None
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: is damaged: it holds no record of a run.")
+    for entry in dataclasses.fields(Record):
+        if entry.name not in content:
+            raise ConfigError(f"{path}: is damaged: '{entry.name}' is missing.")
+    return Record(**{entry.name: _checked(path, entry.name, content) for entry in dataclasses.fields(Record)})
+
+
+_KINDS: dict[str, Any] = {
+    "state": State,
+    "command": str,
+    "started": str,
+    "device": str,
+    "seed": int,
+    "n_parameters": int,
+    "host": str,
+    "pid": int,
+    "seconds": float,
+    "epochs_done": int,
+    "best_epoch": int,
+    "reason": str | None,
+    "git_commit": str | None,
+}
+
+
+def _checked(path: Path, name: str, content: dict[str, Any]) -> Any:
+    value = content[name]
+    if name not in _KINDS:
+        if not isinstance(value, dict):
+            raise ConfigError(f"{path}: is damaged: '{name}' is no mapping.")
+        return value
+    try:
+        return convert(value, _KINDS[name], name)
+    except MlpexpError as error:
+        raise ConfigError(f"{path}: is damaged: {error}") from None
+
+
+def _runs_below(directory: Path) -> str:
+    """A hint for who names a day or a sweep instead of one of its runs."""
+    found = next(directory.glob(f"*/{NAME}"), None)
+    return f" Did you mean {found.parent}?" if found else ""

@@ -1,0 +1,124 @@
+"""Writes what one run leaves, while it goes on and when it ends."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from torch import nn
+
+from mlpexp.config.schema import Config
+from mlpexp.data.dataset import Data
+from mlpexp.engine.loop import Row
+from mlpexp.run import checkpoint
+from mlpexp.run.directory import RunDirectory
+from mlpexp.run.history import History, cut
+from mlpexp.run.hyperparameters import hyperparameters
+from mlpexp.run.record import Record, State
+from mlpexp.run.results import Results
+
+
+class Recorder:
+    """The artefacts of one member, kept up to date epoch by epoch."""
+
+    def __init__(self, paths: RunDirectory, record: Record, config: Config, data: Data, epoch: int = 0) -> None:
+        """Begins at `epoch` epochs done: 0 for a new run; else what was written past it is dropped."""
+        self.paths, self.record = paths, record
+        self._config, self._data = config, data
+        self._began = time.monotonic() - record.seconds
+        self._last_checkpoint = time.monotonic()
+        record.write(paths.path)
+        cut(paths.history, epoch)
+        self._history = History(paths.history)
+        every = config.epochs / config.log.histograms if config.log.histograms else 0
+        self._histogram_epochs = {round(every * i) for i in range(1, config.log.histograms + 1)}
+        self._tensorboard = None
+        if config.log.tensorboard:
+            from mlpexp.run.tensorboard import TensorBoard
+
+            score = data.task.score
+            self._tensorboard = TensorBoard(paths.tensorboard, score, purge_from=epoch + 1 if epoch else None)
+            metrics = [f"final/{name}/{split}" for name in ("loss", score) for split in ("train", "val", "test")]
+            self._tensorboard.start(hyperparameters(config), metrics)
+
+    def begin(self, summary: str, module: nn.Module) -> None:
+        """Notes the model's summary (Markdown) and its initial weights."""
+        if self._tensorboard is not None:
+            self._tensorboard.text("model", summary)
+            if self._histogram_epochs:
+                self._tensorboard.histograms(module, 0)
+
+    def epoch(self, row: Row, module: nn.Module, results: Callable[[], Results]) -> None:
+        """Notes an epoch; `results` is asked only when the confusion matrix is due."""
+        epoch = int(row["epoch"])
+        self._history.add(row)
+        if self._tensorboard is None:
+            return
+        self._tensorboard.scalars(row, epoch)
+        if epoch in self._histogram_epochs:
+            self._tensorboard.histograms(module, epoch)
+        every = self._config.log.confusion_every
+        if every and epoch % every == 0 and self._data.task.kind == "classification":
+            from mlpexp.figures.confusion import confusion
+            from mlpexp.figures.style import png
+
+            counts = results().confusion(self._data.val)
+            figure = confusion(counts, self._data.task.classes, title=f"Validation, epoch {epoch}")
+            self._tensorboard.image("confusion_matrix/val", png(figure), epoch)
+
+    def checkpoint_due(self) -> bool:
+        """Whether last.pt is older than the config allows."""
+        return time.monotonic() - self._last_checkpoint >= self._config.checkpoint.every_seconds
+
+    def checkpoint(self, state: dict[str, Any]) -> None:
+        """Writes last.pt, from which the run can go on, and best.pt, which is evaluated."""
+        best = state["member"]["best"]
+        checkpoint.save(self.paths.last, state)
+        self.save_best(best)
+        self._last_checkpoint = time.monotonic()
+
+    def save_best(self, best: dict[str, Any]) -> None:
+        """Writes best.pt, where there has been an epoch with a finite validation loss."""
+        if best["epoch"]:
+            checkpoint.save(self.paths.best, best)
+
+    def update(self, state: State, **changes: Any) -> Record:
+        """Puts a new state, and what else has changed, in run.json."""
+        seconds = round(time.monotonic() - self._began, 3)
+        self.record = replace(self.record, state=state, seconds=seconds, **changes)
+        self.record.write(self.paths.path)
+        return self.record
+
+    def finish(self, results: Results | None, best_epoch: int) -> None:
+        """Draws the figures and closes all files; without `results` the run has failed."""
+        self._history.close()
+        if results is not None and self._config.log.figures:
+            self._draw(results, best_epoch)
+        if self._tensorboard is not None:
+            if results is not None:
+                final = {
+                    f"final/{name}/{split}": value
+                    for split, metrics in self.record.metrics.items()
+                    for name, value in metrics.items()
+                }
+                self._tensorboard.scalars(final, best_epoch)
+            self._tensorboard.finish(completed=results is not None)
+
+    def pause(self) -> None:
+        """Closes all files of a run that is to go on later."""
+        self._history.close()
+        if self._tensorboard is not None:
+            self._tensorboard.close()
+
+    def _draw(self, results: Results, best_epoch: int) -> None:
+        from mlpexp.figures.gallery import draw
+        from mlpexp.run.history import read
+
+        for name, png in draw(results, read(self.paths.history), best_epoch):
+            self.paths.figures.mkdir(exist_ok=True)
+            (self.paths.figures / f"{name}.png").write_bytes(png)
+            if self._tensorboard is not None:
+                tag = "confusion_matrix/test" if name == "confusion_matrix" else f"figures/{name}"
+                self._tensorboard.image(tag, png, best_epoch)

@@ -1,0 +1,65 @@
+"""What a trained network makes of its data: metrics of every split, and the test split row by row.
+
+N test rows, C classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from mlpexp.data.dataset import Data, Split
+from mlpexp.engine.evaluate import evaluate, outputs_of
+from mlpexp.engine.objective import Objective
+from mlpexp.engine.stack import ModuleStack
+
+
+@dataclass(frozen=True)
+class Results:
+    """Of one network, in evaluation mode, on data that lie on its device."""
+
+    module: nn.Module
+    data: Data
+    objective: Objective
+    bf16: bool = False
+
+    @property
+    def _stack(self) -> ModuleStack:
+        return ModuleStack([self.module], bf16=self.bf16)
+
+    def metrics(self) -> dict[str, dict[str, float]]:
+        """By split: the mean `loss`, and `accuracy` or `r2`."""
+        found = {}
+        for name, split in self.data.splits().items():
+            evaluation = evaluate(self._stack, self.data, split, self.objective)
+            found[name] = {"loss": evaluation.loss.item(), self.data.task.score: evaluation.score.item()}
+        return found
+
+    def outputs(self, split: Split) -> torch.Tensor:
+        """Outputs [N, C] for the rows of a split, on the CPU."""
+        return outputs_of(self._stack, self.data, split)[0].cpu()
+
+    def confusion(self, split: Split) -> np.ndarray:
+        """How many rows of each true class (rows) were taken for each class (columns), [C, C]."""
+        n_classes = self.data.task.n_classes
+        predicted = self.objective.loss.predict(self.outputs(split))
+        cells = split.y.cpu() * n_classes + predicted
+        return torch.bincount(cells, minlength=n_classes**2).view(n_classes, n_classes).numpy()
+
+    @property
+    def predict(self) -> Callable[[np.ndarray], np.ndarray]:
+        """Class probabilities [N, C], or values [N, 1], for inputs [N, F] as the network sees them; all float32."""
+        device = self.data.train.x.device
+
+        def call(x: np.ndarray) -> np.ndarray:
+            rows = torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32)).to(device)
+            outputs = self.outputs(Split(rows, rows[:, :1]))
+            if self.data.task.kind == "classification":
+                outputs = self.objective.loss.probabilities(outputs)
+            return outputs.numpy()
+
+        return call
