@@ -1,0 +1,80 @@
+"""The command `mlpexp`: hands its first word to one of the sub-commands, and turns errors into one line."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from importlib.metadata import version
+
+from mlpexp.errors import MlpexpError, unknown
+
+# Each sub-command is a module of this package with `run(arguments) -> exit code`. None is imported before it
+# is called for, so that help and lists answer at once.
+COMMANDS = {
+    "train": "train a run, or a sweep of runs with -m: mlpexp train activation=gelu optimizer=adamw",
+    "eval": "evaluate a run's best checkpoint on the test split: mlpexp eval RUN",
+    "resume": "go on with a run where it stopped: mlpexp resume RUN [epochs=N]",
+    "list": "what there is to choose from: mlpexp list [GROUP]",
+    "dashboard": "start TensorBoard: mlpexp dashboard [DIR]",
+}
+_MODULES = {"eval": "evaluate", "list": "listing"}
+
+_HELP = """\
+mlpexp - what a training choice does to a multilayer perceptron.
+
+Usage: mlpexp COMMAND [ARGUMENT ...]
+
+{commands}
+
+  mlpexp COMMAND --help    says more of a command
+  mlpexp --version         prints the version
+
+First steps:
+  mlpexp train
+  mlpexp train dataset=moons activation=tanh model.hidden=[16,16]
+  mlpexp train -m activation=relu,gelu,tanh seed=0,1,2
+  mlpexp dashboard
+"""
+
+
+def main() -> None:
+    """Entry point: runs the command line and exits with its code (0 done, 1 run failed, 2 command wrong)."""
+    sys.exit(call(sys.argv[1:]))
+
+
+def call(arguments: list[str]) -> int:
+    """Runs a command line and gives its exit code."""
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        commands = "\n".join(f"  {name:<10}{what}" for name, what in COMMANDS.items())
+        print(_HELP.format(commands=commands), end="")
+        return 0
+    if arguments[0] == "--version":
+        print(f"mlpexp {version('mlpexp')}")
+        return 0
+    command, *rest = arguments
+    if command in ("-sc", "--shell-completion"):
+        command, rest = "completion", arguments
+    elif command not in COMMANDS:
+        hint = f" Did you mean: mlpexp train {' '.join(arguments)}" if "=" in command else ""
+        print(f"mlpexp: {unknown(f'{command}: no such command', command, COMMANDS)}{hint}", file=sys.stderr)
+        return 2
+    try:
+        module = importlib.import_module(f"mlpexp.cli.{_MODULES.get(command, command)}")
+        code: int = module.run(rest)
+        return code
+    except MlpexpError as error:
+        print(f"mlpexp: {one_line(str(error))}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("mlpexp: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has gone, as in `mlpexp list | head -1`; Python would complain again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def one_line(text: str) -> str:
+    """A message without line breaks or control characters, which a value may have brought in."""
+    return "".join(c if c.isprintable() else " " for c in " ".join(text.split()))

@@ -1,0 +1,161 @@
+"""What a run shows on the terminal: what will be trained, how it goes, and how it ended."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from mlpexp.figures.confusion import most_confused
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from mlpexp.config.convert import show
+from mlpexp.config.schema import Config
+from mlpexp.engine.loop import Engine, Row
+from mlpexp.prepare import Prepared
+from mlpexp.run.results import Results
+from mlpexp.training import Run, Watcher
+
+# Without a terminal a line is printed for each of this many parts of a run.
+_LINES = 20
+# A terminal need not be redrawn more often than the eye sees.
+_SECONDS_BETWEEN_UPDATES = 0.1
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console that breaks no words of paths and colours only what we say."""
+    return Console(stderr=stderr, highlight=False, soft_wrap=True)
+
+
+class Terminal(Watcher):
+    """Shows one run: a progress bar on a terminal, plain lines elsewhere."""
+
+    def __init__(self) -> None:
+        self._console = console()
+        self._progress: Progress | None = None
+        self._bar: TaskID | None = None
+        self._shown = 0.0
+        self._last: Row = {}
+        self._score = "accuracy"
+
+    def started(self, prepared: Prepared, engine: Engine, directory: Path) -> None:
+        self._score = prepared.data.task.score
+        self._console.print(_setup(prepared, engine))
+        self._console.print(Text(f"run directory: {directory}"))
+        if self._console.is_terminal:
+            self._progress = Progress(
+                TextColumn("epoch"),
+                MofNCompleteColumn(),
+                BarColumn(bar_width=30),
+                TextColumn("{task.fields[numbers]}"),
+                TimeRemainingColumn(),
+                console=self._console,
+            )
+            self._bar = self._progress.add_task("", total=engine.total_epochs, completed=engine.epoch, numbers="")
+            self._progress.start()
+
+    def epoch(self, row: Row, total_epochs: int) -> None:
+        self._last = row
+        epoch = int(row["epoch"])
+        if self._progress is None:
+            if epoch in (1, total_epochs) or epoch % max(1, round(total_epochs / _LINES)) == 0:
+                print(f"epoch {epoch}/{total_epochs}  {_numbers(row, self._score)}", flush=True)
+            return
+        if time.monotonic() - self._shown >= _SECONDS_BETWEEN_UPDATES or epoch == total_epochs:
+            self._shown = time.monotonic()
+            assert self._bar is not None
+            self._progress.update(self._bar, completed=epoch, numbers=_numbers(row, self._score))
+
+    def ended(self) -> None:
+        if self._progress is not None:
+            if self._last:
+                assert self._bar is not None
+                numbers = _numbers(self._last, self._score)
+                self._progress.update(self._bar, completed=int(self._last["epoch"]), numbers=numbers)
+            self._progress.stop()
+
+    def concluded(self, run: Run) -> None:
+        """The end of a run that has completed: metrics, most-confused classes, the directory."""
+        record, task = run.record, run.results.data.task
+        stopped = record.epochs_done < record.config["epochs"]
+        early = f", stopped early after {record.epochs_done}" if stopped else ""
+        title = f"Weights of epoch {record.best_epoch}, with the least validation loss{early}"
+        self._console.print(metrics_table(run.metrics, task.score, title))
+        if task.kind == "classification":
+            self._console.print(confusions(run.results))
+        self._console.print(Text(f"took {record.seconds:.1f} s; run directory: {run.directory}"))
+
+
+def _numbers(row: Row, score: str) -> str:
+    """The numbers of an epoch in a line of steady width."""
+    return (
+        f"loss {row['loss/train']:.4f}  val loss {row['loss/val']:.4f}  "
+        f"val {score_name(score)} {row[f'{score}/val']:.4f}"
+    )
+
+
+def score_name(score: str) -> str:
+    return "R²" if score == "r2" else score
+
+
+def _setup(prepared: Prepared, engine: Engine) -> Table:
+    config, data = prepared.config, prepared.data
+    sizes = " / ".join(f"{len(split):,}" for split in data.splits().values())
+    widths = [data.n_features, *getattr(config.model, "hidden", []), prepared.loss.n_outputs(data.task)]
+    parts = {
+        "data": f"{data.name}: {sizes} rows (train / val / test), {_task(prepared)}",
+        "note": data.note,
+        "model": f"{named(config, 'model')}: {'-'.join(map(str, widths))}, {engine.n_parameters:,} parameters",
+        "activation": named(config, "activation"),
+        "init": named(config, "init"),
+        "loss": named(config, "loss", prepared.loss),
+        "optimizer": named(config, "optimizer"),
+        "scheduler": named(config, "scheduler"),
+        "regularizer": ", ".join(config.regularizer) or "none",
+        "training": f"{config.epochs} epochs, batches of {engine.batches.sizes[0]}, seed {config.seed}",
+        "device": f"{engine.device}, {config.precision}",
+    }
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for name, what in parts.items():
+        if what:
+            table.add_row(name, Text(what))
+    return table
+
+
+def _task(prepared: Prepared) -> str:
+    task = prepared.data.task
+    features = f"{prepared.data.n_features} features"
+    return f"{features}, {task.n_classes} classes" if task.n_classes else f"{features}, regression"
+
+
+def named(config: Config, group: str, resolved: object = None) -> str:
+    """A component with the settings that matter at a glance: `adam (lr 0.001)`."""
+    values = config.to_dict()[group]
+    name = values["name"]
+    if resolved is not None and name == "auto":
+        return f"auto: {type(resolved).__name__.lower()}"
+    return f"{name} (lr {show(values['lr'])})" if "lr" in values else str(name)
+
+
+def metrics_table(metrics: dict[str, dict[str, float]], score: str, title: str) -> Table:
+    """Loss and score by split."""
+    table = Table(title=title, title_justify="left", title_style="")
+    table.add_column("split")
+    table.add_column("loss", justify="right")
+    table.add_column(score_name(score), justify="right")
+    for split, values in metrics.items():
+        table.add_row(split, f"{values['loss']:.4f}", f"{values[score]:.4f}")
+    return table
+
+
+def confusions(results: Results) -> Text:
+    """The classes that the network takes for each other most often, on the test split."""
+    pairs = most_confused(results.confusion(results.data.test), results.data.task.classes)
+    if not pairs:
+        return Text("no class of the test split was taken for another")
+    said = ", ".join(f"{true} taken for {predicted} ({count}×)" for true, predicted, count in pairs)
+    return Text(f"most confused: {said}")

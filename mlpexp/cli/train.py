@@ -1,0 +1,135 @@
+"""`mlpexp train`: Hydra's command line, around one run or a sweep of them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import hydra
+from hydra._internal.utils import get_args_parser
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from mlpexp.config.compose import checked, compose_raw, quote
+from mlpexp.config.explain import explain
+from mlpexp.config.locate import CONF
+from mlpexp.errors import ConfigError, MlpexpError
+
+
+def run(arguments: list[str]) -> int:
+    """Shows what Hydra is asked to show, or trains. Everything is checked before anything is written."""
+    args = _parse(arguments)
+    more: list[str] = []
+    if not (args.help or args.hydra_help or args.cfg or args.info or args.shell_completion):
+        if args.multirun:
+            more = _claim_sweep(args)
+        else:
+            raw = compose_raw(args.overrides, args.config_dir, args.config_name or "config", with_hydra=True)
+            if str(raw.hydra.mode) == "RunMode.MULTIRUN":
+                more = _claim_sweep(args)
+            else:
+                return _run_alone(args, arguments, raw)
+    _hand_over(_in_sweep, [*arguments, *more], args)
+    return 0
+
+
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    """Hydra's own parser, which answers a wrong option in one line."""
+    parser = get_args_parser()
+
+    def error(message: str) -> NoReturn:
+        raise ConfigError(f"train: {message}; see mlpexp train --help.")
+
+    parser.error = error  # type: ignore[method-assign]
+    args = parser.parse_args(arguments)
+    if args.config_path is not None:
+        raise ConfigError(f"--config-path={args.config_path}: would hide mlpexp's configs; use --config-dir.")
+    if sum(map(bool, (args.run, args.cfg, args.multirun, args.shell_completion, args.info))) > 1:
+        raise ConfigError("train: only one of --run, --multirun, --cfg and --info can be given.")
+    if args.resolve and not (args.cfg or args.help):
+        raise ConfigError("train: --resolve goes with --cfg.")
+    return args
+
+
+def _run_alone(args: argparse.Namespace, arguments: list[str], raw: DictConfig) -> int:
+    from mlpexp.prepare import prepare
+
+    config = checked(raw)
+    prepared = prepare(config)
+    named = any(override.startswith("hydra.run.dir=") for override in raw.hydra.overrides.hydra)
+    path = _claim(str(raw.hydra.run.dir), "hydra.run.dir" if named else None)
+
+    failed: list[Exception] = []
+
+    def task(_: DictConfig) -> None:
+        from mlpexp.cli.terminal import Terminal
+        from mlpexp.training import run_in
+
+        terminal = Terminal()
+        try:
+            terminal.concluded(run_in(path, prepared, terminal))
+        except Exception as error:
+            # Hydra would announce it in words of its own; it is ours to report.
+            failed.append(error)
+
+    _hand_over(task, [*arguments, f"hydra.run.dir={quote(str(path))}"], args)
+    for error in failed:
+        raise error
+    return 0
+
+
+def _claim_sweep(args: argparse.Namespace) -> list[str]:
+    """A sweep directory that no other sweep has, as an override."""
+    about_hydra = [part for part in args.overrides if part.startswith(("hydra.", "hydra/", "experiment="))]
+    raw = compose_raw(about_hydra, args.config_dir, args.config_name or "config", with_hydra=True)
+    named = any(part.startswith("hydra.sweep.dir=") for part in about_hydra)
+    path = _claim(str(raw.hydra.sweep.dir), "hydra.sweep.dir" if named else None)
+    return [f"hydra.sweep.dir={quote(str(path))}"]
+
+
+def _claim(path: str, key: str | None) -> Path:
+    from mlpexp.run.directory import claim_named, claim_new
+
+    return claim_new(Path(path)) if key is None else claim_named(Path(path), key)
+
+
+def _in_sweep(raw: DictConfig) -> None:
+    """One job of a sweep that Hydra's launcher runs one by one."""
+    from mlpexp.cli.terminal import Terminal
+    from mlpexp.prepare import prepare
+    from mlpexp.training import run_in
+
+    path = Path(HydraConfig.get().runtime.output_dir)
+    terminal = Terminal()
+    try:
+        terminal.concluded(run_in(path, prepare(checked(raw)), terminal))
+    except MlpexpError as error:
+        # Hydra's basic launcher runs on, and in the end reports the first failure only.
+        print(f"mlpexp: job {HydraConfig.get().job.num} failed: {error}", file=sys.stderr)
+        raise
+
+
+def _hand_over(task: hydra.types.TaskFunction, arguments: list[str], args: argparse.Namespace) -> None:
+    """Calls Hydra's entry point as if `mlpexp train` were a program of its own."""
+    argv = sys.argv
+    full_error = os.environ.get("HYDRA_FULL_ERROR")
+    sys.argv = ["mlpexp train", *arguments]
+    # Hydra then raises its errors instead of printing them over many lines and exiting with 1.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")(task)()
+    except (HydraException, OmegaConfBaseException, ValueError, TypeError, AssertionError) as error:
+        if isinstance(error, MlpexpError) or full_error == "1":
+            raise
+        raise ConfigError(explain(error, args.overrides, args.config_dir)) from error
+    finally:
+        sys.argv = argv
+        if full_error is None:
+            del os.environ["HYDRA_FULL_ERROR"]
+        else:
+            os.environ["HYDRA_FULL_ERROR"] = full_error

@@ -1,0 +1,141 @@
+"""Loss, score and learning rate over the epochs of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlpexp.figures import style
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_LEFT, _TOP = 0.85, 0.4
+# A loss that spans more than this is read better by its order of magnitude.
+_LOG_FROM = 30
+# An R² below this says only that the network has not begun to learn.
+_LOWEST_R2 = -1.0
+# Epochs up to which each is marked by a dot.
+_FEW = 25
+# Epochs from which a thick line would hide its own noise.
+_MANY = 500
+
+
+@style.styled
+def curves(history: Mapping[str, Sequence[float]], *, score: str, best_epoch: int | None, title: str = "") -> Figure:
+    """Panels for loss, score and, where it changes, learning rate.
+
+    `history` has equally long columns "epoch", "loss/train", "loss/val", "{score}/train", "{score}/val" and "lr";
+    values that are not finite are left out.
+    """
+    columns = {name: np.asarray(values, dtype=float) for name, values in history.items()}
+    epoch, rate = columns["epoch"], columns.get("lr", np.empty(0))
+    scheduled = np.ptp(rate) > 1e-9 * np.max(np.abs(rate)) if np.isfinite(rate).all() and len(rate) else False
+    top = _TOP + 0.3 * bool(title)
+    figure, axes = style.panels(3 if scheduled else 2, 3.3, 2.6, left=_LEFT, top=top)
+    style.heading(figure, title, _LEFT)
+
+    handles = _pair(axes[0], epoch, columns["loss/train"], columns["loss/val"])
+    _loss_axis(axes[0], np.concatenate([columns["loss/train"], columns["loss/val"]]))
+    _pair(axes[1], epoch, columns[f"{score}/train"], columns[f"{score}/val"])
+    _score_axis(axes[1], score, np.concatenate([columns[f"{score}/train"], columns[f"{score}/val"]]))
+    if scheduled:
+        _line(axes[2], epoch, rate, style.INK, "-")
+        axes[2].set_ylabel("learning rate")
+        # By magnitude only where a linear axis would show next to nothing for most of the run.
+        style.plain_numbers(axes[2].yaxis)
+        if (rate > 0).all() and np.median(rate) < rate.max() / _LOG_FROM:
+            _log(axes[2])
+    for panel in axes:
+        best = _epoch_axis(panel, epoch, best_epoch)
+    if best is not None:
+        handles[_best_label(epoch, columns["loss/val"], best_epoch)] = best
+    lost = epoch[~np.isfinite(columns["loss/train"])]
+    if len(lost):
+        handles[f"loss not finite at epoch {lost[0]:.0f}"] = axes[0].axvline(lost[0], color=style.WRONG, ls=":", lw=1.5)
+    style.legend(figure, handles, _LEFT, top - 0.3, columns=len(handles))
+    return figure
+
+
+def _pair(panel: Axes, epoch: np.ndarray, train: np.ndarray, val: np.ndarray) -> dict[str, Artist]:
+    # Validation is dashed and on top, so that both are seen where they coincide.
+    return {
+        "train": _line(panel, epoch, train, style.TRAIN, "-"),
+        "val": _line(panel, epoch, val, style.VAL, "--"),
+    }
+
+
+def _line(panel: Axes, epoch: np.ndarray, values: np.ndarray, colour: str, dashes: str) -> Artist:
+    shown = np.where(np.isfinite(values), values, np.nan)
+    finite = np.pad(np.isfinite(values), 1)
+    # A point between gaps has no line to be seen by.
+    alone = np.flatnonzero(finite[1:-1] & ~finite[:-2] & ~finite[2:])
+    marked = np.arange(len(epoch)) if len(epoch) <= _FEW else alone
+    width = 1.8 if len(epoch) <= _MANY else 1.0
+    (line,) = panel.plot(epoch, shown, dashes, color=colour, lw=width)
+    if len(marked):
+        line.set(marker="o", markersize=3.5, markevery=marked.tolist())
+    return line
+
+
+def _loss_axis(panel: Axes, values: np.ndarray) -> None:
+    values = values[np.isfinite(values)]
+    panel.set_ylabel("loss")
+    style.plain_numbers(panel.yaxis)
+    if not len(values):
+        panel.set_yticks([])
+    elif values.min() > 0 and values.max() / values.min() > _LOG_FROM:
+        _log(panel)
+        panel.set_ylabel("loss (log scale)")
+
+
+def _log(panel: Axes) -> None:
+    from matplotlib.ticker import LogLocator
+
+    panel.set_yscale("log")
+    panel.yaxis.set_major_locator(LogLocator(numticks=7))
+    panel.minorticks_off()
+    style.plain_numbers(panel.yaxis)  # a change of scale brings its own format
+
+
+def _score_axis(panel: Axes, score: str, values: np.ndarray) -> None:
+    from matplotlib.ticker import FuncFormatter
+
+    low, high = panel.get_ylim()
+    values = values[np.isfinite(values)]
+    if score == "accuracy":
+        panel.set_ylabel("accuracy (%)")
+        panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: style.number(100 * value, 4)))
+        low = max(low, -0.02)
+    else:
+        panel.set_ylabel("R²")
+        style.plain_numbers(panel.yaxis)
+        if len(values) and values.max() > _LOWEST_R2 > values.min():
+            low = _LOWEST_R2
+            panel.set_ylabel(f"R² (from {style.number(low)} up)")
+    panel.set_ylim(low, min(high, 1.02))
+    if not len(values):
+        panel.set_yticks([])
+
+
+def _epoch_axis(panel: Axes, epoch: np.ndarray, best_epoch: int | None) -> Artist | None:
+    from matplotlib.ticker import MaxNLocator
+
+    panel.set_xlabel("epoch")
+    panel.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
+    panel.grid(axis="y")
+    room = max(0.03 * (epoch[-1] - epoch[0]), 0.5)
+    panel.set_xlim(epoch[0] - room, epoch[-1] + room)
+    # Epoch 0 is how a run without a best epoch is written down.
+    if not best_epoch:
+        return None
+    return panel.axvline(best_epoch, color=style.INK, lw=1, ls=(0, (1, 1.5)), zorder=1)
+
+
+def _best_label(epoch: np.ndarray, loss: np.ndarray, best_epoch: int | None) -> str:
+    found = loss[epoch == best_epoch]
+    return f"best epoch: {best_epoch}" + (f" (val loss {style.number(found[0], 4)})" if len(found) else "")

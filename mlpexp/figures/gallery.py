@@ -1,0 +1,107 @@
+"""Which figures a run is worth, by its task and the shape of its data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from mlpexp.figures.boundary import decision_boundary
+from mlpexp.figures.confusion import confusion
+from mlpexp.figures.curves import curves
+from mlpexp.figures.predictions import choose_examples, image_grid, probability_bars
+from mlpexp.figures.regression import fitted_curve, predicted_against_true
+from mlpexp.figures.style import png
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from mlpexp.run.results import Results
+
+# The grid of predictions has at most this many cells.
+_IMAGES, _BARS = 20, 12
+
+
+def draw(
+    results: Results, history: Mapping[str, Sequence[float]] | None, best_epoch: int
+) -> Iterator[tuple[str, bytes]]:
+    """Names and PNG files of the figures of a run; without a `history` its curves are left out."""
+    for name, figure in figures(results, history, best_epoch):
+        yield name, png(figure)
+
+
+def figures(
+    results: Results, history: Mapping[str, Sequence[float]] | None, best_epoch: int
+) -> Iterator[tuple[str, Figure]]:
+    """Names and figures of a run."""
+    data = results.data
+    if history is not None:
+        yield "curves", curves(history, score=data.task.score, best_epoch=best_epoch, title=data.name)
+    if data.task.kind == "classification":
+        yield "confusion_matrix", confusion(results.confusion(data.test), data.task.classes, title="Test split")
+        yield "predictions", _predictions(results)
+        if data.n_features == 2:
+            yield (
+                "decision_boundary",
+                decision_boundary(results.predict, _points(results), data.task.classes, data.feature_names),
+            )
+    elif data.n_features == 1:
+        yield (
+            "fitted_curve",
+            fitted_curve(
+                results.predict, _points(results), _true_function(results), data.feature_names[0], data.target_name
+            ),
+        )
+    else:
+        pairs = {
+            name: (split.y.cpu().numpy()[:, 0], results.outputs(split).numpy()[:, 0])
+            for name, split in data.splits().items()
+        }
+        yield "predicted_against_true", predicted_against_true(pairs, data.target_name)
+
+
+def _points(results: Results) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Inputs as the network sees them, and targets, by split."""
+    data = results.data
+    arrays: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+    points = {}
+    for name, split in data.splits().items():
+        # Splits that are the same rows stay the same arrays, and are drawn once.
+        key = id(split)
+        if key not in arrays:
+            arrays[key] = (data.inputs(split.x).cpu().numpy(), split.y.cpu().numpy())
+        points[name] = arrays[key]
+    return points
+
+
+def _predictions(results: Results) -> Figure:
+    data = results.data
+    outputs = results.outputs(data.test)
+    probabilities = results.objective.loss.probabilities(outputs).numpy()
+    predicted = results.objective.loss.predict(outputs).numpy()
+    true = data.test.y.cpu().numpy()
+    probability = probabilities[np.arange(len(true)), predicted]
+    chosen = choose_examples(true, predicted, probability, _IMAGES if data.image_shape else _BARS)
+    x = data.test.x[chosen.tolist()].cpu().numpy()
+    if data.image_shape is not None:
+        images = x.reshape(-1, *data.image_shape)
+        shown = (true[chosen], predicted[chosen], probability[chosen])
+        return image_grid(images, *shown, data.task.classes, title="Test split")
+    return probability_bars(
+        probabilities[chosen], true[chosen], data.task.classes, [_row_label(row) for row in x], title="Test split"
+    )
+
+
+def _row_label(row: np.ndarray) -> str:
+    """A sample in a few words: its first features."""
+    shown = ", ".join(f"{value:.3g}" for value in row[:3])
+    return f"({shown}{', …' if len(row) > 3 else ''})"
+
+
+def _true_function(results: Results) -> Callable[[np.ndarray], np.ndarray] | None:
+    function = results.data.true_function
+    if function is None:
+        return None
+    import torch
+
+    return lambda x: function(torch.from_numpy(x)).numpy()

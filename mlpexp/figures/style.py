@@ -1,0 +1,249 @@
+"""What all figures share: colours and their meaning, type sizes, placing, and the way to a PNG.
+
+Figures are built without pyplot, whose import costs half a second, and placed in inches, since matplotlib's layout
+engines double the time to draw. matplotlib itself is imported where it is used.
+"""
+
+from __future__ import annotations
+
+import io
+import unicodedata
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache, lru_cache, wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+    from matplotlib.figure import Figure
+
+# Okabe & Ito (2008): tells apart for all common kinds of colour blindness. A colour means the same in every figure.
+TRAIN, VAL, TEST = "#0072B2", "#E69F00", "#CC79A7"
+RIGHT, WRONG = "#009E73", "#D55E00"
+TRUE_FUNCTION, NETWORK = "#777777", "#000000"
+NEUTRAL, INK = "#B8B8B8", "#262626"
+SPLITS = {"train": TRAIN, "val": VAL, "test": TEST}
+MARKERS = {"train": "o", "val": "s", "test": "^"}
+
+# Tol's "bright" and what "muted" adds to it, for classes.
+_CLASSES = (
+    *("#4477AA", "#EE6677", "#228833", "#CCBB44", "#66CCEE", "#AA3377"),
+    *("#332288", "#DDCC77", "#44AA99", "#882255", "#999933", "#777777"),
+)
+
+TITLE, TEXT, SMALL = 12.0, 10.0, 9.0  # type sizes in points, at 100 dots an inch
+POINT = 1 / 72  # inches
+
+# Read by those whose class names are written in them; the first one that is installed is enough.
+_EAST_ASIAN = (
+    *("Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans SC", "Source Han Sans SC", "WenQuanYi Zen Hei"),
+    *("Microsoft YaHei", "SimHei", "Yu Gothic", "Malgun Gothic", "PingFang SC", "Hiragino Sans", "Heiti TC"),
+)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@cache
+def _settings() -> Any:
+    """matplotlib's defaults, whatever the user's matplotlibrc says, and ours."""
+    import matplotlib
+    from matplotlib.font_manager import fontManager
+
+    installed = {font.name for font in fontManager.ttflist}
+    east_asian = [name for name in _EAST_ASIAN if name in installed][:1]
+    defaults: dict[str, Any] = {k: value for k, value in matplotlib.rcParamsDefault.items() if k != "backend"}
+    return defaults | {
+        "font.family": ["DejaVu Sans", *east_asian],
+        "font.size": TEXT,
+        "axes.labelsize": TEXT,
+        "axes.titlesize": TEXT,
+        "xtick.labelsize": SMALL,
+        "ytick.labelsize": SMALL,
+        "legend.fontsize": SMALL,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.edgecolor": "#888888",
+        "text.color": INK,
+        "axes.labelcolor": INK,
+        "xtick.color": INK,
+        "ytick.color": INK,
+        "grid.color": "#E4E4E4",
+        "axes.axisbelow": True,
+    }
+
+
+@contextmanager
+def _style() -> Iterator[None]:
+    import matplotlib
+
+    with matplotlib.rc_context(_settings()), warnings.catch_warnings():
+        # A name in a script that no installed font has is drawn as boxes: no reason to fail or to chatter.
+        warnings.filterwarnings("ignore", message=r"Glyph .* missing from")
+        yield
+
+
+def styled(draw: Callable[P, T]) -> Callable[P, T]:
+    """Makes a function draw in our style, and leaves matplotlib's global settings alone."""
+
+    @wraps(draw)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        with _style():
+            return draw(*args, **kwargs)
+
+    return call
+
+
+@styled
+def png(figure: Figure, dpi: float = 100) -> bytes:
+    """The figure as a PNG file."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from PIL import Image
+
+    figure.set_dpi(dpi)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    file = io.BytesIO()
+    Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB").save(file, "png", dpi=(dpi, dpi))
+    return file.getvalue()
+
+
+def panels(
+    columns: int,
+    width: float,
+    height: float,
+    *,
+    left: float = 0.85,
+    right: float = 0.2,
+    bottom: float = 0.6,
+    top: float = 0.25,
+    gap: float = 0.9,
+) -> tuple[Figure, list[Axes]]:
+    """A row of axes of `width` × `height` inches, and the room around and between them, in inches."""
+    from matplotlib.figure import Figure
+
+    total_width = left + columns * width + (columns - 1) * gap + right
+    total_height = bottom + height + top
+    figure = Figure(figsize=(total_width, total_height), dpi=100)
+    axes = []
+    for column in range(columns):
+        x = left + column * (width + gap)
+        box = (x / total_width, bottom / total_height, width / total_width, height / total_height)
+        axes.append(figure.add_axes(box))
+    return figure, axes
+
+
+def sheet(width: float, height: float) -> tuple[Figure, Axes]:
+    """An empty page whose coordinates are inches from its upper left corner.
+
+    Many small panels drawn on it take a fifth of the time that an Axes for each would.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=100)
+    page = figure.add_axes((0, 0, 1, 1))
+    page.set_xlim(0, width)
+    page.set_ylim(height, 0)
+    page.set_axis_off()
+    return figure, page
+
+
+def heading(figure: Figure, text: str, left: float) -> None:
+    """The title of a figure, at its top, `left` inches from its edge."""
+    width, height = figure.get_size_inches()
+    if text:
+        said = fit(text, TITLE, width - left - 0.1)
+        figure.text(left / width, 1 - 0.1 / height, said, fontsize=TITLE, va="top", ha="left")
+
+
+def legend(figure: Figure, handles: Mapping[str, Artist], left: float, top: float, columns: int = 1) -> None:
+    """A legend outside of all panels, its upper left corner `left` and `top` inches from that of the figure."""
+    width, height = figure.get_size_inches()
+    figure.legend(
+        list(handles.values()),
+        list(handles),
+        loc="upper left",
+        bbox_to_anchor=(left / width, 1 - top / height),
+        ncols=columns,
+        frameon=False,
+        borderaxespad=0.0,
+        borderpad=0.0,
+    )
+
+
+def legend_width(labels: Sequence[str]) -> float:
+    """How many inches a legend of one column takes."""
+    return 0.45 + max((text_width(label, SMALL) for label in labels), default=0.0)
+
+
+def plain_numbers(axis: Axis) -> None:
+    """Ticks such as 0.01 or 1e-05: quicker to draw than powers of ten, and never an offset in a corner."""
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
+    axis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def few_numbers(panel: Axes) -> None:
+    """Plain ticks on both linear axes, few enough for long ones such as −100000 to stand side by side."""
+    from matplotlib.ticker import MaxNLocator
+
+    for axis in (panel.xaxis, panel.yaxis):
+        axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+        plain_numbers(axis)
+
+
+def number(value: float, digits: int = 6) -> str:
+    """A number in few characters, with a minus sign proper."""
+    return f"{value:.{digits}g}".replace("-", "−")
+
+
+def every(n: int, most: int = 2000) -> slice:
+    """Picks at most `most` of n points, evenly: more would hide each other."""
+    return slice(None, None, max(-(-n // most), 1))
+
+
+def class_colours(n_classes: int) -> np.ndarray:
+    """RGB colours [C, 3] that tell classes apart; past twelve by hue alone."""
+    from matplotlib.colors import hsv_to_rgb, to_rgb
+
+    if n_classes <= len(_CLASSES):
+        return np.array([to_rgb(colour) for colour in _CLASSES[:n_classes]])
+    hue = np.arange(n_classes) / n_classes
+    saturation, value = np.full(n_classes, 0.65), np.where(np.arange(n_classes) % 2, 0.9, 0.6)
+    return np.asarray(hsv_to_rgb(np.stack([hue, saturation, value], 1)))
+
+
+def label(text: str, limit: int = 24) -> str:
+    """A name by a user, safe to draw: one line, at most `limit` columns, `$` not taken for a formula."""
+    text = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
+    text = text or "''"
+    columns = [2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text]
+    if sum(columns) > limit:
+        text = text[: int(np.searchsorted(np.cumsum(columns), limit))].rstrip() + "…"
+    return text.replace("$", r"\$")
+
+
+def fit(text: str, size: float, width: float) -> str:
+    """A name by a user, cut so that it is at most `width` inches wide at `size` points."""
+    for limit in range(min(2 * len(text) + 2, 120), 1, -1):
+        if text_width(label(text, limit), size) <= width:
+            return label(text, limit)
+    return "…"
+
+
+@lru_cache(maxsize=4096)
+def text_width(text: str, size: float) -> float:
+    """Inches that a text takes at `size` points."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
+
+    font = FontProperties(family=_settings()["font.family"], size=size)
+    width = text_to_path.get_text_width_height_descent(text.replace(r"\$", "$"), font, ismath=False)[0]
+    # At small sizes hinting sets letters a little wider than they are designed.
+    return 1.05 * float(width) * POINT
