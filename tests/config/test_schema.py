@@ -1,0 +1,315 @@
+"""conf/ against the dataclasses behind it, and what a whole config refuses."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+
+from mlpexp.config.compose import compose, compose_raw
+from mlpexp.config.locate import CONF, groups, options
+from mlpexp.config.schema import GROUPS, LIST_GROUPS, Config, parse
+from mlpexp.data.dataset import Recommended
+from mlpexp.errors import ConfigError
+from mlpexp.registry import Registry
+
+ALL: dict[str, Registry[Any]] = {**GROUPS, **LIST_GROUPS}
+FILES = [(group, path.stem) for group in ALL for path in sorted((CONF / group).glob("*.yaml"))]
+COMPONENTS = [(group, name) for group, registry in ALL.items() for name in registry]
+EXPERIMENTS = [option.name for option in options("experiment")]
+
+
+def load(group: str, name: str) -> dict[str, Any]:
+    """What a file of conf/ says, as it stands."""
+    plain: Any = OmegaConf.to_container(OmegaConf.load(CONF / group / f"{name}.yaml"), resolve=False)
+    assert isinstance(plain, dict)
+    if group in LIST_GROUPS:
+        assert list(plain) == [name], "a component of a list stands under its own name"
+        plain = plain[name]
+        assert isinstance(plain, dict)
+    return plain
+
+
+def defaults(cls: type) -> dict[str, Any]:
+    """The fields of a dataclass that a config sets, and their defaults; `???` where there is none."""
+    found: dict[str, Any] = {}
+    for field in dataclasses.fields(cls):
+        if field.default is not dataclasses.MISSING:
+            found[field.name] = field.default
+        elif field.default_factory is not dataclasses.MISSING:
+            found[field.name] = field.default_factory()
+        else:
+            found[field.name] = "???"
+    return found
+
+
+# --- conf/ --------------------------------------------------------------------------------------------------
+
+
+def test_every_group_is_known() -> None:
+    assert set(groups()) == {*ALL, "experiment"}
+
+
+@pytest.mark.parametrize(("group", "name"), COMPONENTS)
+def test_every_component_has_a_file(group: str, name: str) -> None:
+    assert (CONF / group / f"{name}.yaml").is_file()
+
+
+@pytest.mark.parametrize(("group", "name"), FILES)
+def test_every_file_is_a_component_with_its_fields_and_defaults(group: str, name: str) -> None:
+    assert name in ALL[group]
+    values = load(group, name)
+    assert values.pop("name") == name
+    expected = defaults(ALL[group][name])
+    if group == "dataset":
+        recommended = values.pop("recommended")
+        assert set(recommended) <= {field.name for field in dataclasses.fields(Recommended)}
+        expected.pop("recommended")
+    assert list(values) == list(expected), "keys stand in the order of the fields"
+    for key, value in values.items():
+        if isinstance(value, str) and value.startswith("${"):
+            continue  # referred to what the dataset recommends
+        assert value == expected[key], key
+        assert type(value) is type(expected[key]), f"{key}: {value!r} is not written as {expected[key]!r}"
+
+
+@pytest.mark.parametrize(("group", "name"), FILES)
+def test_every_file_begins_with_its_comment(group: str, name: str) -> None:
+    first = (CONF / group / f"{name}.yaml").read_text().splitlines()[0]
+    assert first.startswith("# ")
+    (comment,) = (option.comment for option in options(group) if option.name == name)
+    assert first == f"# {comment}"
+
+
+@pytest.mark.parametrize("row", range(max(len(registry) for registry in ALL.values())))
+def test_every_file_composes(row: int) -> None:
+    """A file of each group at a time: one composition for the first ones, one for the second ones, and so on."""
+    chosen = {group: list(registry)[row % len(registry)] for group, registry in ALL.items()}
+    overrides = [f"{group}=[{name}]" if group in LIST_GROUPS else f"{group}={name}" for group, name in chosen.items()]
+    if chosen["dataset"] == "csv":
+        overrides.append("dataset.path=my.csv")
+    config = compose(overrides)
+    for group, name in chosen.items():
+        found = getattr(config, group)[name] if group in LIST_GROUPS else getattr(config, group)
+        assert type(found) is ALL[group][name]
+        for key, value in load(group, name).items():
+            if key not in ("name", "recommended") and value != "???" and not str(value).startswith("${"):
+                assert getattr(found, key) == value
+    recommended = {**dataclasses.asdict(Recommended()), **load("dataset", chosen["dataset"])["recommended"]}
+    assert dataclasses.asdict(config.dataset.recommended) == recommended
+    assert (config.epochs, config.batch_size) == (recommended["epochs"], recommended["batch_size"])
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_composes_and_has_a_comment(name: str) -> None:
+    compose([f"experiment={name}"])
+    assert all(option.comment for option in options("experiment"))
+
+
+def test_the_main_config_holds_the_defaults_of_the_schema() -> None:
+    raw: Any = OmegaConf.to_container(OmegaConf.load(CONF / "config.yaml"), resolve=False)
+    settings = {field.name: field for field in dataclasses.fields(Config) if field.name not in ALL}
+    assert set(settings) == set(raw) - {"defaults", "dataset", "hydra"}
+    for name in set(settings) - {"epochs", "batch_size"}:
+        field = settings[name]
+        default: Any = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+        assert raw[name] == (vars(default) if dataclasses.is_dataclass(default) else default), name
+    assert raw["dataset"]["recommended"] == dataclasses.asdict(Recommended())
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "key"),
+    [("adam", "lr"), ("muon", "lr"), ("momentum", "lr_momentum"), ("nesterov", "lr_momentum"), ("sgd", "lr_sgd")],
+)
+def test_each_optimizer_takes_the_learning_rate_that_suits_it(optimizer: str, key: str) -> None:
+    config = compose(["dataset=xor", f"optimizer={optimizer}"])
+    assert config.optimizer.lr == load("dataset", "xor")["recommended"][key]
+
+
+def test_what_the_user_says_wins_over_the_recommendation() -> None:
+    config = compose(["dataset=xor", "epochs=7", "batch_size=2", "optimizer.lr=0.5", "model.hidden=[3]"])
+    assert (config.epochs, config.batch_size, config.optimizer.lr) == (7, 2, 0.5)
+    assert config.model == ALL["model"]["mlp"](hidden=[3])
+
+
+# --- there and back -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        [],
+        [
+            "dataset=spirals",
+            "regularizer=[batchnorm,dropout,l2,early_stopping,mixup]",
+            "regularizer.dropout.p=0.25",
+            "optimizer=adamw",
+            "optimizer.betas=[0.8,0.9]",
+            "scheduler=multistep",
+            "scheduler.milestones=[2,5]",
+            "activation=leaky_relu",
+            "loss=cross_entropy",
+            "device=cpu",
+            "device.threads=2",
+            "clip.norm=1",
+            "precision=bf16",
+            "data_dir=/somewhere",
+            "seed=9007199254740992",
+        ],
+        ["dataset=csv", "dataset.path=a b.csv", "model=perceptron", "optimizer=lbfgs"],
+    ],
+)
+def test_a_config_goes_to_json_and_back(overrides: list[str]) -> None:
+    config = compose(overrides)
+    text = json.dumps(config.to_dict(), allow_nan=False)
+    again = parse(json.loads(text))
+    assert again == config
+    assert json.dumps(again.to_dict()) == text
+
+
+def test_several_regularizers_keep_their_order() -> None:
+    config = compose(["regularizer=[l2,batchnorm,dropout]", "regularizer.dropout.p=0.25"])
+    assert list(config.regularizer) == ["l2", "batchnorm", "dropout"]
+    assert config.regularizer["dropout"] == ALL["regularizer"]["dropout"](p=0.25)
+    assert list(config.to_dict()["regularizer"]["dropout"].items()) == [("name", "dropout"), ("p", 0.25)]
+
+
+def test_a_config_cannot_be_changed() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        compose().epochs = 3  # type: ignore[misc]
+
+
+# --- what is refused ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("overrides", "parts"),
+    [
+        # Unknown keys and names, with the nearest match and all choices.
+        (["optimiser=adam"], ["optimiser=adam: no such key; did you mean 'optimizer'?"]),
+        (["epoch=3"], ["epoch=3: no such key; did you mean 'epochs'?", "batch_size"]),
+        (["optimizer.learning_rate=1"], ["optimizer.learning_rate=1: no such key", "Choose from: ", "lr"]),
+        (["optimizer.beta=1"], ["optimizer.beta=1: no such key; did you mean 'betas'?"]),
+        (["log.figure=true"], ["log.figure=true: no such key; did you mean 'figures'?"]),
+        (["activation=geluu"], ["activation=geluu: no such option; did you mean 'gelu'?", "hardswish"]),
+        (["regularizer=[drop]"], ["regularizer=drop: no such option; did you mean 'dropout'?", "max_norm"]),
+        (["activation.name=geluu"], ["activation.name=geluu: no such activation; did you mean 'gelu'?"]),
+        # A `+` adds a key to the composed config, but none to a component.
+        (["+optimizer.foo=3"], ["optimizer.foo=3: no such key", "Choose from: ", "weight_decay"]),
+        (["+foo=3"], ["foo=3: no such key", "Choose from: activation, batch_size"]),
+        (["+regularizer.dropout.p=0.5"], ["regularizer.dropout: is not in use; add regularizer=[dropout]."]),
+        (["+optimizer._target_=os.system"], ["optimizer._target_=os.system: no such key"]),
+        # Required ones.
+        (["dataset=csv"], ["dataset.path: is required; give it a value, dataset.path=VALUE."]),
+        (["~optimizer"], ["~optimizer: a run needs one optimizer; choose another: adagrad, adam, "]),
+        (["epochs=???"], ["epochs"]),
+        (["optimizer.lr=???"], ["optimizer.lr: is required; give it a value, optimizer.lr=VALUE."]),
+        # Types.
+        (["optimizer.lr=fast"], ["optimizer.lr=fast: must be a number."]),
+        (["optimizer.lr=true"], ["optimizer.lr=true: must be a number."]),
+        (["optimizer.lr=null"], ["optimizer.lr=null: must be a number."]),
+        (["optimizer.lr='0.1'"], ["optimizer.lr=0.1: must be a number."]),
+        (["optimizer.betas=0.9"], ["optimizer.betas=0.9: must be a list"]),
+        (["optimizer.betas=[0.9]"], ["optimizer.betas=[0.9]: must be a list of two numbers, such as [0.9,0.999]."]),
+        (["optimizer.betas=[0.9,1.0]"], ["optimizer.betas[1]=1.0: must be at least 0 and less than 1."]),
+        (["model.hidden=64"], ["model.hidden=64: must be a list, such as [8,8]."]),
+        (["model.hidden=[64,x]"], ["model.hidden[1]=x: must be a whole number."]),
+        (["model.hidden=[0]"], ["model.hidden[0]=0: must be at least 1 and at most 1000000."]),
+        (["epochs=1.5"], ["epochs=1.5: must be a whole number."]),
+        (["epochs=true"], ["epochs=true: must be a whole number."]),
+        (["compile=1"], ["compile=1: must be true or false."]),
+        (["precision=fp16"], ["precision=fp16: not allowed", "Choose from: bf16, fp32."]),
+        (["data_dir=3"], ["data_dir=3: must be a text."]),
+        (["clip=3"], ["clip=3: must hold keys of its own: norm, value."]),
+        (["log=null"], ["log=null: must hold keys of its own: tensorboard"]),
+        # Ranges.
+        (["epochs=0"], ["epochs=0: must be at least 1"]),
+        (["seed=-1"], ["seed=-1: must be at least 0"]),
+        (["batch_size=0"], ["batch_size=0: must be at least 1"]),
+        (["optimizer.lr=0"], ["optimizer.lr=0: must be greater than 0."]),
+        (["optimizer.lr=inf"], ["optimizer.lr=inf: must be a finite number greater than 0."]),
+        (["optimizer.lr=nan"], ["optimizer.lr=nan: must be a finite number greater than 0."]),
+        (["optimizer.lr=1" + "0" * 400], ["optimizer.lr=1000", "...: must be between -3.4e38 and 3.4e38"]),
+        (["clip.norm=-1"], ["clip.norm=-1: must be greater than 0."]),
+        (["init=normal", "init.mean=inf"], ["init.mean=inf: must be a finite number."]),
+        (["device=cpu", "device.threads=0"], ["device.threads=0: must be at least 1 and at most 1024."]),
+        (["device=cpu", "device.threads=9999999999"], ["device.threads=9999999999: must be at least 1"]),
+        (["regularizer=[dropout]", "regularizer.dropout.p=1"], ["regularizer.dropout.p=1: must be at least 0 and"]),
+        (["scheduler=step", "scheduler.gamma=1"], ["scheduler.gamma=1: must be greater than 0 and less than 1."]),
+        (["scheduler.warmup=-1"], ["scheduler.warmup=-1: must be at least 0."]),
+        (["dataset.recommended.lr=-1"], ["dataset.recommended.lr=-1: must be greater than 0."]),
+    ],
+)
+def test_a_wrong_config_is_one_line(overrides: list[str], parts: list[str]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        compose(overrides)
+    message = str(caught.value)
+    assert "\n" not in message
+    for part in parts:
+        assert part in message
+
+
+@pytest.fixture(scope="module")
+def plain() -> dict[str, Any]:
+    return compose(["dataset=xor", "regularizer=[dropout]"]).to_dict()
+
+
+@pytest.mark.parametrize("group", list(GROUPS))
+def test_a_missing_group_is_required(plain: dict[str, Any], group: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^{group}: is required\. Choose from: .*\.$"):
+        parse({key: value for key, value in plain.items() if key != group})
+
+
+@pytest.mark.parametrize("group", list(GROUPS))
+@pytest.mark.parametrize("value", [None, "adam", ["adam"], {}, {"name": None}, {"name": 3}, {"name": ["adam"]}])
+def test_a_group_names_one_component(plain: dict[str, Any], group: str, value: Any) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse({**plain, group: value})
+    given = f"{group}.name=" if isinstance(value, Mapping) else f"{group}="
+    assert str(caught.value).startswith(given)
+    assert f"must name one {group}: " in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("dropout", "regularizer=dropout: must be a list of names, such as [dropout,alpha_dropout]."),
+        (["dropout"], "regularizer=[dropout]: must be a list of names, such as [dropout,alpha_dropout]."),
+        ({"dropout": None}, "regularizer.dropout=null: must name one regularizer: "),
+        ({"dropout": {"p": 0.5}}, "regularizer.dropout: is not in use; add regularizer=[dropout]."),
+        ({"dropout": {"name": "dropout", "q": 1}}, "regularizer.dropout.q=1: no such key. Choose from: p."),
+    ],
+)
+def test_wrong_regularizers(plain: dict[str, Any], value: Any, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse({**plain, "regularizer": value})
+    assert str(caught.value).startswith(message)
+
+
+def test_no_regularizers_may_be_null(plain: dict[str, Any]) -> None:
+    assert parse({**plain, "regularizer": None}).regularizer == {}
+
+
+@pytest.mark.parametrize("left_out", ["epochs", "clip", "log", "regularizer", "plugins"])
+def test_settings_left_out_have_their_defaults(plain: dict[str, Any], left_out: str) -> None:
+    found = getattr(parse({key: value for key, value in plain.items() if key != left_out}), left_out)
+    (field,) = (field for field in dataclasses.fields(Config) if field.name == left_out)
+    assert found == (field.default if field.default_factory is dataclasses.MISSING else field.default_factory())
+
+
+def test_a_config_file_of_ones_own_is_checked_too(tmp_path: Path) -> None:
+    (tmp_path / "optimizer").mkdir()
+    (tmp_path / "optimizer" / "mine.yaml").write_text("# mine\nname: adam\nlr: 0.1\nmomentun: 0.9\n")
+    with pytest.raises(ConfigError, match=r"^optimizer\.momentun=0\.9: no such key"):
+        compose(["optimizer=mine"], config_dir=tmp_path)
+
+
+def test_hydra_keeps_its_own_node_out_of_the_config() -> None:
+    raw = compose_raw([], with_hydra=True)
+    assert "hydra" in raw
+    assert "hydra" not in compose().to_dict()
