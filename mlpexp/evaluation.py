@@ -12,11 +12,10 @@ from torch import nn
 
 from mlpexp.engine.member import build_module
 from mlpexp.engine.objective import Objective
-from mlpexp.errors import ConfigError
 from mlpexp.prepare import prepare
 from mlpexp.run import checkpoint, history, record
 from mlpexp.run.directory import RunDirectory, claim_new
-from mlpexp.run.files import write_text
+from mlpexp.run.files import write_bytes, write_text
 from mlpexp.run.results import Results
 from mlpexp.training import saved_config
 
@@ -44,9 +43,8 @@ def load(directory: str | Path, changes: dict[str, Any] | None = None) -> tuple[
     try:
         module.load_state_dict(best["weights"])
         epoch = int(best["epoch"])
-    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
-        reason = str(error).splitlines()[0]
-        raise ConfigError(f"{paths.best}: does not fit the run's own config, or is damaged: {reason}") from None
+    except checkpoint.MISFITS as error:
+        raise checkpoint.misfit(paths.best, error) from error
     device = prepared.device
     objective = Objective(prepared.data.task, prepared.loss)
     bf16 = prepared.config.precision == "bf16"
@@ -65,7 +63,7 @@ def evaluate(directory: str | Path, changes: dict[str, Any] | None = None) -> Ev
 
     curves = RunDirectory(Path(directory)).history
     for name, png in draw(results, history.read(curves) if curves.exists() else None, epoch):
-        (out / f"{name}.png").write_bytes(png)
+        write_bytes(out / f"{name}.png", png)
     return Evaluation(out, epoch, metrics, results)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ from typing import Any
 import torch
 
 from mlpexp.config.compose import load_plugins
+from mlpexp.config.convert import show
 from mlpexp.config.schema import Config, parse
 from mlpexp.engine.loop import Engine, Row
-from mlpexp.errors import ConfigError, RunError
+from mlpexp.engine.threads import suited_threads
+from mlpexp.errors import ConfigError, MlpexpError, RunError
 from mlpexp.interruption import InterruptedRunError, watched
 from mlpexp.prepare import Prepared, prepare
 from mlpexp.run import checkpoint, record
@@ -71,8 +74,11 @@ def resume(directory: str | Path, changes: dict[str, Any] | None = None, watcher
     paths = RunDirectory(path)
     last = checkpoint.load(paths.last) if paths.last.exists() else None
     if found.state == "completed":
-        done = last["epoch"] if last else 0
-        if last is not None and last["member"]["stopped_early"]:
+        try:
+            done, stopped_early = (last["epoch"], last["member"]["stopped_early"]) if last else (0, False)
+        except checkpoint.MISFITS as error:
+            raise checkpoint.misfit(paths.last, error) from error
+        if stopped_early:
             raise ConfigError(f"{path}: has completed: it stopped early, after epoch {done}.")
         if config.epochs <= done:
             raise ConfigError(
@@ -84,16 +90,18 @@ def resume(directory: str | Path, changes: dict[str, Any] | None = None, watcher
 def saved_config(found: Record, path: Path, changes: dict[str, Any]) -> Config:
     """The config of a recorded run with `changes`. Plugins are imported only where `changes` names them."""
     raw = {**found.config, **changes}
-    named = found.config.get("plugins") or []
+    named = found.config.get("plugins")
     if named and "plugins" not in changes:
         raise ConfigError(
-            f"{path}: was made with plugins={named}; modules that a run directory names are not imported "
-            f"unasked: add plugins=[{','.join(map(str, named))}]."
+            f"{path}: was made with plugins={show(named)}; modules that a run directory names are not imported "
+            f"unasked: add plugins={show(named)}."
         )
     load_plugins(raw.get("plugins"))
     try:
         return parse(raw)
     except ConfigError as error:
+        if re.split(r"[=.:\[]", str(error))[0] in changes:
+            raise
         raise ConfigError(f"{path / record.NAME}: {error}") from None
 
 
@@ -109,42 +117,51 @@ def run_in(
     config = prepared.config
     watcher = watcher or Watcher()
     paths = RunDirectory(path)
-    with config.device.in_use() as device, _determinism(config.deterministic):
+    step = config.batch_size * prepared.n_parameters
+    # The device comes second: threads that the user asks for win.
+    with suited_threads(step), config.device.in_use() as device, _determinism(config.deterministic):
         engine = Engine([config], prepared.data, device)
         if state is not None:
             _load(engine, state, paths.last)
         begun = record.start(config.to_dict(), device=str(device), n_parameters=engine.n_parameters)
         if resumed is not None:
-            begun = replace(begun, started=resumed.started, seconds=resumed.seconds)
+            begun = replace(begun, command=resumed.command, started=resumed.started, seconds=resumed.seconds)
+            begun = replace(begun, epochs_done=engine.epoch, best_epoch=engine.members[0].best.epoch)
         recorder = Recorder(paths, begun, config, engine.data, engine.epoch)
-        recorder.begin(_summary(engine), engine.stack.member(0))
-        watcher.started(prepared, engine, path)
         try:
+            recorder.begin(_summary(engine), engine.stack.member(0))
+            watcher.started(prepared, engine, path)
             _epochs(engine, recorder, watcher, path)
+            watcher.ended()
+            return _conclude(engine, recorder, path)
         except BaseException as error:
             watcher.ended()
-            recorder.pause()
-            if isinstance(error, KeyboardInterrupt):
-                recorder.update("interrupted")
-            elif not isinstance(error, InterruptedRunError):
-                recorder.update("failed", epochs_done=engine.epoch, reason=str(error) or type(error).__name__)
+            # What cannot be written now, on a full disk, must not hide the reason.
+            with suppress(MlpexpError):
+                recorder.pause()
+            with suppress(MlpexpError):
+                if recorder.record.state == "running" and isinstance(error, KeyboardInterrupt):
+                    recorder.update("interrupted")
+                elif recorder.record.state == "running":
+                    recorder.update("failed", reason=str(error) or type(error).__name__)
             raise
-        watcher.ended()
-        return _conclude(engine, recorder, path)
 
 
 def _epochs(engine: Engine, recorder: Recorder, watcher: Watcher, path: Path) -> None:
     """The run's epochs, each noted; checkpoints when due and when a signal asks to stop."""
-    module = engine.stack.member(0)
+    module, member = engine.stack.member(0), engine.members[0]
     with watched() as interruption:
         for (row,) in engine.epochs():
-            recorder.epoch(row, module, lambda: _results(engine))
+            ended = not member.active or engine.epoch == engine.total_epochs
+            recorder.epoch(row, module, lambda: _results(engine), last=ended)
             watcher.epoch(row, engine.total_epochs)
             asked = interruption.signal_number
-            if engine.members[0].failure is None and (asked or recorder.checkpoint_due()):
+            progress = {"epochs_done": engine.epoch, "best_epoch": member.best.epoch}
+            if member.failure is None and (asked or recorder.checkpoint_due()):
                 recorder.checkpoint(engine.state_dict(0))
+                recorder.update("running", **progress)
             if asked:
-                recorder.update("interrupted", epochs_done=engine.epoch)
+                recorder.update("interrupted", **progress)
                 raise InterruptedRunError(
                     f"interrupted after epoch {engine.epoch}; go on with: mlpexp resume {path}", asked
                 )
@@ -177,9 +194,8 @@ def _results(engine: Engine) -> Results:
 def _load(engine: Engine, state: dict[str, Any], path: Path) -> None:
     try:
         engine.load_state_dict(0, state)
-    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
-        reason = str(error).splitlines()[0]
-        raise ConfigError(f"{path}: does not fit the run's own config, or is damaged: {reason}") from None
+    except checkpoint.MISFITS as error:
+        raise checkpoint.misfit(path, error) from error
 
 
 def _summary(engine: Engine) -> str:

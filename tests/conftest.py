@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+
+# Workers that run side by side with several threads each wait for one another; subprocesses inherit this.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,6 +37,14 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of a Chromium to drive; tests that ask for it are marked `browser`."""
+    found = _find_chromium()
+    assert found is not None
+    return found
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skips what this machine lacks, with the reason."""
     lacking = {"mnist": _lacks_mnist(), "cuda": _lacks_cuda(), "browser": _lacks_browser()}
@@ -57,12 +69,11 @@ def _lacks_cuda() -> str | None:
     return None if torch.cuda.is_available() else "this machine has no CUDA card"
 
 
-def chromium() -> str | None:
-    """The path of a Chromium to drive, if there is one."""
+def _find_chromium() -> str | None:
     import shutil
 
     return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
 def _lacks_browser() -> str | None:
-    return None if chromium() else "there is no Chromium on the PATH"
+    return None if _find_chromium() else "there is no Chromium on the PATH"

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import signal
+import socket
 import time
+from contextlib import redirect_stderr
 from pathlib import Path
+from typing import Any
 
 from mlpexp.cli.arguments import Parser
 from mlpexp.errors import ConfigError, MlpexpError
@@ -17,6 +22,7 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("--port", type=int, help="default: 6006, or the next that is free")
     parser.add_argument("--host", default="localhost", help="default: localhost; 0.0.0.0 serves the network")
     args = parser.parse_args(arguments)
+    _check_address(args.host, args.port)
     directory = Path(args.directory)
     if not directory.is_dir():
         raise ConfigError(f"{directory}: there is no such directory; `mlpexp train` makes outputs/ in the current one.")
@@ -25,14 +31,17 @@ def run(arguments: list[str]) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from tensorboard import program
 
+    _compare_all_runs()
     board = program.TensorBoard()
     options = ["--logdir", str(directory), "--host", args.host, "--reload_interval", "5"]
     if args.port is not None:
         options += ["--port", str(args.port)]
     board.configure(argv=["tensorboard", *options])
     try:
-        address = board.launch()
-    except (program.TensorBoardServerException, SystemExit) as error:
+        # It recommends its own option --load_fast, which is none of ours.
+        with redirect_stderr(io.StringIO()):
+            address = board.launch()
+    except (program.TensorBoardServerException, OSError) as error:
         raise MlpexpError(f"TensorBoard did not start: {error}") from None
     print(f"TensorBoard on {directory}: {address} (Ctrl-C ends it)", flush=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -41,3 +50,43 @@ def run(arguments: list[str]) -> int:
             time.sleep(3600)
     except KeyboardInterrupt:
         return 0
+
+
+def _check_address(host: str, port: int | None) -> None:
+    """ConfigError where TensorBoard could not serve there, which it says in several lines of its own."""
+    if port is not None and not 0 <= port <= 65535:
+        raise ConfigError(f"--port={port}: must be from 0 (any that is free) to 65535.")
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port or 0, type=socket.SOCK_STREAM)[0]
+    except OSError as error:
+        raise ConfigError(f"--host={host}: is no address of this machine: {error.strerror}.") from None
+    with socket.socket(family, kind, protocol) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(address)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise ConfigError(f"--port={port}: is in use; without --port the next free one is taken.") from None
+            raise ConfigError(f"--host={host}, --port={port}: cannot be served: {error.strerror}.") from None
+
+
+def _compare_all_runs() -> None:
+    """Lets the HParams tab show what differs between the runs, and how each of them ended.
+
+    TensorBoard takes its columns from any one run's file, though another run may have other hyperparameters and
+    metrics; where no file names columns it finds those of all runs, the ones that differ first, but takes every
+    scalar for a metric. This works on its insides: a version that has others keeps its own columns.
+    """
+    from tensorboard.plugins.hparams.backend_context import Context
+
+    inside: Any = Context
+    if not (hasattr(inside, "_find_experiment_tag") and hasattr(inside, "_compute_metric_names")):
+        return
+    find_names = inside._compute_metric_names
+
+    def final_names(*args: Any, **kwargs: Any) -> list[tuple[str, str]]:
+        names = find_names(*args, **kwargs)
+        return [name for name in names if name[0].startswith("final/")] or names
+
+    inside._find_experiment_tag = lambda *_args, **_kwargs: None
+    inside._compute_metric_names = final_names

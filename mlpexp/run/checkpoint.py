@@ -2,32 +2,54 @@
 
 from __future__ import annotations
 
+import io
 import pickle
+import warnings
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from mlpexp.errors import ConfigError
-from mlpexp.run.files import write_atomically
+from mlpexp.run.files import make_directory, write_bytes
 
 
 def save(path: Path, state: dict[str, Any]) -> None:
     """Writes a checkpoint whole or not at all."""
-    path.parent.mkdir(exist_ok=True)
-    write_atomically(path, lambda file: torch.save(state, file))
+    make_directory(path.parent)
+    # Straight to the file, torch would hide a full disk behind an error of its own.
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    write_bytes(path, buffer.getvalue())
 
 
 def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
     """The checkpoint at `path`; ConfigError where it is missing, damaged or holds anything but plain data."""
     try:
-        state = torch.load(path, map_location=device, weights_only=True)
+        with warnings.catch_warnings():
+            # torch warns of a file that it did not write, and then refuses it.
+            warnings.simplefilter("ignore")
+            state = torch.load(path, map_location=device, weights_only=True)
     except FileNotFoundError:
         raise ConfigError(f"{path}: there is no such checkpoint.") from None
     except pickle.UnpicklingError:
         raise ConfigError(f"{path}: is damaged, or holds more than plain data, which is never loaded.") from None
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise ConfigError(f"{path}: is damaged or unreadable: {str(error).splitlines()[0]}") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror or error}.") from None
+    # What torch's reader meets in a damaged file can be anything.
+    except Exception as error:
+        raise ConfigError(f"{path}: is damaged: it cannot be read as a checkpoint.") from error
     if not isinstance(state, dict):
         raise ConfigError(f"{path}: is damaged: it holds no checkpoint of mlpexp.")
     return state
+
+
+# What putting a checkpoint to use raises where it is not of the run whose directory it lies in.
+MISFITS = (KeyError, IndexError, TypeError, ValueError, RuntimeError, AttributeError)
+
+
+def misfit(path: Path, error: Exception) -> ConfigError:
+    """The error to raise where one of MISFITS was."""
+    reason = " ".join(str(error).split())
+    shown = reason if len(reason) <= 200 else f"{reason[:197]}..."
+    return ConfigError(f"{path}: does not fit the run's own config, or is damaged: {shown}")

@@ -69,7 +69,8 @@ def claim_named(path: Path, key: str) -> Path:
         path.mkdir(parents=True, exist_ok=True)
         taken = any(path.iterdir())
     except OSError as error:
-        raise ConfigError(f"{key}={path}: cannot be made: {error.strerror}.") from None
+        reason = "a file has that name" if path.exists() and not path.is_dir() else error.strerror
+        raise ConfigError(f"{key}={path}: cannot be made: {reason}.") from None
     if taken:
         what = "a run" if (path / record.NAME).exists() else "files"
         raise ConfigError(

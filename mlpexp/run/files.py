@@ -28,6 +28,19 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def make_directory(path: Path) -> None:
+    """Makes a directory in one that exists; RunError where that cannot be done."""
+    try:
+        path.mkdir(exist_ok=True)
+    except OSError as error:
+        raise RunError(f"{path}: cannot be made: {error.strerror}") from error
+
+
 def write_text(path: Path, text: str) -> None:
     """Writes a text file whole or not at all."""
-    write_atomically(path, lambda file: file.write(text.encode()))
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes a file whole or not at all."""
+    write_atomically(path, lambda file: file.write(content))

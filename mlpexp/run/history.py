@@ -60,9 +60,16 @@ def read(path: Path) -> dict[str, list[float]]:
 
 def cut(path: Path, epoch: int) -> None:
     """Drops the rows after `epoch`: those that a run had written when it died past its last checkpoint."""
-    if not path.exists():
+    if epoch == 0:
+        # The header may itself be incomplete.
+        path.unlink(missing_ok=True)
         return
-    lines = path.read_text().splitlines(keepends=True)
-    header, rows = lines[:1], lines[1:]
-    kept = [row for row in rows if row.endswith("\n") and int(float(row.split(",", 1)[0])) <= epoch]
-    write_text(path, "".join(header + kept))
+    try:
+        header, *rows = path.read_text().splitlines(keepends=True)
+        # Only the last row can be incomplete, and it is past the checkpoint.
+        kept = [row for row in rows if row.endswith("\n") and int(row.split(",", 1)[0]) <= epoch]
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: is damaged or unreadable: {error}") from None
+    if len(kept) != epoch:
+        raise ConfigError(f"{path}: is damaged: it has {len(kept)} rows of the {epoch} epochs that were checkpointed.")
+    write_text(path, "".join([header, *kept]))

@@ -29,6 +29,9 @@ def _flatten(key: str, value: Any, flat: dict[str, Any]) -> None:
         return
     if isinstance(value, dict):
         for name, entry in value.items():
+            if name == "name" and key.startswith("regularizer."):
+                # `regularizer` lists them already.
+                continue
             _flatten(key if name == "name" else f"{key}.{name}", entry, flat)
     elif isinstance(value, int | float | str) and not isinstance(value, bool):
         flat[key] = value

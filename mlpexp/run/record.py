@@ -66,7 +66,7 @@ def start(config: dict[str, Any], *, device: str, n_parameters: int) -> Record:
     return Record(
         state="running",
         config=config,
-        command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        command=_command(),
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         device=device,
         seed=config["seed"],
@@ -79,6 +79,12 @@ def start(config: dict[str, Any], *, device: str, n_parameters: int) -> Record:
         host=socket.gethostname(),
         pid=os.getpid(),
     )
+
+
+def _command() -> str:
+    """The command line as it was typed. Hydra changes sys.argv, the interpreter keeps what it was given."""
+    first, *words = sys.orig_argv[1:] or sys.argv
+    return shlex.join([Path(first).name, *words]) if Path(first).stem == "mlpexp" else shlex.join(sys.orig_argv)
 
 
 def _git_commit() -> str | None:
@@ -105,8 +111,10 @@ def read(directory: Path) -> Record:
         content = json.loads(path.read_text())
     except FileNotFoundError:
         raise ConfigError(f"{directory}: is no run directory: it has no {NAME}.{_runs_below(directory)}") from None
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path}: is damaged or unreadable: {error}") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}.") from None
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{path}: is damaged: {error}.") from None
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: is damaged: it holds no record of a run.")
     for entry in dataclasses.fields(Record):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
@@ -14,10 +14,14 @@ from mlpexp.data.dataset import Data
 from mlpexp.engine.loop import Row
 from mlpexp.run import checkpoint
 from mlpexp.run.directory import RunDirectory
+from mlpexp.run.files import make_directory, write_bytes
 from mlpexp.run.history import History, cut
 from mlpexp.run.hyperparameters import hyperparameters
 from mlpexp.run.record import Record, State
 from mlpexp.run.results import Results
+
+if TYPE_CHECKING:
+    from mlpexp.run.tensorboard import TensorBoard
 
 
 class Recorder:
@@ -25,39 +29,42 @@ class Recorder:
 
     def __init__(self, paths: RunDirectory, record: Record, config: Config, data: Data, epoch: int = 0) -> None:
         """Begins at `epoch` epochs done: 0 for a new run; else what was written past it is dropped."""
+        cut(paths.history, epoch)
+        record.write(paths.path)
         self.paths, self.record = paths, record
         self._config, self._data = config, data
+        self._epoch = epoch
         self._began = time.monotonic() - record.seconds
         self._last_checkpoint = time.monotonic()
-        record.write(paths.path)
-        cut(paths.history, epoch)
+        n_histograms = min(config.log.histograms, config.epochs)
+        every = config.epochs / max(1, n_histograms)
+        self._histogram_epochs = {round(every * i) for i in range(1, n_histograms + 1)}
         self._history = History(paths.history)
-        every = config.epochs / config.log.histograms if config.log.histograms else 0
-        self._histogram_epochs = {round(every * i) for i in range(1, config.log.histograms + 1)}
-        self._tensorboard = None
-        if config.log.tensorboard:
-            from mlpexp.run.tensorboard import TensorBoard
-
-            score = data.task.score
-            self._tensorboard = TensorBoard(paths.tensorboard, score, purge_from=epoch + 1 if epoch else None)
-            metrics = [f"final/{name}/{split}" for name in ("loss", score) for split in ("train", "val", "test")]
-            self._tensorboard.start(hyperparameters(config), metrics)
+        self._tensorboard: TensorBoard | None = None
 
     def begin(self, summary: str, module: nn.Module) -> None:
-        """Notes the model's summary (Markdown) and its initial weights."""
-        if self._tensorboard is not None:
-            self._tensorboard.text("model", summary)
-            if self._histogram_epochs:
-                self._tensorboard.histograms(module, 0)
+        """Notes what the dashboard shows of a run before its first epoch; `summary` is Markdown."""
+        if not self._config.log.tensorboard:
+            return
+        from mlpexp.run.tensorboard import TensorBoard
 
-    def epoch(self, row: Row, module: nn.Module, results: Callable[[], Results]) -> None:
-        """Notes an epoch; `results` is asked only when the confusion matrix is due."""
+        board = TensorBoard(self.paths.tensorboard, self._epoch)
+        self._tensorboard = board
+        board.start(hyperparameters(self._config), self._data.task.score)
+        if self._epoch == 0:
+            board.text("model", summary)
+            if self._histogram_epochs:
+                board.histograms(module, 0)
+        board.flush()
+
+    def epoch(self, row: Row, module: nn.Module, results: Callable[[], Results], last: bool) -> None:
+        """Notes an epoch, the `last` one or not; `results` is asked only when the confusion matrix is due."""
         epoch = int(row["epoch"])
         self._history.add(row)
         if self._tensorboard is None:
             return
         self._tensorboard.scalars(row, epoch)
-        if epoch in self._histogram_epochs:
+        if epoch in self._histogram_epochs or (last and self._histogram_epochs):
             self._tensorboard.histograms(module, epoch)
         every = self._config.log.confusion_every
         if every and epoch % every == 0 and self._data.task.kind == "classification":
@@ -67,6 +74,7 @@ class Recorder:
             counts = results().confusion(self._data.val)
             figure = confusion(counts, self._data.task.classes, title=f"Validation, epoch {epoch}")
             self._tensorboard.image("confusion_matrix/val", png(figure), epoch)
+        self._tensorboard.flush()
 
     def checkpoint_due(self) -> bool:
         """Whether last.pt is older than the config allows."""
@@ -116,9 +124,9 @@ class Recorder:
         from mlpexp.figures.gallery import draw
         from mlpexp.run.history import read
 
+        make_directory(self.paths.figures)
         for name, png in draw(results, read(self.paths.history), best_epoch):
-            self.paths.figures.mkdir(exist_ok=True)
-            (self.paths.figures / f"{name}.png").write_bytes(png)
+            write_bytes(self.paths.figures / f"{name}.png", png)
             if self._tensorboard is not None:
                 tag = "confusion_matrix/test" if name == "confusion_matrix" else f"figures/{name}"
                 self._tensorboard.image(tag, png, best_epoch)

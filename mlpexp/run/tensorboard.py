@@ -2,89 +2,148 @@
 
 from __future__ import annotations
 
+import os
+import re
+import socket
 import struct
+import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams.api_pb2 import STATUS_FAILURE, STATUS_SUCCESS
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+from tensorboard.summary.writer.record_writer import RecordWriter
 from torch import nn
-from torch.utils.tensorboard import FileWriter
 from torch.utils.tensorboard.summary import custom_scalars, histogram, hparams, text
 
 from mlpexp.engine.loop import Row
 from mlpexp.errors import RunError
+from mlpexp.run.files import make_directory
+
+# As many as the Histograms tab draws.
+_BINS = 30
 
 
 class TensorBoard:
-    """Writes one run's event file.
+    """Writes one event file for each time that a run starts or goes on.
 
     torch's SummaryWriter writes an event for every scalar, and for hyperparameters a second run that clutters
-    the dashboard. Here an epoch is one event, and the hyperparameters stand in the run itself.
+    the dashboard; its thread loses up to seconds of a run that is killed, and prints a traceback when the disk is
+    full. Here an epoch is one event, on disk before the next begins, and the hyperparameters stand in the run itself.
     """
 
-    def __init__(self, directory: Path, score: str, purge_from: int | None = None) -> None:
+    def __init__(self, directory: Path, epoch: int = 0) -> None:
+        """Goes on after `epoch`: readers are to forget what earlier files, if there are any, say of later ones."""
+        self.directory = directory
+        make_directory(directory)
         try:
-            self._writer = FileWriter(str(directory), max_queue=100, flush_secs=5)
-            if purge_from is not None:
-                self._purge(purge_from)
-            # Train and val of one metric in one chart, under TensorBoard's tab "Custom scalars".
-            charts = {name: ["Multiline", [f"{name}/train", f"{name}/val"]] for name in ("loss", score)}
-            self._writer.add_summary(custom_scalars({"train and val": charts}))
+            earlier = sorted(directory.glob("*tfevents*"))
+            self._file = _new_file(directory, earlier)
         except OSError as error:
             raise RunError(f"{directory}: cannot be written: {error.strerror}") from error
+        self._records = RecordWriter(self._file)
+        self._write(Event(file_version="brain.Event:2"))
+        # Step 0 is the state before the first epoch: a run without a checkpoint begins there once more.
+        self._introduced = bool(earlier) and epoch > 0
+        if earlier:
+            step = epoch + 1 if epoch else 0
+            self._write(Event(step=step, session_log=SessionLog(status=SessionLog.START)))
+        self._end: Summary | None = None
 
-    def _purge(self, step: int) -> None:
-        """Tells readers to forget what an earlier, interrupted file of this run says of `step` and later."""
-        from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+    def _write(self, event: Event) -> None:
+        event.wall_time = time.time()
+        try:
+            self._records.write(event.SerializeToString())
+        except OSError as error:
+            raise RunError(f"{self.directory}: cannot be written: {error.strerror}") from error
 
-        self._writer.add_event(Event(step=step, file_version="brain.Event:2"))
-        self._writer.add_event(Event(step=step, session_log=SessionLog(status=SessionLog.START)))
+    def _add(self, summary: Summary, step: int = 0) -> None:
+        self._write(Event(step=step, summary=summary))
 
-    def start(self, hyperparameters: Mapping[str, Any], metrics: list[str]) -> None:
-        """Names the run's hyperparameters and the scalars that the HParams tab shows beside them."""
+    def start(self, hyperparameters: Mapping[str, Any], score: str) -> None:
+        """Lays out the charts; names the run's hyperparameters and the scalars that the HParams tab shows with them."""
+        # Train and val of one metric in one chart, under TensorBoard's tab "Custom scalars".
+        charts = {name: ["Multiline", [f"{name}/train", f"{name}/val"]] for name in ("loss", score)}
         # add_hparams would read booleans as numbers, and refuse lists and nulls.
         plain = {
             name: value if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
             for name, value in hyperparameters.items()
         }
+        metrics = [f"final/{name}/{split}" for name in (score, "loss") for split in ("test", "val", "train")]
         experiment, session, self._end = hparams(plain, dict.fromkeys(metrics))
-        self._writer.add_summary(experiment)
-        self._writer.add_summary(session)
+        if self._introduced:
+            return
+        for summary in (custom_scalars({"train and val": charts}), experiment, session):
+            self._add(summary)
 
     def finish(self, completed: bool) -> None:
         """Closes the hyperparameters' session, as a success or a failure, and the file."""
+        assert self._end is not None
         metadata = self._end.value[0].metadata
         content = HParamsPluginData.FromString(metadata.plugin_data.content)
         content.session_end_info.status = STATUS_SUCCESS if completed else STATUS_FAILURE
+        content.session_end_info.end_time_secs = time.time()
         metadata.plugin_data.content = content.SerializeToString()
-        self._writer.add_summary(self._end)
+        self._add(self._end)
         self.close()
 
+    def flush(self) -> None:
+        """Hands what has been written to the system, where it outlives the process."""
+        try:
+            self._file.flush()
+        except OSError as error:
+            raise RunError(f"{self.directory}: cannot be written: {error.strerror}") from error
+
     def close(self) -> None:
-        self._writer.close()
+        try:
+            self._file.close()
+        except OSError as error:
+            raise RunError(f"{self.directory}: cannot be written: {error.strerror}") from error
 
     def scalars(self, row: Row, step: int) -> None:
         """An epoch's numbers, all in one event."""
         values = [Summary.Value(tag=tag, simple_value=value) for tag, value in row.items() if tag != "epoch"]
-        self._writer.add_summary(Summary(value=values), step)
+        self._add(Summary(value=values), step)
 
     def histograms(self, module: nn.Module, step: int) -> None:
         """The distributions of the weights and biases."""
         for name, parameter in module.named_parameters():
             values = parameter.detach().float().cpu().numpy()
             if np.isfinite(values).all():
-                self._writer.add_summary(histogram(f"weights/{name}", values, "auto"), step)
+                self._add(histogram(f"weights/{name}", values, _edges(values)), step)
 
     def image(self, tag: str, png: bytes, step: int) -> None:
         """A figure that is already a PNG."""
         # A PNG begins with a signature (8 bytes) and the header's length and name (8); then width and height.
         width, height = struct.unpack(">II", png[16:24])
         image = Summary.Image(encoded_image_string=png, width=width, height=height, colorspace=4)
-        self._writer.add_summary(Summary(value=[Summary.Value(tag=tag, image=image)]), step)
+        self._add(Summary(value=[Summary.Value(tag=tag, image=image)]), step)
 
     def text(self, tag: str, markdown: str) -> None:
-        self._writer.add_summary(text(tag, markdown), 0)
+        self._add(text(tag, markdown))
+
+
+def _edges(values: np.ndarray) -> np.ndarray:
+    """Edges of bins of equal width, from the least to the greatest value.
+
+    numpy's own are without limit in number, millions for one stray weight among narrow ones, and refuse equal values
+    that are large.
+    """
+    low, high = float(values.min()), float(values.max())
+    if low == high:
+        half = max(abs(low), 1.0) / 2
+        low, high = low - half, high + half
+    return np.linspace(low, high, _BINS + 1)
+
+
+def _new_file(directory: Path, earlier: list[Path]) -> BinaryIO:
+    """An event file whose name sorts after `earlier` ones: in the order of their names TensorBoard reads them."""
+    seconds = int(time.time())
+    if earlier and (found := re.search(r"tfevents\.(\d+)", earlier[-1].name)):
+        # A run can go on in the second in which it stopped, or on a machine whose clock is behind.
+        seconds = max(seconds, int(found[1]) + 1)
+    return (directory / f"events.out.tfevents.{seconds:010d}.{socket.gethostname()}.{os.getpid()}.0").open("xb")

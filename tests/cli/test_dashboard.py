@@ -1,0 +1,273 @@
+"""The real server on real runs: what it prints, what it serves, and what a browser makes of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+from urllib.request import Request, urlopen
+
+import pytest
+
+from mlpexp.cli.main import call
+from mlpexp.config.compose import compose
+from mlpexp.training import Run, resume, train
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator, Page
+
+# Whatever a browser does at its start that has nothing to do with a page.
+_BROWSER = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-quic",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+_SECONDS = 60
+
+
+@contextmanager
+def dashboard(*arguments: str, cwd: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """The address and the process of a running `mlpexp dashboard`."""
+    # No proxy stands between this machine and itself.
+    environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    with subprocess.Popen(
+        [sys.executable, "-m", "mlpexp", "dashboard", *arguments],
+        cwd=cwd,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            found = re.fullmatch(r"TensorBoard on \S+: (http://localhost:\d+/) \(Ctrl-C ends it\)\n", line)
+            assert found, line or process.communicate(timeout=_SECONDS)[1]
+            yield found[1], process
+        finally:
+            process.kill()
+
+
+def ask(address: str, path: str, body: dict[str, Any] | None = None) -> Any:
+    """What the server says at `path`, which a browser would have asked for."""
+    data = None if body is None else json.dumps(body).encode()
+    request = Request(f"{address}data/{path}", data, {"Content-Type": "application/json"})
+    with urlopen(request, timeout=_SECONDS) as said:
+        return json.load(said)
+
+
+def when(question: Any) -> Any:
+    """The answer, once there is one: the server reads the runs while it already answers."""
+    deadline = time.monotonic() + _SECONDS
+    while not (answer := question()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return answer
+
+
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("dashboard") / "outputs"
+
+
+@pytest.fixture(scope="module")
+def runs(outputs: Path) -> dict[str, Run]:
+    """Two classifications that differ in their activation and one's regularizer, and a regression that was resumed."""
+    outputs.mkdir()
+    digits = ["dataset=digits", "epochs=2", "model.hidden=[16]", "log.confusion_every=1"]
+    made = {
+        "relu": train(compose(digits), outputs / "relu"),
+        "tanh": train(compose([*digits, "activation=tanh", "regularizer=[dropout]"]), outputs / "tanh"),
+    }
+    train(compose(["dataset=sine", "epochs=3", "log.figures=false"]), outputs / "sine")
+    made["sine"] = resume(outputs / "sine", {"epochs": 5})
+    return made
+
+
+def test_what_it_serves_is_what_the_runs_wrote(outputs: Path, runs: dict[str, Run]) -> None:
+    with dashboard("outputs", "--port", "0", cwd=outputs.parent) as (address, process):
+        names = {f"{name}/tensorboard" for name in runs}
+        assert when(lambda: (found := ask(address, "runs")) and set(found) == names)
+        # The rows of a run that went on, from two files: wall time, step, value.
+        where = f"plugin/scalars/scalars?run={quote('sine/tensorboard')}&tag={quote('loss/val')}"
+        assert [step for _, step, _ in when(lambda: ask(address, where))] == [1, 2, 3, 4, 5]
+
+        # The columns of the HParams tab: what differs between all runs comes first, then how they ended.
+        experiment = ask(address, "plugin/hparams/experiment", {"experimentName": ""})
+        differ = [info["name"] for info in experiment["hparamInfos"] if info.get("differs")]
+        assert differ == [info["name"] for info in experiment["hparamInfos"]][: len(differ)]
+        assert {"activation", "dataset", "epochs", "regularizer"} <= set(differ)
+        metrics = [info["name"]["tag"] for info in experiment["metricInfos"]]
+        scores = ("accuracy", "loss", "r2")
+        assert sorted(metrics) == [f"final/{name}/{split}" for name in scores for split in ("test", "train", "val")]
+
+        statuses = [f"STATUS_{name}" for name in ("UNKNOWN", "SUCCESS", "FAILURE", "RUNNING")]
+        columns = [{"metric": {"group": "", "tag": tag}} for tag in metrics]
+        rows = ask(
+            address,
+            "plugin/hparams/session_groups",
+            {"experimentName": "", "allowedStatuses": statuses, "colParams": columns, "startIndex": 0, "sliceSize": 9},
+        )
+        found = {row["name"].split("/")[0]: row for row in rows["sessionGroups"]}
+        assert set(found) == set(runs)
+        for name, run in runs.items():
+            shown = {metric["name"]["tag"]: metric["value"] for metric in found[name]["metricValues"]}
+            expected = {
+                f"final/{kind}/{split}": value
+                for split, values in run.metrics.items()
+                for kind, value in values.items()
+            }
+            assert shown == pytest.approx(expected)
+            assert found[name]["hparams"]["activation"] == ("tanh" if name == "tanh" else "relu")
+
+        process.send_signal(signal.SIGINT)
+        out, errors = process.communicate(timeout=_SECONDS)
+        assert (process.returncode, out, errors) == (0, "", "")
+
+
+@pytest.mark.browser
+def test_every_tab_shows_the_runs_in_a_browser(outputs: Path, runs: dict[str, Run], chromium: str) -> None:
+    from playwright.sync_api import expect, sync_playwright
+
+    with (
+        dashboard("outputs", "--port", "0", cwd=outputs.parent) as (address, process),
+        sync_playwright() as playwright,
+    ):
+        when(lambda: len(ask(address, "runs")) == len(runs))
+        expect.set_options(timeout=_SECONDS * 1000)
+        browser = playwright.chromium.launch(executable_path=chromium, args=_BROWSER)
+        page = browser.new_page(viewport={"width": 2200, "height": 1200})
+        page.set_default_timeout(_SECONDS * 1000)
+        _look_at_scalars(_open(page, address, "timeseries"))
+        _look_at_custom_scalars(_open(page, address, "custom_scalars"))
+        _look_at_images(_open(page, address, "images"))
+        _look_at_text(_open(page, address, "text"), runs)
+        _look_at_hparams(_open(page, address, "hparams"), runs)
+        browser.close()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(_SECONDS) == 0
+
+
+def _open(page: Page, address: str, tab: str) -> Page:
+    page.goto("about:blank")
+    page.goto(f"{address}#{tab}")
+    return page
+
+
+def _look_at_scalars(page: Page) -> None:
+    from playwright.sync_api import expect
+
+    for tag in ("accuracy/train", "accuracy/val"):
+        card = page.locator("card-view").filter(has_text=tag).first
+        expect(card).to_be_visible()
+        expect(card.locator("line-chart").first).to_be_visible()
+    page.get_by_role("combobox", name="Filter tags (regex)").fill("^loss/")
+    for tag in ("loss/train", "loss/val"):
+        card = page.locator("card-view").filter(has_text=tag).first
+        expect(card).to_be_visible()
+        expect(card.locator("line-chart").first).to_be_visible()
+
+
+def _look_at_custom_scalars(page: Page) -> None:
+    from playwright.sync_api import expect
+
+    expect(page.get_by_text("train and val")).to_be_visible()
+    charts = page.locator("tf-custom-scalar-multi-line-chart-card")
+    expect(charts).to_have_count(3)
+    for name in ("loss", "accuracy", "r2"):
+        expect(charts.filter(has_text=name).first).to_be_visible()
+
+
+def _look_at_images(page: Page) -> None:
+    from playwright.sync_api import expect
+
+    loaders = page.locator("tf-image-loader")
+    for tag in ("confusion_matrix/test", "confusion_matrix/val"):
+        loader = loaders.filter(has_text=tag).first
+        expect(loader.locator("img").first).to_be_visible()
+        page.wait_for_function("image => image.naturalWidth > 100", arg=_handle(loader.locator("img").first))
+
+
+def _handle(locator: Locator) -> Any:
+    return locator.element_handle()
+
+
+def _look_at_text(page: Page, runs: dict[str, Run]) -> None:
+    from playwright.sync_api import expect
+
+    for run in runs.values():
+        expect(page.get_by_text(f"{run.record.n_parameters:,} trainable parameters").first).to_be_visible()
+
+
+def _look_at_hparams(page: Page, runs: dict[str, Run]) -> None:
+    """One row a run, with the numbers that run.json holds."""
+    from playwright.sync_api import expect
+
+    table = page.locator("tf-hparams-table-view")
+    for name, run in runs.items():
+        row = table.locator("vaadin-grid-cell-content").filter(has_text=re.compile(rf"^\s*{name}/tensorboard\s*$"))
+        expect(row).to_have_count(1)
+        score = run.results.data.task.score
+        if score == "accuracy":
+            # The table shows five digits.
+            shown = f"{run.metrics['test'][score]:.5g}"
+            expect(table.locator("vaadin-grid-cell-content").filter(has_text=shown).first).to_be_visible()
+    expect(table.locator("vaadin-grid-cell-content").filter(has_text="final/accuracy/test")).to_be_visible()
+    trials = table.locator("vaadin-grid-cell-content").filter(has_text=re.compile(r"/tensorboard\s*$"))
+    expect(trials).to_have_count(len(runs))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_directory_without_runs_is_served_until_a_signal(number: signal.Signals, tmp_path: Path) -> None:
+    (tmp_path / "outputs").mkdir()
+    with dashboard("--port", "0", cwd=tmp_path) as (address, process):
+        assert ask(address, "runs") == []
+        process.send_signal(number)
+        assert process.communicate(timeout=_SECONDS) == ("", "")
+        assert process.returncode == 0
+
+
+def said_wrong(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The one line that a wrong command gets."""
+    assert call(["dashboard", *arguments]) == 2
+    out, errors = capsys.readouterr()
+    assert out == ""
+    assert errors.startswith("mlpexp: ")
+    assert errors.count("\n") == 1
+    return errors
+
+
+def test_a_missing_directory(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "outputs: there is no such directory; `mlpexp train` makes" in said_wrong(capsys)
+    assert "no/where: there is no such directory" in said_wrong(capsys, "no/where")
+    assert list(here.iterdir()) == []
+
+
+def test_a_port_in_use(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("localhost", 0)) as server:
+        port = server.getsockname()[1]
+        assert f"--port={port}: is in use" in said_wrong(capsys, str(here), "--port", str(port))
+
+
+@pytest.mark.parametrize("port", ["-1", "65536", "http"])
+def test_what_is_no_port(port: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "--port" in said_wrong(capsys, str(here), "--port", port)
+
+
+def test_an_address_of_another_machine(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    # 192.0.2.0/24 is kept for documentation: nobody has it.
+    assert "--host=192.0.2.1" in said_wrong(capsys, str(here), "--host", "192.0.2.1")
