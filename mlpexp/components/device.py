@@ -66,7 +66,7 @@ class Auto(Device):
 @devices.register("cpu")
 @dataclass(frozen=True)
 class CPU(Device):
-    """The processor, with `threads` threads (null: as torch chooses)."""
+    """The processor, with `threads` threads (null: one for small networks, else as torch chooses)."""
 
     threads: Threads | None = None
 

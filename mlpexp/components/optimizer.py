@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
+from mlpexp.config.convert import show
 from mlpexp.config.ranges import Count, Fraction, NonNegative, Positive, Range
 from mlpexp.errors import ConfigError
 from mlpexp.registry import Registry
@@ -43,7 +44,7 @@ def _fused(parameters: list[nn.Parameter], devices: tuple[str, ...] = ("cpu", "c
 
 def _pair(name: str, betas: list[float]) -> tuple[float, float]:
     if len(betas) != 2:
-        raise ConfigError(f"{name}={betas}: must be a list of two numbers, such as [0.9,0.999].")
+        raise ConfigError(f"{name}={show(betas)}: must be a list of two numbers, such as [0.9,0.999].")
     return betas[0], betas[1]
 
 
@@ -271,7 +272,7 @@ class LBFGS(Optimizer):
 
     lr: Positive = 1.0
     max_iter: Count = 20
-    history_size: Count = 10
+    history_size: Annotated[int, Range(low=1, high=1000)] = 10
     line_search: Literal["strong_wolfe"] | None = "strong_wolfe"
 
     def build(self, parameters: Iterable[nn.Parameter]) -> TorchOptimizer:

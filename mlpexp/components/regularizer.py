@@ -193,7 +193,7 @@ class Mixup(Regularizer):
 class EarlyStopping(Regularizer):
     """Stops when the validation loss has not fallen by more than `min_delta` for `patience` epochs.
 
-    What counts as the result, here as without it, are the weights of the epoch with the least validation loss.
+    What counts as the result, here as without it, are the weights of the best epoch.
     """
 
     patience: Count = 10

@@ -103,7 +103,7 @@ class Exponential(Scheduler):
     def build(self, optimizer: TorchOptimizer, span: Span) -> LRScheduler:
         from torch.optim.lr_scheduler import ExponentialLR
 
-        return ExponentialLR(optimizer, gamma=self.gamma or 0.01 ** (1 / span.epochs))
+        return ExponentialLR(optimizer, gamma=self.gamma or 0.01 ** (span.steps_per_epoch / span.steps))
 
 
 @schedulers.register("polynomial")
@@ -162,7 +162,8 @@ class CosineRestarts(Scheduler):
 class OneCycle(Scheduler):
     """Up from η/div_factor to η for a share `pct_start` of the run, then down to η/(div_factor·final_div_factor).
 
-    Smith & Topin 2019, arXiv 1708.07120. The optimizer's `lr` is the peak. Momentum is left alone.
+    Smith & Topin 2019, arXiv 1708.07120. The optimizer's `lr` is the peak, and momentum is left alone. A warm-up
+    rises to η/div_factor.
     """
 
     by_step: ClassVar[bool] = True
@@ -192,7 +193,7 @@ class OneCycle(Scheduler):
 @schedulers.register("plateau")
 @dataclass(frozen=True)
 class Plateau(Scheduler):
-    """η·factor each time the validation loss has not improved by `threshold` (relative) for `patience` epochs.
+    """η·factor once the validation loss has not improved by `threshold` (relative) for more than `patience` epochs.
 
     patience null means a tenth of the run.
     """

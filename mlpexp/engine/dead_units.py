@@ -27,7 +27,8 @@ def dead_units(stack: ModuleStack, x: Tensor) -> dict[str, Tensor]:
             hooks.append(layer.register_forward_hook(note))
     stack.eval()
     try:
-        stack(x)
+        # Not by calling the stack: a compiled one passes its hooks by.
+        stack.forward(x)
     finally:
         for hook in hooks:
             hook.remove()

@@ -48,6 +48,8 @@ class Engine:
     ) -> None:
         """`modules` are the members' networks; without them each is built and initialised from its config."""
         first = configs[0]
+        for config in configs:
+            assert _in_common(config) == _in_common(first), "these configs cannot share a stack"
         self.data = data.to(device)
         self.device = device
         loss = first.loss.resolve(data.task)
@@ -82,7 +84,7 @@ class Engine:
         self._constraints = [
             [part for part in config.regularizer.values() if _overrides(part, "constrain")] for config in configs
         ]
-        self._diagnose_every = max(1, math.ceil(self.total_epochs / max(1, first.log.diagnostics)))
+        self._diagnosed = _spread(first.log.diagnostics, self.total_epochs)
         self.epoch = 0
 
     @property
@@ -100,12 +102,12 @@ class Engine:
             with self.noise.in_use():
                 train = self._train_epoch()
             val = evaluate(self.stack, self.data, self.data.val, self.objective)
-            diagnose = self.epoch % self._diagnose_every == 0 or self.epoch in (1, self.total_epochs)
-            dead = self._dead_units() if diagnose else {}
+            dead = self._dead_units() if self.epoch in self._diagnosed else {}
             rows = self._read(train, val, dead)
             for k, (member, row) in enumerate(zip(self.members, rows, strict=True)):
                 if member.active:
-                    member.observe(self.epoch, row["loss/train"], row["loss/val"], self.stack.member(k))
+                    losses = row["loss/train"], row["loss/val"]
+                    member.observe(self.epoch, *losses, self.stack.member(k), row.get("accuracy/val", 0.0))
                     self.schedules[k].after_epoch(row["loss/val"])
             yield rows
 
@@ -220,6 +222,23 @@ class Engine:
         self.schedules[k].load_state_dict(state["schedule"])
         self.members[k].load_state_dict(state["member"])
         self.noise.load_state_dict(state["noise"])
+
+
+def _in_common(config: Config) -> tuple[object, ...]:
+    """What all members of a stack must agree on."""
+    parts = config.regularizer.values()
+    smoothing = max((part.smoothing for part in parts), default=0.0)
+    augments = [part for part in parts if _overrides(part, "augment")]
+    shape = (config.dataset, config.loss, config.epochs, config.batch_size, config.optimizer.full_batch)
+    return (*shape, config.precision, config.compile, smoothing, augments)
+
+
+def _spread(n: int, epochs: int) -> set[int]:
+    """About `n` epochs, evenly spread, with the first and the last."""
+    if n == 0:
+        return set()
+    every = math.ceil(epochs / n)
+    return {1, epochs, *range(every, epochs + 1, every)}
 
 
 def _overrides(regularizer: Regularizer, method: str) -> bool:

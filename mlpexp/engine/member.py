@@ -42,10 +42,16 @@ def build_module(config: Config, data: Data, loss: Loss) -> nn.Module:
 
 @dataclass
 class Best:
-    """The epoch with the least validation loss so far, and a copy of its weights."""
+    """The best epoch so far, and a copy of its weights.
+
+    For classification that is the epoch with the greatest validation accuracy, and among equals the one with the
+    least validation loss; for regression the one with the least validation loss. (A loss alone stops too early: it
+    rises with overconfidence while accuracy still grows.)
+    """
 
     epoch: int = 0
     loss: float = math.inf
+    accuracy: float = -math.inf
     weights: dict[str, Tensor] = field(default_factory=dict)
 
 
@@ -68,16 +74,18 @@ class Member:
         """Whether the member still learns: it has neither failed nor stopped early."""
         return self.failure is None and not self.stopped_early
 
-    def observe(self, epoch: int, train_loss: float, val_loss: float, module: nn.Module) -> None:
-        """Takes note of an epoch's losses: divergence, best weights, early stopping."""
+    def observe(
+        self, epoch: int, train_loss: float, val_loss: float, module: nn.Module, val_accuracy: float = 0.0
+    ) -> None:
+        """Takes note of an epoch: divergence, best weights, early stopping. Regression has no accuracy."""
         for name, value in (("training", train_loss), ("validation", val_loss)):
             if not math.isfinite(value):
                 self.failure = f"diverged: the {name} loss was {value} at the end of epoch {epoch}"
                 return
-        if val_loss < self.best.loss:
+        if (val_accuracy, -val_loss) > (self.best.accuracy, -self.best.loss):
             # Clones, on the device: a state_dict alone would go on changing with the network.
             weights = {name: value.detach().clone() for name, value in module.state_dict().items()}
-            self.best = Best(epoch, val_loss, weights)
+            self.best = Best(epoch, val_loss, val_accuracy, weights)
         if self._stopping is None:
             return
         if val_loss < self._least - self._stopping.min_delta:
@@ -89,7 +97,7 @@ class Member:
     def state_dict(self) -> dict[str, Any]:
         return {
             "order": self.order.get_state(),
-            "best": {"epoch": self.best.epoch, "loss": self.best.loss, "weights": self.best.weights},
+            "best": vars(self.best),
             "least": self._least,
             "waited": self._waited,
             "stopped_early": self.stopped_early,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+
 from mlpexp.figures.boundary import decision_boundary
 from mlpexp.figures.confusion import confusion
 from mlpexp.figures.curves import curves
@@ -83,13 +84,16 @@ def _predictions(results: Results) -> Figure:
     probability = probabilities[np.arange(len(true)), predicted]
     chosen = choose_examples(true, predicted, probability, _IMAGES if data.image_shape else _BARS)
     x = data.test.x[chosen.tolist()].cpu().numpy()
+    wrong = int((true != predicted).sum())
+    title = f"Test split, {wrong:,} of {len(true):,} wrong"
+    if wrong and len(chosen) < len(true):
+        title += ": the most confident of these, then right ones"
     if data.image_shape is not None:
         images = x.reshape(-1, *data.image_shape)
         shown = (true[chosen], predicted[chosen], probability[chosen])
-        return image_grid(images, *shown, data.task.classes, title="Test split")
-    return probability_bars(
-        probabilities[chosen], true[chosen], data.task.classes, [_row_label(row) for row in x], title="Test split"
-    )
+        return image_grid(images, *shown, data.task.classes, title=title)
+    labels = [_row_label(row) for row in x]
+    return probability_bars(probabilities[chosen], true[chosen], data.task.classes, labels, title=title)
 
 
 def _row_label(row: np.ndarray) -> str:

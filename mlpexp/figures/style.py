@@ -38,6 +38,7 @@ _CLASSES = (
 
 TITLE, TEXT, SMALL = 12.0, 10.0, 9.0  # type sizes in points, at 100 dots an inch
 POINT = 1 / 72  # inches
+_DPI = 100  # dots an inch
 
 # Read by those whose class names are written in them; the first one that is installed is enough.
 _EAST_ASIAN = (
@@ -100,7 +101,7 @@ def styled(draw: Callable[P, T]) -> Callable[P, T]:
 
 
 @styled
-def png(figure: Figure, dpi: float = 100) -> bytes:
+def png(figure: Figure, dpi: float = _DPI) -> bytes:
     """The figure as a PNG file."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image
@@ -129,7 +130,7 @@ def panels(
 
     total_width = left + columns * width + (columns - 1) * gap + right
     total_height = bottom + height + top
-    figure = Figure(figsize=(total_width, total_height), dpi=100)
+    figure = Figure(figsize=(total_width, total_height), dpi=_DPI)
     axes = []
     for column in range(columns):
         x = left + column * (width + gap)
@@ -145,7 +146,7 @@ def sheet(width: float, height: float) -> tuple[Figure, Axes]:
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), dpi=100)
+    figure = Figure(figsize=(width, height), dpi=_DPI)
     page = figure.add_axes((0, 0, 1, 1))
     page.set_xlim(0, width)
     page.set_ylim(height, 0)
@@ -193,8 +194,8 @@ def few_numbers(panel: Axes) -> None:
     """Plain ticks on both linear axes, few enough for long ones such as −100000 to stand side by side."""
     from matplotlib.ticker import MaxNLocator
 
-    for axis in (panel.xaxis, panel.yaxis):
-        axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+    for axis, dots in ((panel.xaxis, panel.bbox.width), (panel.yaxis, panel.bbox.height)):
+        axis.set_major_locator(MaxNLocator(max(int(1.3 * dots / _DPI), 3), steps=[1, 2, 2.5, 5, 10]))
         plain_numbers(axis)
 
 

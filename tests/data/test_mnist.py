@@ -118,7 +118,9 @@ def test_a_wrong_file_is_one_line_that_names_it(case: str, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    "content", [b"no gzip", gzip.compress(idx((3,), b"abc"))[:-9], b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xff\xff"]
+    "content",
+    [b"no gzip", gzip.compress(idx((3,), b"abc"), mtime=0)[:-9], b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xff\xff"],
+    ids=["no gzip", "cut off", "empty"],
 )
 def test_a_wrong_compressed_file(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "labels.gz"

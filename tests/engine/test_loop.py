@@ -201,17 +201,17 @@ def test_a_checkpoint_is_plain_data(small: Small, tmp_path: Any) -> None:
     torch.load(tmp_path / "state.pt", weights_only=True)
 
 
-def test_the_best_weights_are_those_of_the_least_validation_loss(small: Small) -> None:
+def test_the_best_weights_are_those_of_the_greatest_validation_accuracy_then_the_least_loss(small: Small) -> None:
     config = small("dataset=moons", "optimizer=sgd", "optimizer.lr=30", "epochs=8")
     engine = engine_of(config)
     seen = []
     for (row,) in engine.epochs():
-        seen.append((row["loss/val"], weights(engine)))
-    least = min(range(len(seen)), key=lambda index: seen[index][0])
-    assert least < len(seen) - 1, "the last epoch is the best: the test shows nothing"
+        seen.append((row["accuracy/val"], -row["loss/val"], weights(engine)))
+    best = max(range(len(seen)), key=lambda index: seen[index][:2])
+    assert best < len(seen) - 1, "the last epoch is the best: the test shows nothing"
     engine.restore_best()
-    assert engine.members[0].best.epoch == least + 1
-    assert_same(weights(engine), seen[least][1])
+    assert engine.members[0].best.epoch == best + 1
+    assert_same(weights(engine), seen[best][2])
 
 
 def test_a_users_own_module_trains(small: Small) -> None:
