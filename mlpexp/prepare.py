@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from mlpexp.components.loss import Loss
+from mlpexp.config.convert import show
 from mlpexp.config.schema import Config
 from mlpexp.data.dataset import Data
 from mlpexp.errors import ConfigError
@@ -37,7 +38,7 @@ def prepare(config: Config) -> Prepared:
         if part.smoothing and data.task.kind != "classification":
             raise ConfigError(f"regularizer={name}: is for classification, and the dataset is a regression task.")
     n_parameters = config.model.n_parameters(data.n_features, loss.n_outputs(data.task))
-    _check_memory(n_parameters, device)
+    _check_memory(config, n_parameters, device)
     return Prepared(config, data, device, loss, n_parameters)
 
 
@@ -46,7 +47,7 @@ def data_dir(config: Config) -> Path:
     return Path(config.data_dir or os.environ.get("MLPEXP_DATA_DIR") or "data").expanduser()
 
 
-def _check_memory(n_parameters: int, device: torch.device) -> None:
+def _check_memory(config: Config, n_parameters: int, device: torch.device) -> None:
     # Weights, their gradients, two moments of Adam and the best weights so far, four bytes each.
     needed = n_parameters * 4 * 5
     if device.type == "cuda":
@@ -56,7 +57,8 @@ def _check_memory(n_parameters: int, device: torch.device) -> None:
     else:
         return
     if needed > memory:
+        hidden = f"model.hidden={show(config.model.hidden)}" if hasattr(config.model, "hidden") else "model"
         raise ConfigError(
-            f"model.hidden: makes {n_parameters:,} parameters; training them takes {needed / 2**30:.0f} GiB, "
+            f"{hidden}: makes {n_parameters:,} parameters; training them takes {needed / 2**30:.0f} GiB, "
             f"and the device has {memory / 2**30:.0f} GiB of memory. Choose smaller layers."
         )

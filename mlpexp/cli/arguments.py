@@ -6,11 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
-
-from mlpexp.config.convert import check_keys
-from mlpexp.errors import ConfigError
+from mlpexp.errors import ConfigError, unknown
 
 
 class Parser(argparse.ArgumentParser):
@@ -25,16 +21,20 @@ def changes(pairs: Sequence[str], allowed: list[str]) -> dict[str, Any]:
 
     `device=NAME` stands for that device with its usual settings.
     """
+    # Hydra's parser: `mlpexp list`, which takes no overrides, answers sooner without it.
+    from mlpexp.config.overrides import parse_override
+
     found: dict[str, Any] = {}
     for pair in pairs:
         key, equals, _ = pair.partition("=")
         if not equals:
             raise ConfigError(f"{pair}: must be key=value, with key one of: {', '.join(allowed)}.")
-        try:
-            found[key] = OverridesParser.create().parse_override(pair).value()
-        except HydraException:
-            raise ConfigError(f"{pair}: the value cannot be read.") from None
-    check_keys(found, allowed, "")
-    if "device" in found:
-        found["device"] = {"name": str(found["device"])}
+        if key not in allowed:
+            raise ConfigError(unknown(f"{pair}: cannot be changed here", key, allowed))
+        parsed = parse_override(pair)
+        if parsed.is_sweep_override():
+            raise ConfigError(f"{pair}: must be one value.")
+        found[key] = parsed.value()
+    if isinstance(found.get("device"), str):
+        found["device"] = {"name": found["device"]}
     return found

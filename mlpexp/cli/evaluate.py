@@ -10,7 +10,9 @@ _ALLOWED = ["device", "data_dir", "plugins"]
 def run(arguments: list[str]) -> int:
     parser = Parser(prog="mlpexp eval", description=__doc__.split(": ", 1)[1])
     parser.add_argument("run", metavar="RUN", help="a run directory")
-    parser.add_argument("changes", nargs="*", metavar="KEY=VALUE", help=f"other values of {', '.join(_ALLOWED)}")
+    parser.add_argument(
+        "changes", nargs="*", default=[], metavar="KEY=VALUE", help=f"other values of {', '.join(_ALLOWED)}"
+    )
     args = parser.parse_args(arguments)
     changed = changes(args.changes, _ALLOWED)
 

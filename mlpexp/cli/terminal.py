@@ -5,15 +5,16 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from mlpexp.figures.confusion import most_confused
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
+from mlpexp.components.loss import Loss, losses
 from mlpexp.config.convert import show
 from mlpexp.config.schema import Config
 from mlpexp.engine.loop import Engine, Row
+from mlpexp.figures.confusion import most_confused
 from mlpexp.prepare import Prepared
 from mlpexp.run.results import Results
 from mlpexp.training import Run, Watcher
@@ -79,9 +80,8 @@ class Terminal(Watcher):
     def concluded(self, run: Run) -> None:
         """The end of a run that has completed: metrics, most-confused classes, the directory."""
         record, task = run.record, run.results.data.task
-        stopped = record.epochs_done < record.config["epochs"]
-        early = f", stopped early after {record.epochs_done}" if stopped else ""
-        title = f"Weights of epoch {record.best_epoch}, with the least validation loss{early}"
+        early = " (stopped early)" if record.epochs_done < record.config["epochs"] else ""
+        title = f"Weights of the best epoch, {record.best_epoch} of {record.epochs_done}{early}"
         self._console.print(metrics_table(run.metrics, task.score, title))
         if task.kind == "classification":
             self._console.print(confusions(run.results))
@@ -100,7 +100,7 @@ def score_name(score: str) -> str:
     return "R²" if score == "r2" else score
 
 
-def _setup(prepared: Prepared, engine: Engine) -> Table:
+def _setup(prepared: Prepared, engine: Engine) -> Text:
     config, data = prepared.config, prepared.data
     sizes = " / ".join(f"{len(split):,}" for split in data.splits().values())
     widths = [data.n_features, *getattr(config.model, "hidden", []), prepared.loss.n_outputs(data.task)]
@@ -117,13 +117,9 @@ def _setup(prepared: Prepared, engine: Engine) -> Table:
         "training": f"{config.epochs} epochs, batches of {engine.batches.sizes[0]}, seed {config.seed}",
         "device": f"{engine.device}, {config.precision}",
     }
-    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
-    for name, what in parts.items():
-        if what:
-            table.add_row(name, Text(what))
-    return table
+    width = max(map(len, parts))
+    lines = [Text.assemble((f"{name:<{width}}  ", "bold"), what) for name, what in parts.items() if what]
+    return Text("\n").join(lines)
 
 
 def _task(prepared: Prepared) -> str:
@@ -132,12 +128,12 @@ def _task(prepared: Prepared) -> str:
     return f"{features}, {task.n_classes} classes" if task.n_classes else f"{features}, regression"
 
 
-def named(config: Config, group: str, resolved: object = None) -> str:
+def named(config: Config, group: str, resolved: Loss | None = None) -> str:
     """A component with the settings that matter at a glance: `adam (lr 0.001)`."""
     values = config.to_dict()[group]
     name = values["name"]
     if resolved is not None and name == "auto":
-        return f"auto: {type(resolved).__name__.lower()}"
+        return f"auto: {losses.name_of(resolved)}"
     return f"{name} (lr {show(values['lr'])})" if "lr" in values else str(name)
 
 

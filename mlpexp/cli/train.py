@@ -12,13 +12,15 @@ import hydra
 from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from mlpexp.config.compose import checked, compose_raw, quote
-from mlpexp.config.explain import explain
+from mlpexp.config.explain import explain, explain_value
 from mlpexp.config.locate import CONF
+from mlpexp.config.overrides import parse_override
 from mlpexp.errors import ConfigError, MlpexpError
+from mlpexp.interruption import InterruptedRunError
 
 
 def run(arguments: list[str]) -> int:
@@ -26,7 +28,7 @@ def run(arguments: list[str]) -> int:
     args = _parse(arguments)
     more: list[str] = []
     if not (args.help or args.hydra_help or args.cfg or args.info or args.shell_completion):
-        if args.multirun:
+        if args.multirun or "hydra.mode=MULTIRUN" in args.overrides:
             more = _claim_sweep(args)
         else:
             raw = compose_raw(args.overrides, args.config_dir, args.config_name or "config", with_hydra=True)
@@ -61,8 +63,9 @@ def _run_alone(args: argparse.Namespace, arguments: list[str], raw: DictConfig) 
 
     config = checked(raw)
     prepared = prepare(config)
-    named = any(override.startswith("hydra.run.dir=") for override in raw.hydra.overrides.hydra)
-    path = _claim(str(raw.hydra.run.dir), "hydra.run.dir" if named else None)
+    path = _claim(raw, "hydra.run.dir")
+    if raw.hydra.job.chdir:
+        path = path.absolute()
 
     failed: list[Exception] = []
 
@@ -84,18 +87,32 @@ def _run_alone(args: argparse.Namespace, arguments: list[str], raw: DictConfig) 
 
 
 def _claim_sweep(args: argparse.Namespace) -> list[str]:
-    """A sweep directory that no other sweep has, as an override."""
-    about_hydra = [part for part in args.overrides if part.startswith(("hydra.", "hydra/", "experiment="))]
-    raw = compose_raw(about_hydra, args.config_dir, args.config_name or "config", with_hydra=True)
-    named = any(part.startswith("hydra.sweep.dir=") for part in about_hydra)
-    path = _claim(str(raw.hydra.sweep.dir), "hydra.sweep.dir" if named else None)
-    return [f"hydra.sweep.dir={quote(str(path))}"]
+    """A sweep directory that no other sweep has, as an override; made once all jobs are checked."""
+    from mlpexp.cli.sweep import check_jobs
+
+    about_hydra = [part for part in args.overrides if part.lstrip("+~").startswith(("hydra.", "hydra/"))]
+    jobs = [part for part in args.overrides if part not in about_hydra]
+    # An experiment may say where its sweeps go; of several that are swept over, none does.
+    experiments = [
+        part for part in jobs if part.startswith("experiment=") and not parse_override(part).is_sweep_override()
+    ]
+    raw = compose_raw([*about_hydra, *experiments], args.config_dir, args.config_name or "config", with_hydra=True)
+    check_jobs(jobs, args.config_dir, args.config_name or "config", str(raw.hydra.sweeper._target_))
+    return [f"hydra.sweep.dir={quote(str(_claim(raw, 'hydra.sweep.dir')))}"]
 
 
-def _claim(path: str, key: str | None) -> Path:
+def _claim(raw: DictConfig, key: str) -> Path:
+    """The directory that the config gives at `key`, made; where the user named it, it must be empty."""
     from mlpexp.run.directory import claim_named, claim_new
 
-    return claim_new(Path(path)) if key is None else claim_named(Path(path), key)
+    try:
+        path = str(OmegaConf.select(raw, key, throw_on_missing=True))
+    except OmegaConfBaseException as error:
+        raise ConfigError(explain_value(error, raw)) from error
+    if not path.strip():
+        raise ConfigError(f"{key}=: must name a directory.")
+    named = any(override.lstrip("+").startswith(f"{key}=") for override in raw.hydra.overrides.hydra)
+    return claim_named(Path(path), key) if named else claim_new(Path(path))
 
 
 def _in_sweep(raw: DictConfig) -> None:
@@ -108,6 +125,10 @@ def _in_sweep(raw: DictConfig) -> None:
     terminal = Terminal()
     try:
         terminal.concluded(run_in(path, prepare(checked(raw)), terminal))
+    except InterruptedRunError as error:
+        # What is no Exception ends the whole sweep: nobody presses Ctrl-C once for each of its jobs.
+        print(f"mlpexp: job {HydraConfig.get().job.num} {error}", file=sys.stderr)
+        raise SystemExit(error.exit_code) from error
     except MlpexpError as error:
         # Hydra's basic launcher runs on, and in the end reports the first failure only.
         print(f"mlpexp: job {HydraConfig.get().job.num} failed: {error}", file=sys.stderr)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,13 @@ from typing import Any
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from mlpexp.config.explain import explain
+from mlpexp.config.convert import show
+from mlpexp.config.explain import explain, explain_value
 from mlpexp.config.locate import CONF
+from mlpexp.config.overrides import check_overrides
 from mlpexp.config.schema import Config, parse
 from mlpexp.errors import ConfigError
 
@@ -40,20 +42,31 @@ def compose_raw(
     with_hydra: bool = False,
 ) -> DictConfig:
     """The composed config before it is checked; `with_hydra` leaves Hydra's own node in it."""
-    overrides = list(overrides)
+    check_overrides(overrides)
+    if config_dir is not None and not Path(config_dir).is_dir():
+        raise ConfigError(f"--config-dir={config_dir}: there is no such directory.")
+    try:
+        return by_hydra(overrides, config_dir, config_name, with_hydra=with_hydra)
+    # Hydra, OmegaConf, the YAML reader and the parser of overrides raise a great many kinds.
+    except Exception as error:
+        raise ConfigError(explain(error, overrides, config_dir)) from error
+
+
+def by_hydra(
+    overrides: Sequence[str], config_dir: str | Path | None, config_name: str, *, with_hydra: bool
+) -> DictConfig:
+    """What Hydra composes; raises whatever it raises."""
+    extended = list(overrides)
     if config_dir is not None:
-        directory = Path(config_dir).absolute()
-        if not directory.is_dir():
-            raise ConfigError(f"--config-dir={config_dir}: there is no such directory.")
-        overrides.append(f"hydra.searchpath=[{quote(f'file://{directory}')}]")
+        extended.append(f"hydra.searchpath=[{quote(f'file://{Path(config_dir).absolute()}')}]")
     # A program that calls us may have a Hydra of its own in use.
     outer = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
     try:
-        with initialize_config_dir(str(CONF), job_name="mlpexp", version_base="1.3"):
-            return hydra_compose(config_name, overrides, return_hydra_config=with_hydra)
-    except (HydraException, OmegaConfBaseException, ValueError, TypeError, AssertionError) as error:
-        raise ConfigError(explain(error, overrides, config_dir)) from error
+        with warnings.catch_warnings(), initialize_config_dir(str(CONF), job_name="mlpexp", version_base="1.3"):
+            # Hydra goes on without a config directory that is not there, and then misses what is in it.
+            warnings.filterwarnings("error", "provider=.* is not available")
+            return hydra_compose(config_name, extended, return_hydra_config=with_hydra)
     finally:
         GlobalHydra.instance().hydra = outer
 
@@ -64,7 +77,7 @@ def checked(raw: DictConfig) -> Config:
     try:
         plain: Any = OmegaConf.to_container(ours, resolve=True, throw_on_missing=False)
     except OmegaConfBaseException as error:
-        raise ConfigError(explain(error, [])) from None
+        raise ConfigError(explain_value(error, ours)) from error
     load_plugins(plain.get("plugins"))
     return parse(plain)
 
@@ -74,7 +87,7 @@ def load_plugins(names: object) -> None:
     if names is None:
         return
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ConfigError(f"plugins={names}: must be a list of modules, such as [my_module].")
+        raise ConfigError(f"plugins={show(names)}: must be a list of modules, such as [my_module].")
     for name in names:
         here = str(Path.cwd())
         added = here not in sys.path
@@ -82,8 +95,9 @@ def load_plugins(names: object) -> None:
             sys.path.insert(0, here)
         try:
             importlib.import_module(name)
-        except ImportError as error:
-            raise ConfigError(f"plugins=[{name}]: cannot be imported: {error}.") from error
+        except Exception as error:  # whatever the module does
+            reason = str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
+            raise ConfigError(f"plugins=[{name}]: cannot be imported: {reason.rstrip('.')}.") from error
         finally:
             if added and here in sys.path:
                 sys.path.remove(here)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import sys
 import types
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -19,6 +18,9 @@ from mlpexp.errors import ConfigError, unknown
 T = TypeVar("T")
 
 _WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+# Networks compute in numbers of 32 bits; torch fails on others in the middle of a run.
+_MOST = 3.4e38
+_EXAMPLES = {int: "[8,8]", float: "[0.9,0.99]", str: "[a,b]"}
 
 
 def show(value: Any) -> str:
@@ -29,7 +31,12 @@ def show(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, list | tuple):
         return f"[{','.join(show(item) for item in value)}]"
-    text = str(value)
+    if isinstance(value, Mapping):
+        return _short("{" + ",".join(f"{key}:{show(item)}" for key, item in value.items()) + "}")
+    return _short(str(value))
+
+
+def _short(text: str) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
@@ -59,20 +66,26 @@ def convert(value: Any, annotation: Any, key: str) -> Any:
             raise ConfigError(unknown(f"{key}={show(value)}: not allowed", show(value), map(str, choices)))
         return value
     if origin is list:
-        if not isinstance(value, list | tuple):
-            raise ConfigError(f"{key}={show(value)}: must be a list, such as [8,8].")
         (item,) = get_args(annotation)
+        if not isinstance(value, list | tuple):
+            raise ConfigError(f"{key}={show(value)}: must be a list, such as {_EXAMPLES.get(_bare(item), '[]')}.")
         return [convert(entry, item, f"{key}[{index}]") for index, entry in enumerate(value)]
     if isinstance(annotation, type) and dataclasses.is_dataclass(annotation):
         return build(annotation, value, key)
     return _scalar(value, annotation, key)
 
 
+def _bare(annotation: Any) -> Any:
+    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+
+
 def _scalar(value: Any, kind: type, key: str) -> Any:
+    if kind is float and isinstance(value, int | float) and _MOST < abs(value) < math.inf:
+        raise ConfigError(f"{key}={show(value)}: must be between -3.4e38 and 3.4e38, what 32 bits hold.")
     if isinstance(value, kind) and not (isinstance(value, bool) and kind is not bool):
         return value
     if not isinstance(value, bool):
-        if kind is float and isinstance(value, int) and abs(value) <= sys.float_info.max:
+        if kind is float and isinstance(value, int):
             return float(value)
         if kind is int and isinstance(value, float) and value.is_integer():
             return int(value)
@@ -94,7 +107,8 @@ def build(cls: type[T], values: Any, key: str) -> T:
     for field in dataclasses.fields(cls):  # type: ignore[arg-type]
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         if field.init and required and field.name not in converted:
-            raise ConfigError(f"{key}.{field.name}: is required.")
+            full = f"{key}.{field.name}" if key else field.name
+            raise ConfigError(f"{full}: is required; give it a value, {full}=VALUE.")
     try:
         return cls(**converted)
     except ConfigError as error:
@@ -112,4 +126,6 @@ def check_keys(values: Mapping[Any, Any], allowed: list[str], key: str) -> None:
     for name in values:
         if name not in allowed:
             full = f"{key}.{name}" if key else str(name)
+            if not allowed:
+                raise ConfigError(f"{full}={show(values[name])}: no such key; {key} has no settings.")
             raise ConfigError(unknown(f"{full}={show(values[name])}: no such key", str(name), allowed))

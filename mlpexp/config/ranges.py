@@ -22,9 +22,14 @@ class Range:
         return above and below
 
     def __str__(self) -> str:
-        low = "" if self.low == -math.inf else f"{'greater than' if self.open_low else 'at least'} {self.low:g}"
-        high = "" if self.high == math.inf else f"{'less than' if self.open_high else 'at most'} {self.high:g}"
+        low = "" if self.low == -math.inf else f"{'greater than' if self.open_low else 'at least'} {_plain(self.low)}"
+        high = "" if self.high == math.inf else f"{'less than' if self.open_high else 'at most'} {_plain(self.high)}"
         return " and ".join(part for part in (low, high) if part)
+
+
+def _plain(bound: float) -> str:
+    """A bound in digits: 1000000, not 1e+06."""
+    return str(int(bound)) if float(bound).is_integer() else f"{bound:g}"
 
 
 # The largest integer that a config may hold: seeds go to generators that take 64 bits, sizes to allocators.

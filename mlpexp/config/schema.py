@@ -106,6 +106,10 @@ class Config:
         return plain
 
 
+# The keys of a run that are no component.
+SETTINGS = [entry.name for entry in dataclasses.fields(Config) if entry.name not in {*GROUPS, *LIST_GROUPS}]
+
+
 def _named(registry: Registry[Any], component: Any) -> dict[str, Any]:
     return {"name": registry.name_of(component), **dataclasses.asdict(component)}
 
@@ -125,7 +129,7 @@ def parse(raw: Mapping[str, Any]) -> Config:
             settings[key] = value
     for key in GROUPS:
         if key not in parts:
-            raise ConfigError(f"{key}: is required.")
+            raise ConfigError(f"{key}: is required. Choose from: {', '.join(sorted(GROUPS[key]))}.")
     # `convert` checks the plain settings against the annotations of Config itself.
     hints = _hints()
     for key, value in settings.items():
@@ -155,4 +159,12 @@ def _components(registry: Registry[Any], value: Any, key: str) -> dict[str, Any]
         return {}
     if not isinstance(value, Mapping):
         raise ConfigError(f"{key}={show(value)}: must be a list of names, such as [{','.join(list(registry)[:2])}].")
-    return {str(name): component(registry, part, f"{key}.{name}") for name, part in value.items()}
+    for name, part in value.items():
+        # What `+regularizer.dropout.p=0.3` makes: settings of something that was not chosen.
+        if isinstance(part, Mapping) and "name" not in part and name in registry:
+            raise ConfigError(f"{key}.{name}: is not in use; add {key}=[{name}].")
+    parts = {str(name): component(registry, part, f"{key}.{name}") for name, part in value.items()}
+    for name, part in parts.items():
+        if registry.name_of(part) != name:
+            raise ConfigError(f"{key}.{name}.name={registry.name_of(part)}: must be the key that holds it, {name}.")
+    return parts

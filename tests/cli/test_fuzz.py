@@ -1,0 +1,146 @@
+"""Whatever is typed behind `mlpexp train` is a config or one clear line; never a traceback.
+
+MLPEXP_FUZZ=3000 looks further than the tests have time for.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mlpexp.config.compose import compose
+from mlpexp.config.locate import groups, options
+from mlpexp.config.schema import Config
+from mlpexp.errors import ConfigError
+from mlpexp.prepare import prepare
+
+EXAMPLES = int(os.environ.get("MLPEXP_FUZZ", "200"))
+
+CHOICES = {group: [option.name for option in options(group)] for group in groups()}
+NAMES = sorted({name for names in CHOICES.values() for name in names} - {"mnist"})
+
+
+def _keys() -> list[str]:
+    """Every key of a config with something in each group, by its path."""
+    config = compose(["dataset=moons", "regularizer=[dropout,l2]", "scheduler=step", "device=cpu"]).to_dict()
+
+    def paths(node: dict[str, object], prefix: str) -> list[str]:
+        found = []
+        for name, value in node.items():
+            found.append(f"{prefix}{name}")
+            if isinstance(value, dict):
+                found += paths(value, f"{prefix}{name}.")
+        return found
+
+    return paths(config, "")
+
+
+KEYS = [*_keys(), "experiment", "hydra.run.dir", "hydra.job.name", "hydra.mode", "hydra/launcher", "hydra.searchpath"]
+
+numbers = st.one_of(
+    st.sampled_from(["0", "1", "-1", "3", "1e-3", "0.5", "1e400", "nan", "-inf", "1e9", "9007199254740993", "0x10"]),
+    st.integers(-5, 40).map(str),
+)
+words = st.one_of(st.sampled_from(NAMES), st.sampled_from(["true", "null", "", "no", "fp32", "_target_", "os.system"]))
+# What the grammar of overrides takes for a name, and anything at all.
+plain = st.text("abc_-.:/%01", max_size=6)
+noise = st.one_of(plain, plain, st.text(max_size=8))
+interpolations = st.sampled_from(
+    [
+        "${seed}",
+        "${foo}",
+        "${epochs}",
+        "${oc.env:NOPE}",
+        "${",
+        "${}",
+        "${oc.env:HOME}",
+        "${now:%Y}",
+        "${optimizer.lr}",
+        "${oc.decode:'['}",
+        "${oc.select:seed}",
+        "${.lr}",
+        "${..seed}",
+        "${a b}",
+        "${hydra:run.dir}",
+        "$",
+        "${oc.dict.keys:log}",
+    ]
+)
+quoted = st.tuples(st.sampled_from("'\"`"), noise, st.sampled_from(["'", '"', ""])).map("".join)
+atoms = st.one_of(numbers, numbers, words, words, plain, interpolations, quoted, noise)
+lists = st.lists(atoms, max_size=3).map(lambda items: f"[{','.join(items)}]")
+mappings = st.tuples(st.sampled_from(["name", "lr", "p", "norm"]), atoms).map(lambda pair: f"{{{pair[0]}:{pair[1]}}}")
+functions = st.tuples(
+    st.sampled_from(["choice", "range", "interval", "glob", "int", "str", "json_str", "sort", "shuffle", "tag", "foo"]),
+    st.lists(atoms, max_size=3),
+).map(lambda pair: f"{pair[0]}({','.join(pair[1])})")
+sweeps = st.lists(atoms, min_size=2, max_size=3).map(",".join)
+values = st.one_of(atoms, atoms, lists, lists, mappings, functions, sweeps, st.just("[" * 400))
+
+
+@st.composite
+def misspelt(draw: st.DrawFn, words: st.SearchStrategy[str]) -> str:
+    """A word with a letter put in, left out or taken twice."""
+    word = draw(words)
+    at = draw(st.integers(0, len(word)))
+    return draw(st.sampled_from([word[:at] + word[at + 1 :], word[:at] + word[at - 1 : at] + word[at:]])) or word
+
+
+keys = st.one_of(
+    st.sampled_from(KEYS),
+    st.sampled_from(KEYS),
+    st.sampled_from(sorted(CHOICES)),
+    misspelt(st.sampled_from(KEYS)),
+    st.tuples(st.sampled_from(KEYS), st.sampled_from(["x", "name", "lr", "0"])).map(".".join),
+    st.tuples(st.sampled_from(KEYS), st.sampled_from(["@x", "@", "/x", ":", "..x", "[0]"])).map("".join),
+)
+choices = st.sampled_from(sorted(CHOICES)).flatmap(
+    lambda group: st.one_of(
+        st.sampled_from(CHOICES[group]).filter(lambda name: name != "mnist"), misspelt(st.sampled_from(CHOICES[group]))
+    ).map(lambda name: f"{group}={name}")
+)
+assignments = st.tuples(st.sampled_from(["", "", "", "+", "++", "~"]), keys, st.just("="), values).map("".join)
+words_alone = st.one_of(noise, keys, keys.map("~".__add__))
+line = st.one_of(*[assignments] * 6, *[choices] * 3, words_alone)
+lines = st.lists(line, min_size=1, max_size=3)
+
+
+def said_well(message: str) -> None:
+    assert message.strip()
+    assert "\n" not in message
+    assert len(message) < 1000
+    assert "Traceback" not in message
+    assert "object at 0x" not in message
+
+
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MNIST is neither read nor fetched."""
+    monkeypatch.delenv("MLPEXP_DATA_DIR", raising=False)
+    monkeypatch.setattr("mlpexp.data.mnist._download", refuse)
+
+
+def refuse(*_: object) -> None:
+    raise ConfigError("dataset=mnist: is not fetched here")
+
+
+@settings(
+    max_examples=EXAMPLES,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
+@given(overrides=lines)
+def test_any_overrides_are_a_config_or_one_line(overrides: list[str], here: Path, offline: None) -> None:
+    try:
+        config = compose(overrides)
+        assert isinstance(config, Config)
+        prepare(config)
+    except ConfigError as error:
+        said_well(" ".join(str(error).split()))
+    assert not list(here.iterdir())

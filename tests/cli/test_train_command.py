@@ -1,0 +1,233 @@
+"""`mlpexp train` where it succeeds: Hydra's own options, sweeps, and what users add of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+
+from mlpexp.cli.main import call
+from mlpexp.components.activation import activations
+from mlpexp.config.locate import groups, options
+
+TINY = ["dataset=xor", "epochs=2", "log.figures=false", "log.tensorboard=false", "device=cpu"]
+
+PLUGIN = """
+from dataclasses import dataclass
+
+from mlpexp.components.activation import Activation, activations
+
+
+@activations.register("swish")
+@dataclass(frozen=True)
+class Swish(Activation):
+    \"\"\"x·σ(x), by its other name.\"\"\"
+
+    def build(self):
+        from torch import nn
+
+        return nn.SiLU()
+"""
+
+
+def outcome(arguments: list[str]) -> int:
+    """The exit code of a command line; Hydra leaves some by sys.exit."""
+    try:
+        return call(arguments)
+    except SystemExit as error:
+        return int(error.code or 0)
+
+
+def record(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((path / "run.json").read_text())
+    return content
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(["--version"]) == 0
+    name, version = capsys.readouterr().out.split()
+    assert name == "mlpexp"
+    assert version[0].isdigit()
+
+
+@pytest.mark.parametrize("line", [[], ["--help"], ["-h"], ["help"]])
+def test_help_names_every_command(line: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(line) == 0
+    out = capsys.readouterr().out
+    assert all(f"\n  {command} " in out for command in ("train", "eval", "resume", "list", "dashboard"))
+
+
+def test_train_help_shows_groups_and_config(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert outcome(["train", "--help"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("mlpexp train - ")
+    for group in groups():
+        assert f"{group}: {', '.join(option.name for option in options(group))}" in out
+    assert "batch_size: ${dataset.recommended.batch_size}" in out
+    assert not list(here.iterdir())
+
+
+def test_hydras_own_help(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert outcome(["train", "--hydra-help"]) == 0
+    assert "--config-dir" in capsys.readouterr().out
+    assert not list(here.iterdir())
+
+
+@pytest.mark.parametrize("command", ["eval", "resume", "list", "dashboard"])
+def test_the_other_commands_have_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert outcome([command, "--help"]) == 0
+    assert capsys.readouterr().out.startswith(f"usage: mlpexp {command} ")
+
+
+def test_the_config_is_shown_and_nothing_written(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(["train", "--cfg", "job", "activation=gelu", "epochs=7"]) == 0
+    shown = OmegaConf.create(capsys.readouterr().out)
+    assert shown.activation.name == "gelu"
+    assert shown.epochs == 7
+    assert "hydra" not in shown
+    assert not list(here.iterdir())
+
+
+def test_the_config_is_shown_resolved(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(["train", "--cfg", "job", "--resolve", "dataset=xor"]) == 0
+    out = capsys.readouterr().out
+    assert "${" not in out
+    assert OmegaConf.create(out).epochs == 200
+
+
+def test_one_part_of_the_config_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(["train", "--cfg", "job", "--package", "clip"]) == 0
+    assert capsys.readouterr().out.splitlines() == ["# @package clip", "norm: null", "value: null"]
+
+
+def test_hydras_config_is_shown(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(["train", "--cfg", "hydra"]) == 0
+    assert OmegaConf.create(capsys.readouterr().out).hydra.job.name == "mlpexp"
+    assert not list(here.iterdir())
+
+
+def test_info_shows_the_defaults_list(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(["train", "--info", "defaults", "optimizer=sgd"]) == 0
+    assert "optimizer/sgd" in capsys.readouterr().out
+    assert not list(here.iterdir())
+
+
+def test_a_run_has_a_directory_by_date_and_time(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(["train", *TINY]) == 0
+    (path,) = here.glob("outputs/*/*/run.json")
+    assert f"run directory: {path.parent.relative_to(here)}" in capsys.readouterr().out
+    assert record(path.parent)["state"] == "completed"
+    assert OmegaConf.load(path.parent / ".hydra" / "config.yaml").epochs == 2
+    assert OmegaConf.to_container(OmegaConf.load(path.parent / ".hydra" / "overrides.yaml")) == TINY
+
+
+@pytest.mark.parametrize("name", ["named", "some/where", "with space, comma='quote'", "umläut"])
+def test_a_run_has_the_directory_that_it_is_given(name: str, here: Path) -> None:
+    assert call(["train", *TINY, f'hydra.run.dir="{name}"']) == 0
+    assert record(here / name)["state"] == "completed"
+    assert not (here / "outputs").exists()
+
+
+def test_a_run_that_changes_into_its_directory(here: Path) -> None:
+    assert call(["train", *TINY, "hydra.run.dir=run", "hydra.job.chdir=true"]) == 0
+    assert record(here / "run")["state"] == "completed"
+    assert [path.name for path in here.iterdir()] == ["run"]
+    assert Path.cwd() == here
+
+
+def test_one_regularizer_needs_no_brackets(here: Path) -> None:
+    assert call(["train", *TINY, "regularizer=dropout", "regularizer.dropout.p=0.3", "hydra.run.dir=run"]) == 0
+    assert record(here / "run")["config"]["regularizer"] == {"dropout": {"name": "dropout", "p": 0.3}}
+
+
+@pytest.mark.parametrize("flags", [["-m"], ["--multirun"], ["hydra.mode=MULTIRUN"]])
+def test_a_sweep_makes_a_run_of_each_value(flags: list[str], here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(["train", *flags, *TINY, "seed=0,1"]) == 0
+    assert capsys.readouterr().err == ""
+    (sweep,) = here.glob("outputs/multirun/*/*")
+    assert [record(sweep / str(job))["config"]["seed"] for job in range(2)] == [0, 1]
+    assert [record(sweep / str(job))["state"] for job in range(2)] == ["completed", "completed"]
+
+
+def test_a_sweep_over_lists_and_groups(here: Path) -> None:
+    swept = ["regularizer=[l2],[],[l1,l2]", "optimizer=sgd,adam", "hydra.sweep.dir=sweep"]
+    assert call(["train", "-m", *TINY, "epochs=1", *swept]) == 0
+    configs = [record(here / "sweep" / str(job))["config"] for job in range(6)]
+    assert [list(config["regularizer"]) for config in configs[::2]] == [["l2"], [], ["l1", "l2"]]
+    assert [config["optimizer"]["name"] for config in configs[:2]] == ["sgd", "adam"]
+
+
+def test_options_and_experiments_of_ones_own(here: Path) -> None:
+    (here / "conf" / "optimizer").mkdir(parents=True)
+    (here / "conf" / "experiment").mkdir()
+    (here / "conf" / "optimizer" / "slow.yaml").write_text("# patience\nname: sgd\nlr: 0.001\n")
+    (here / "conf" / "experiment" / "mine.yaml").write_text(
+        "# @package _global_\n# what I try\n"
+        "defaults:\n  - override /optimizer: slow\n  - override /dataset: and\nepochs: 3\n"
+    )
+    own = ["--config-dir", "conf", "experiment=mine", *TINY[2:]]
+    assert call(["train", *own, "hydra.run.dir=run"]) == 0
+    config = record(here / "run")["config"]
+    assert (config["optimizer"]["name"], config["optimizer"]["lr"]) == ("sgd", 0.001)
+    assert (config["dataset"]["name"], config["epochs"]) == ("and", 3)
+    assert call(["train", "-m", *own, "epochs=1,2", "hydra.sweep.dir=sweep"]) == 0
+    assert [record(here / "sweep" / job)["config"]["epochs"] for job in ("0", "1")] == [1, 2]
+
+
+def test_a_sweep_over_experiments(here: Path) -> None:
+    (here / "conf" / "experiment").mkdir(parents=True)
+    for name, epochs in {"short": 1, "long": 2}.items():
+        (here / "conf" / "experiment" / f"{name}.yaml").write_text(f"# @package _global_\nepochs: {epochs}\n")
+    rest = [part for part in TINY if not part.startswith("epochs=")]
+    swept = ["experiment=short,long", "++hydra.sweep.dir=sweep"]
+    assert call(["train", "-m", "--config-dir", "conf", *rest, *swept]) == 0
+    assert [record(here / "sweep" / job)["config"]["epochs"] for job in ("0", "1")] == [1, 2]
+
+
+@pytest.fixture
+def swish(here: Path) -> Iterator[None]:
+    """A module in the working directory that registers an activation, and the YAML file that chooses it."""
+    (here / "swish_plugin.py").write_text(PLUGIN)
+    (here / "conf" / "activation").mkdir(parents=True)
+    (here / "conf" / "activation" / "swish.yaml").write_text("# x·σ(x)\nname: swish\n")
+    yield
+    sys.modules.pop("swish_plugin", None)
+    activations._components.pop("swish", None)
+
+
+@pytest.mark.usefixtures("swish")
+def test_a_component_of_ones_own(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    own = ["--config-dir", "conf", "activation=swish"]
+    assert call(["train", *own, *TINY, "hydra.run.dir=run"]) == 2
+    assert "activation.name=swish: no such activation" in capsys.readouterr().err
+    assert call(["train", *own, *TINY, "plugins=[swish_plugin]", "hydra.run.dir=run"]) == 0
+    assert record(here / "run")["config"]["plugins"] == ["swish_plugin"]
+    for command in (["eval", "run"], ["resume", "run", "epochs=3"]):
+        capsys.readouterr()
+        assert call(command) == 2
+        assert "add plugins=[swish_plugin]" in capsys.readouterr().err
+        assert call([*command, "plugins=[swish_plugin]"]) == 0
+    assert record(here / "run")["epochs_done"] == 3
+
+
+def test_a_run_that_diverges_fails_with_one_line(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wild = ["dataset=sine", "optimizer=sgd", "optimizer.lr=1e6", "activation=identity", "hydra.run.dir=run"]
+    assert call(["train", *wild, *TINY[2:], "epochs=50"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("mlpexp: ")
+    assert line.endswith("Run directory: run")
+    assert record(here / "run")["state"] == "failed"
+
+
+def test_nothing_of_hydra_is_left_behind(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+    before = list(sys.argv)
+    assert call(["train", *TINY, "hydra.run.dir=run"]) == 0
+    assert sys.argv == before
+    assert "HYDRA_FULL_ERROR" not in os.environ
