@@ -1,0 +1,92 @@
+"""Every registered component trains. Parametrised over the registries: registering one adds its test."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mlpexp.components.activation import activations
+from mlpexp.components.init import inits
+from mlpexp.components.loss import losses
+from mlpexp.components.model import models
+from mlpexp.components.optimizer import optimizers
+from mlpexp.components.regularizer import regularizers
+from mlpexp.components.scheduler import schedulers
+from mlpexp.config.schema import Config
+from mlpexp.data.dataset import datasets
+from mlpexp.training import train
+
+Small = Callable[..., Config]
+
+# What cannot learn, and is there to show it.
+FAILS_TO_LEARN = {"init=zeros"}
+# What needs more than four epochs at the rate that suits a network.
+MORE = {"model=perceptron": "optimizer.lr=0.1"}
+
+CHOICES = [
+    *(f"activation={name}" for name in activations),
+    *(f"init={name}" for name in inits),
+    *(f"model={name}" for name in models),
+    *(f"optimizer={name}" for name in optimizers),
+    *(f"scheduler={name}" for name in schedulers),
+    *(f"regularizer=[{name}]" for name in regularizers),
+    *(f"loss={name}" for name in losses),
+]
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_it_trains(small: Small, tmp_path: Path, choice: str) -> None:
+    regression = choice in ("loss=mse", "loss=mae", "loss=huber")
+    config = small("dataset=sine" if regression else "dataset=moons", "epochs=4", choice, *MORE.get(choice, "").split())
+    run = train(config, tmp_path / "run")
+    assert run.record.state == "completed"
+    for metrics in run.metrics.values():
+        assert all(math.isfinite(value) for value in metrics.values())
+    if choice not in FAILS_TO_LEARN:
+        score = run.metrics["train"][run.results.data.task.score]
+        assert score > (0.1 if regression else 0.75), f"{choice} learned nothing"
+    else:
+        assert run.metrics["train"]["accuracy"] == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.parametrize("name", [name for name in datasets if name not in ("csv", "mnist")])
+def test_every_dataset_is_learned_with_its_own_settings(small: Small, tmp_path: Path, name: str) -> None:
+    config = small(f"dataset={name}", "epochs=${dataset.recommended.epochs}")
+    run = train(config, tmp_path / "run")
+    score = run.metrics["test"][run.results.data.task.score]
+    assert score >= {"and": 1, "or": 1, "xor": 1, "sine": 0.6, "moons": 0.93}.get(name, 0.95)
+
+
+def test_a_table_of_the_users_own_is_learned(small: Small, tmp_path: Path) -> None:
+    from sklearn.datasets import load_iris
+
+    iris = load_iris(as_frame=False)
+    table = tmp_path / "iris.csv"
+    rows = [",".join([*map(str, x), iris.target_names[y]]) for x, y in zip(iris.data, iris.target, strict=True)]
+    table.write_text("\n".join(["sepal_length,sepal_width,petal_length,petal_width,species", *rows]))
+    run = train(small("dataset=csv", f"dataset.path={table}", "epochs=60"), tmp_path / "run")
+    assert run.results.data.task.classes == ("setosa", "versicolor", "virginica")
+    assert run.metrics["test"]["accuracy"] >= 0.9
+
+
+OPTIONS = [
+    "precision=bf16",
+    "deterministic=true",
+    "clip.norm=0.5",
+    "clip.value=0.01",
+    "device.threads=1 device=cpu",
+    "batch_size=1",
+    "batch_size=100000",
+    "scheduler=cosine scheduler.warmup=1.5",
+    "optimizer=lbfgs regularizer=[l2,max_norm]",
+    "regularizer=[batchnorm,layernorm,dropout,alpha_dropout,l1,l2,max_norm,label_smoothing,input_noise,mixup]",
+]
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+def test_options_train(small: Small, tmp_path: Path, options: str) -> None:
+    run = train(small("dataset=moons", "dataset.n_samples=200", *options.split()), tmp_path / "run")
+    assert run.record.state == "completed"

@@ -1,0 +1,59 @@
+"""What the README promises of whole runs, at full size."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from mlpexp.config.compose import compose
+from mlpexp.engine.loop import Engine
+from mlpexp.prepare import prepare
+from mlpexp.run.results import Results
+
+NOTEBOOK = [
+    "dataset=mnist",
+    "model.hidden=[256,256]",
+    "regularizer=[batchnorm,dropout]",
+    "regularizer.dropout.p=0.2",
+    "optimizer=adam",
+    "epochs=10",
+    "batch_size=64",
+]
+
+
+def accuracy(overrides: list[str]) -> float:
+    prepared = prepare(compose(overrides))
+    engine = Engine([prepared.config], prepared.data, prepared.device)
+    for _ in engine.epochs():
+        pass
+    engine.restore_best()
+    return Results(engine.stack.member(0), engine.data, engine.objective).metrics()["test"]["accuracy"]
+
+
+def test_the_default_run_learns_the_digits() -> None:
+    assert accuracy([]) >= 0.95
+
+
+def test_xor_is_learned_by_almost_every_seed() -> None:
+    configs = [compose(["dataset=xor"])]
+    base = configs[0].to_dict()
+    from mlpexp.config.schema import parse
+
+    configs = [parse({**base, "seed": seed}) for seed in range(100)]
+    engine = Engine(configs, prepare(configs[0]).data, torch.device("cpu"))
+    for _ in engine.epochs():
+        pass
+    engine.restore_best()
+    x, y = engine.data.test.x, engine.data.test.y
+    with torch.no_grad():
+        outputs = engine.stack.eval()(x.expand(100, 4, 2))
+    right = ((outputs[..., 0] > 0) == y).all(1).sum()
+    assert right >= 95
+
+
+@pytest.mark.mnist
+@pytest.mark.parametrize(
+    ("overrides", "least"), [(NOTEBOOK, 0.980), (["dataset=mnist", "activation=gelu", "optimizer=adamw"], 0.975)]
+)
+def test_mnist_reaches_what_the_readme_says(overrides: list[str], least: float) -> None:
+    assert accuracy(overrides) >= least

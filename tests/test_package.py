@@ -1,0 +1,58 @@
+"""The wheel, in an environment where the checkout is not."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import sysconfig
+import venv
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def wheel_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python of a new environment that holds the built wheel, and the dependencies of this one by path."""
+    place = tmp_path_factory.mktemp("wheel")
+    subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(place), str(ROOT)],
+        check=True,
+        capture_output=True,
+    )
+    (wheel,) = place.glob("*.whl")
+    venv.create(place / "env", with_pip=False)
+    python = place / "env" / "bin" / "python"
+    (site,) = (place / "env" / "lib").glob("python*/site-packages")
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(site), str(wheel)],
+        check=True,
+        capture_output=True,
+    )
+    # A path in a .pth file is searched, but .pth files in it are not: the editable install stays out.
+    (site / "dependencies.pth").write_text(sysconfig.get_paths()["purelib"])
+    return python
+
+
+def mlpexp(python: Path, *arguments: str, cwd: Path) -> str:
+    done = subprocess.run(
+        [str(python), "-m", "mlpexp", *arguments], cwd=cwd, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_wheel_is_what_runs(wheel_python: Path, here: Path) -> None:
+    program = "import mlpexp, mlpexp.config.locate as l; print(mlpexp.__file__); print(l.CONF)"
+    done = subprocess.run([str(wheel_python), "-c", program], cwd=here, capture_output=True, text=True, check=True)
+    for path in done.stdout.split():
+        assert Path(path).is_relative_to(wheel_python.parent.parent)
+
+
+def test_the_wheel_lists_and_trains_from_any_directory(wheel_python: Path, here: Path) -> None:
+    assert "gelu" in mlpexp(wheel_python, "list", "activation", cwd=here)
+    assert "accuracy" in mlpexp(wheel_python, "train", "dataset=xor", "epochs=2", "hydra.run.dir=run", cwd=here)
+    assert (here / "run" / "figures" / "curves.png").exists()
+    assert "accuracy" in mlpexp(wheel_python, "eval", "run", cwd=here)

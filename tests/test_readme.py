@@ -1,0 +1,96 @@
+"""Every command in README runs, in the order in which it stands there; nothing in it is made up."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from mlpexp.cli.main import COMMANDS, call
+from mlpexp.config.locate import groups, options
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+COMMAND_LINES = re.findall(r"^\s*\$ (.+)$", README, re.MULTILINE)
+# What needs its own process, a terminal or a fresh environment: other tests or .ci/run run these.
+ELSEWHERE = {
+    "mlpexp dashboard": "tests/cli/test_dashboard.py",
+    'eval "$(mlpexp -sc install=bash)"': "tests/cli/test_completion.py",
+}
+
+
+def blocks(language: str) -> list[tuple[str, str]]:
+    """The fenced blocks of a language: what stands behind its name, and the content."""
+    return re.findall(rf"^ *```{language}([^\n]*)\n(.*?)^ *```", README, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def as_in_readme(here: Path) -> Path:
+    """A directory with the files that README tells to write, and the table that it takes for granted."""
+    from sklearn.datasets import load_iris
+
+    for language in ("python", "yaml"):
+        for info, content in blocks(language):
+            if found := re.search(r"file=(\S+)", info):
+                path = here / found[1]
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(content)
+    iris = load_iris(as_frame=False)
+    rows = [",".join([*map(str, x), iris.target_names[y]]) for x, y in zip(iris.data, iris.target, strict=True)]
+    (here / "iris.csv").write_text("\n".join(["sepal_length,sepal_width,petal_length,petal_width,species", *rows]))
+    return here
+
+
+def test_every_command_is_run_somewhere() -> None:
+    ci = (ROOT / ".ci" / "run").read_text().splitlines()
+    for line in COMMAND_LINES:
+        run_here = line.startswith("mlpexp ")
+        assert run_here or line in ELSEWHERE or any(line in step for step in ci), f"nothing runs: {line}"
+
+
+def test_the_commands_run_as_they_stand(as_in_readme: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = [line for line in COMMAND_LINES if line.startswith("mlpexp ") and line not in ELSEWHERE]
+    assert len(lines) > 12
+    for line in lines:
+        if "mnist" in line:
+            continue  # see below
+        try:
+            code = call(shlex.split(line)[1:])
+        except SystemExit as exit_:  # argparse and Hydra end --help so
+            code = exit_.code  # type: ignore[assignment]
+        assert not code, f"{line}: {capsys.readouterr().err}"
+
+
+@pytest.mark.mnist
+@pytest.mark.parametrize("line", [line for line in COMMAND_LINES if line.startswith("mlpexp ") and "mnist" in line])
+def test_the_commands_on_mnist_run(here: Path, line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Cut short: tests/test_learning.py runs them whole and holds the accuracy to what README says."""
+    arguments = [word for word in shlex.split(line)[1:] if not word.startswith("epochs=")]
+    assert call([*arguments, "epochs=1", "dataset.limit=2000"]) == 0, capsys.readouterr().err
+
+
+def test_the_python_examples_run(as_in_readme: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    examples = [content for info, content in blocks("python") if "file=" not in info]
+    assert examples
+    for example in examples:
+        exec(compile(example, "README.md", "exec"), {})
+
+
+def test_the_table_of_groups_is_complete() -> None:
+    for group in groups():
+        (row,) = re.findall(rf"^\| `{group}` \| (.+) \|$", README, re.MULTILINE)
+        listed = re.findall(r"`([^`]+)`", row)
+        assert listed == [option.name for option in options(group)], group
+
+
+def test_every_sub_command_is_named() -> None:
+    for command in COMMANDS:
+        assert f"`mlpexp {command}" in README
+
+
+def test_no_figure_is_left_to_fill_in() -> None:
+    assert not re.findall(r"@[A-Z]+@", README)
+    for path in re.findall(r"!\[[^]]*\]\(([^)]+)\)", README):
+        assert (ROOT / path).is_file(), path
