@@ -40,9 +40,6 @@ First steps:
 
 def main() -> None:
     """Entry point: runs the command line and exits with its code (0 done, 1 run failed, 2 command wrong)."""
-    # torch's threads wait for one another in a busy loop, which on a machine that does anything else beside makes
-    # training many times slower. OpenMP reads this once, when torch is imported.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     sys.exit(call(sys.argv[1:]))
 
 

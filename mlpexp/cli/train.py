@@ -9,10 +9,15 @@ from pathlib import Path
 from typing import NoReturn
 
 import hydra
+from hydra._internal.callbacks import Callbacks
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
 from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import configure_log, run_job
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from hydra.types import HydraContext, RunMode
+from omegaconf import DictConfig, OmegaConf, flag_override
 from omegaconf.errors import OmegaConfBaseException
 
 from mlpexp.config.compose import checked, compose_raw, quote
@@ -35,7 +40,7 @@ def run(arguments: list[str]) -> int:
             if str(raw.hydra.mode) == "RunMode.MULTIRUN":
                 more = _claim_sweep(args)
             else:
-                return _run_alone(args, arguments, raw)
+                return _run_alone(raw, args.config_name or "config")
     _hand_over(_in_sweep, [*arguments, *more], args)
     return 0
 
@@ -58,7 +63,8 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     return args
 
 
-def _run_alone(args: argparse.Namespace, arguments: list[str], raw: DictConfig) -> int:
+def _run_alone(raw: DictConfig, config_name: str) -> int:
+    """One run of a composed config, as Hydra would run it. Asking Hydra itself would compose it twice more."""
     from mlpexp.prepare import prepare
 
     config = checked(raw)
@@ -80,7 +86,17 @@ def _run_alone(args: argparse.Namespace, arguments: list[str], raw: DictConfig) 
             # Hydra would announce it in words of its own; it is ours to report.
             failed.append(error)
 
-    _hand_over(task, [*arguments, f"hydra.run.dir={quote(str(path))}"], args)
+    with flag_override(raw, ["readonly", "struct"], False), flag_override(raw.hydra, ["readonly", "struct"], False):
+        raw.hydra.mode = RunMode.RUN
+        raw.hydra.run.dir = str(path)
+    configure_log(raw.hydra.hydra_logging, raw.hydra.verbose)
+    callbacks = Callbacks(raw)
+    callbacks.on_run_start(config=raw, config_name=config_name)
+    context = HydraContext(ConfigLoaderImpl(ConfigSearchPathImpl()), callbacks)
+    done = run_job(
+        task_function=task, config=raw, job_dir_key="hydra.run.dir", job_subdir_key=None, hydra_context=context
+    )
+    callbacks.on_run_end(config=raw, config_name=config_name, job_return=done)
     for error in failed:
         raise error
     return 0
