@@ -59,9 +59,9 @@ class Dropout(Regularizer):
     p: Fraction = 0.5
 
     def after_activation(self) -> nn.Module:
-        from torch import nn
+        from mlpexp.engine import dropout
 
-        return nn.Dropout(self.p)
+        return dropout.Dropout(self.p)
 
 
 @regularizers.register("alpha_dropout")

@@ -60,7 +60,8 @@ def test_a_run_keeps_torchs_compiler_out(here: Path) -> None:
     """Its import takes more than a second; see mlpexp/engine/eager.py."""
     program = (
         "import sys; from mlpexp.cli.main import call\n"
-        "code = call(['train', 'dataset=xor', 'epochs=2', 'scheduler=cosine', 'checkpoint.every_seconds=0'])\n"
+        "parts = ['epochs=2', 'scheduler=cosine', 'regularizer=[dropout]', 'checkpoint.every_seconds=0']\n"
+        "code = call(['train', 'dataset=xor', *parts])\n"
         "sys.exit('imported the compiler' if 'torch._dynamo' in sys.modules else code)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
