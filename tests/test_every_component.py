@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -90,3 +91,15 @@ OPTIONS = [
 def test_options_train(small: Small, tmp_path: Path, options: str) -> None:
     run = train(small("dataset=moons", "dataset.n_samples=200", *options.split()), tmp_path / "run")
     assert run.record.state == "completed"
+
+
+@pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler, and there is none")
+@pytest.mark.filterwarnings("default")  # the compiler's own
+def test_a_compiled_network_learns_what_a_plain_one_does(small: Small, tmp_path: Path) -> None:
+    runs = [
+        train(small("dataset=xor", "epochs=30", f"compile={compiled}"), tmp_path / compiled)
+        for compiled in ("false", "true")
+    ]
+    assert runs[1].metrics["train"]["loss"] == pytest.approx(runs[0].metrics["train"]["loss"], rel=1e-3)
+    # Hooks see the units of a compiled network too.
+    assert "dead_units/activation1" in (tmp_path / "true" / "metrics.csv").read_text()
