@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -39,6 +40,9 @@ def watched() -> Iterator[Interruption]:
     def note(number: int, _frame: FrameType | None) -> None:
         interruption.signal_number = number
         _restore(before)
+        if os.isatty(2):
+            # Not by print: the signal may have come while something else was being printed.
+            os.write(2, b"\nmlpexp: stopping after this epoch; once more to stop at once\n")
 
     for number in before:
         signal.signal(number, note)

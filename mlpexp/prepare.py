@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +33,8 @@ def prepare(config: Config) -> Prepared:
         # cuBLAS reads this when it is first used; without it torch refuses to promise the same bits.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     device = config.device.find()
+    if config.compile and device.type == "cpu" and not _has_compiler():
+        raise ConfigError("compile=true: needs a C++ compiler, such as g++ or the one that CXX names; there is none.")
     data = config.dataset.load(data_dir(config))
     loss = config.loss.resolve(data.task)
     for name, part in config.regularizer.items():
@@ -40,6 +43,11 @@ def prepare(config: Config) -> Prepared:
     n_parameters = config.model.n_parameters(data.n_features, loss.n_outputs(data.task))
     _check_memory(config, n_parameters, device)
     return Prepared(config, data, device, loss, n_parameters)
+
+
+def _has_compiler() -> bool:
+    named = os.environ.get("CXX")
+    return any(shutil.which(name) for name in ([named] if named else ["g++", "clang++"]))
 
 
 def data_dir(config: Config) -> Path:

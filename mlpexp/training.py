@@ -73,17 +73,18 @@ def resume(directory: str | Path, changes: dict[str, Any] | None = None, watcher
     config = saved_config(found, path, changes or {})
     paths = RunDirectory(path)
     last = checkpoint.load(paths.last) if paths.last.exists() else None
-    if found.state == "completed":
-        try:
-            done, stopped_early = (last["epoch"], last["member"]["stopped_early"]) if last else (0, False)
-        except checkpoint.MISFITS as error:
-            raise checkpoint.misfit(paths.last, error) from error
-        if stopped_early:
-            raise ConfigError(f"{path}: has completed: it stopped early, after epoch {done}.")
-        if config.epochs <= done:
-            raise ConfigError(
-                f"{path}: has completed its {done} epochs; to train it longer, give it more, such as epochs={2 * done}."
-            )
+    try:
+        done, stopped_early = (last["epoch"], last["member"]["stopped_early"]) if last else (0, False)
+    except checkpoint.MISFITS as error:
+        raise checkpoint.misfit(paths.last, error) from error
+    if found.state == "completed" and stopped_early:
+        raise ConfigError(f"{path}: has completed: it stopped early, after epoch {done}.")
+    if found.state == "completed" and config.epochs <= done:
+        raise ConfigError(
+            f"{path}: has completed its {done} epochs; to train it longer, give it more, such as epochs={2 * done}."
+        )
+    if config.epochs < done:
+        raise ConfigError(f"epochs={config.epochs}: {path} has {done} epochs behind it already; give at least as many.")
     return run_in(path, prepare(config), watcher, resumed=found, state=last)
 
 
@@ -120,7 +121,10 @@ def run_in(
     step = config.batch_size * prepared.n_parameters
     # The device comes second: threads that the user asks for win.
     with suited_threads(step), config.device.in_use() as device, _determinism(config.deterministic):
-        engine = Engine([config], prepared.data, device)
+        try:
+            engine = Engine([config], prepared.data, device)
+        except torch.OutOfMemoryError as error:
+            raise RunError(f"{device} has too little memory for this network and data: {error}") from error
         if state is not None:
             _load(engine, state, paths.last)
         begun = record.start(config.to_dict(), device=str(device), n_parameters=engine.n_parameters)

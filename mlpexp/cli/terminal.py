@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from pathlib import Path
 
@@ -25,9 +27,19 @@ _LINES = 20
 _SECONDS_BETWEEN_UPDATES = 0.1
 
 
-def console(*, stderr: bool = False) -> Console:
-    """A console that breaks no words of paths and colours only what we say."""
-    return Console(stderr=stderr, highlight=False, soft_wrap=True)
+class _Console(Console):
+    """A console that falls silent when whoever read it has gone, as in `mlpexp train | head`: the run goes on."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def console() -> Console:
+    """A console that colours only what we say, and in a pipe keeps each line whole."""
+    plain = _Console(highlight=False)
+    plain.soft_wrap = not plain.is_terminal
+    return plain
 
 
 class Terminal(Watcher):
@@ -62,7 +74,7 @@ class Terminal(Watcher):
         epoch = int(row["epoch"])
         if self._progress is None:
             if epoch in (1, total_epochs) or epoch % max(1, round(total_epochs / _LINES)) == 0:
-                print(f"epoch {epoch}/{total_epochs}  {_numbers(row, self._score)}", flush=True)
+                self._console.print(Text(f"epoch {epoch}/{total_epochs}  {_numbers(row, self._score)}"))
             return
         if time.monotonic() - self._shown >= _SECONDS_BETWEEN_UPDATES or epoch == total_epochs:
             self._shown = time.monotonic()
@@ -108,13 +120,14 @@ def _setup(prepared: Prepared, engine: Engine) -> Text:
         "data": f"{data.name}: {sizes} rows (train / val / test), {_task(prepared)}",
         "note": data.note,
         "model": f"{named(config, 'model')}: {'-'.join(map(str, widths))}, {engine.n_parameters:,} parameters",
-        "activation": named(config, "activation"),
+        # Without a hidden layer there is nothing to activate, to normalise or to drop.
+        "activation": named(config, "activation") if len(widths) > 2 else "none (no hidden layer)",
         "init": named(config, "init"),
         "loss": named(config, "loss", prepared.loss),
         "optimizer": named(config, "optimizer"),
         "scheduler": named(config, "scheduler"),
         "regularizer": ", ".join(config.regularizer) or "none",
-        "training": f"{config.epochs} epochs, batches of {engine.batches.sizes[0]}, seed {config.seed}",
+        "training": f"{_counted(config.epochs, 'epoch')}, batches of {engine.batches.sizes[0]}, seed {config.seed}",
         "device": f"{engine.device}, {config.precision}",
     }
     width = max(map(len, parts))
@@ -122,9 +135,13 @@ def _setup(prepared: Prepared, engine: Engine) -> Text:
     return Text("\n").join(lines)
 
 
+def _counted(n: int, what: str) -> str:
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
+
+
 def _task(prepared: Prepared) -> str:
     task = prepared.data.task
-    features = f"{prepared.data.n_features} features"
+    features = _counted(prepared.data.n_features, "feature")
     return f"{features}, {task.n_classes} classes" if task.n_classes else f"{features}, regression"
 
 

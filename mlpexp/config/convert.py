@@ -52,7 +52,7 @@ def convert(value: Any, annotation: Any, key: str) -> Any:
         converted = convert(value, inner, key)
         for limit in limits:
             if isinstance(limit, Range) and converted is not None and converted not in limit:
-                allowed = str(limit) if math.isfinite(converted) else f"a finite number {limit}".rstrip()
+                allowed = limit.wanted(converted) if math.isfinite(converted) else f"a finite number {limit}".rstrip()
                 raise ConfigError(f"{key}={show(value)}: must be {allowed}.")
         return converted
     if origin in (Union, types.UnionType):

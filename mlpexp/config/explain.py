@@ -11,10 +11,10 @@ from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from mlpexp.config.convert import show
+from mlpexp.config.convert import fields_of, show
 from mlpexp.config.locate import CONF, groups, hydra_options, options
 from mlpexp.config.overrides import unreadable
-from mlpexp.config.schema import LIST_GROUPS
+from mlpexp.config.schema import GROUPS, LIST_GROUPS
 from mlpexp.errors import unknown
 
 
@@ -131,6 +131,9 @@ def _no_such_key(key: str, given: str, overrides: Sequence[str], more: list[Path
         return f"{given}: {parent} holds no keys."
     if not parent and (meant := _deeper(config, last)):
         return f"{given}: no such key; did you mean '{meant}'?"
+    if parent in GROUPS and (owners := [name for name, cls in GROUPS[parent].items() if last in fields_of(cls)]):
+        having = " or ".join(f"{parent}={name}" for name in owners)
+        return f"{given}: {parent}={node.get('name')} has no such key; {having} has."
     known = {str(name) for name in node} - ({"name"} if parent else {"hydra"})
     if not known:
         return f"{given}: no such key; {parent} has no settings."

@@ -21,6 +21,12 @@ class Range:
         below = value < self.high if self.open_high else value <= self.high
         return above and below
 
+    def wanted(self, value: float) -> str:
+        """What a value outside should have been: a whole number that is too small need not hear of 2⁵³."""
+        if self.high >= _MOST and value < self.high:
+            return str(Range(low=self.low, open_low=self.open_low))
+        return str(self)
+
     def __str__(self) -> str:
         low = "" if self.low == -math.inf else f"{'greater than' if self.open_low else 'at least'} {_plain(self.low)}"
         high = "" if self.high == math.inf else f"{'less than' if self.open_high else 'at most'} {_plain(self.high)}"

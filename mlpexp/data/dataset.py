@@ -36,6 +36,22 @@ class Split:
 
 
 @dataclass(frozen=True)
+class Units:
+    """How columns were standardised before they became a split: (value − mean) / std, all [n] on the CPU."""
+
+    mean: Tensor
+    std: Tensor
+
+    def standardised(self, values: Tensor) -> Tensor:
+        """[N, n] in the columns' own units as the network sees them."""
+        return ((values - self.mean) / self.std).float()
+
+    def restored(self, values: Tensor) -> Tensor:
+        """The inverse of `standardised`."""
+        return (values.cpu() * self.std + self.mean).float()
+
+
+@dataclass(frozen=True)
 class Data:
     """A dataset in memory. `train` is learned from, `val` steers the run, `test` is looked at once, at the end."""
 
@@ -47,6 +63,8 @@ class Data:
     # Networks see (x − shift)·scale: how images stay bytes in memory and reach the network standardised.
     shift: float = 0.0
     scale: float = 1.0
+    feature_units: Units | None = None  # where the features in the splits are standardised already
+    target_units: Units | None = None  # likewise the values to predict
     feature_names: tuple[str, ...] = ()
     target_name: str = "y"
     image_shape: tuple[int, int] | None = None  # height, width, where the features are pixels
@@ -65,6 +83,18 @@ class Data:
         if x.is_floating_point():
             return x
         return x.float().sub_(self.shift).mul_(self.scale)
+
+    def from_own_units(self, x: Tensor) -> Tensor:
+        """Inputs [N, F] in the data's own units (pixels, a table's columns) as the network sees them, on the CPU."""
+        return x.sub(self.shift).mul(self.scale) if self.feature_units is None else self.feature_units.standardised(x)
+
+    def features_in_own_units(self, x: Tensor) -> Tensor:
+        """Rows [N, F] of a split in the data's own units, on the CPU."""
+        return x.cpu() if self.feature_units is None else self.feature_units.restored(x)
+
+    def targets_in_own_units(self, y: Tensor) -> Tensor:
+        """Values [N, 1] of a split, or predicted ones, in the data's own units, on the CPU; classes as they are."""
+        return y.cpu() if self.target_units is None else self.target_units.restored(y)
 
     def to(self, device: torch.device) -> Data:
         # Splits that are one and the same stay so: truth tables are held once, not thrice.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from mlpexp.data.dataset import Data, Split, datasets
+from mlpexp.data.dataset import Data, Split, Units, datasets
 from mlpexp.data.delimited import Column, read_columns, to_number
 from mlpexp.data.splits import RandomlySplit
 from mlpexp.data.task import Task
@@ -56,13 +56,13 @@ class Table(RandomlySplit):
                 raise ConfigError(f"{_key(target)}: is {target.cells[0]} in every row: nothing to learn.")
 
         train, val, test = self.split(x, y, self.generator(), groups=y if classes else None)
-        x_mean, x_std = _mean_and_std(train.x)
-        train, val, test = (Split(((part.x - x_mean) / x_std).float(), part.y) for part in (train, val, test))
+        x_units, y_units = _units(train.x), None
+        train, val, test = (Split(x_units.standardised(part.x), part.y) for part in (train, val, test))
         note = "features are standardised with mean and standard deviation of the training rows"
         if not classes:
-            y_mean, y_std = _mean_and_std(train.y)
-            train, val, test = (Split(part.x, ((part.y - y_mean) / y_std).float()) for part in (train, val, test))
-            note += f", and so is {target.name}: its mean is {float(y_mean):g}, its unit {float(y_std):g}"
+            y_units = _units(train.y)
+            train, val, test = (Split(part.x, y_units.standardised(part.y)) for part in (train, val, test))
+            note += f", and so is {target.name}: losses are in units of its variance, {float(y_units.std) ** 2:g}"
         elif self.task == "auto" and target.is_numeric():
             note += f"; {target.name} is taken for classes (dataset.task=regression takes it for values)"
         return Data(
@@ -71,6 +71,8 @@ class Table(RandomlySplit):
             train=train,
             val=val,
             test=test,
+            feature_units=x_units,
+            target_units=y_units,
             feature_names=tuple(feature.name for feature in features),
             target_name=target.name,
             note=note,
@@ -125,9 +127,9 @@ def classes_of(target: Column) -> tuple[tuple[str, ...], list[int]]:
     return tuple(names), [index[cell] for cell in cells]
 
 
-def _mean_and_std(values: Tensor) -> tuple[Tensor, Tensor]:
-    """Of each column of values [N, F]; a constant column has the standard deviation 1."""
+def _units(values: Tensor) -> Units:
+    """Mean and standard deviation of each column of values [N, F]; a constant column has the deviation 1."""
     import torch
 
     constant = (values == values[0]).all(dim=0)
-    return values.mean(dim=0), torch.where(constant, 1.0, values.std(dim=0, correction=0))
+    return Units(values.mean(dim=0), torch.where(constant, 1.0, values.std(dim=0, correction=0)))

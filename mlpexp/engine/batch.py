@@ -31,12 +31,6 @@ class Batch:
     def with_inputs(self, x: Tensor) -> Batch:
         return replace(self, x=x)
 
-    def of(self, members: slice) -> Batch:
-        """The part of the batch that belongs to some of the members."""
-        partner = None if self.partner is None else self.partner[members]
-        share = None if self.share is None else self.share[members]
-        return Batch(self.x[members], self.y[members], partner, share)
-
     def mixed(self, alpha: float) -> Batch:
         """λ·batch + (1 − λ)·the same batch in another order, one λ ~ Beta(alpha, alpha) a member."""
         k, b = self.x.shape[:2]

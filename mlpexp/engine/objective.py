@@ -51,7 +51,9 @@ class Objective:
     def score(self, hits: Tensor, n: int, y: Tensor) -> Tensor:
         """[K]: accuracy, or R² = 1 − Σ(y − ŷ)² / Σ(y − ȳ)², from `hits` summed over `n` samples with targets y."""
         if self.task.kind == "regression":
-            return 1 - hits / (y - y.mean()).square().sum().clamp(min=torch.finfo(y.dtype).tiny)
+            # An epoch may leave out a single last row: the spread is that of as many rows as the errors.
+            spread = (y - y.mean()).square().sum() * (n / len(y))
+            return 1 - hits / spread.clamp(min=torch.finfo(y.dtype).tiny)
         return hits / n
 
     def _per_sample(self, outputs: Tensor, y: Tensor, smoothing: float) -> Tensor:

@@ -25,13 +25,11 @@ class Schedule:
     """Says which learning rate a member's next step has, and sets it in its optimizer's groups.
 
     The torch scheduler moves the rate of a stand-in optimizer. So a schedule knows nothing of the optimizer
-    that trains: members that share one optimizer can have schedules of their own, and groups whose rates
-    differ keep their proportions.
+    that trains, and members that share one optimizer can have schedules of their own.
     """
 
     def __init__(self, scheduler: Scheduler, lr: float, epochs: int, steps_per_epoch: int) -> None:
         self.scheduler = scheduler
-        self.base_lr = lr
         self.step = 0
         warmup_steps = round(scheduler.warmup * steps_per_epoch)
         self.span = Span(epochs, steps_per_epoch, warmup_steps)

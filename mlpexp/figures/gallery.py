@@ -55,14 +55,17 @@ def figures(
         )
     else:
         pairs = {
-            name: (split.y.cpu().numpy()[:, 0], results.outputs(split).numpy()[:, 0])
+            name: (
+                data.targets_in_own_units(split.y).numpy()[:, 0],
+                data.targets_in_own_units(results.outputs(split)).numpy()[:, 0],
+            )
             for name, split in data.splits().items()
         }
         yield "predicted_against_true", predicted_against_true(pairs, data.target_name)
 
 
 def _points(results: Results) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Inputs as the network sees them, and targets, by split."""
+    """Inputs and targets in the data's own units, by split."""
     data = results.data
     arrays: dict[int, tuple[np.ndarray, np.ndarray]] = {}
     points = {}
@@ -70,7 +73,7 @@ def _points(results: Results) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         # Splits that are the same rows stay the same arrays, and are drawn once.
         key = id(split)
         if key not in arrays:
-            arrays[key] = (data.inputs(split.x).cpu().numpy(), split.y.cpu().numpy())
+            arrays[key] = (data.features_in_own_units(split.x).numpy(), data.targets_in_own_units(split.y).numpy())
         points[name] = arrays[key]
     return points
 
@@ -83,7 +86,7 @@ def _predictions(results: Results) -> Figure:
     true = data.test.y.cpu().numpy()
     probability = probabilities[np.arange(len(true)), predicted]
     chosen = choose_examples(true, predicted, probability, _IMAGES if data.image_shape else _BARS)
-    x = data.test.x[chosen.tolist()].cpu().numpy()
+    x = data.features_in_own_units(data.test.x[chosen.tolist()]).numpy()
     wrong = int((true != predicted).sum())
     title = f"Test split, {wrong:,} of {len(true):,} wrong"
     if wrong and len(chosen) < len(true):

@@ -23,13 +23,13 @@ def save(path: Path, state: dict[str, Any]) -> None:
     write_bytes(path, buffer.getvalue())
 
 
-def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
+def load(path: Path) -> dict[str, Any]:
     """The checkpoint at `path`; ConfigError where it is missing, damaged or holds anything but plain data."""
     try:
         with warnings.catch_warnings():
             # torch warns of a file that it did not write, and then refuses it.
             warnings.simplefilter("ignore")
-            state = torch.load(path, map_location=device, weights_only=True)
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise ConfigError(f"{path}: there is no such checkpoint.") from None
     except pickle.UnpicklingError:

@@ -88,6 +88,10 @@ def check_not_running(path: Path, found: record.Record) -> None:
 def _alive(pid: int) -> bool:
     if pid == os.getpid():
         return False
+    command = Path(f"/proc/{pid}/cmdline")
+    if command.exists() and b"mlpexp" not in command.read_bytes() and b"python" not in command.read_bytes():
+        # The number has been given to another program since.
+        return False
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -52,14 +52,15 @@ class Results:
 
     @property
     def predict(self) -> Callable[[np.ndarray], np.ndarray]:
-        """Class probabilities [N, C], or values [N, 1], for inputs [N, F] as the network sees them; all float32."""
+        """Class probabilities [N, C], or values [N, 1], for inputs [N, F], both in the data's own units; float32."""
         device = self.data.train.x.device
 
         def call(x: np.ndarray) -> np.ndarray:
-            rows = torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32)).to(device)
+            given = torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32))
+            rows = self.data.from_own_units(given).to(device)
             outputs = self.outputs(Split(rows, rows[:, :1]))
             if self.data.task.kind == "classification":
-                outputs = self.objective.loss.probabilities(outputs)
-            return outputs.numpy()
+                return self.objective.loss.probabilities(outputs).numpy()
+            return self.data.targets_in_own_units(outputs).numpy()
 
         return call

@@ -19,7 +19,7 @@ from mlpexp.errors import ConfigError
 from mlpexp.run.directory import RunDirectory
 
 MOST = 2**53  # the largest whole number that a config may hold
-COUNT = f"must be at least 1 and at most {MOST}."
+COUNT = "must be at least 1."
 KEYS = f"Choose from: {', '.join(sorted({*groups(), *SETTINGS}))}."
 RUN_KEYS = f"Choose from: {', '.join(sorted({*groups(), *SETTINGS} - {'experiment'}))}."
 READ = "cannot be read; an override is key=value, such as optimizer.lr=0.01 or model.hidden=[8,8]."
@@ -113,13 +113,14 @@ KEYS_THAT_ARE_NONE = {
     "~optimizer.lrr": "~optimizer.lrr: no such key; did you mean 'lr'? "
     "Choose from: amsgrad, betas, eps, lr, weight_decay.",
     "optimizer.lr.x=3": "optimizer.lr.x=3: optimizer.lr holds no keys.",
-    "optimizer=sgd optimizer.amsgrad=true": "optimizer.amsgrad=true: no such key. Choose from: lr, weight_decay.",
+    "optimizer=sgd optimizer.amsgrad=true": "optimizer.amsgrad=true: optimizer=sgd has no such key; "
+    "optimizer=adam or optimizer=adamw has.",
     "model.hiden=[8]": "model.hiden=[8]: no such key; did you mean 'hidden'? Choose from: hidden.",
     "log.figure=false": "log.figure=false: no such key; did you mean 'figures'? "
     "Choose from: confusion_every, diagnostics, figures, histograms, tensorboard.",
     "activation._target_=os.system": "activation._target_=os.system: no such key; activation has no settings.",
     "+activation._target_=os.system": "activation._target_=os.system: no such key; activation has no settings.",
-    "device.threads=1": "device.threads=1: no such key; device has no settings.",
+    "device.threads=1": "device.threads=1: device=auto has no such key; device=cpu has.",
     "regularizer.dropout.p=0.3": "regularizer.dropout.p=0.3: dropout is not in use; add regularizer=[dropout].",
     "regularizer=[l2] regularizer.dropout.p=0.3": "regularizer.dropout.p=0.3: dropout is not in use; "
     "add regularizer=[l2,dropout].",
@@ -138,7 +139,8 @@ KEYS_THAT_ARE_NONE = {
     "+epochs=3": "+epochs=3: epochs has a value already; leave out the + to give it another.",
     "~epochs": "~epochs: a run needs this key; give it another value, epochs=VALUE.",
     "~optimizer.lr": "optimizer.lr: is required; give it a value, optimizer.lr=VALUE.",
-    "dataset={noise:1}": "dataset={noise:1}: no such key. Choose from: recommended, seed, test_fraction, val_fraction.",
+    "dataset={noise:1}": "dataset={noise:1}: dataset=digits has no such key; "
+    "dataset=moons or dataset=circles or dataset=spirals or dataset=sine has.",
     "log={figure:false}": "log={figure:false}: no such key; did you mean 'figures'? "
     "Choose from: confusion_every, diagnostics, figures, histograms, tensorboard.",
     "~clip.norm=3": "~clip.norm=3: clip.norm is null.",
@@ -167,8 +169,8 @@ VALUES = {
     "epochs=0": f"epochs=0: {COUNT}",
     "epochs=-1": f"epochs=-1: {COUNT}",
     "batch_size=0": f"batch_size=0: {COUNT}",
-    "batch_size=1e30": f"batch_size=1e+30: {COUNT}",
-    "seed=-1": f"seed=-1: must be at least 0 and at most {MOST}.",
+    "batch_size=1e30": f"batch_size=1e+30: must be at least 1 and at most {MOST}.",
+    "seed=-1": "seed=-1: must be at least 0.",
     "seed=99999999999999999999": f"seed=99999999999999999999: must be at least 0 and at most {MOST}.",
     "precision=fp16": "precision=fp16: not allowed; did you mean 'bf16'? Choose from: bf16, fp32.",
     "compile=yes": "compile=yes: must be true or false.",
@@ -256,7 +258,8 @@ SWEEPS = {
     "seed=0,1,x": "seed=x: must be a whole number.",
     "foo=1,2": f"foo=1: no such key. {KEYS}",
     "optimizer=adam,adm": f"optimizer=adm: no such option; did you mean 'adam'? {choose('optimizer')}",
-    "optimizer=adam,sgd optimizer.amsgrad=true": "optimizer.amsgrad=true: no such key. Choose from: lr, weight_decay.",
+    "optimizer=adam,sgd optimizer.amsgrad=true": "optimizer.amsgrad=true: optimizer=sgd has no such key; "
+    "optimizer=adam or optimizer=adamw has.",
     "'regularizer=[l2],[drop]'": f"regularizer=drop: no such option; did you mean 'dropout'? {choose('regularizer')}",
     "device=cpu,cuda": "device=cuda: this machine has no such device. Choose from: auto, …cpu.",
     "loss=auto,mae": "loss=mae: is for regression, and the dataset is a classification task. "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -231,3 +232,16 @@ def test_nothing_of_hydra_is_left_behind(here: Path, monkeypatch: pytest.MonkeyP
     assert call(["train", *TINY, "hydra.run.dir=run"]) == 0
     assert sys.argv == before
     assert "HYDRA_FULL_ERROR" not in os.environ
+
+
+def test_a_reader_that_leaves_does_not_end_the_run(here: Path) -> None:
+    """As in `mlpexp train | head -1`."""
+    words = [sys.executable, "-m", "mlpexp", "train", "dataset=xor", "epochs=300", "hydra.run.dir=run"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("data")
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+    assert process.returncode == 0
+    assert json.loads((here / "run" / "run.json").read_text())["state"] == "completed"

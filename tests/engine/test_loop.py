@@ -254,3 +254,16 @@ def test_nothing_waits_for_the_card_inside_an_epoch(small: Small) -> None:
             engine._train_epoch()
     finally:
         torch.cuda.set_sync_debug_mode("default")
+
+
+def test_r2_of_an_epoch_that_leaves_a_row_out(small: Small) -> None:
+    """Nine training rows in batches of eight: the errors of eight rows stand against the spread of eight."""
+    config = small("dataset=sine", "dataset.n_samples=15", "batch_size=8", "optimizer.lr=1e-9", "epochs=40")
+    engine, rows = trained(config)
+    assert engine.batches.sizes == [8]
+    module, train = engine.stack.member(0).eval(), engine.data.train
+    with torch.no_grad():
+        errors = (module(train.x) - train.y).square()
+    true = 1 - errors.sum() / (train.y - train.y.mean()).square().sum()
+    # Over forty epochs each row is left out about as often as any other.
+    assert np.mean([row["r2/train"] for (row,) in rows]) == pytest.approx(float(true), abs=0.02)
