@@ -121,16 +121,21 @@ def run_in(
     step = config.batch_size * prepared.n_parameters
     # The device comes second: threads that the user asks for win.
     with suited_threads(step), config.device.in_use() as device, _determinism(config.deterministic):
-        try:
-            engine = Engine([config], prepared.data, device)
-        except torch.OutOfMemoryError as error:
-            raise RunError(f"{device} has too little memory for this network and data: {error}") from error
-        if state is not None:
-            _load(engine, state, paths.last)
-        begun = record.start(config.to_dict(), device=str(device), n_parameters=engine.n_parameters)
+        begun = record.start(config.to_dict(), device=str(device), n_parameters=prepared.n_parameters)
         if resumed is not None:
             begun = replace(begun, command=resumed.command, started=resumed.started, seconds=resumed.seconds)
-            begun = replace(begun, epochs_done=engine.epoch, best_epoch=engine.members[0].best.epoch)
+        try:
+            engine = Engine([config], prepared.data, device)
+        except Exception as error:
+            # A user's own component, or too small a card: the directory says what became of the run all the same.
+            replace(begun, state="failed", reason=str(error) or type(error).__name__).write(path)
+            if isinstance(error, torch.OutOfMemoryError):
+                raise RunError(f"{device} has too little memory for this network and data. {error}") from error
+            raise
+        if state is not None:
+            _load(engine, state, paths.last)
+        best_epoch = engine.members[0].best.epoch
+        begun = replace(begun, n_parameters=engine.n_parameters, epochs_done=engine.epoch, best_epoch=best_epoch)
         recorder = Recorder(paths, begun, config, engine.data, engine.epoch)
         try:
             recorder.begin(_summary(engine), engine.stack.member(0))

@@ -24,25 +24,40 @@ from mlpexp.config.compose import checked, compose_raw, quote
 from mlpexp.config.explain import explain, explain_value
 from mlpexp.config.locate import CONF
 from mlpexp.config.overrides import parse_override
-from mlpexp.errors import ConfigError, MlpexpError
+from mlpexp.errors import ConfigError, MlpexpError, RunError
 from mlpexp.interruption import InterruptedRunError
 
 
 def run(arguments: list[str]) -> int:
     """Shows what Hydra is asked to show, or trains. Everything is checked before anything is written."""
     args = _parse(arguments)
-    more: list[str] = []
+    sweep: Path | None = None
     if not (args.help or args.hydra_help or args.cfg or args.info or args.shell_completion):
         if args.multirun or "hydra.mode=MULTIRUN" in args.overrides:
-            more = _claim_sweep(args)
+            sweep = _claim_sweep(args)
         else:
             raw = compose_raw(args.overrides, args.config_dir, args.config_name or "config", with_hydra=True)
             if str(raw.hydra.mode) == "RunMode.MULTIRUN":
-                more = _claim_sweep(args)
+                sweep = _claim_sweep(args)
             else:
                 return _run_alone(raw, args.config_name or "config")
-    _hand_over(_in_sweep, [*arguments, *more], args)
+    if sweep is None:
+        _hand_over(_never, arguments, args)
+        return 0
+    failed: list[str] = []
+    try:
+        _hand_over(lambda raw: _in_sweep(raw, failed), [*arguments, f"hydra.sweep.dir={quote(str(sweep))}"], args)
+    except MlpexpError:
+        if not failed:
+            raise
+    if failed:
+        jobs = "job" if len(failed) == 1 else "jobs"
+        raise RunError(f"{len(failed)} {jobs} of the sweep failed ({', '.join(failed)}); sweep directory: {sweep}")
     return 0
+
+
+def _never(_: DictConfig) -> None:
+    raise AssertionError("Hydra shows what it is asked for without running anything")
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
@@ -102,8 +117,8 @@ def _run_alone(raw: DictConfig, config_name: str) -> int:
     return 0
 
 
-def _claim_sweep(args: argparse.Namespace) -> list[str]:
-    """A sweep directory that no other sweep has, as an override; made once all jobs are checked."""
+def _claim_sweep(args: argparse.Namespace) -> Path:
+    """A sweep directory that no other sweep has; made once all jobs are checked."""
     from mlpexp.cli.sweep import check_jobs
 
     about_hydra = [part for part in args.overrides if part.lstrip("+~").startswith(("hydra.", "hydra/"))]
@@ -114,7 +129,7 @@ def _claim_sweep(args: argparse.Namespace) -> list[str]:
     ]
     raw = compose_raw([*about_hydra, *experiments], args.config_dir, args.config_name or "config", with_hydra=True)
     check_jobs(jobs, args.config_dir, args.config_name or "config", str(raw.hydra.sweeper._target_))
-    return [f"hydra.sweep.dir={quote(str(_claim(raw, 'hydra.sweep.dir')))}"]
+    return _claim(raw, "hydra.sweep.dir")
 
 
 def _claim(raw: DictConfig, key: str) -> Path:
@@ -131,8 +146,8 @@ def _claim(raw: DictConfig, key: str) -> Path:
     return claim_named(Path(path), key) if named else claim_new(Path(path))
 
 
-def _in_sweep(raw: DictConfig) -> None:
-    """One job of a sweep that Hydra's launcher runs one by one."""
+def _in_sweep(raw: DictConfig, failed: list[str]) -> None:
+    """One job of a sweep that Hydra's launcher runs one by one; its number joins `failed` where it fails."""
     from mlpexp.cli.terminal import Terminal
     from mlpexp.prepare import prepare
     from mlpexp.training import run_in
@@ -147,7 +162,9 @@ def _in_sweep(raw: DictConfig) -> None:
         raise SystemExit(error.exit_code) from error
     except MlpexpError as error:
         # Hydra's basic launcher runs on, and in the end reports the first failure only.
-        print(f"mlpexp: job {HydraConfig.get().job.num} failed: {error}", file=sys.stderr)
+        number = str(HydraConfig.get().job.num)
+        failed.append(number)
+        print(f"mlpexp: job {number} failed: {error}", file=sys.stderr)
         raise
 
 

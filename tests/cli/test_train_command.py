@@ -245,3 +245,26 @@ def test_a_reader_that_leaves_does_not_end_the_run(here: Path) -> None:
         assert process.stderr.read() == ""
     assert process.returncode == 0
     assert json.loads((here / "run" / "run.json").read_text())["state"] == "completed"
+
+
+def test_a_failed_job_does_not_stop_the_others_and_is_named_at_the_end(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["optimizer=sgd", "optimizer.lr=1e30,0.01", "epochs=2", "log.figures=false", "log.tensorboard=false"]
+    assert call(["train", "-m", "dataset=sine", *words, "hydra.sweep.dir=sweep"]) == 1
+    states = [json.loads((here / "sweep" / n / "run.json").read_text())["state"] for n in ("0", "1")]
+    assert states == ["failed", "completed"]
+    first, *_, last = capsys.readouterr().err.splitlines()
+    assert first.startswith("mlpexp: job 0 failed: diverged")
+    assert last == "mlpexp: 1 job of the sweep failed (0); sweep directory: sweep"
+
+
+def test_a_network_that_cannot_be_built_leaves_a_record(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: object) -> None:
+        raise RuntimeError("no such layer")
+
+    monkeypatch.setattr(activations["relu"], "build", broken)
+    with pytest.raises(RuntimeError, match="no such layer"):
+        call(["train", *TINY, "hydra.run.dir=run"])
+    record = json.loads((here / "run" / "run.json").read_text())
+    assert (record["state"], record["reason"]) == ("failed", "no such layer")
