@@ -16,6 +16,19 @@ class Parser(argparse.ArgumentParser):
         raise ConfigError(f"{self.prog.removeprefix('mlpexp ')}: {message}; see {self.prog} --help.")
 
 
+def run_and_changes(
+    command: str, description: str, allowed: list[str], arguments: list[str]
+) -> tuple[str, dict[str, Any]]:
+    """The run directory that a command is given, and the values of the `allowed` keys that it is to change."""
+    parser = Parser(prog=f"mlpexp {command}", description=description)
+    parser.add_argument("run", metavar="RUN", help="a run directory")
+    parser.add_argument(
+        "changes", nargs="*", default=[], metavar="KEY=VALUE", help=f"other values of {', '.join(allowed)}"
+    )
+    args = parser.parse_args(arguments)
+    return args.run, changes(args.changes, allowed)
+
+
 def changes(pairs: Sequence[str], allowed: list[str]) -> dict[str, Any]:
     """The values of `key=value` words, read as Hydra reads overrides; ConfigError for a key that is not `allowed`.
 

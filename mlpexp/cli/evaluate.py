@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from mlpexp.cli.arguments import Parser, changes
+from mlpexp.cli.arguments import run_and_changes
 
 _ALLOWED = ["device", "data_dir", "plugins"]
 
 
 def run(arguments: list[str]) -> int:
-    parser = Parser(prog="mlpexp eval", description=__doc__.split(": ", 1)[1])
-    parser.add_argument("run", metavar="RUN", help="a run directory")
-    parser.add_argument(
-        "changes", nargs="*", default=[], metavar="KEY=VALUE", help=f"other values of {', '.join(_ALLOWED)}"
-    )
-    args = parser.parse_args(arguments)
-    changed = changes(args.changes, _ALLOWED)
+    directory, changed = run_and_changes("eval", __doc__.split(": ", 1)[1], _ALLOWED, arguments)
 
     from rich.text import Text
 
     from mlpexp.cli.terminal import confusions, console, metrics_table
     from mlpexp.evaluation import evaluate
 
-    evaluation = evaluate(args.run, changed)
+    evaluation = evaluate(directory, changed)
     out = console()
     task = evaluation.results.data.task
     out.print(metrics_table(evaluation.metrics, task.score, f"Weights of epoch {evaluation.epoch}"))

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from mlpexp.cli.arguments import Parser, changes
+from mlpexp.cli.arguments import run_and_changes
 
 _ALLOWED = ["epochs", "device", "data_dir", "plugins"]
 
 
 def run(arguments: list[str]) -> int:
-    parser = Parser(prog="mlpexp resume", description=__doc__.split(": ", 1)[1])
-    parser.add_argument("run", metavar="RUN", help="a run directory")
-    parser.add_argument(
-        "changes", nargs="*", default=[], metavar="KEY=VALUE", help=f"other values of {', '.join(_ALLOWED)}"
-    )
-    args = parser.parse_args(arguments)
-    changed = changes(args.changes, _ALLOWED)
+    directory, changed = run_and_changes("resume", __doc__.split(": ", 1)[1], _ALLOWED, arguments)
 
     from mlpexp.cli.terminal import Terminal
     from mlpexp.training import resume
 
     terminal = Terminal()
-    terminal.concluded(resume(args.run, changed, terminal))
+    terminal.concluded(resume(directory, changed, terminal))
     return 0
