@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from dataclasses import dataclass
 from datetime import datetime
@@ -69,9 +71,6 @@ def evaluate(directory: str | Path, changes: dict[str, Any] | None = None) -> Ev
 
 def _confusion_csv(results: Results) -> str:
     """Counts on the test split: a row a true class, a column a predicted one."""
-    import csv
-    import io
-
     classes = results.data.task.classes
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

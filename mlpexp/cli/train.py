@@ -36,11 +36,11 @@ def run(arguments: list[str]) -> int:
         if args.multirun or "hydra.mode=MULTIRUN" in args.overrides:
             sweep = _claim_sweep(args)
         else:
-            raw = compose_raw(args.overrides, args.config_dir, args.config_name or "config", with_hydra=True)
+            raw = compose_raw(args.overrides, args.config_dir, args.config_name, with_hydra=True)
             if str(raw.hydra.mode) == "RunMode.MULTIRUN":
                 sweep = _claim_sweep(args)
             else:
-                return _run_alone(raw, args.config_name or "config")
+                return _run_alone(raw, args.config_name)
     if sweep is None:
         _hand_over(_never, arguments, args)
         return 0
@@ -69,6 +69,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
 
     parser.error = error  # type: ignore[method-assign]
     args = parser.parse_args(arguments)
+    args.config_name = args.config_name or "config"
     if args.config_path is not None:
         raise ConfigError(f"--config-path={args.config_path}: would hide mlpexp's configs; use --config-dir.")
     if sum(map(bool, (args.run, args.cfg, args.multirun, args.shell_completion, args.info))) > 1:
@@ -127,8 +128,8 @@ def _claim_sweep(args: argparse.Namespace) -> Path:
     experiments = [
         part for part in jobs if part.startswith("experiment=") and not parse_override(part).is_sweep_override()
     ]
-    raw = compose_raw([*about_hydra, *experiments], args.config_dir, args.config_name or "config", with_hydra=True)
-    check_jobs(jobs, args.config_dir, args.config_name or "config", str(raw.hydra.sweeper._target_))
+    raw = compose_raw([*about_hydra, *experiments], args.config_dir, args.config_name, with_hydra=True)
+    check_jobs(jobs, args.config_dir, args.config_name, str(raw.hydra.sweeper._target_))
     return _claim(raw, "hydra.sweep.dir")
 
 

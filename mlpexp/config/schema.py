@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_type_hints
 
 from mlpexp.components.activation import Activation, activations
 from mlpexp.components.device import Device, devices
@@ -131,16 +131,10 @@ def parse(raw: Mapping[str, Any]) -> Config:
         if key not in parts:
             raise ConfigError(f"{key}: is required. Choose from: {', '.join(sorted(GROUPS[key]))}.")
     # `convert` checks the plain settings against the annotations of Config itself.
-    hints = _hints()
+    hints = get_type_hints(Config, include_extras=True)
     for key, value in settings.items():
         parts[key] = convert(value, hints[key], key)
     return Config(**parts)
-
-
-def _hints() -> dict[str, Any]:
-    from typing import get_type_hints
-
-    return get_type_hints(Config, include_extras=True)
 
 
 def component(registry: Registry[Any], value: Any, key: str) -> Any:

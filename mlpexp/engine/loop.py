@@ -127,7 +127,6 @@ class Engine:
             self._constrain()
             loss.add_(losses, alpha=sizes[index])
             hits.add_(self.objective.training_hits(outputs, batch))
-            self._last_lrs = [schedule.lr for schedule in self.schedules]
             for schedule in self.schedules:
                 schedule.after_step()
         n = sum(sizes)
@@ -193,8 +192,8 @@ class Engine:
         columns = [train.loss, val.loss, train.score, val.score, *norms.T, *dead.values()]
         table = torch.stack(columns, 1).tolist()
         return [
-            {"epoch": self.epoch, "lr": lr, **dict(zip(tags, values, strict=True))}
-            for lr, values in zip(self._last_lrs, table, strict=True)
+            {"epoch": self.epoch, "lr": schedule.applied_lr, **dict(zip(tags, values, strict=True))}
+            for schedule, values in zip(self.schedules, table, strict=True)
         ]
 
     def restore_best(self) -> None:

@@ -31,6 +31,7 @@ class Schedule:
     def __init__(self, scheduler: Scheduler, lr: float, epochs: int, steps_per_epoch: int) -> None:
         self.scheduler = scheduler
         self.step = 0
+        self.applied_lr = lr  # of the latest step
         warmup_steps = round(scheduler.warmup * steps_per_epoch)
         self.span = Span(epochs, steps_per_epoch, warmup_steps)
         self._stand_in = _StandIn(lr)
@@ -49,9 +50,9 @@ class Schedule:
 
     def apply(self, optimizer: Optimizer) -> None:
         """Sets the rate of the next step in every group of `optimizer`."""
-        lr = self.lr
+        self.applied_lr = self.lr
         for group in optimizer.param_groups:
-            group["lr"] = lr
+            group["lr"] = self.applied_lr
 
     def after_step(self) -> None:
         self.step += 1

@@ -10,7 +10,7 @@ import numpy as np
 from mlpexp.figures.boundary import decision_boundary
 from mlpexp.figures.confusion import confusion
 from mlpexp.figures.curves import curves
-from mlpexp.figures.predictions import choose_examples, image_grid, probability_bars
+from mlpexp.figures.predictions import MOST_BAR_PANELS, MOST_IMAGES, choose_examples, image_grid, probability_bars
 from mlpexp.figures.regression import fitted_curve, predicted_against_true
 from mlpexp.figures.style import png
 
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from mlpexp.run.results import Results
-
-# The grid of predictions has at most this many cells.
-_IMAGES, _BARS = 20, 12
 
 
 def draw(
@@ -85,7 +82,7 @@ def _predictions(results: Results) -> Figure:
     predicted = results.objective.loss.predict(outputs).numpy()
     true = data.test.y.cpu().numpy()
     probability = probabilities[np.arange(len(true)), predicted]
-    chosen = choose_examples(true, predicted, probability, _IMAGES if data.image_shape else _BARS)
+    chosen = choose_examples(true, predicted, probability, MOST_IMAGES if data.image_shape else MOST_BAR_PANELS)
     x = data.features_in_own_units(data.test.x[chosen.tolist()]).numpy()
     wrong = int((true != predicted).sum())
     title = f"Test split, {wrong:,} of {len(true):,} wrong"

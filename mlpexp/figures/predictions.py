@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _COLUMNS, _ROWS = 5, 4  # of images
-_SAMPLES, _BAR_COLUMNS, _MOST_BARS = 12, 4, 10
+_BAR_COLUMNS, _MOST_BARS = 4, 10
+# How many samples one figure has room for.
+MOST_IMAGES, MOST_BAR_PANELS = _COLUMNS * _ROWS, 12
 _EDGE = 0.2  # inches around all
 _BARS_SHOW = "probability of each class; green: the true one, red: one wrongly predicted"
 
@@ -48,7 +50,7 @@ def image_grid(
     title: str = "",
 ) -> Figure:
     """Images [n, H, W], up to 20 of them, with their classes [n] and the probability [n] of the predicted one."""
-    n = min(len(images), _COLUMNS * _ROWS)
+    n = min(len(images), MOST_IMAGES)
     columns, rows = min(max(n, 1), _COLUMNS), max(-(-n // _COLUMNS), 1)
     side, width, height = 1.45, 2.0, 2.0
     top = _EDGE + 0.3 * bool(title)
@@ -80,7 +82,7 @@ def probability_bars(
     """
     from matplotlib.collections import PolyCollection
 
-    n, n_classes = min(len(true), _SAMPLES), len(classes)
+    n, n_classes = min(len(true), MOST_BAR_PANELS), len(classes)
     n_bars = min(n_classes, _MOST_BARS)
     columns, rows = min(max(n, 1), _BAR_COLUMNS), max(-(-n // _BAR_COLUMNS), 1)
     names = [style.fit(name, style.SMALL, 0.85) for name in classes]

@@ -15,7 +15,7 @@ from mlpexp.engine.loop import Row
 from mlpexp.run import checkpoint
 from mlpexp.run.directory import RunDirectory
 from mlpexp.run.files import make_directory, write_bytes
-from mlpexp.run.history import History, cut
+from mlpexp.run.history import History, cut, read
 from mlpexp.run.hyperparameters import hyperparameters
 from mlpexp.run.record import Record, State
 from mlpexp.run.results import Results
@@ -122,7 +122,6 @@ class Recorder:
 
     def _draw(self, results: Results, best_epoch: int) -> None:
         from mlpexp.figures.gallery import draw
-        from mlpexp.run.history import read
 
         make_directory(self.paths.figures)
         for name, png in draw(results, read(self.paths.history), best_epoch):
