@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -19,7 +20,7 @@ from mlpexp.engine.loop import Engine, Row
 from mlpexp.figures.confusion import most_confused
 from mlpexp.prepare import Prepared
 from mlpexp.run.results import Results
-from mlpexp.training import Run, Watcher
+from mlpexp.stack import Run, Watcher
 
 # Without a terminal a line is printed for each of this many parts of a run.
 _LINES = 20
@@ -53,10 +54,10 @@ class Terminal(Watcher):
         self._last: Row = {}
         self._score = "accuracy"
 
-    def started(self, prepared: Prepared, engine: Engine, directory: Path) -> None:
+    def started(self, prepared: Prepared, engine: Engine, directories: Sequence[Path]) -> None:
         self._score = prepared.data.task.score
         self._console.print(_setup(prepared, engine))
-        self._console.print(Text(f"run directory: {directory}"))
+        self._console.print(Text(f"run directory: {directories[0]}"))
         if self._console.is_terminal:
             self._progress = Progress(
                 TextColumn("epoch"),
@@ -69,7 +70,9 @@ class Terminal(Watcher):
             self._bar = self._progress.add_task("", total=engine.total_epochs, completed=engine.epoch, numbers="")
             self._progress.start()
 
-    def epoch(self, row: Row, total_epochs: int) -> None:
+    def epoch(self, engine: Engine, rows: Sequence[Row]) -> None:
+        (row,) = rows
+        total_epochs = engine.total_epochs
         self._last = row
         epoch = int(row["epoch"])
         if self._progress is None:

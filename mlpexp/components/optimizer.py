@@ -27,6 +27,9 @@ class Optimizer(ABC):
 
     # Quasi-Newton methods compare losses between steps: they need the whole training set as one batch.
     full_batch: ClassVar[bool] = False
+    # Whether each element of a parameter is moved by its own gradients alone, so that members of a stack can share
+    # one optimizer.
+    by_element: ClassVar[bool] = False
 
     lr: Positive
 
@@ -53,6 +56,8 @@ def _pair(name: str, betas: list[float]) -> tuple[float, float]:
 class SGD(Optimizer):
     """θ ← θ − η·(g + weight_decay·θ)."""
 
+    by_element: ClassVar[bool] = True
+
     weight_decay: NonNegative = 0.0
 
     def build(self, parameters: Iterable[nn.Parameter]) -> TorchOptimizer:
@@ -66,6 +71,8 @@ class SGD(Optimizer):
 @dataclass(frozen=True)
 class Momentum(Optimizer):
     """v ← μ·v + g, θ ← θ − η·v (Polyak 1964), μ = `momentum`."""
+
+    by_element: ClassVar[bool] = True
 
     momentum: Fraction = 0.9
     weight_decay: NonNegative = 0.0
@@ -97,6 +104,8 @@ class Nesterov(Momentum):
 @dataclass(frozen=True)
 class AdaptiveMoments(Optimizer):
     """What Adam and its kin share: decaying means m of g and v of g², θ ← θ − η·m̂/(√v̂ + ε)."""
+
+    by_element: ClassVar[bool] = True
 
     betas: list[Fraction] = field(default_factory=lambda: [0.9, 0.999])
     eps: Positive = 1e-8
@@ -173,6 +182,8 @@ class RAdam(AdaptiveMoments):
 class RMSprop(Optimizer):
     """v ← α·v + (1 − α)·g², θ ← θ − η·g/(√v + ε) (Hinton 2012, lecture 6e)."""
 
+    by_element: ClassVar[bool] = True
+
     alpha: Fraction = 0.99
     eps: Positive = 1e-8
     weight_decay: NonNegative = 0.0
@@ -197,6 +208,8 @@ class RMSprop(Optimizer):
 @dataclass(frozen=True)
 class Adagrad(Optimizer):
     """v ← v + g², θ ← θ − η·g/(√v + ε) (Duchi et al. 2011)."""
+
+    by_element: ClassVar[bool] = True
 
     lr_decay: NonNegative = 0.0
     weight_decay: NonNegative = 0.0

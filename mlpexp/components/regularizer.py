@@ -8,7 +8,7 @@ serves a member alone and a stack of them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from mlpexp.config.ranges import Count, Fraction, NonNegative, OpenFraction, Positive
 from mlpexp.registry import Registry
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Regularizer:
     """Base of all regularizers."""
+
+    # Members of one stack may differ in these fields of a regularizer that adds layers or changes batches.
+    strengths: ClassVar[tuple[str, ...]] = ()
 
     def before_activation(self, width: int) -> nn.Module | None:
         """A layer of `width` units to put between each hidden linear layer and its activation."""
@@ -56,6 +59,8 @@ regularizers: Registry[Regularizer] = Registry("regularizer")
 class Dropout(Regularizer):
     """Each hidden unit is 0 with probability p, else scaled by 1/(1 − p) (Srivastava et al. 2014)."""
 
+    strengths: ClassVar[tuple[str, ...]] = ("p",)
+
     p: Fraction = 0.5
 
     def after_activation(self) -> nn.Module:
@@ -69,12 +74,14 @@ class Dropout(Regularizer):
 class AlphaDropout(Regularizer):
     """Dropout that keeps mean and variance under SELU (Klambauer et al. 2017, arXiv 1706.02515)."""
 
+    strengths: ClassVar[tuple[str, ...]] = ("p",)
+
     p: Fraction = 0.1
 
     def after_activation(self) -> nn.Module:
-        from torch import nn
+        from mlpexp.engine import dropout
 
-        return nn.AlphaDropout(self.p)
+        return dropout.AlphaDropout(self.p)
 
 
 @regularizers.register("batchnorm")
@@ -169,18 +176,20 @@ class LabelSmoothing(Regularizer):
 class InputNoise(Regularizer):
     """Adds N(0, std²) to the (standardised) inputs of each training batch (Bishop 1995)."""
 
+    strengths: ClassVar[tuple[str, ...]] = ("std",)
+
     std: NonNegative = 0.1
 
     def augment(self, batch: Batch) -> Batch:
-        import torch
-
-        return batch.with_inputs(batch.x + self.std * torch.randn_like(batch.x))
+        return batch.noisy(self.std)
 
 
 @regularizers.register("mixup")
 @dataclass(frozen=True)
 class Mixup(Regularizer):
     """Each batch becomes λ·batch + (1 − λ)·shuffled batch, targets too, λ ~ Beta(α, α) (arXiv 1710.09412)."""
+
+    strengths: ClassVar[tuple[str, ...]] = ("alpha",)
 
     alpha: Positive = 0.2
 

@@ -91,6 +91,11 @@ class Config:
     checkpoint: Checkpoint = field(default_factory=Checkpoint)
     plugins: list[str] = field(default_factory=list)
 
+    @property
+    def smoothing(self) -> float:
+        """ε of label smoothing."""
+        return max((part.smoothing for part in self.regularizer.values()), default=0.0)
+
     def to_dict(self) -> dict[str, Any]:
         """The config as plain mappings, lists and scalars, each component with its `name`; see `parse`."""
         plain: dict[str, Any] = {}

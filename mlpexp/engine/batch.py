@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from mlpexp.data.dataset import Data
+from mlpexp.engine.dropout import Generator
 
 # How many inputs are gathered and standardised in one go: the cost of starting these operations is shared by
 # several batches, and the result still fits in a processor's cache.
@@ -20,28 +21,57 @@ class Batch:
     """What every member learns from in one step.
 
     `x` [K, B, F]; `y` [K, B] (classes) or [K, B, 1] (values). After mixup `partner` holds the targets mixed in
-    and `share` [K] the weight λ of `y`.
+    and `share` [K] the weight λ of `y`. `generators` are the members' sources of noise; without them all draw from
+    torch's global one.
     """
 
     x: Tensor
     y: Tensor
     partner: Tensor | None = None
     share: Tensor | None = None
+    generators: Sequence[Generator] = field(default=())
 
-    def with_inputs(self, x: Tensor) -> Batch:
-        return replace(self, x=x)
+    def of(self, members: slice) -> Batch:
+        """The part of some members."""
+        partner = None if self.partner is None else self.partner[members]
+        share = None if self.share is None else self.share[members]
+        return Batch(self.x[members], self.y[members], partner, share, self._generators[members])
+
+    @staticmethod
+    def joined(parts: Sequence[Batch]) -> Batch:
+        """The batch of all members, from those of some members each."""
+        if len(parts) == 1:
+            return parts[0]
+        first = parts[0]
+        partner = None if first.partner is None else torch.cat([part.partner for part in parts])  # type: ignore[misc]
+        share = None if first.share is None else torch.cat([part.share for part in parts])  # type: ignore[misc]
+        generators = [generator for part in parts for generator in part._generators]
+        x, y = torch.cat([part.x for part in parts]), torch.cat([part.y for part in parts])
+        return Batch(x, y, partner, share, generators)
+
+    @property
+    def _generators(self) -> Sequence[Generator]:
+        return self.generators or [None] * len(self.x)
+
+    def noisy(self, std: float) -> Batch:
+        """With independent noise from N(0, std²) added to every input."""
+        shape, device = self.x.shape[1:], self.x.device
+        noise = [torch.randn(shape, device=device, generator=generator) for generator in self._generators]
+        return replace(self, x=self.x + std * torch.stack(noise).to(self.x.dtype))
 
     def mixed(self, alpha: float) -> Batch:
         """λ·batch + (1 − λ)·the same batch in another order, one λ ~ Beta(alpha, alpha) a member."""
         k, b = self.x.shape[:2]
-        concentration = torch.full((k,), alpha, device=self.x.device)
-        # Checking the arguments would wait for the device.
-        share = torch.distributions.Beta(concentration, concentration, validate_args=False).sample()
-        order = torch.rand(k, b, device=self.x.device).argsort(-1)
-        member = torch.arange(k, device=self.x.device)[:, None]
+        device = self.x.device
+        # What torch.distributions.Beta does, which takes no generator.
+        concentration = torch.full((2,), alpha, device=device)
+        shares = [torch._sample_dirichlet(concentration, generator=generator)[0] for generator in self._generators]
+        orders = [torch.rand(b, device=device, generator=generator).argsort() for generator in self._generators]
+        share, order = torch.stack(shares), torch.stack(orders)
+        member = torch.arange(k, device=device)[:, None]
         weight = share[:, None, None]
         x = weight * self.x + (1 - weight) * self.x[member, order]
-        return Batch(x, self.y, self.y[member, order], share)
+        return replace(self, x=x, partner=self.y[member, order], share=share)
 
 
 @dataclass(frozen=True)
@@ -63,14 +93,15 @@ class Batches:
         rest = n % size
         return [*sizes, rest] if rest > 1 or not sizes else sizes
 
-    def epoch(self, generators: Sequence[torch.Generator]) -> Iterator[Batch]:
-        """The batches of one epoch, each member's rows in the order that its own generator draws.
+    def epoch(self, orders: Sequence[torch.Generator], generators: Sequence[torch.Generator] = ()) -> Iterator[Batch]:
+        """The batches of one epoch, each member's rows in the order that its own generator in `orders` draws.
 
-        Permutations are drawn on the CPU: the batches are the same on every device.
+        Permutations are drawn on the CPU: the batches are the same on every device. `generators` are what the
+        batches are to draw noise from.
         """
         train = self.data.train
-        n, k = len(train), len(generators)
-        order = torch.stack([torch.randperm(n, generator=generator) for generator in generators])
+        n, k = len(train), len(orders)
+        order = torch.stack([torch.randperm(n, generator=generator) for generator in orders])
         order = order.to(train.x.device, non_blocking=True)
         sizes = self.sizes
         batches_at_once = max(1, _CHUNK_ELEMENTS // (k * sizes[0] * train.x.shape[1]))
@@ -83,4 +114,4 @@ class Batches:
             y = train.y.index_select(0, flat).unflatten(0, rows.shape)
             start += sum(chunk)
             for x_batch, y_batch in zip(x.split(chunk, 1), y.split(chunk, 1), strict=True):
-                yield Batch(x_batch, y_batch)
+                yield Batch(x_batch, y_batch, generators=generators)

@@ -6,24 +6,81 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+# Random numbers come from a member's generator, or where there is none from torch's global one.
+Generator = torch.Generator | None
+
 _LANES = 4  # 16-bit numbers in each 64-bit one that is drawn
 _STEPS = 2**16
+_ALPHA = -1.7580993408473766
+
+
+def by_torch(device: torch.device) -> bool:
+    """Whether torch's own random numbers are the faster ones, as on a card and in compiled code."""
+    return device.type != "cpu" or torch.compiler.is_compiling()
+
+
+def in_steps(p: float) -> int:
+    """p in steps of 2⁻¹⁶, below 1."""
+    return min(round(p * _STEPS), _STEPS - 1)
+
+
+def words(n: int) -> int:
+    """How many 64-bit numbers decide n elements."""
+    return -(-n // _LANES)
+
+
+def fill(draws: Tensor, generator: Generator) -> None:
+    """Fills a tensor of 64-bit integers with random bits.
+
+    torch draws a double for every element, more than a tenth of the time of a step on MNIST. Here one draw decides
+    four elements.
+    """
+    draws.random_(-(2**63), None, generator=generator)
+
+
+def kept(draws: Tensor, n: int, dropped: int | Tensor) -> Tensor:
+    """Which of n elements [..., n] are kept by the bits [..., words(n)], where `dropped` steps of 2¹⁶ are not."""
+    # Of the 2¹⁶ values from −2¹⁵ on, the first `dropped` are zeros.
+    return draws.view(torch.int16)[..., :n] >= dropped - _STEPS // 2
+
+
+def scaled(x: Tensor, mask: Tensor, p: float | Tensor) -> Tensor:
+    """x/(1 − p) where it is kept, else 0: means are kept."""
+    return x * mask.to(x.dtype).mul_(1 / (1 - p))
+
+
+def alpha_scaled(x: Tensor, mask: Tensor, p: float | Tensor) -> Tensor:
+    """a·x + b where x is kept, else a·α' + b: mean 0 and variance 1 are kept.
+
+    α' = −λα of SELU, a = ((1 − p)(1 + p·α'²))^−½, b = −a·α'·p (Klambauer et al. 2017, arXiv 1706.02515).
+    """
+    a = ((1 - p) * (1 + p * _ALPHA**2)) ** -0.5
+    return torch.where(mask, x, _ALPHA) * a - a * _ALPHA * p
+
+
+def _mask(x: Tensor, p: float) -> tuple[Tensor, float]:
+    """Which elements of x are kept, and the p in force."""
+    if by_torch(x.device):
+        return torch.rand_like(x) >= p, p
+    draws = torch.empty(words(x.numel()), dtype=torch.int64)
+    fill(draws, None)
+    return kept(draws, x.numel(), in_steps(p)).view(x.shape), in_steps(p) / _STEPS
 
 
 class Dropout(nn.Dropout):
     """nn.Dropout for inputs of any shape, with p in steps of 2⁻¹⁶ while it trains on a processor.
 
-    torch draws a double for every element, more than a tenth of the time of a step on MNIST. Here one draw of 64
-    bits decides four elements. The scale is that of the p in force, so that means are kept exactly.
+    The scale is that of the p in force, so that means are kept exactly.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        if not self.training or self.p == 0 or x.device.type != "cpu" or torch.compiler.is_compiling():
-            return F.dropout(x, self.p, self.training)
-        dropped = min(round(self.p * _STEPS), _STEPS - 1)
-        n = x.numel()
-        draws = torch.empty(-(-n // _LANES), dtype=torch.int64).random_(-(2**63), None)
-        lanes = draws.view(torch.int16)[:n].view(x.shape)
-        # Of the 2¹⁶ values from −2¹⁵ on, the first `dropped` are zeros.
-        kept = lanes >= dropped - _STEPS // 2
-        return x * kept.to(x.dtype).mul_(_STEPS / (_STEPS - dropped))
+        if not self.training or self.p == 0:
+            return x
+        return F.dropout(x, self.p) if by_torch(x.device) else scaled(x, *_mask(x, self.p))
+
+
+class AlphaDropout(nn.AlphaDropout):
+    """nn.AlphaDropout for inputs of any shape, likewise."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return alpha_scaled(x, *_mask(x, self.p)) if self.training and self.p else x

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mlpexp.data.dataset import Data, Split
 from mlpexp.engine.objective import Objective
-from mlpexp.engine.stack import ModuleStack
+from mlpexp.engine.stack import Stack
 
 # Rows are evaluated in parts whose inputs hold about this many numbers, so that memory stays bounded.
 _PART_ELEMENTS = 2**21
@@ -24,17 +24,17 @@ class Evaluation:
     score: Tensor
 
 
-def _parts(stack: ModuleStack, data: Data, split: Split) -> Iterator[tuple[Tensor, Tensor]]:
+def _parts(stack: Stack, data: Data, split: Split) -> Iterator[tuple[Tensor, Tensor]]:
     """Outputs [K, b, C] and targets [K, b] or [K, b, 1] of consecutive rows of a split."""
     k = len(stack)
     rows = max(1, _PART_ELEMENTS // (k * split.x.shape[1]))
     for x, y in zip(split.x.split(rows), split.y.split(rows), strict=True):
         inputs = data.inputs(x).expand(k, *x.shape)
-        yield stack(inputs).float(), y.expand(k, *y.shape)
+        yield stack(inputs), y.expand(k, *y.shape)
 
 
 @torch.no_grad()
-def evaluate(stack: ModuleStack, data: Data, split: Split, objective: Objective) -> Evaluation:
+def evaluate(stack: Stack, data: Data, split: Split, objective: Objective) -> Evaluation:
     """Loss and score of every member on a split, in evaluation mode."""
     stack.eval()
     loss = torch.zeros(len(stack), device=split.x.device)
@@ -47,7 +47,7 @@ def evaluate(stack: ModuleStack, data: Data, split: Split, objective: Objective)
 
 
 @torch.no_grad()
-def outputs_of(stack: ModuleStack, data: Data, split: Split) -> Tensor:
+def outputs_of(stack: Stack, data: Data, split: Split) -> Tensor:
     """Outputs [K, N, C] of every member for all rows of a split, in evaluation mode."""
     stack.eval()
     return torch.cat([outputs for outputs, _ in _parts(stack, data, split)], 1)

@@ -1,11 +1,11 @@
-"""Gradient norms, by layer and over all, before clipping. K members, L layers."""
+"""Gradient norms, by layer and over all, before clipping. K members, P parameters, L layers."""
 
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from mlpexp.engine.stack import ModuleStack
+from mlpexp.engine.stack import Stack, layers
 
 
 class GradientNorms:
@@ -17,15 +17,12 @@ class GradientNorms:
 
     STEPS = 32
 
-    def __init__(self, stack: ModuleStack) -> None:
-        layers = [stack.layers(k) for k in range(len(stack))]
-        self.layer_names = list(layers[0])
-        self._parameters: list[list[nn.Parameter]] = [
-            [parameter for owned in member.values() for parameter in owned] for member in layers
-        ]
-        device = self._parameters[0][0].device
-        layer_of = [index for index, owned in enumerate(layers[0].values()) for _ in owned]
-        self._layer_of = torch.tensor(layer_of, device=device)
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        owned = layers(stack.member(0))
+        self.layer_names = list(owned)
+        device = next(stack.parameters()).device
+        self._layer_of = torch.tensor([i for i, own in enumerate(owned.values()) for _ in own], device=device)
         self._total = torch.zeros(len(stack), device=device)
         self._by_layer = torch.zeros(len(stack), len(self.layer_names), device=device)
         self._count = 0
@@ -33,8 +30,7 @@ class GradientNorms:
     @torch.no_grad()
     def measure(self) -> None:
         """Adds the norms of the gradients as they are now."""
-        norms = torch.stack([torch.stack([_norm(p) for p in member]) for member in self._parameters])
-        squares = norms.square()
+        squares = self._stack.gradient_norms().square()
         self._total += squares.sum(1).sqrt()
         self._by_layer += torch.zeros_like(self._by_layer).index_add_(1, self._layer_of, squares).sqrt()
         self._count += 1
@@ -46,17 +42,3 @@ class GradientNorms:
         self._by_layer.zero_()
         self._count = 0
         return means
-
-
-def _norm(parameter: nn.Parameter) -> Tensor:
-    if parameter.grad is None:
-        return torch.zeros((), device=parameter.device)
-    return torch.linalg.vector_norm(parameter.grad).float()
-
-
-def clip(parameters: list[nn.Parameter], norm: float | None, value: float | None) -> None:
-    """Scales gradients down to an overall L2 norm of `norm`, then cuts each element to [−value, value]."""
-    if norm is not None:
-        nn.utils.clip_grad_norm_(parameters, norm)
-    if value is not None:
-        nn.utils.clip_grad_value_(parameters, value)

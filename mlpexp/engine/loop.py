@@ -12,19 +12,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mlpexp.components.regularizer import Regularizer
 from mlpexp.config.schema import Config
 from mlpexp.data.dataset import Data
 from mlpexp.engine.batch import Batch, Batches
+from mlpexp.engine.common import in_common
 from mlpexp.engine.dead_units import dead_units
-from mlpexp.engine.eager import plain_step, spare_the_compiler
+from mlpexp.engine.eager import spare_the_compiler
 from mlpexp.engine.evaluate import Evaluation, evaluate
-from mlpexp.engine.gradients import GradientNorms, clip
-from mlpexp.engine.member import Member, build_module, streams
-from mlpexp.engine.noise import Noise
+from mlpexp.engine.gradients import GradientNorms
+from mlpexp.engine.group import Group, groups
+from mlpexp.engine.member import Member, build_module
 from mlpexp.engine.objective import Objective
-from mlpexp.engine.schedule import Schedule
-from mlpexp.engine.stack import ModuleStack
+from mlpexp.engine.regularization import Regularization
+from mlpexp.engine.stack import ModuleStack, Stack
 
 # A row of a member's history: tags as in TensorBoard and metrics.csv, and their values for one epoch.
 Row = dict[str, float]
@@ -49,43 +49,35 @@ class Engine:
         """`modules` are the members' networks; without them each is built and initialised from its config."""
         first = configs[0]
         for config in configs:
-            assert _in_common(config) == _in_common(first), "these configs cannot share a stack"
+            assert in_common(config) == in_common(first), "these configs cannot share a stack"
         self.data = data.to(device)
         self.device = device
-        loss = first.loss.resolve(data.task)
-        regularizers = list(first.regularizer.values())
-        self.objective = Objective(data.task, loss, max((part.smoothing for part in regularizers), default=0.0))
-        if modules is None:
-            modules = [build_module(config, data, loss) for config in configs]
-        self.stack = ModuleStack(modules, bf16=first.precision == "bf16").to(device)
-        if first.compile:
-            self.stack.compile()
-        else:
+        self.loss = first.loss.resolve(data.task)
+        if not first.compile:
             spare_the_compiler()
-        self.members = [Member(config) for config in configs]
-        self.optimizers = [
-            config.optimizer.build(self.stack.member(k).parameters()) for k, config in enumerate(configs)
-        ]
-        self._steps = [plain_step(optimizer) for optimizer in self.optimizers]
-        self._parameters = list(self.stack.parameters())
-        self.full_batch = first.optimizer.full_batch
-        self.batches = Batches(self.data, len(data.train) if self.full_batch else first.batch_size)
+        full_batch = first.optimizer.full_batch
+        self.batches = Batches(self.data, len(data.train) if full_batch else first.batch_size)
         self.total_epochs = first.epochs
-        steps = len(self.batches.sizes)
-        self.schedules = [Schedule(config.scheduler, config.optimizer.lr, config.epochs, steps) for config in configs]
-        seeds = [streams(config.seed)["noise"] for config in configs]
-        # One member draws under its own seed, so that a run alone and a stack of one are the same thing.
-        self.noise = Noise(seeds[0], device)
-        self.gradient_norms = GradientNorms(self.stack)
-        self._augments = [part for part in regularizers if _overrides(part, "augment")]
-        self._penalties = [
-            [part for part in config.regularizer.values() if _overrides(part, "penalty")] for config in configs
-        ]
-        self._constraints = [
-            [part for part in config.regularizer.values() if _overrides(part, "constrain")] for config in configs
-        ]
         self._diagnosed = _spread(first.log.diagnostics, self.total_epochs)
         self.epoch = 0
+        if modules is None:
+            modules = [build_module(config, data, self.loss) for config in configs]
+        self._assemble([Member(config, device) for config in configs], modules)
+
+    def _assemble(self, members: list[Member], modules: Sequence[nn.Module]) -> None:
+        """Makes a stack of members and their networks, with optimizers that have not made a step."""
+        configs = [member.config for member in members]
+        first = configs[0]
+        self.members = members
+        self.stack: Stack = _stack(modules, bf16=first.precision == "bf16").to(self.device)
+        if first.compile:
+            self.stack.compile()
+        self.objective = Objective(self.data.task, self.loss, tuple(config.smoothing for config in configs))
+        self.groups: list[Group] = groups(self.stack, configs, len(self.batches.sizes))
+        self.gradient_norms = GradientNorms(self.stack)
+        self._regularization = Regularization(configs)
+        self._clip = [config.clip.norm for config in configs], [config.clip.value for config in configs]
+        self._parameters = list(self.stack.parameters())
 
     @property
     def n_parameters(self) -> int:
@@ -93,23 +85,36 @@ class Engine:
         return sum(p.numel() for p in self.stack.member(0).parameters() if p.requires_grad)
 
     def epochs(self) -> Iterator[list[Row]]:
-        """Trains epoch after epoch, and gives each member's row of history after each.
+        """Trains epoch after epoch, and gives a row of history for each of `members` after each.
 
-        It ends after the last epoch, or when every member has stopped early or failed.
+        It ends after the last epoch, or when every member has stopped early or failed. One that has ended is among
+        `members` until the next epoch begins.
         """
         while self.epoch < self.total_epochs and any(member.active for member in self.members):
+            self._leave_out_ended()
             self.epoch += 1
-            with self.noise.in_use():
-                train = self._train_epoch()
+            train = self._train_epoch()
             val = evaluate(self.stack, self.data, self.data.val, self.objective)
             dead = self._dead_units() if self.epoch in self._diagnosed else {}
             rows = self._read(train, val, dead)
-            for k, (member, row) in enumerate(zip(self.members, rows, strict=True)):
-                if member.active:
-                    losses = row["loss/train"], row["loss/val"]
-                    member.observe(self.epoch, *losses, self.stack.member(k), row.get("accuracy/val", 0.0))
-                    self.schedules[k].after_epoch(row["loss/val"])
+            better = [
+                k
+                for k, (member, row) in enumerate(zip(self.members, rows, strict=True))
+                if member.observe(self.epoch, row["loss/train"], row["loss/val"], row.get("accuracy/val", 0.0))
+            ]
+            self.stack.keep(better)
+            for group in self.groups:
+                group.schedule.after_epoch(rows[group.members.start]["loss/val"])
             yield rows
+
+    def _leave_out_ended(self) -> None:
+        """Goes on with a stack of those members only that still learn."""
+        active = [k for k, member in enumerate(self.members) if member.active]
+        if len(active) < len(self.members):
+            states = [self.state_dict(k) for k in active]
+            modules = [self.stack.member(k) for k in active]
+            self._assemble([self.members[k] for k in active], modules)
+            self.load_state_dicts(states)
 
     def _train_epoch(self) -> Evaluation:
         """One pass over the training rows; loss and score are those of each batch before its step."""
@@ -118,26 +123,27 @@ class Engine:
         loss = torch.zeros(len(self.stack), device=self.device)
         hits = torch.zeros(len(self.stack), device=self.device)
         stride = math.ceil(len(sizes) / GradientNorms.STEPS)
-        for index, batch in enumerate(self.batches.epoch([member.order for member in self.members])):
-            for part in self._augments:
-                batch = part.augment(batch)
-            for schedule, optimizer in zip(self.schedules, self.optimizers, strict=True):
-                schedule.apply(optimizer)
-            losses, outputs = self._step(batch, measure=index % stride == 0)
-            self._constrain()
-            loss.add_(losses, alpha=sizes[index])
-            hits.add_(self.objective.training_hits(outputs, batch))
-            for schedule in self.schedules:
-                schedule.after_step()
+        orders = [member.order for member in self.members]
+        with self.stack.drawing_from([member.noise for member in self.members]) as generators:
+            for index, batch in enumerate(self.batches.epoch(orders, generators)):
+                batch = self._regularization.augment(batch)
+                for group in self.groups:
+                    group.apply_lr()
+                losses, outputs = self._step(batch, measure=index % stride == 0)
+                self._regularization.constrain(self.stack)
+                loss.add_(losses, alpha=sizes[index])
+                hits.add_(self.objective.training_hits(outputs, batch))
+                for group in self.groups:
+                    group.schedule.after_step()
         n = sum(sizes)
         return Evaluation(loss / n, self.objective.score(hits, n, self.data.train.y))
 
     def _step(self, batch: Batch, measure: bool) -> tuple[Tensor, Tensor]:
         """One step of every optimizer; losses [K] and outputs [K, B, C] from before it."""
-        if not self.full_batch:
+        if not self.groups[0].full_batch:
             losses, outputs, _ = self._backward(batch, measure)
-            for step in self._steps:
-                step()
+            for group in self.groups:
+                group.step()
             return losses, outputs
         # Quasi-Newton methods look at the loss several times a step; the first look is that before the step.
         looks: list[tuple[Tensor, Tensor, Tensor]] = []
@@ -146,8 +152,8 @@ class Engine:
             looks.append(self._backward(batch, measure))
             return looks[-1][2]
 
-        for step in self._steps:
-            step(closure)
+        for group in self.groups:
+            group.step(closure)
         return looks[0][0], looks[0][1]
 
     def _backward(self, batch: Batch, measure: bool) -> tuple[Tensor, Tensor, Tensor]:
@@ -156,27 +162,14 @@ class Engine:
             parameter.grad = None
         outputs = self.stack(batch.x)
         losses = self.objective.losses(outputs, batch)
-        total = losses.sum()
-        for k, penalties in enumerate(self._penalties):
-            for part in penalties:
-                penalty = part.penalty(self.stack.weights(k))
-                assert penalty is not None
-                total = total + penalty
+        total = losses.sum() + self._regularization.penalty(self.stack)
         # The members share nothing: the gradient of the sum is, for each, that of its own loss.
         total.backward()
         if measure:
             self.gradient_norms.measure()
-        for k, member in enumerate(self.members):
-            limits = member.config.clip
-            if limits.norm is not None or limits.value is not None:
-                clip(list(self.stack.member(k).parameters()), limits.norm, limits.value)
+        self.stack.clip(*self._clip)
+        self.stack.pass_gradients()
         return losses.detach(), outputs.detach(), total.detach()
-
-    @torch.no_grad()
-    def _constrain(self) -> None:
-        for k, constraints in enumerate(self._constraints):
-            for part in constraints:
-                part.constrain(self.stack.weights(k))
 
     def _dead_units(self) -> dict[str, Tensor]:
         x = self.data.inputs(self.data.train.x[:_PROBE_ROWS])
@@ -190,46 +183,63 @@ class Engine:
         tags += [f"dead_units/{name}" for name in dead]
         norms = self.gradient_norms.read()
         columns = [train.loss, val.loss, train.score, val.score, *norms.T, *dead.values()]
-        table = torch.stack(columns, 1).tolist()
+        rates = [group.schedule.applied_lr for group in self.groups for _ in self.members[group.members]]
         return [
-            {"epoch": self.epoch, "lr": schedule.applied_lr, **dict(zip(tags, values, strict=True))}
-            for schedule, values in zip(self.schedules, table, strict=True)
+            {"epoch": self.epoch, "lr": lr, **dict(zip(tags, values, strict=True))}
+            for lr, values in zip(rates, torch.stack(columns, 1).tolist(), strict=True)
         ]
 
-    def restore_best(self) -> None:
-        """Gives every member the weights of its best epoch; a member without one keeps what it has."""
-        for k, member in enumerate(self.members):
-            if member.best.epoch:
-                self.stack.member(k).load_state_dict(member.best.weights)
+    def best_network(self, k: int) -> nn.Module:
+        """Member `k` as a plain network with the weights of its best epoch; without one, with those that it has."""
+        module = self.stack.member(k)
+        if self.members[k].best.epoch:
+            module.load_state_dict(self.stack.kept(k))
+        return module
+
+    def best(self, k: int) -> dict[str, Any]:
+        """The best epoch of member `k`: its number, validation loss and accuracy, and weights; plain data."""
+        best = self.members[k].best
+        return {**vars(best), "weights": _copied(self.stack.kept(k)) if best.epoch else {}}
 
     def state_dict(self, k: int) -> dict[str, Any]:
         """All that member `k` needs to go on exactly from here; loadable with weights_only=True."""
-        return {
-            "epoch": self.epoch,
-            "module": self.stack.member(k).state_dict(),
-            "optimizer": self.optimizers[k].state_dict(),
-            "schedule": self.schedules[k].state_dict(),
-            "member": self.members[k].state_dict(),
-            "noise": self.noise.state_dict(),
-        }
+        (group,) = [group for group in self.groups if group.members.start <= k < group.members.stop]
+        state = {"epoch": self.epoch, "module": self.stack.state(k), **group.state_dict(k)}
+        return {**_copied(state), "member": {**self.members[k].state_dict(), "best": self.best(k)}}
 
-    def load_state_dict(self, k: int, state: dict[str, Any]) -> None:
-        """Puts member `k` where it was when `state` was taken."""
-        self.epoch = state["epoch"]
-        self.stack.member(k).load_state_dict(state["module"])
-        self.optimizers[k].load_state_dict(state["optimizer"])
-        self.schedules[k].load_state_dict(state["schedule"])
-        self.members[k].load_state_dict(state["member"])
-        self.noise.load_state_dict(state["noise"])
+    def load_state_dicts(self, states: Sequence[dict[str, Any]]) -> None:
+        """Puts the members where they were when their `states` were taken, all after the same epoch."""
+        # Copies: optimizers go on counting in what they are given.
+        states = _copied(list(states))
+        (self.epoch,) = {state["epoch"] for state in states}
+        for k, (member, state) in enumerate(zip(self.members, states, strict=True)):
+            self.stack.load_state(k, state["module"])
+            member.load_state_dict(state["member"])
+            if member.best.epoch:
+                self.stack.load_kept(k, state["member"]["best"]["weights"])
+        for group in self.groups:
+            group.load_state_dicts(states[group.members])
 
 
-def _in_common(config: Config) -> tuple[object, ...]:
-    """What all members of a stack must agree on."""
-    parts = config.regularizer.values()
-    smoothing = max((part.smoothing for part in parts), default=0.0)
-    augments = [part for part in parts if _overrides(part, "augment")]
-    shape = (config.dataset, config.loss, config.epochs, config.batch_size, config.optimizer.full_batch)
-    return (*shape, config.precision, config.compile, smoothing, augments)
+def _stack(modules: Sequence[nn.Module], bf16: bool) -> Stack:
+    if len(modules) == 1:
+        return ModuleStack(modules[0], bf16)
+    # A single run need not wait for it to be imported.
+    from mlpexp.engine.batched import BatchedStack
+
+    return BatchedStack(modules, bf16)
+
+
+def _copied(value: Any) -> Any:
+    """A state whose tensors are copies: slices of a stack would drag all of it into a file.
+
+    Laid out row by row, whatever they are slices of: fused optimizers take that for granted.
+    """
+    if isinstance(value, Tensor):
+        return value.detach().clone(memory_format=torch.contiguous_format)
+    if isinstance(value, dict):
+        return {key: _copied(entry) for key, entry in value.items()}
+    return [_copied(entry) for entry in value] if isinstance(value, list) else value
 
 
 def _spread(n: int, epochs: int) -> set[int]:
@@ -238,7 +248,3 @@ def _spread(n: int, epochs: int) -> set[int]:
         return set()
     every = math.ceil(epochs / n)
     return {1, epochs, *range(every, epochs + 1, every)}
-
-
-def _overrides(regularizer: Regularizer, method: str) -> bool:
-    return getattr(type(regularizer), method) is not getattr(Regularizer, method)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from mlpexp.components.loss import Loss
 from mlpexp.components.regularizer import EarlyStopping
 from mlpexp.config.schema import Config
 from mlpexp.data.dataset import Data
+from mlpexp.engine.noise import Noise
 
 
 def streams(seed: int) -> dict[str, int]:
@@ -42,7 +43,7 @@ def build_module(config: Config, data: Data, loss: Loss) -> nn.Module:
 
 @dataclass
 class Best:
-    """The best epoch so far, and a copy of its weights.
+    """The best epoch so far.
 
     For classification that is the epoch with the greatest validation accuracy, and among equals the one with the
     least validation loss; for regression the one with the least validation loss. (A loss alone stops too early: it
@@ -52,15 +53,16 @@ class Best:
     epoch: int = 0
     loss: float = math.inf
     accuracy: float = -math.inf
-    weights: dict[str, Tensor] = field(default_factory=dict)
 
 
 class Member:
-    """Generator of the batch order, best weights, early stopping, and why the member ended."""
+    """Sources of batch order and noise, best epoch, early stopping, and why the member ended."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, device: torch.device) -> None:
         self.config = config
-        self.order = torch.Generator().manual_seed(streams(config.seed)["order"])
+        seeds = streams(config.seed)
+        self.order = torch.Generator().manual_seed(seeds["order"])
+        self.noise = Noise(seeds["noise"], device)
         self.best = Best()
         self.failure: str | None = None
         self.stopped_early = False
@@ -74,18 +76,19 @@ class Member:
         """Whether the member still learns: it has neither failed nor stopped early."""
         return self.failure is None and not self.stopped_early
 
-    def observe(
-        self, epoch: int, train_loss: float, val_loss: float, module: nn.Module, val_accuracy: float = 0.0
-    ) -> None:
-        """Takes note of an epoch: divergence, best weights, early stopping. Regression has no accuracy."""
+    def observe(self, epoch: int, train_loss: float, val_loss: float, val_accuracy: float = 0.0) -> bool:
+        """Takes note of an epoch, and says whether it is the best so far. Regression has no accuracy."""
         for name, value in (("training", train_loss), ("validation", val_loss)):
             if not math.isfinite(value):
                 self.failure = f"diverged: the {name} loss was {value} at the end of epoch {epoch}"
-                return
-        if (val_accuracy, -val_loss) > (self.best.accuracy, -self.best.loss):
-            # Clones, on the device: a state_dict alone would go on changing with the network.
-            weights = {name: value.detach().clone() for name, value in module.state_dict().items()}
-            self.best = Best(epoch, val_loss, val_accuracy, weights)
+                return False
+        better = (val_accuracy, -val_loss) > (self.best.accuracy, -self.best.loss)
+        if better:
+            self.best = Best(epoch, val_loss, val_accuracy)
+        self._decide_to_stop(val_loss)
+        return better
+
+    def _decide_to_stop(self, val_loss: float) -> None:
         if self._stopping is None:
             return
         if val_loss < self._least - self._stopping.min_delta:
@@ -97,7 +100,8 @@ class Member:
     def state_dict(self) -> dict[str, Any]:
         return {
             "order": self.order.get_state(),
-            "best": vars(self.best),
+            "noise": self.noise.state_dict(),
+            "best": dict(vars(self.best)),
             "least": self._least,
             "waited": self._waited,
             "stopped_early": self.stopped_early,
@@ -105,6 +109,8 @@ class Member:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.order.set_state(state["order"])
-        self.best = Best(**state["best"])
+        self.noise.load_state_dict(state["noise"])
+        best = state["best"]
+        self.best = Best(best["epoch"], best["loss"], best["accuracy"])
         self._least, self._waited = state["least"], state["waited"]
         self.stopped_early = state["stopped_early"]

@@ -1,8 +1,8 @@
-"""The random state that dropout and noise draw from while a stack trains."""
+"""The random numbers that dropout and noise draw while a member trains."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,14 +10,16 @@ import torch
 
 
 class Noise:
-    """A random state of a stack's own, put in place of torch's global one while it is in use.
+    """A member's own source of random numbers, so that what it draws depends on its seed alone.
 
-    torch's dropout layers, and a user's own layers, draw from the global generator and take no other. Swapping
-    its state keeps runs independent of whatever else a program draws, and the program of the runs.
+    As a `generator` for layers that take one; or in place of torch's global state, since a user's own layers draw
+    from that and take no other. Both continue the same sequence. Swapping the global state keeps runs independent of
+    whatever else a program draws, and the program of the runs.
     """
 
     def __init__(self, seed: int, device: torch.device) -> None:
         self._device = device
+        self._generator: torch.Generator | None = None
         with torch.random.fork_rng(devices=self._devices(), device_type=self._kind):
             torch.manual_seed(seed)
             self._state = self._read()
@@ -41,18 +43,29 @@ class Noise:
             torch.get_device_module(self._device).set_rng_state(state[self._device.type])
 
     @contextmanager
-    def in_use(self) -> Iterator[None]:
+    def in_use(self) -> Iterator[Sequence[torch.Generator]]:
+        """Torch's global state is the member's; no generator need be given."""
         outside = self._read()
-        self._write(self._state)
+        self._write(self.state_dict())
         try:
-            yield
+            yield ()
         finally:
-            self._state = self._read()
+            self._state, self._generator = self._read(), None
             self._write(outside)
 
+    def generator(self) -> torch.Generator:
+        """A generator on the member's device that goes on where the member stands."""
+        if self._generator is None:
+            self._generator = torch.Generator(self._device)
+            self._generator.set_state(self._state[self._device.type])
+        return self._generator
+
     def state_dict(self) -> dict[str, Any]:
+        if self._generator is not None:
+            self._state[self._device.type] = self._generator.get_state()
         return dict(self._state)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Goes on from `state`; one that was saved on another kind of device has only its CPU part taken."""
         self._state = {**self._state, **{name: state[name] for name in self._state if name in state}}
+        self._generator = None

@@ -13,22 +13,23 @@ from torch import Tensor
 from mlpexp.components.loss import Loss
 from mlpexp.data.task import Task
 from mlpexp.engine.batch import Batch
+from mlpexp.engine.spans import spans
 
 
 @dataclass(frozen=True)
 class Objective:
-    """The loss of a task, over members; `smoothing` is for training only."""
+    """The loss of a task, over members; `smoothing` [K] is that of each, for training only."""
 
     task: Task
     loss: Loss
-    smoothing: float = 0.0
+    smoothing: tuple[float, ...] = (0.0,)
 
     def losses(self, outputs: Tensor, batch: Batch) -> Tensor:
         """Mean training losses [K] of outputs [K, B, C]."""
-        losses = self._per_sample(outputs, batch.y, self.smoothing).mean(1)
+        losses = self._smoothed(outputs, batch.y)
         if batch.partner is None or batch.share is None:
             return losses
-        others = self._per_sample(outputs, batch.partner, self.smoothing).mean(1)
+        others = self._smoothed(outputs, batch.partner)
         return batch.share * losses + (1 - batch.share) * others
 
     def summed(self, outputs: Tensor, y: Tensor) -> Tensor:
@@ -55,6 +56,13 @@ class Objective:
             spread = (y - y.mean()).square().sum() * (n / len(y))
             return 1 - hits / spread.clamp(min=torch.finfo(y.dtype).tiny)
         return hits / n
+
+    def _smoothed(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """Mean losses [K] for smoothed targets."""
+        parts = spans(self.smoothing)
+        if len(parts) == 1:
+            return self._per_sample(outputs, y, self.smoothing[0]).mean(1)
+        return torch.cat([self._per_sample(outputs[of], y[of], epsilon).mean(1) for of, epsilon in parts])
 
     def _per_sample(self, outputs: Tensor, y: Tensor, smoothing: float) -> Tensor:
         k, b = outputs.shape[:2]

@@ -39,6 +39,11 @@ class Schedule:
         # torch warns of a scheduler that moves before its optimizer has.
         self._stand_in.step()
 
+    @staticmethod
+    def looks_at_loss(scheduler: Scheduler) -> bool:
+        """Whether the rate depends on how the member fares."""
+        return isinstance(scheduler.build(_StandIn(1.0), Span(1, 1)), ReduceLROnPlateau)
+
     @property
     def lr(self) -> float:
         """The learning rate of the next step."""

@@ -57,15 +57,15 @@ class Recorder:
                 board.histograms(module, 0)
         board.flush()
 
-    def epoch(self, row: Row, module: nn.Module, results: Callable[[], Results], last: bool) -> None:
-        """Notes an epoch, the `last` one or not; `results` is asked only when the confusion matrix is due."""
+    def epoch(self, row: Row, module: Callable[[], nn.Module], results: Callable[[], Results], last: bool) -> None:
+        """Notes an epoch, the `last` one or not; `module` and `results` are asked only when they are due."""
         epoch = int(row["epoch"])
         self._history.add(row)
         if self._tensorboard is None:
             return
         self._tensorboard.scalars(row, epoch)
         if epoch in self._histogram_epochs or (last and self._histogram_epochs):
-            self._tensorboard.histograms(module, epoch)
+            self._tensorboard.histograms(module(), epoch)
         every = self._config.log.confusion_every
         if every and epoch % every == 0 and self._data.task.kind == "classification":
             from mlpexp.figures.confusion import confusion

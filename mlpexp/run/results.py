@@ -29,7 +29,7 @@ class Results:
 
     @property
     def _stack(self) -> ModuleStack:
-        return ModuleStack([self.module], bf16=self.bf16)
+        return ModuleStack(self.module, self.bf16)
 
     def metrics(self) -> dict[str, dict[str, float]]:
         """By split: the mean `loss`, and `accuracy` or `r2`."""

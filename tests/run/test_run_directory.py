@@ -31,7 +31,8 @@ from mlpexp.prepare import prepare
 from mlpexp.run import checkpoint, history, record
 from mlpexp.run.directory import claim_new
 from mlpexp.run.files import write_text
-from mlpexp.training import Watcher, resume, run_in, train
+from mlpexp.stack import Watcher
+from mlpexp.training import resume, run_in, train
 
 # Dropout, batch statistics, momentum and a schedule: all of them are state that a checkpoint must hold.
 STATEFUL = [
@@ -230,11 +231,12 @@ import os, signal, sys
 from pathlib import Path
 from mlpexp.config.compose import compose
 from mlpexp.prepare import prepare
-from mlpexp.training import Watcher, run_in
+from mlpexp.stack import Watcher
+from mlpexp.training import run_in
 
 class Killer(Watcher):
-    def epoch(self, row, total_epochs):
-        if row["epoch"] == 4:
+    def epoch(self, engine, rows):
+        if engine.epoch == 4:
             os.kill(os.getpid(), signal.SIGKILL)
 
 path = Path(sys.argv[1])
@@ -409,7 +411,7 @@ def test_a_diverged_run_fails_and_keeps_its_best_weights(here: Path, capsys: pyt
 
 def test_a_run_that_raises_is_marked_as_failed(tmp_path: Path) -> None:
     class Broken(Watcher):
-        def epoch(self, row: Any, total_epochs: int) -> None:
+        def epoch(self, engine: Any, rows: Any) -> None:
             raise ZeroDivisionError("what the watcher did")
 
     with pytest.raises(ZeroDivisionError):

@@ -1,0 +1,200 @@
+"""Batched stacks: K networks of one architecture as one network whose parameters have a leading axis.
+
+K members, P parameters of a network, B samples, F features, H units, C outputs.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mlpexp.engine import stack
+from mlpexp.engine.noise import Noise
+from mlpexp.engine.stacked_layers import STACKED, StackedDropout, StackedLayer, StackedLinear
+
+
+def unstackable(module: nn.Module, activation: type[nn.Module]) -> str | None:
+    """The first layer of a network that does not stack, or None where all do.
+
+    Those of STACKED do, and modules of the type `activation`: they are functions of single elements.
+    """
+    if not isinstance(module, nn.Sequential):
+        return type(module).__name__
+    for layer in module:
+        stateless = not layer.state_dict() and not list(layer.children())
+        if type(layer) not in STACKED and not (type(layer) is activation and stateless):
+            return type(layer).__name__
+    return None
+
+
+class BatchedStack(stack.Stack):
+    """K plain networks in one: every product, activation and sum is computed for all members at once."""
+
+    def __init__(self, members: Sequence[nn.Module], bf16: bool = False) -> None:
+        """Takes the weights of plain networks of one architecture, for which `unstackable` finds nothing."""
+        super().__init__(bf16)
+        self._size = len(members)
+        children = [dict(member.named_children()) for member in members]
+        self.net = nn.Sequential(
+            OrderedDict((name, _stacked([child[name] for child in children])) for name in children[0])
+        )
+        # In a tuple: its parameters are not those of the stack.
+        self._plain = (copy.deepcopy(members[0]),)
+        self._turned = {
+            f"{name}.{parameter}"
+            for name, layer in self.net.named_children()
+            if isinstance(layer, StackedLayer)
+            for parameter in layer.turned
+        }
+        self._kept: dict[str, Tensor] = {}
+        self._views: list[tuple[nn.Parameter, nn.Parameter, slice]] = []
+
+    def __len__(self) -> int:
+        return self._size
+
+    def outputs(self, x: Tensor) -> Tensor:
+        found: Tensor = self.net(x)
+        return found
+
+    @contextmanager
+    def drawing_from(self, noise: Sequence[Noise]) -> Iterator[Sequence[torch.Generator]]:
+        generators = [source.generator() for source in noise]
+        for layer in self.net:
+            if isinstance(layer, StackedDropout):
+                layer.generators = generators
+        yield generators
+
+    def member(self, k: int) -> nn.Module:
+        plain = copy.deepcopy(self._plain[0])
+        plain.load_state_dict(self.state(k))
+        for name, layer in self.net.named_children():
+            if isinstance(layer, StackedDropout):
+                plain.get_submodule(name).p = layer.p[k]  # type: ignore[assignment]
+        return plain.to(next(self.net.parameters()).device)
+
+    def state(self, k: int) -> stack.State:
+        return self._member_of(self.net.state_dict(), k)
+
+    def load_state(self, k: int, state: Mapping[str, Tensor]) -> None:
+        self._load(self.net.state_dict(), k, state)
+
+    def keep(self, members: Sequence[int]) -> None:
+        current = self.net.state_dict()
+        if not self._kept:
+            self._kept = {name: torch.zeros_like(value) for name, value in current.items()}
+        if len(members) == len(self):
+            for name, value in current.items():
+                self._kept[name].copy_(value)
+        elif members:
+            rows = torch.tensor(members, device=next(self.net.parameters()).device)
+            for name, value in current.items():
+                self._kept[name].index_copy_(0, rows, value.index_select(0, rows))
+
+    def kept(self, k: int) -> stack.State:
+        return self._member_of(self._kept, k)
+
+    def load_kept(self, k: int, state: Mapping[str, Tensor]) -> None:
+        if not self._kept:
+            self._kept = {name: torch.zeros_like(value) for name, value in self.net.state_dict().items()}
+        self._load(self._kept, k, state)
+
+    def _member_of(self, whole: Mapping[str, Tensor], k: int) -> stack.State:
+        return {name: value[k].mT if name in self._turned else value[k] for name, value in whole.items()}
+
+    def _load(self, whole: Mapping[str, Tensor], k: int, state: Mapping[str, Tensor]) -> None:
+        # The plain network is asked whether the state is its own.
+        self._plain[0].load_state_dict(state)
+        for name, value in self._member_of(whole, k).items():
+            value.copy_(state[name])
+
+    def parameters_of(self, members: slice) -> list[nn.Parameter]:
+        views = [
+            (storage, nn.Parameter(storage.detach()[members], storage.requires_grad), members)
+            for storage in self.net.parameters()
+        ]
+        self._views += views
+        return [view for _, view, _ in views]
+
+    def pass_gradients(self) -> None:
+        for storage, view, rows in self._views:
+            view.grad = None if storage.grad is None else storage.grad[rows]
+
+    def optimizer_state(self, state: dict[str, Any], members: slice, k: int) -> dict[str, Any]:
+        def of_member(index: int, value: Any) -> Any:
+            name, storage = self._named[index]
+            # What is no tensor of the parameter's shape, such as the count of steps, is that of every member.
+            if not isinstance(value, Tensor) or value.shape != (members.stop - members.start, *storage.shape[1:]):
+                return value
+            part = value[k - members.start]
+            return part.mT if name in self._turned else part
+
+        return {**state, "state": _mapped(of_member, state["state"])}
+
+    def joined_optimizer_state(self, states: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        def joined(index: int, *values: Any) -> Any:
+            name, storage = self._named[index]
+            turned = name in self._turned
+            shape = storage.shape[:0:-1] if turned else storage.shape[1:]
+            if not isinstance(values[0], Tensor) or values[0].shape != shape:
+                return values[0]
+            return torch.stack([value.mT if turned else value for value in values])
+
+        return {**states[0], "state": _mapped(joined, *[state["state"] for state in states])}
+
+    @property
+    def _named(self) -> list[tuple[str, nn.Parameter]]:
+        return list(self.net.named_parameters())
+
+    def weights(self, members: slice) -> list[Tensor]:
+        return [layer.weight[members].mT for layer in self.net if isinstance(layer, StackedLinear)]
+
+    def gradient_norms(self) -> Tensor:
+        norms = [
+            torch.zeros(len(self), device=parameter.device)
+            if parameter.grad is None
+            else torch.linalg.vector_norm(parameter.grad.flatten(1), dim=1).float()
+            for parameter in self.net.parameters()
+        ]
+        return torch.stack(norms, 1)
+
+    def clip(self, norms: Sequence[float | None], values: Sequence[float | None]) -> None:
+        gradients = [parameter.grad for parameter in self.net.parameters() if parameter.grad is not None]
+        if any(norm is not None for norm in norms):
+            limits = _limits(norms, gradients[0].device)
+            # As torch.nn.utils.clip_grad_norm_ has it.
+            scale = (limits / (self.gradient_norms().square().sum(1).sqrt() + 1e-6)).clamp(max=1.0)
+            for gradient in gradients:
+                gradient.mul_(scale.view(-1, *[1] * (gradient.ndim - 1)))
+        if any(value is not None for value in values):
+            limits = _limits(values, gradients[0].device)
+            for gradient in gradients:
+                most = limits.view(-1, *[1] * (gradient.ndim - 1)).to(gradient.dtype)
+                gradient.clamp_(-most, most)
+
+    def activations(self) -> dict[str, nn.Module]:
+        return {name: self.net.get_submodule(name) for name in stack.activations(self._plain[0])}
+
+
+def _mapped(change: Callable[..., Any], *states: dict[int, dict[str, Any]]) -> dict[int, dict[str, Any]]:
+    """The `state` of an optimizer with `change(index of the parameter, value of each state)` for every value."""
+    return {
+        index: {name: change(index, *[state[index][name] for state in states]) for name in states[0][index]}
+        for index in states[0]
+    }
+
+
+def _limits(limits: Sequence[float | None], device: torch.device) -> Tensor:
+    """Limits [K] of the members; those that have none have infinity."""
+    found = torch.tensor([float("inf") if limit is None else limit for limit in limits])
+    return found.to(device, non_blocking=True)
+
+
+def _stacked(layers: Sequence[nn.Module]) -> nn.Module:
+    kind = STACKED.get(type(layers[0]))
+    return kind(layers) if kind is not None else layers[0]

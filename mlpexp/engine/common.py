@@ -1,0 +1,34 @@
+"""What the members of a stack have in common."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from mlpexp.components.regularizer import Regularizer
+from mlpexp.config.schema import Config
+from mlpexp.engine.regularization import overrides
+
+# Regularizers that do one of these decide of what form the network or its batches are.
+_FORMING = ("before_activation", "after_activation", "augment")
+
+
+def in_common(config: Config) -> tuple[object, ...]:
+    """What all members of a stack must agree on: the data, the architecture, the batches, how it is computed.
+
+    All else may differ: seeds, inits, optimizers and their numbers, schedules, strengths of regularizers, clipping.
+    """
+    return (
+        *(config.dataset, config.data_dir, config.loss, config.epochs, config.batch_size),
+        *(config.model, config.activation, [_form(part) for part in config.regularizer.values() if _forms(part)]),
+        *(config.device, config.precision, config.compile, config.deterministic, config.log.diagnostics),
+        config.optimizer.by_element,
+    )
+
+
+def _forms(regularizer: Regularizer) -> bool:
+    return any(overrides(regularizer, method) for method in _FORMING)
+
+
+def _form(regularizer: Regularizer) -> tuple[object, ...]:
+    fields = dataclasses.asdict(regularizer)
+    return type(regularizer), {name: value for name, value in fields.items() if name not in regularizer.strengths}

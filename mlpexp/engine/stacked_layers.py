@@ -1,0 +1,181 @@
+"""The layers of K networks as one layer each: parameters and inputs have a leading axis of members.
+
+K members, B samples, H units; n_in inputs and n_out outputs of a layer. Parameters and buffers have the names of
+the plain layer's and stand in the same order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mlpexp.engine.dropout import (
+    AlphaDropout,
+    Dropout,
+    Generator,
+    alpha_scaled,
+    by_torch,
+    fill,
+    in_steps,
+    kept,
+    scaled,
+    words,
+)
+
+
+class StackedLayer(nn.Module):
+    """Base of all stacked layers."""
+
+    # Parameters that are stored with their last two axes exchanged.
+    turned: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, layers: Sequence[nn.Module]) -> None:
+        """Stacks the parameters and buffers of K plain layers."""
+        super().__init__()
+        for name, first in layers[0].named_parameters():
+            values = torch.stack([layer.get_parameter(name).detach() for layer in layers])
+            if name in self.turned:
+                values = values.mT.contiguous()
+            self.register_parameter(name, nn.Parameter(values, requires_grad=first.requires_grad))
+        for name, _ in layers[0].named_buffers():
+            self.register_buffer(name, torch.stack([layer.get_buffer(name) for layer in layers]))
+
+
+class StackedLinear(StackedLayer):
+    """x·Wᵀ + b. W is kept as [K, n_in, n_out].
+
+    Both products of the backward pass then read it along its rows: a step of 8 × 64 × 784 × 256 takes 8.8 ms on
+    one thread, against 12.5 ms for [K, n_out, n_in].
+    """
+
+    turned = ("weight",)
+    weight: Tensor
+    bias: Tensor
+
+    def forward(self, x: Tensor) -> Tensor:
+        if "bias" in self._parameters:
+            return torch.baddbmm(self.bias[:, None], x, self.weight)
+        return torch.bmm(x, self.weight)
+
+
+class _Exchange(torch.autograd.Function):
+    """The first two axes exchanged, laid out anew in memory, values and gradients alike.
+
+    As views they would reach the next products with rows that lie K·H apart, a power of two as a rule: the products
+    of the backward pass then take four times as long.
+    """
+
+    @staticmethod
+    def forward(_ctx: Any, x: Tensor) -> Tensor:
+        return x.transpose(0, 1).contiguous()
+
+    @staticmethod
+    def backward(_ctx: Any, gradient: Tensor) -> Tensor:
+        return gradient.transpose(0, 1).contiguous()
+
+
+class StackedBatchNorm(StackedLayer):
+    """torch's own batch normalisation, over the K·H units of all members as if they were those of one layer."""
+
+    weight: Tensor
+    bias: Tensor
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
+
+    def __init__(self, layers: Sequence[nn.BatchNorm1d]) -> None:
+        super().__init__(layers)
+        self.eps, self.momentum = layers[0].eps, layers[0].momentum
+
+    def forward(self, x: Tensor) -> Tensor:
+        k, b, h = x.shape
+        if self.training:
+            self.num_batches_tracked.add_(1)
+        units = F.batch_norm(
+            _Exchange.apply(x).view(b, k * h),
+            self.running_mean.view(-1),
+            self.running_var.view(-1),
+            self.weight.view(-1),
+            self.bias.view(-1),
+            self.training,
+            self.momentum or 0.0,
+            self.eps,
+        )
+        exchanged: Tensor = _Exchange.apply(units.view(b, k, h))
+        return exchanged
+
+
+class StackedLayerNorm(StackedLayer):
+    """torch's own layer normalisation, then each member's scale and shift."""
+
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, layers: Sequence[nn.LayerNorm]) -> None:
+        super().__init__(layers)
+        self.shape, self.eps = layers[0].normalized_shape, layers[0].eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.addcmul(self.bias[:, None], F.layer_norm(x, self.shape, eps=self.eps), self.weight[:, None])
+
+
+class StackedPReLU(StackedLayer):
+    """x for x ≥ 0, else a·x with each member's own a."""
+
+    weight: Tensor
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.where(x >= 0, x, self.weight[:, None] * x)
+
+
+class StackedDropout(StackedLayer):
+    """Each member's dropout with its own p, from its own generator: the very masks of its run alone."""
+
+    def __init__(self, layers: Sequence[nn.Dropout]) -> None:
+        super().__init__(layers)
+        self.p = [layer.p for layer in layers]
+        self.generators: Sequence[Generator] = [None] * len(layers)
+
+    def _masks(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Which elements of x [K, B, H] are kept, and the p in force, [K, 1, 1]."""
+        n = x[0].numel()
+        # A member without dropout draws nothing, alone too.
+        drawing = [(k, generator) for k, (p, generator) in enumerate(zip(self.p, self.generators, strict=True)) if p]
+        if by_torch(x.device):
+            draws = torch.ones(len(x), n, device=x.device)
+            for k, generator in drawing:
+                draws[k].uniform_(generator=generator)
+            # Without a wait for the device.
+            p = torch.tensor(self.p).to(x.device, non_blocking=True)[:, None]
+            return (draws >= p).view(x.shape), p[..., None]
+        bits = torch.empty(len(x), words(n), dtype=torch.int64)
+        for k, generator in drawing:
+            fill(bits[k], generator)
+        dropped = torch.tensor([in_steps(p) for p in self.p])[:, None]
+        mask = kept(bits, n, dropped.to(torch.int32)).unflatten(1, x.shape[1:])
+        return mask, (dropped / 2**16)[..., None].to(x.dtype)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return scaled(x, *self._masks(x)) if self.training else x
+
+
+class StackedAlphaDropout(StackedDropout):
+    """Each member's alpha dropout, likewise."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return alpha_scaled(x, *self._masks(x)) if self.training else x
+
+
+# How layers stack that have a state of their own, or are no element-wise functions.
+STACKED: dict[type[nn.Module], Callable[[Sequence[Any]], StackedLayer]] = {
+    nn.Linear: StackedLinear,
+    nn.BatchNorm1d: StackedBatchNorm,
+    nn.LayerNorm: StackedLayerNorm,
+    nn.PReLU: StackedPReLU,
+    Dropout: StackedDropout,
+    AlphaDropout: StackedAlphaDropout,
+}

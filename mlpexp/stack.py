@@ -1,0 +1,315 @@
+"""The straight path of runs that train together: prepared configs, one engine, the artefacts of each.
+
+A single run is a stack of one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from mlpexp.config.schema import Config
+from mlpexp.engine.loop import Engine, Row
+from mlpexp.engine.member import Member
+from mlpexp.engine.stack import layers
+from mlpexp.engine.threads import suited_threads
+from mlpexp.errors import MlpexpError, RunError
+from mlpexp.interruption import InterruptedRunError, watched
+from mlpexp.prepare import Prepared
+from mlpexp.run import checkpoint, record
+from mlpexp.run.directory import RunDirectory
+from mlpexp.run.record import Record
+from mlpexp.run.recorder import Recorder
+from mlpexp.run.results import Results
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run to train: what, and in which directory, which is the caller's already.
+
+    One that goes on has the `resumed` record of before and, where there was a checkpoint, its `state`.
+    """
+
+    config: Config
+    directory: Path
+    resumed: Record | None = None
+    state: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that has completed: its directory, its record, and what its best weights make of the data."""
+
+    directory: Path
+    record: Record
+    results: Results
+
+    @property
+    def metrics(self) -> dict[str, dict[str, float]]:
+        """By split (train, val, test): loss, and accuracy or r2, of the best weights."""
+        return self.record.metrics
+
+
+# What became of a job.
+Outcome = Run | Exception
+
+
+class Watcher:
+    """Is told how a stack goes. This one does nothing; the command line's show it on the terminal."""
+
+    def started(self, prepared: Prepared, engine: Engine, directories: Sequence[Path]) -> None:
+        """Before the first epoch."""
+
+    def epoch(self, engine: Engine, rows: Sequence[Row]) -> None:
+        """After each epoch, with a row for each of the engine's members."""
+
+    def ended(self) -> None:
+        """After the last epoch, whatever the reason; before the last figures."""
+
+
+def train_stack(jobs: Sequence[Job], prepared: Prepared, watcher: Watcher | None = None) -> list[Outcome]:
+    """Trains jobs whose configs fit into one stack, and says what became of each.
+
+    A run that fails does not disturb the others. What ends them all, such as Ctrl-C, is raised once all directories
+    say so.
+    """
+    watcher = watcher or Watcher()
+    configs = [job.config for job in jobs]
+    first = configs[0]
+    step = len(jobs) * first.batch_size * prepared.n_parameters
+    # The device comes second: threads that the user asks for win.
+    with suited_threads(step), first.device.in_use() as device, _determinism(first.deterministic):
+        begun = [_begun(job, prepared, str(device)) for job in jobs]
+        try:
+            engine = Engine(configs, prepared.data, device)
+            states = [job.state for job in jobs if job.state is not None]
+            if states:
+                _load(engine, states, jobs[0].directory)
+        except Exception as error:
+            # A user's own component, or too small a card: the directories say what became of the runs all the same.
+            for job, entry in zip(jobs, begun, strict=True):
+                replace(entry, state="failed", reason=str(error) or type(error).__name__).write(job.directory)
+            if isinstance(error, torch.OutOfMemoryError):
+                raise RunError(f"{device} has too little memory for this network and data. {error}") from error
+            raise
+        attempts = [
+            _Attempt(job, entry, engine, member) for job, entry, member in zip(jobs, begun, engine.members, strict=True)
+        ]
+        try:
+            for attempt in attempts:
+                attempt.begin(engine)
+            watcher.started(prepared, engine, [job.directory for job in jobs])
+            _epochs(engine, attempts, watcher)
+            watcher.ended()
+            for attempt in attempts:
+                attempt.finish()
+        except BaseException as error:
+            watcher.ended()
+            for attempt in attempts:
+                attempt.abort(error)
+            raise
+    return [attempt.outcome for attempt in attempts if attempt.outcome is not None]
+
+
+def _epochs(engine: Engine, attempts: Sequence[_Attempt], watcher: Watcher) -> None:
+    """The epochs of a stack, each noted; checkpoints when due and when a signal asks to stop."""
+    of = {attempt.member: attempt for attempt in attempts}
+    with watched() as interruption:
+        # Of runs that go on, some may have ended before.
+        _judge(engine, [of[member] for member in engine.members if not member.active])
+        for rows in engine.epochs():
+            here = [of[member] for member in engine.members]
+            for attempt, row in zip(here, rows, strict=True):
+                attempt.epoch(row, engine)
+            watcher.epoch(engine, rows)
+            if interruption.signal_number:
+                _interrupt(engine, attempts, interruption.signal_number)
+            ended = [attempt for attempt in here if attempt.ended(engine)]
+            going_on = [attempt for attempt in here if attempt not in ended]
+            if any(attempt.recorder.checkpoint_due() for attempt in going_on):
+                for attempt in going_on:
+                    attempt.checkpoint(engine)
+            _judge(engine, ended)
+        _judge(engine, [of[member] for member in engine.members])
+
+
+def _judge(engine: Engine, attempts: Sequence[_Attempt]) -> None:
+    for attempt in attempts:
+        attempt.judge(engine)
+
+
+def _interrupt(engine: Engine, attempts: Sequence[_Attempt], signal_number: int) -> None:
+    for attempt in attempts:
+        if attempt.member.failure is not None:
+            attempt.judge(engine)
+        attempt.checkpoint(engine)
+        attempt.interrupted()
+    where = attempts[0].job.directory
+    raise InterruptedRunError(
+        f"interrupted after epoch {engine.epoch}; go on with: mlpexp resume {where}", signal_number
+    )
+
+
+class _Attempt:
+    """One job while its stack trains: its member, its artefacts, and what became of it."""
+
+    def __init__(self, job: Job, begun: Record, engine: Engine, member: Member) -> None:
+        self.job, self.member = job, member
+        self.outcome: Outcome | None = None
+        self._results: Results | None = None
+        started = replace(
+            begun, n_parameters=engine.n_parameters, epochs_done=engine.epoch, best_epoch=member.best.epoch
+        )
+        self.recorder = Recorder(RunDirectory(job.directory), started, job.config, engine.data, engine.epoch)
+
+    @contextmanager
+    def _own_errors(self) -> Iterator[None]:
+        """What goes wrong with the artefacts of one run ends that run only."""
+        try:
+            yield
+        except Exception as error:
+            self.member.failure = self.member.failure or str(error) or type(error).__name__
+            self._give_up(error, self.member.failure)
+
+    def _give_up(self, error: Exception, reason: str) -> None:
+        self.outcome = error
+        # What cannot be written now, on a full disk, must not hide the reason.
+        with suppress(MlpexpError):
+            self.recorder.pause()
+        with suppress(MlpexpError):
+            self.recorder.update("failed", reason=reason)
+
+    def _k(self, engine: Engine) -> int:
+        return engine.members.index(self.member)
+
+    def _progress(self, engine: Engine) -> dict[str, int]:
+        return {"epochs_done": engine.epoch, "best_epoch": self.member.best.epoch}
+
+    def ended(self, engine: Engine) -> bool:
+        """Whether the member has no epoch before it."""
+        return not self.member.active or engine.epoch == engine.total_epochs
+
+    def begin(self, engine: Engine) -> None:
+        """Notes what there is before the first epoch."""
+        with self._own_errors():
+            module = engine.stack.member(self._k(engine))
+            self.recorder.begin(_summary(module), module)
+
+    def epoch(self, row: Row, engine: Engine) -> None:
+        """Notes an epoch."""
+        k = self._k(engine)
+        with self._own_errors():
+            self.recorder.epoch(
+                row,
+                lambda: engine.stack.member(k),
+                lambda: _results(engine, engine.stack.member(k)),
+                last=self.ended(engine),
+            )
+
+    def checkpoint(self, engine: Engine) -> None:
+        """Saves all that is needed to go on from here."""
+        if self.outcome is None and self._results is None and self.member.failure is None:
+            with self._own_errors():
+                self.recorder.checkpoint(engine.state_dict(self._k(engine)))
+                self.recorder.update("running", **self._progress(engine))
+
+    def interrupted(self) -> None:
+        """Notes that the run is to go on later."""
+        if self.outcome is None:
+            with suppress(MlpexpError):
+                self.recorder.update("interrupted")
+
+    def judge(self, engine: Engine) -> None:
+        """Judges the best weights of a member that has ended, once, on all splits; or says why it failed."""
+        if self.outcome is not None or self._results is not None:
+            return
+        k = self._k(engine)
+        with self._own_errors():
+            if self.member.failure is not None:
+                self._fail(engine, k)
+                return
+            self.recorder.checkpoint(engine.state_dict(k))
+            self._results = _results(engine, engine.best_network(k))
+            self.recorder.update("running", **self._progress(engine), metrics=self._results.metrics())
+
+    def _fail(self, engine: Engine, k: int) -> None:
+        best, path = self.member.best, self.job.directory
+        assert self.member.failure is not None
+        self.recorder.save_best(engine.best(k))
+        self.recorder.finish(None, best.epoch)
+        self.recorder.update("failed", **self._progress(engine), reason=self.member.failure)
+        saved = f" The weights of epoch {best.epoch} are kept in {path}/checkpoints/best.pt." if best.epoch else ""
+        self.outcome = RunError(
+            f"{self.member.failure}. A lower optimizer.lr or clip.norm=1 usually helps.{saved} Run directory: {path}"
+        )
+
+    def finish(self) -> None:
+        """Draws the figures of a run that has been judged."""
+        if self._results is None or self.outcome is not None:
+            return
+        with self._own_errors():
+            self.recorder.finish(self._results, self.member.best.epoch)
+            self.outcome = Run(self.job.directory, self.recorder.update("completed"), self._results)
+
+    def abort(self, error: BaseException) -> None:
+        """Leaves a run in order that ends for a reason of the whole stack's."""
+        if self.outcome is not None or self.recorder.record.state != "running":
+            with suppress(MlpexpError):
+                self.recorder.pause()
+            return
+        if isinstance(error, Exception):
+            self._give_up(error, str(error) or type(error).__name__)
+            return
+        with suppress(MlpexpError):
+            self.recorder.pause()
+        self.interrupted()
+
+
+def _begun(job: Job, prepared: Prepared, device: str) -> Record:
+    begun = record.start(job.config.to_dict(), device=device, n_parameters=prepared.n_parameters)
+    if job.resumed is None:
+        return begun
+    return replace(begun, command=job.resumed.command, started=job.resumed.started, seconds=job.resumed.seconds)
+
+
+def _results(engine: Engine, module: nn.Module) -> Results:
+    return Results(module, engine.data, engine.objective, engine.stack.bf16)
+
+
+def _load(engine: Engine, states: Sequence[dict[str, Any]], directory: Path) -> None:
+    try:
+        engine.load_state_dicts(states)
+    except checkpoint.MISFITS as error:
+        raise checkpoint.misfit(RunDirectory(directory).last, error) from error
+
+
+def _summary(module: nn.Module) -> str:
+    """The model as Markdown: its modules, and its parameters by layer."""
+    rows = [
+        f"| {name} | {' + '.join('×'.join(map(str, p.shape)) for p in owned)} | {sum(p.numel() for p in owned):,} |"
+        for name, owned in layers(module).items()
+    ]
+    table = "\n".join(["| layer | shapes | parameters |", "| --- | --- | ---: |", *rows])
+    code = "\n".join(f"    {line}" for line in str(module).splitlines())
+    n_parameters = sum(p.numel() for p in module.parameters() if p.requires_grad)
+    return f"{n_parameters:,} trainable parameters\n\n{table}\n\n{code}"
+
+
+@contextmanager
+def _determinism(wanted: bool) -> Iterator[None]:
+    """Only algorithms that give the same bits each time, while a run that asked for it goes on."""
+    if not wanted or torch.are_deterministic_algorithms_enabled():
+        # Calling torch's switch, even to leave all as it is, imports its compiler: a second of start-up.
+        yield
+        return
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(False)

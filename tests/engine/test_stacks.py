@@ -1,0 +1,239 @@
+"""Each member of a stack is its run alone: parametrised over the registries, in float64, after fifty steps or more.
+
+Dropout, noise and mixup too: a member draws them from its own seed, in a stack as alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+
+import pytest
+import torch
+
+from mlpexp.components.activation import activations
+from mlpexp.components.init import inits
+from mlpexp.components.loss import losses
+from mlpexp.components.model import models
+from mlpexp.components.optimizer import optimizers
+from mlpexp.components.regularizer import regularizers
+from mlpexp.components.scheduler import schedulers
+from mlpexp.config.schema import Config, parse
+from mlpexp.data.dataset import Data, Split
+from mlpexp.engine.batched import BatchedStack, unstackable
+from mlpexp.engine.loop import Engine, Row
+from mlpexp.engine.member import build_module
+from mlpexp.engine.spans import spans
+from mlpexp.prepare import prepare
+
+Small = Callable[..., Config]
+CPU = torch.device("cpu")
+# Moons with 100 training rows in batches of 20: 13 epochs are 65 steps.
+SHAPE = ["dataset.n_samples=143", "batch_size=20", "epochs=13", "model.hidden=[8,8]"]
+ALONE = {"lbfgs", "muon"}
+
+
+def in_double(data: Data) -> Data:
+    def converted(split: Split) -> Split:
+        return Split(split.x.double(), split.y.double() if split.y.is_floating_point() else split.y)
+
+    splits = {name: converted(split) for name, split in data.splits().items()}
+    return dataclasses.replace(data, **splits)
+
+
+def trained(configs: Sequence[Config]) -> tuple[Engine, list[list[Row]]]:
+    """An engine that has trained `configs` together, and every member's rows."""
+    data = in_double(prepare(configs[0]).data)
+    loss = configs[0].loss.resolve(data.task)
+    engine = Engine(configs, data, CPU, [build_module(config, data, loss).double() for config in configs])
+    members = list(engine.members)
+    histories: list[list[Row]] = [[] for _ in configs]
+    for rows in engine.epochs():
+        for member, row in zip(engine.members, rows, strict=True):
+            histories[members.index(member)].append(row)
+    return engine, histories
+
+
+def assert_alike(configs: Sequence[Config], rel: float = 1e-4) -> None:
+    """Every number of every epoch, the weights and the best weights are those of the runs alone."""
+    stack, together = trained(configs)
+    for config, history in zip(configs, together, strict=True):
+        alone, (rows,) = trained([config])
+        assert [row.keys() for row in history] == [row.keys() for row in rows]
+        for mine, theirs in zip(history, rows, strict=True):
+            assert mine == pytest.approx(theirs, rel=rel, abs=1e-6)
+        for k in [k for k, member in enumerate(stack.members) if member.config is config]:
+            assert_close(stack.stack.member(k), alone.stack.member(0), rel)
+            assert stack.members[k].best.epoch == alone.members[0].best.epoch
+            assert_close(stack.best_network(k), alone.best_network(0), rel)
+
+
+def assert_close(mine: torch.nn.Module, theirs: torch.nn.Module, rel: float) -> None:
+    assert mine.state_dict().keys() == theirs.state_dict().keys()
+    for name, value in theirs.state_dict().items():
+        torch.testing.assert_close(mine.state_dict()[name], value, rtol=rel, atol=1e-8)
+
+
+def four(small: Small, *overrides: str, dataset: str = "moons") -> list[Config]:
+    """Four members with different seeds and learning rates."""
+    shape = [part for part in SHAPE if "perceptron" not in " ".join(overrides) or "hidden" not in part]
+    one = small(f"dataset={dataset}", *shape, *overrides).to_dict()
+    optimizer = one["optimizer"]
+    changes = [{"seed": n, "optimizer": {**optimizer, "lr": optimizer["lr"] * (1 + n / 2)}} for n in range(4)]
+    return [parse({**one, **changed}) for changed in changes]
+
+
+CHOICES = [
+    *(f"activation={name}" for name in activations),
+    *(f"init={name}" for name in inits),
+    *(f"model={name}" for name in models),
+    *(f"optimizer={name}" for name in optimizers if name not in ALONE),
+    *(f"scheduler={name}" for name in schedulers),
+    *(f"regularizer=[{name}]" for name in regularizers),
+    *(f"loss={name}" for name in losses),
+    "clip.norm=0.1",
+    "clip.value=0.01",
+    "scheduler=cosine scheduler.warmup=2.5",
+    "optimizer=momentum optimizer.weight_decay=0.01",
+    "regularizer=[batchnorm,layernorm,dropout,alpha_dropout,l1,l2,max_norm,label_smoothing,input_noise,mixup]",
+]
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_four_members_are_their_runs_alone(small: Small, choice: str) -> None:
+    regression = choice in ("loss=mse", "loss=mae", "loss=huber")
+    dataset = "sine" if regression else "moons"
+    assert_alike(four(small, *choice.split(), dataset=dataset))
+
+
+DIFFERENT = {
+    "optimizers": [["optimizer=sgd"], ["optimizer=adam"], ["optimizer=adam"], ["optimizer=nadam"]],
+    "numbers of one optimizer": [
+        [],
+        ["optimizer.betas=[0.8,0.9]"],
+        ["optimizer.weight_decay=0.1"],
+        ["optimizer.eps=0.01"],
+    ],
+    "schedules": [["scheduler=cosine"], ["scheduler=step"], ["scheduler=onecycle"], []],
+    "plateaus": [
+        ["scheduler=plateau", f"scheduler.patience={patience}", "scheduler.threshold=0.2"] for patience in (1, 1, 2, 3)
+    ],
+    "clipping": [["clip.norm=0.1"], [], ["clip.value=0.01"], ["clip.norm=0.2", "clip.value=0.02"]],
+    "inits": [[f"init={name}"] for name in ("default", "xavier_normal", "kaiming_uniform", "orthogonal")],
+    "penalties": [
+        ["regularizer=[l1]"],
+        ["regularizer=[l2]"],
+        ["regularizer=[l2]", "regularizer.l2.strength=0.1"],
+        [],
+    ],
+    "limits": [["regularizer=[max_norm]", f"regularizer.max_norm.limit={limit}"] for limit in (0.3, 0.6, 0.6, 5)],
+    "smoothings": [
+        ["regularizer=[label_smoothing]", f"regularizer.label_smoothing.epsilon={epsilon}"]
+        for epsilon in (0, 0.2, 0.2, 0.5)
+    ],
+    "dropouts": [["regularizer=[dropout]", f"regularizer.dropout.p={p}"] for p in (0, 0.2, 0.5, 0.9)],
+    "noises": [
+        ["regularizer=[input_noise,mixup]", f"regularizer.input_noise.std={std}", f"regularizer.mixup.alpha={alpha}"]
+        for std, alpha in ((0, 1), (0.1, 1), (0.1, 0.2), (1, 5))
+    ],
+}
+
+
+@pytest.mark.parametrize("what", DIFFERENT)
+def test_members_may_differ(small: Small, what: str) -> None:
+    configs = [small("dataset=moons", *SHAPE, f"seed={seed}", *part) for seed, part in enumerate(DIFFERENT[what])]
+    assert_alike(configs)
+
+
+def test_members_that_stop_early_leave_the_stack(small: Small) -> None:
+    stopping = ["regularizer=[early_stopping,dropout]", "regularizer.early_stopping.patience=2", "optimizer.lr=0.1"]
+    configs = [
+        small("dataset=moons", *SHAPE[:2], "epochs=40", *stopping, f"seed={seed}", f"optimizer.lr={lr}")
+        for seed, lr in enumerate((0.3, 0.1, 0.001, 0.03))
+    ]
+    _, histories = trained(configs)
+    lengths = [len(history) for history in histories]
+    assert len(set(lengths)) > 2, "all stop at once: the test shows nothing"
+    assert_alike(configs)
+
+
+def test_one_diverges_beside_three_that_do_not(small: Small) -> None:
+    configs = [
+        small("dataset=moons", *SHAPE, "optimizer=sgd", f"seed={seed}", f"optimizer.lr={lr}", "regularizer=[l2]")
+        for seed, lr in enumerate((0.1, 1e38, 0.2, 0.1))
+    ]
+    engine, histories = trained(configs)
+    assert [len(history) for history in histories] == [13, len(histories[1]), 13, 13]
+    assert len(histories[1]) < 13
+    assert len(engine.members) == 3
+    assert all(member.failure is None for member in engine.members)
+    assert not math.isfinite(histories[1][-1]["loss/train"])
+    assert_alike([config for k, config in enumerate(configs) if k != 1])
+
+
+# Under Adam the biases before a batch normalisation follow the rounding of gradients that are zero.
+NOISY = ["regularizer=[batchnorm,dropout,mixup]", "optimizer=momentum"]
+
+
+@pytest.mark.parametrize("extra", [[], NOISY, ["scheduler=plateau"]])
+def test_a_stack_goes_on_from_checkpoints_as_if_it_had_never_stopped(small: Small, extra: list[str]) -> None:
+    """Bit for bit in the same company; in another one up to rounding."""
+    configs = [small("dataset=moons", *SHAPE[:2], "epochs=6", *extra, f"seed={seed}") for seed in range(4)]
+    data = prepare(configs[0]).data
+    whole = Engine(configs, data, CPU)
+    states = []
+    for _ in whole.epochs():
+        if whole.epoch == 3:
+            states = [whole.state_dict(k) for k in range(4)]
+    for company in ([0, 1, 2, 3], [1, 3], [2]):
+        rest = Engine([configs[k] for k in company], data, CPU)
+        rest.load_state_dicts([states[k] for k in company])
+        for _ in rest.epochs():
+            pass
+        for mine, k in enumerate(company):
+            for name, value in whole.stack.state(k).items():
+                rtol, atol = (0.0, 0.0) if len(company) == 4 else (1e-4, 1e-6)
+                torch.testing.assert_close(rest.stack.state(mine)[name], value, rtol=rtol, atol=atol)
+
+
+def test_what_does_not_stack_is_named(small: Small) -> None:
+    config = small("dataset=moons", "regularizer=[batchnorm]")
+    data = prepare(config).data
+    module = build_module(config, data, config.loss.resolve(data.task))
+    assert unstackable(module, torch.nn.ReLU) is None
+    assert unstackable(module, torch.nn.Tanh) == "ReLU"
+    assert (
+        unstackable(torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Bilinear(1, 1, 1)), torch.nn.ReLU) == "Bilinear"
+    )
+    assert unstackable(torch.nn.Linear(2, 2), torch.nn.ReLU) == "Linear"
+
+
+def test_a_member_that_leaves_takes_its_own_dropout_along(small: Small) -> None:
+    parts = ["regularizer=[dropout,early_stopping]", "regularizer.early_stopping.patience=2"]
+    configs = [
+        small(
+            "dataset=moons",
+            *SHAPE[:2],
+            "epochs=25",
+            *parts,
+            f"seed={k}",
+            f"optimizer.lr={lr}",
+            f"regularizer.dropout.p={p}",
+        )
+        for k, (lr, p) in enumerate(((0.3, 0.1), (0.0001, 0.5), (0.0001, 0.8)))
+    ]
+    assert_alike(configs)
+
+
+def test_a_stack_takes_only_its_own_weights(small: Small) -> None:
+    stack = BatchedStack([torch.nn.Sequential(torch.nn.Linear(2, 3)) for _ in range(2)])
+    before = stack.state(1)["0.weight"].clone()
+    with pytest.raises(RuntimeError, match="size mismatch"):
+        stack.load_state(1, torch.nn.Sequential(torch.nn.Linear(3, 3)).state_dict())
+    assert torch.equal(stack.state(1)["0.weight"], before)
+
+
+def test_spans() -> None:
+    assert spans([]) == []
+    assert spans([1, 1, 2, 1]) == [(slice(0, 2), 1), (slice(2, 3), 2), (slice(3, 4), 1)]
