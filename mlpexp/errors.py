@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class MlpexpError(Exception):
-    """An error that the command line prints as one line, without a traceback."""
+    """An error that the command line prints without a traceback, as one line where it is one."""
 
     exit_code = 1
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What there is to say, a line each."""
+        return (str(self),)
 
 
 class ConfigError(MlpexpError, ValueError):
     """The command, the config or the data it names is wrong; nothing was written. Exit code 2."""
 
     exit_code = 2
+
+
+class JobsError(ConfigError):
+    """What is wrong with the jobs of a sweep, a line each."""
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        super().__init__("\n".join(lines))
+        self._lines = tuple(lines)
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        return self._lines
 
 
 class RunError(MlpexpError, RuntimeError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import sysconfig
@@ -11,6 +12,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+# Whoever works on a checkout may have it on this path.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 
 
 @pytest.fixture(scope="module")
@@ -38,16 +41,31 @@ def wheel_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def mlpexp(python: Path, *arguments: str, cwd: Path) -> str:
     done = subprocess.run(
-        [str(python), "-m", "mlpexp", *arguments], cwd=cwd, capture_output=True, text=True, check=False
+        [str(python), "-m", "mlpexp", *arguments],
+        cwd=cwd,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
+def output(python: Path, program: str, cwd: Path) -> str:
+    words = [str(python), "-c", program]
+    done = subprocess.run(words, cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, check=True)
+    return done.stdout
+
+
 def test_the_wheel_is_what_runs(wheel_python: Path, here: Path) -> None:
-    program = "import mlpexp, mlpexp.config.locate as l; print(mlpexp.__file__); print(l.CONF)"
-    done = subprocess.run([str(wheel_python), "-c", program], cwd=here, capture_output=True, text=True, check=True)
-    for path in done.stdout.split():
+    program = (
+        "import mlpexp, mlpexp.config.locate, hydra_plugins.mlpexp.stacked_launcher as launcher; "
+        "print(mlpexp.__file__, mlpexp.config.locate.CONF, launcher.__file__)"
+    )
+    paths = output(wheel_python, program, here).split()
+    assert len(paths) == 3
+    for path in paths:
         assert Path(path).is_relative_to(wheel_python.parent.parent)
 
 
@@ -56,3 +74,12 @@ def test_the_wheel_lists_and_trains_from_any_directory(wheel_python: Path, here:
     assert "accuracy" in mlpexp(wheel_python, "train", "dataset=xor", "epochs=2", "hydra.run.dir=run", cwd=here)
     assert (here / "run" / "figures" / "curves.png").exists()
     assert "accuracy" in mlpexp(wheel_python, "eval", "run", cwd=here)
+
+
+def test_the_wheel_brings_its_plugins_for_hydra(wheel_python: Path, here: Path) -> None:
+    shown = mlpexp(wheel_python, "train", "--cfg", "hydra", "hydra/launcher=stacked", cwd=here)
+    assert "_target_: hydra_plugins.mlpexp.stacked_launcher.StackedLauncher" in shown
+    assert "_target_: hydra_plugins.mlpexp.checked_sweeper.CheckedSweeper" in shown
+    tiny = ["dataset=xor", "epochs=1", "log.figures=false", "log.tensorboard=false"]
+    mlpexp(wheel_python, "train", "-m", *tiny, "seed=0,1", "hydra.sweep.dir=sweep", cwd=here)
+    assert [(here / "sweep" / job / "run.json").exists() for job in "01"] == [True, True]

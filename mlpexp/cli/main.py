@@ -1,4 +1,4 @@
-"""The command `mlpexp`: hands its first word to one of the sub-commands, and turns errors into one line."""
+"""The command `mlpexp`: hands its first word to one of the sub-commands, and turns errors into lines."""
 
 from __future__ import annotations
 
@@ -66,7 +66,8 @@ def call(arguments: list[str]) -> int:
     except MlpexpError as error:
         if os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise
-        print(f"mlpexp: {one_line(str(error))}", file=sys.stderr)
+        for line in error.lines:
+            print(f"mlpexp: {one_line(line)}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("mlpexp: interrupted", file=sys.stderr)

@@ -1,66 +1,102 @@
-"""What is wrong with the jobs of a sweep, found before the first of them starts."""
+"""A sweep of `mlpexp train`: what is wrong with any of its jobs, found before the first starts; and running one."""
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
-from hydra.core.override_parser.types import Override, OverrideType, ValueType
-from omegaconf import DictConfig, OmegaConf
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.types import ValueType
+from omegaconf import DictConfig
 
 from mlpexp.config.compose import checked, compose_raw
-from mlpexp.config.locate import groups
+from mlpexp.config.jobs import check_jobs, expand
 from mlpexp.config.overrides import parse_override
-from mlpexp.errors import ConfigError
-from mlpexp.prepare import prepare
+from mlpexp.errors import ConfigError, MlpexpError
+from mlpexp.interruption import InterruptedRunError
 
-# Of a longer range only so many values are looked at.
+# The sweepers whose jobs are all combinations of the values. What others try is theirs to choose.
+_GRID = (".BasicSweeper", ".CheckedSweeper")
+# Of a longer range another sweeper's values are looked at as far as this.
 _MOST_VALUES = 1000
 
 
-def check_jobs(overrides: Sequence[str], config_dir: str | None, config_name: str, sweeper: str) -> None:
-    """ConfigError for the first wrong value of a swept key, with all other swept keys at the first of theirs.
+def fixed(overrides: Sequence[str]) -> list[str]:
+    """The overrides that give one value."""
+    return [given for given in overrides if not parse_override(given).is_sweep_override()]
 
-    So n keys of m values each take n·m checks, not mⁿ. `sweeper` is the class of the plugin that makes the jobs.
+
+def check_sweep(overrides: Sequence[str], config_dir: str | None, config_name: str) -> DictConfig:
+    """ConfigError with whatever is wrong with the jobs; else the config of the sweep, with Hydra's node.
+
+    For sweepers that choose the values as they go, each listed value of a key is tried with the first of all others.
     """
-    for given, override in zip(overrides, map(parse_override, overrides), strict=True):
-        if override.is_sweep_override() and not override.is_discrete_sweep() and sweeper.endswith(".BasicSweeper"):
-            raise ConfigError(f"{given}: must list its values, such as choice(1,2); or choose another hydra/sweeper.")
-    prepared: list[tuple[Any, ...]] = []
-    for raw in _jobs(overrides, config_dir, config_name):
-        config = checked(raw)
-        needs = (config.dataset, config.model, config.loss, config.device, config.regularizer, config.data_dir)
-        if needs not in prepared:
-            prepare(config)
-            prepared.append(needs)
+    about_hydra = [given for given in overrides if given.lstrip("+~").startswith(("hydra.", "hydra/"))]
+    ours = [given for given in overrides if given not in about_hydra]
+    sweep = _sweep_config(about_hydra, fixed(ours), config_dir, config_name)
+    sweeper = sweep.hydra.sweeper
+    grid = str(sweeper._target_).endswith(_GRID)
+    if grid:
+        params = {str(key): str(value) for key, value in (sweeper.params or {}).items()}
+        jobs = expand(ours, params, config_dir)
+    else:
+        jobs = _one_key_at_a_time(ours)
+    check_jobs(jobs, about_hydra, config_dir, config_name, numbered=grid)
+    return sweep
 
 
-def _jobs(overrides: Sequence[str], config_dir: str | None, config_name: str) -> Iterator[DictConfig]:
-    """The composed config of the first job, then one for each further value of each swept key."""
+def _sweep_config(about_hydra: list[str], ours: list[str], config_dir: str | None, config_name: str) -> DictConfig:
+    """Where the sweep goes, which sweeper makes its jobs, and of what: an experiment may say it."""
+    try:
+        return compose_raw([*about_hydra, *ours], config_dir, config_name, with_hydra=True)
+    except ConfigError:
+        # Something is wrong with all jobs: they are checked nevertheless, as other things may be wrong with some.
+        experiments = [given for given in ours if given.startswith("experiment=")]
+        return compose_raw([*about_hydra, *experiments], config_dir, config_name, with_hydra=True)
+
+
+def _one_key_at_a_time(overrides: Sequence[str]) -> list[list[str]]:
+    """The job of the first values, then one for each further value: n keys of m values make about n·m jobs, not mⁿ."""
     first: list[str] = []
-    swept: list[tuple[int, Override, list[str]]] = []
-    for given, override in zip(overrides, map(parse_override, overrides), strict=True):
+    further: list[tuple[int, str]] = []
+    for given in overrides:
+        override = parse_override(given)
         if not override.is_sweep_override():
             first.append(given)
         elif override.is_discrete_sweep() and override.value_type != ValueType.GLOB_CHOICE_SWEEP:
-            values = list(islice(override.sweep_string_iterator(), _MOST_VALUES))
-            swept.append((len(first), override, values))
-            first.append(f"{override.get_key_element()}={values[0]}")
+            values = islice(override.sweep_string_iterator(), _MOST_VALUES)
+            listed = [f"{override.get_key_element()}={value}" for value in values]
+            further += [(len(first), other) for other in listed[1:]]
+            first += listed[:1]
         # The values of interval(0,1) are the sweeper's to choose, those of glob(*) exist.
-    base = compose_raw(first, config_dir, config_name)
-    yield base
-    known = groups(*([Path(config_dir)] if config_dir else []))
-    for index, override, values in swept:
-        key = override.key_or_group
-        for value in values[1:]:
-            changed = f"{override.get_key_element()}={value}"
-            if key in known or override.type != OverrideType.CHANGE:
-                yield compose_raw([*first[:index], changed, *first[index + 1 :]], config_dir, config_name)
-            else:
-                # Composing takes a twentieth of a second; a sweep over many seeds need not.
-                job = copy.deepcopy(base)
-                OmegaConf.update(job, key, parse_override(changed).value())
-                yield job
+    return [first, *([*first[:at], other, *first[at + 1 :]] for at, other in further)]
+
+
+class SweepTask:
+    """The task function of a sweep: trains a job, and notes the numbers of those that failed; see sweep/task.py."""
+
+    reported = MlpexpError
+
+    def __init__(self) -> None:
+        self.failed: list[str] = []
+
+    def __call__(self, raw: DictConfig) -> None:
+        from mlpexp.cli.terminal import Terminal
+        from mlpexp.prepare import prepare
+        from mlpexp.training import run_in
+
+        hydra = HydraConfig.get()
+        terminal = Terminal()
+        try:
+            terminal.concluded(run_in(Path(hydra.runtime.output_dir), prepare(checked(raw)), terminal))
+        except InterruptedRunError as error:
+            # What is no Exception ends the whole sweep: nobody presses Ctrl-C once for each of its jobs.
+            print(f"mlpexp: job {hydra.job.num} {error}", file=sys.stderr)
+            raise SystemExit(error.exit_code) from error
+        except MlpexpError as error:
+            # The launcher runs on; each failure is reported when it happens.
+            self.failed.append(str(hydra.job.num))
+            print(f"mlpexp: job {hydra.job.num} failed: {error}", file=sys.stderr)
+            raise

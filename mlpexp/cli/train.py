@@ -13,46 +13,66 @@ from hydra._internal.callbacks import Callbacks
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
 from hydra._internal.utils import get_args_parser
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import configure_log, run_job
 from hydra.errors import HydraException
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf, flag_override
 from omegaconf.errors import OmegaConfBaseException
 
+from mlpexp.cli.sweep import SweepTask, check_sweep, fixed
 from mlpexp.config.compose import checked, compose_raw, quote
 from mlpexp.config.explain import explain, explain_value
 from mlpexp.config.locate import CONF
-from mlpexp.config.overrides import parse_override
 from mlpexp.errors import ConfigError, MlpexpError, RunError
-from mlpexp.interruption import InterruptedRunError
 
 
 def run(arguments: list[str]) -> int:
     """Shows what Hydra is asked to show, or trains. Everything is checked before anything is written."""
     args = _parse(arguments)
-    sweep: Path | None = None
-    if not (args.help or args.hydra_help or args.cfg or args.info or args.shell_completion):
-        if args.multirun or "hydra.mode=MULTIRUN" in args.overrides:
-            sweep = _claim_sweep(args)
-        else:
-            raw = compose_raw(args.overrides, args.config_dir, args.config_name, with_hydra=True)
-            if str(raw.hydra.mode) == "RunMode.MULTIRUN":
-                sweep = _claim_sweep(args)
-            else:
-                return _run_alone(raw, args.config_name)
-    if sweep is None:
+    if args.help or args.hydra_help or args.cfg or args.info or args.shell_completion:
         _hand_over(_never, arguments, args)
         return 0
-    failed: list[str] = []
+    if not (args.multirun or "hydra.mode=MULTIRUN" in args.overrides):
+        raw = _composed(args)
+        # An experiment may say that it is a sweep.
+        if str(raw.hydra.mode) != "RunMode.MULTIRUN":
+            return _run_alone(raw, args.config_name)
+    return _run_sweep(args)
+
+
+def _composed(args: argparse.Namespace) -> DictConfig:
+    """The config of a single run, or that of a sweep without the values that it sweeps over."""
+    of_one_value = fixed(args.overrides)
+    if len(of_one_value) < len(args.overrides):
+        try:
+            raw = compose_raw(of_one_value, args.config_dir, args.config_name, with_hydra=True)
+        except ConfigError:
+            pass  # Whatever that was, the whole of it has an error to show.
+        else:
+            if str(raw.hydra.mode) == "RunMode.MULTIRUN":
+                return raw
+    return compose_raw(args.overrides, args.config_dir, args.config_name, with_hydra=True)
+
+
+def _run_sweep(args: argparse.Namespace) -> int:
+    """The jobs of a sweep, by Hydra's sweeper and launcher."""
+    raw = check_sweep(args.overrides, args.config_dir, args.config_name)
+    # One that no other sweep has, now that all jobs are checked.
+    sweep = _claim(raw, "hydra.sweep.dir")
+    # Written anew, as overrides must stand together: behind `seed=0,1 -m` none can be added.
+    arguments = ["--config-name", args.config_name, *(["--multirun"] if args.multirun else [])]
+    if args.config_dir is not None:
+        arguments += ["--config-dir", args.config_dir]
+    task = SweepTask()
     try:
-        _hand_over(lambda raw: _in_sweep(raw, failed), [*arguments, f"hydra.sweep.dir={quote(str(sweep))}"], args)
+        _hand_over(task, [*arguments, *args.overrides, f"hydra.sweep.dir={quote(str(sweep))}"], args)
     except MlpexpError:
-        if not failed:
+        if not task.failed:
             raise
-    if failed:
-        jobs = "job" if len(failed) == 1 else "jobs"
-        raise RunError(f"{len(failed)} {jobs} of the sweep failed ({', '.join(failed)}); sweep directory: {sweep}")
+    if task.failed:
+        jobs = "job" if len(task.failed) == 1 else "jobs"
+        listed = ", ".join(task.failed)
+        raise RunError(f"{len(task.failed)} {jobs} of the sweep failed ({listed}); sweep directory: {sweep}")
     return 0
 
 
@@ -118,21 +138,6 @@ def _run_alone(raw: DictConfig, config_name: str) -> int:
     return 0
 
 
-def _claim_sweep(args: argparse.Namespace) -> Path:
-    """A sweep directory that no other sweep has; made once all jobs are checked."""
-    from mlpexp.cli.sweep import check_jobs
-
-    about_hydra = [part for part in args.overrides if part.lstrip("+~").startswith(("hydra.", "hydra/"))]
-    jobs = [part for part in args.overrides if part not in about_hydra]
-    # An experiment may say where its sweeps go; of several that are swept over, none does.
-    experiments = [
-        part for part in jobs if part.startswith("experiment=") and not parse_override(part).is_sweep_override()
-    ]
-    raw = compose_raw([*about_hydra, *experiments], args.config_dir, args.config_name, with_hydra=True)
-    check_jobs(jobs, args.config_dir, args.config_name, str(raw.hydra.sweeper._target_))
-    return _claim(raw, "hydra.sweep.dir")
-
-
 def _claim(raw: DictConfig, key: str) -> Path:
     """The directory that the config gives at `key`, made; where the user named it, it must be empty."""
     from mlpexp.run.directory import claim_named, claim_new
@@ -145,28 +150,6 @@ def _claim(raw: DictConfig, key: str) -> Path:
         raise ConfigError(f"{key}=: must name a directory.")
     named = any(override.lstrip("+").startswith(f"{key}=") for override in raw.hydra.overrides.hydra)
     return claim_named(Path(path), key) if named else claim_new(Path(path))
-
-
-def _in_sweep(raw: DictConfig, failed: list[str]) -> None:
-    """One job of a sweep that Hydra's launcher runs one by one; its number joins `failed` where it fails."""
-    from mlpexp.cli.terminal import Terminal
-    from mlpexp.prepare import prepare
-    from mlpexp.training import run_in
-
-    path = Path(HydraConfig.get().runtime.output_dir)
-    terminal = Terminal()
-    try:
-        terminal.concluded(run_in(path, prepare(checked(raw)), terminal))
-    except InterruptedRunError as error:
-        # What is no Exception ends the whole sweep: nobody presses Ctrl-C once for each of its jobs.
-        print(f"mlpexp: job {HydraConfig.get().job.num} {error}", file=sys.stderr)
-        raise SystemExit(error.exit_code) from error
-    except MlpexpError as error:
-        # Hydra's basic launcher runs on, and in the end reports the first failure only.
-        number = str(HydraConfig.get().job.num)
-        failed.append(number)
-        print(f"mlpexp: job {number} failed: {error}", file=sys.stderr)
-        raise
 
 
 def _hand_over(task: hydra.types.TaskFunction, arguments: list[str], args: argparse.Namespace) -> None:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import importlib
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hydra import compose as hydra_compose
-from hydra import initialize_config_dir
+from hydra import version
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import create_config_search_path
+from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
-from omegaconf import DictConfig, OmegaConf
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from mlpexp.config.convert import show
@@ -43,8 +47,7 @@ def compose_raw(
 ) -> DictConfig:
     """The composed config before it is checked; `with_hydra` leaves Hydra's own node in it."""
     check_overrides(overrides)
-    if config_dir is not None and not Path(config_dir).is_dir():
-        raise ConfigError(f"--config-dir={config_dir}: there is no such directory.")
+    check_config_dir(config_dir)
     try:
         return by_hydra(overrides, config_dir, config_name, with_hydra=with_hydra)
     # Hydra, OmegaConf, the YAML reader and the parser of overrides raise a great many kinds.
@@ -52,28 +55,46 @@ def compose_raw(
         raise ConfigError(explain(error, overrides, config_dir)) from error
 
 
+def check_config_dir(config_dir: str | Path | None) -> None:
+    if config_dir is not None and not Path(config_dir).is_dir():
+        raise ConfigError(f"--config-dir={config_dir}: there is no such directory.")
+
+
 def by_hydra(
     overrides: Sequence[str], config_dir: str | Path | None, config_name: str, *, with_hydra: bool
 ) -> DictConfig:
     """What Hydra composes; raises whatever it raises."""
-    extended = list(overrides)
-    if config_dir is not None:
-        extended.append(f"hydra.searchpath=[{quote(f'file://{Path(config_dir).absolute()}')}]")
+    with hydra_on(config_dir) as hydra:
+        config = hydra.compose_config(config_name, list(overrides), RunMode.RUN, from_shell=False)
+    if not with_hydra:
+        with open_dict(config):
+            del config["hydra"]
+    return config
+
+
+@contextmanager
+def hydra_on(config_dir: str | Path | None) -> Iterator[Hydra]:
+    """Hydra, set up on conf/ and on the directory that --config-dir names, as its command line sets it up."""
     # A program that calls us may have a Hydra of its own in use.
     outer = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
+    version.setbase("1.3")
+    search_path = create_config_search_path(str(CONF))
+    if config_dir is not None:
+        own = f"file://{Path(config_dir).absolute()}"
+        search_path.prepend(provider="command-line", path=own, anchor=SearchPathQuery(provider="schema"))
     try:
-        with warnings.catch_warnings(), initialize_config_dir(str(CONF), job_name="mlpexp", version_base="1.3"):
+        with warnings.catch_warnings():
             # Hydra goes on without a config directory that is not there, and then misses what is in it.
             warnings.filterwarnings("error", "provider=.* is not available")
-            return hydra_compose(config_name, extended, return_hydra_config=with_hydra)
+            yield Hydra.create_main_hydra2(task_name="mlpexp", config_search_path=search_path)
     finally:
         GlobalHydra.instance().hydra = outer
 
 
 def checked(raw: DictConfig) -> Config:
     """The config as checked components; whatever node of Hydra's it holds is left out."""
-    ours = OmegaConf.masked_copy(raw, [str(key) for key in raw if key != "hydra"])
+    ours = OmegaConf.masked_copy(raw, [str(key) for key in raw if key != "hydra"]) if "hydra" in raw else raw
     try:
         plain: Any = OmegaConf.to_container(ours, resolve=True, throw_on_missing=False)
     except OmegaConfBaseException as error:

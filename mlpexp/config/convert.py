@@ -7,6 +7,7 @@ ranges; this is the small part of them that a component needs, with one clear li
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import types
 from collections.abc import Mapping
@@ -97,7 +98,7 @@ def build(cls: type[T], values: Any, key: str) -> T:
     if not isinstance(values, Mapping):
         raise ConfigError(f"{key}={show(values)}: must hold keys of its own: {', '.join(fields_of(cls))}.")
     check_keys(values, fields_of(cls), key)
-    hints = get_type_hints(cls, include_extras=True)
+    hints = hints_of(cls)  # type: ignore[arg-type]
     converted = {
         str(name): convert(value, hints[name], f"{key}.{name}" if key else str(name))
         for name, value in values.items()
@@ -114,6 +115,12 @@ def build(cls: type[T], values: Any, key: str) -> T:
     except ConfigError as error:
         # A component knows its fields, not the key under which a config holds it.
         raise ConfigError(f"{key}.{error}" if key else str(error)) from None
+
+
+@functools.cache
+def hints_of(cls: type) -> dict[str, Any]:
+    """The annotations of a dataclass, evaluated: a fifth of the time that checking a config takes, if not kept."""
+    return get_type_hints(cls, include_extras=True)
 
 
 def fields_of(cls: type) -> list[str]:

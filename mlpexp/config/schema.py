@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_type_hints
+from typing import Any, Literal
 
 from mlpexp.components.activation import Activation, activations
 from mlpexp.components.device import Device, devices
@@ -18,7 +18,7 @@ from mlpexp.components.model import Model, models
 from mlpexp.components.optimizer import Optimizer, optimizers
 from mlpexp.components.regularizer import Regularizer, regularizers
 from mlpexp.components.scheduler import Scheduler, schedulers
-from mlpexp.config.convert import build, check_keys, convert, show
+from mlpexp.config.convert import build, check_keys, convert, hints_of, show
 from mlpexp.config.ranges import Count, Index, NonNegative, Positive
 from mlpexp.data import bundled  # noqa: F401  (registers the datasets)
 from mlpexp.data.dataset import Dataset, datasets
@@ -136,7 +136,7 @@ def parse(raw: Mapping[str, Any]) -> Config:
         if key not in parts:
             raise ConfigError(f"{key}: is required. Choose from: {', '.join(sorted(GROUPS[key]))}.")
     # `convert` checks the plain settings against the annotations of Config itself.
-    hints = get_type_hints(Config, include_extras=True)
+    hints = hints_of(Config)
     for key, value in settings.items():
         parts[key] = convert(value, hints[key], key)
     return Config(**parts)

@@ -1,4 +1,4 @@
-"""Whatever is wrong on the command line is said in one line, with exit code 2, and nothing is written."""
+"""Whatever is wrong is said in one line, of a sweep in one for each thing, with exit code 2; nothing is written."""
 
 from __future__ import annotations
 
@@ -253,21 +253,31 @@ DATA = {
 }
 
 SWEEPS = {
-    "epochs=1,0": f"epochs=0: {COUNT}",
-    "'epochs=range(0,3)'": f"epochs=0: {COUNT}",
-    "seed=0,1,x": "seed=x: must be a whole number.",
+    "epochs=1,0": f"epochs=0: {COUNT} (job 1)",
+    "'epochs=range(0,3)'": f"epochs=0: {COUNT} (job 0)",
+    "seed=0,1,x": "seed=x: must be a whole number. (job 2)",
     "foo=1,2": f"foo=1: no such key. {KEYS}",
-    "optimizer=adam,adm": f"optimizer=adm: no such option; did you mean 'adam'? {choose('optimizer')}",
+    "optimizer=adam,adm": f"optimizer=adm: no such option; did you mean 'adam'? {choose('optimizer')} (job 1)",
     "optimizer=adam,sgd optimizer.amsgrad=true": "optimizer.amsgrad=true: optimizer=sgd has no such key; "
-    "optimizer=adam or optimizer=adamw has.",
-    "'regularizer=[l2],[drop]'": f"regularizer=drop: no such option; did you mean 'dropout'? {choose('regularizer')}",
-    "device=cpu,cuda": "device=cuda: this machine has no such device. Choose from: auto, …cpu.",
+    "optimizer=adam or optimizer=adamw has. (job 1)",
+    "'regularizer=[l2],[drop]'": f"regularizer=drop: no such option; did you mean 'dropout'? "
+    f"{choose('regularizer')} (job 1)",
+    "device=cpu,cuda": "device=cuda: this machine has no such device. Choose from: auto, …cpu. (job 1)",
     "loss=auto,mae": "loss=mae: is for regression, and the dataset is a classification task. "
-    "Choose from: auto, cross_entropy, bce.",
+    "Choose from: auto, cross_entropy, bce. (job 1)",
     "'optimizer.lr=interval(0,1)'": "optimizer.lr=interval(0,1): must list its values, such as choice(1,2); "
     "or choose another hydra/sweeper.",
     "hydra.sweep.dir=/dev/null/x": "hydra.sweep.dir=/dev/null/x: cannot be made: Not a directory.",
     "hydra/launcher=foo": "hydra/launcher=foo: no such option…",
+    # Of all jobs: their numbers say nothing.
+    "epochs=0 seed=0,1": f"epochs=0: {COUNT}",
+    # Neither is wrong with the first value of the other.
+    "dataset=sine,xor loss=auto,mse": "loss=mse: is for regression, and the dataset is a classification task. "
+    "Choose from: auto, cross_entropy, bce. (job 3)",
+    "'seed=range(1000000)'": "the sweep has 1,000,000 jobs, and more than 100,000 are refused; give fewer values.",
+    "'seed=range(2,2)'": "seed=range(2,2): lists no values.",
+    "'activation=glob(x*)'": "activation=glob(x*): lists no values.",
+    "+hydra.sweeper.params.epochs=\\'0,1\\'": f"epochs=0: {COUNT} (job 0)",
     "hydra.run.dir=a,b": "hydra.run.dir=a,b: several values are a sweep; add -m, or write [a,b] for a list.",
 }
 
@@ -317,6 +327,27 @@ def matches(message: str, expected: str) -> bool:
 def test_one_line_says_what_is_wrong(line: str, message: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said = refused(shlex.split(line), capsys)
     assert matches(said, message), said
+    assert not list(here.iterdir())
+
+
+def test_all_that_is_wrong_with_a_sweep_is_said_at_once(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    swept = ["optimizer.lr=-1,0.1", "optimizer=adam,adm,sgd", "seed=x,0", "hydra.sweep.dir=sweep"]
+    assert call(["train", "-m", "dataset=xor", *swept]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines() == [
+        "mlpexp: optimizer.lr=-1: must be greater than 0. (jobs 0, 1, 4, 5)",
+        f"mlpexp: optimizer=adm: no such option; did you mean 'adam'? {choose('optimizer')} (jobs 2, 3, 8, 9)",
+        "mlpexp: seed=x: must be a whole number. (jobs 6, 10)",
+    ]
+    assert not list(here.iterdir())
+
+
+def test_a_key_that_is_none_does_not_hide_what_else_is_wrong(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(["train", "-m", "optimizer=sgd,adm", "lr=1"]) == 2
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == "mlpexp: lr=1: no such key; did you mean 'optimizer.lr'? (job 0)"
+    assert second.startswith("mlpexp: optimizer=adm: no such option; did you mean 'adam'?")
     assert not list(here.iterdir())
 
 

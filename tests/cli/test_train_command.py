@@ -14,8 +14,10 @@ import pytest
 from omegaconf import OmegaConf
 
 from mlpexp.cli.main import call
+from mlpexp.cli.sweep import check_sweep
 from mlpexp.components.activation import activations
 from mlpexp.config.locate import groups, options
+from mlpexp.errors import ConfigError
 
 TINY = ["dataset=xor", "epochs=2", "log.figures=false", "log.tensorboard=false", "device=cpu"]
 
@@ -147,9 +149,10 @@ def test_one_regularizer_needs_no_brackets(here: Path) -> None:
     assert record(here / "run")["config"]["regularizer"] == {"dropout": {"name": "dropout", "p": 0.3}}
 
 
-@pytest.mark.parametrize("flags", [["-m"], ["--multirun"], ["hydra.mode=MULTIRUN"]])
-def test_a_sweep_makes_a_run_of_each_value(flags: list[str], here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert call(["train", *flags, *TINY, "seed=0,1"]) == 0
+@pytest.mark.parametrize("first", [["-m"], ["--multirun"], ["hydra.mode=MULTIRUN"], []])
+def test_a_sweep_makes_a_run_of_each_value(first: list[str], here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    last = [] if first else ["-m"]
+    assert call(["train", *first, *TINY, "seed=0,1", *last]) == 0
     assert capsys.readouterr().err == ""
     (sweep,) = here.glob("outputs/multirun/*/*")
     assert [record(sweep / str(job))["config"]["seed"] for job in range(2)] == [0, 1]
@@ -189,6 +192,88 @@ def test_a_sweep_over_experiments(here: Path) -> None:
     swept = ["experiment=short,long", "++hydra.sweep.dir=sweep"]
     assert call(["train", "-m", "--config-dir", "conf", *rest, *swept]) == 0
     assert [record(here / "sweep" / job)["config"]["epochs"] for job in ("0", "1")] == [1, 2]
+
+
+@pytest.fixture
+def study(here: Path) -> Path:
+    """An experiment of one's own that says what it sweeps over."""
+    path = here / "conf" / "experiment" / "study.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text(
+        "# @package _global_\n# one line of a study\n"
+        "defaults:\n  - override /dataset: xor\n"
+        "hydra:\n  mode: MULTIRUN\n  sweep:\n    dir: study\n"
+        "  sweeper:\n    params:\n      activation: relu,tanh\n      seed: 0,1\n      epochs: 1\n"
+    )
+    return path
+
+
+def trained(sweep: Path) -> list[tuple[str, int, int]]:
+    """Activation, seed and epochs of each run of a sweep, by number."""
+    runs = [record(sweep / str(job))["config"] for job in range(len(list(sweep.glob("*/run.json"))))]
+    return [(run["activation"]["name"], run["seed"], run["epochs"]) for run in runs]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    {
+        "": [("relu", 0, 1), ("relu", 1, 1), ("tanh", 0, 1), ("tanh", 1, 1)],
+        "-m": [("relu", 0, 1), ("relu", 1, 1), ("tanh", 0, 1), ("tanh", 1, 1)],
+        "seed=5": [("relu", 5, 1), ("tanh", 5, 1)],
+        "activation=gelu epochs=1,2 seed=3": [("gelu", 3, 1), ("gelu", 3, 2)],
+        "hydra.mode=RUN": [],
+    }.items(),
+)
+@pytest.mark.usefixtures("study")
+def test_an_experiment_that_is_a_sweep(words: str, expected: list[tuple[str, int, int]], here: Path) -> None:
+    quick = [*TINY[2:], "hydra.run.dir=run"]
+    assert call(["train", "--config-dir", "conf", "experiment=study", *quick, *words.split()]) == 0
+    assert trained(here / "study") == expected
+    assert (here / "run").exists() != bool(expected)
+
+
+def test_what_an_experiment_sweeps_over_is_checked(study: Path, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    study.write_text(study.read_text().replace("seed: 0,1", "seed: 0,x").replace("relu,tanh", "relu,geluu"))
+    assert call(["train", "--config-dir", "conf", "experiment=study"]) == 2
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == "mlpexp: seed=x: must be a whole number. (job 1)"
+    assert second.startswith("mlpexp: activation=geluu: no such option; did you mean 'gelu'?")
+    assert second.endswith("(jobs 2, 3)")
+    assert [path.name for path in here.iterdir()] == ["conf"]
+
+
+def test_hydras_own_launcher_and_sweeper(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    basic = ["hydra/launcher=basic", "hydra/sweeper=basic", "hydra.sweep.dir=sweep"]
+    assert call(["train", "-m", *TINY, "seed=0,1", *basic]) == 0
+    assert capsys.readouterr().err == ""
+    assert [record(here / "sweep" / job)["state"] for job in "01"] == ["completed", "completed"]
+
+
+def test_a_sweeper_that_chooses_the_values_itself(here: Path) -> None:
+    (here / "conf" / "hydra" / "sweeper").mkdir(parents=True)
+    (here / "conf" / "hydra" / "sweeper" / "other.yaml").write_text("_target_: hydra_plugins.other.Sweeper\n")
+    other = ["hydra/sweeper=other", "optimizer.lr=interval(0,1)"]
+    assert check_sweep([*other, "seed=0,1"], "conf", "config").hydra.sweeper._target_ == "hydra_plugins.other.Sweeper"
+    with pytest.raises(ConfigError) as caught:
+        check_sweep([*other, "seed=0,-1", "epochs=0,1,x"], "conf", "config")
+    # Each value with the first of the others.
+    assert str(caught.value).splitlines() == [
+        "epochs=0: must be at least 1.",
+        "epochs=x: must be a whole number.",
+    ]
+
+
+def test_a_sweep_over_many_values_is_not_tried_in_all_combinations(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (here / "conf" / "hydra" / "sweeper").mkdir(parents=True)
+    (here / "conf" / "hydra" / "sweeper" / "other.yaml").write_text("_target_: hydra_plugins.other.Sweeper\n")
+    tried: list[Any] = []
+    monkeypatch.setattr("mlpexp.cli.sweep.check_jobs", lambda jobs, *_, **__: tried.extend(jobs))
+    swept = ["a=1,2,3", "x=0", "b=4,5", "c=range(0,1000000000)"]
+    check_sweep([*swept[:3], "hydra/sweeper=other"], "conf", "config")
+    assert tried == [[f"a={a}", "x=0", f"b={b}"] for a, b in ((1, 4), (2, 4), (3, 4), (1, 5))]
+    tried.clear()
+    check_sweep([swept[3], "hydra/sweeper=other"], "conf", "config")
+    assert len(tried) == 1000
 
 
 @pytest.fixture
@@ -254,7 +339,7 @@ def test_a_failed_job_does_not_stop_the_others_and_is_named_at_the_end(
     assert call(["train", "-m", "dataset=sine", *words, "hydra.sweep.dir=sweep"]) == 1
     states = [json.loads((here / "sweep" / n / "run.json").read_text())["state"] for n in ("0", "1")]
     assert states == ["failed", "completed"]
-    first, *_, last = capsys.readouterr().err.splitlines()
+    first, last = capsys.readouterr().err.splitlines()
     assert first.startswith("mlpexp: job 0 failed: diverged")
     assert last == "mlpexp: 1 job of the sweep failed (0); sweep directory: sweep"
 
