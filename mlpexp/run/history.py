@@ -3,48 +3,70 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
+from functools import lru_cache
+from operator import itemgetter
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from mlpexp.engine.loop import Row
-from mlpexp.errors import ConfigError, RunError
-from mlpexp.run.files import write_text
+from mlpexp.errors import ConfigError
+from mlpexp.run.files import write_text, writing
 
 
 class History:
-    """Writes the rows of a run as they come. A value that an epoch did not measure is left empty."""
+    """Collects the rows of a run, and writes them when told to. A value that an epoch did not measure is left empty."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._pending: list[Row] = []
         self._file: TextIO | None = None
-        self._writer: csv.DictWriter[str] | None = None
+        self._columns: tuple[str, ...] = ()
 
     def add(self, row: Row) -> None:
-        """Appends a row; the first one decides the columns."""
-        try:
-            if self._writer is None:
-                self._open(list(row))
-            assert self._writer is not None
-            assert self._file is not None
-            self._writer.writerow(row)
-            self._file.flush()
-        except OSError as error:
-            raise RunError(f"{self.path}: cannot be written: {error.strerror}") from error
+        """Takes note of a row; the first one decides the columns."""
+        self._pending.append(row)
 
-    def _open(self, columns: list[str]) -> None:
+    def flush(self) -> None:
+        """Hands all rows so far to the system, where they outlive the process."""
+        # Never twice: what could not be written stays in the file object's own buffer.
+        rows, self._pending = self._pending, []
+        if not rows:
+            return
+        with writing(self.path):
+            file = self._file or self._open(tuple(rows[0]))
+            for row in rows:
+                pattern, pick = _line(self._columns, tuple(row))
+                file.write(pattern % pick(row))
+            file.flush()
+
+    def _open(self, columns: tuple[str, ...]) -> TextIO:
         new = not self.path.exists()
         if not new:
             with self.path.open(newline="") as file:
-                columns = next(csv.reader(file))
-        self._file = self.path.open("a", newline="")
-        self._writer = csv.DictWriter(self._file, columns, lineterminator="\n")
+                columns = tuple(next(csv.reader(file)))
+        self._file, self._columns = self.path.open("a", newline=""), columns
         if new:
-            self._writer.writeheader()
+            csv.writer(self._file, lineterminator="\n").writerow(columns)
+        return self._file
 
     def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-        self._file = self._writer = None
+        """Writes what is left; the file is closed whether that succeeds or not."""
+        try:
+            self.flush()
+        finally:
+            file, self._file = self._file, None
+            if file is not None:
+                with writing(self.path):
+                    file.close()
+
+
+@lru_cache(maxsize=64)
+def _line(columns: tuple[str, ...], measured: tuple[str, ...]) -> tuple[str, Callable[[Row], Any]]:
+    """How a row of the values `measured` is written. Numbers need no quotes, and csv's writer twice the time."""
+    assert set(measured) <= set(columns)
+    pattern = ",".join("%s" if name in measured else "" for name in columns) + "\n"
+    return pattern, itemgetter(*[name for name in columns if name in measured])
 
 
 def read(path: Path) -> dict[str, list[float]]:

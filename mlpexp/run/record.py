@@ -13,6 +13,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -71,14 +72,17 @@ def start(config: dict[str, Any], *, device: str, n_parameters: int) -> Record:
         device=device,
         seed=config["seed"],
         n_parameters=n_parameters,
-        versions={
-            "python": platform.python_version(),
-            **{name: version(name) for name in ("mlpexp", "torch", "hydra-core", "numpy")},
-        },
+        versions=dict(_versions()),
         git_commit=_git_commit(),
         host=socket.gethostname(),
         pid=os.getpid(),
     )
+
+
+@cache
+def _versions() -> dict[str, str]:
+    packages = {name: version(name) for name in ("mlpexp", "torch", "hydra-core", "numpy")}
+    return {"python": platform.python_version(), **packages}
 
 
 def _command() -> str:

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from mlpexp.run.tensorboard import TensorBoard
 
 
+# Epochs can take less time than to write their numbers, so these are written together, as often as people look.
+FLUSH_SECONDS = 1.0
+
+
 class Recorder:
     """The artefacts of one member, kept up to date epoch by epoch."""
 
@@ -35,7 +39,7 @@ class Recorder:
         self._config, self._data = config, data
         self._epoch = epoch
         self._began = time.monotonic() - record.seconds
-        self._last_checkpoint = time.monotonic()
+        self._last_checkpoint = self._last_flush = time.monotonic()
         n_histograms = min(config.log.histograms, config.epochs)
         every = config.epochs / max(1, n_histograms)
         self._histogram_epochs = {round(every * i) for i in range(1, n_histograms + 1)}
@@ -59,13 +63,24 @@ class Recorder:
 
     def epoch(self, row: Row, module: Callable[[], nn.Module], results: Callable[[], Results], last: bool) -> None:
         """Notes an epoch, the `last` one or not; `module` and `results` are asked only when they are due."""
-        epoch = int(row["epoch"])
         self._history.add(row)
-        if self._tensorboard is None:
-            return
-        self._tensorboard.scalars(row, epoch)
+        if self._tensorboard is not None:
+            self._show(self._tensorboard, row, module, results, last)
+        if last or time.monotonic() - self._last_flush >= FLUSH_SECONDS:
+            self.flush()
+
+    def _show(
+        self,
+        board: TensorBoard,
+        row: Row,
+        module: Callable[[], nn.Module],
+        results: Callable[[], Results],
+        last: bool,
+    ) -> None:
+        epoch = int(row["epoch"])
+        board.scalars(row, epoch)
         if epoch in self._histogram_epochs or (last and self._histogram_epochs):
-            self._tensorboard.histograms(module(), epoch)
+            board.histograms(module(), epoch)
         every = self._config.log.confusion_every
         if every and epoch % every == 0 and self._data.task.kind == "classification":
             from mlpexp.figures.confusion import confusion
@@ -73,8 +88,14 @@ class Recorder:
 
             counts = results().confusion(self._data.val)
             figure = confusion(counts, self._data.task.classes, title=f"Validation, epoch {epoch}")
-            self._tensorboard.image("confusion_matrix/val", png(figure), epoch)
-        self._tensorboard.flush()
+            board.image("confusion_matrix/val", png(figure), epoch)
+
+    def flush(self) -> None:
+        """Puts all that was noted where it outlives the process."""
+        self._history.flush()
+        if self._tensorboard is not None:
+            self._tensorboard.flush()
+        self._last_flush = time.monotonic()
 
     def checkpoint_due(self) -> bool:
         """Whether last.pt is older than the config allows."""
@@ -83,6 +104,8 @@ class Recorder:
     def checkpoint(self, state: dict[str, Any]) -> None:
         """Writes last.pt, from which the run can go on, and best.pt, which is evaluated."""
         best = state["member"]["best"]
+        # First the numbers: a run that goes on from a checkpoint needs all of them up to it.
+        self.flush()
         checkpoint.save(self.paths.last, state)
         self.save_best(best)
         self._last_checkpoint = time.monotonic()
@@ -116,9 +139,11 @@ class Recorder:
 
     def pause(self) -> None:
         """Closes all files of a run that is to go on later."""
-        self._history.close()
-        if self._tensorboard is not None:
-            self._tensorboard.close()
+        try:
+            self._history.close()
+        finally:
+            if self._tensorboard is not None:
+                self._tensorboard.close()
 
     def _draw(self, results: Results, best_epoch: int) -> None:
         from mlpexp.figures.gallery import draw

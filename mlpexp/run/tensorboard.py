@@ -16,13 +16,12 @@ from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams.api_pb2 import STATUS_FAILURE, STATUS_SUCCESS
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
-from tensorboard.summary.writer.record_writer import RecordWriter
 from torch import nn
 from torch.utils.tensorboard.summary import custom_scalars, histogram, hparams, text
 
 from mlpexp.engine.loop import Row
-from mlpexp.errors import RunError
-from mlpexp.run.files import make_directory
+from mlpexp.run.events import records, scalar_event
+from mlpexp.run.files import make_directory, writing
 
 # As many as the Histograms tab draws.
 _BINS = 30
@@ -32,20 +31,20 @@ class TensorBoard:
     """Writes one event file for each time that a run starts or goes on.
 
     torch's SummaryWriter writes an event for every scalar, and for hyperparameters a second run that clutters
-    the dashboard; its thread loses up to seconds of a run that is killed, and prints a traceback when the disk is
-    full. Here an epoch is one event, on disk before the next begins, and the hyperparameters stand in the run itself.
+    the dashboard; its thread loses up to two minutes of a run that is killed, and prints a traceback when the disk is
+    full. Here an epoch is one event, events are written when `flush` says so, in the order in which they came, and
+    the hyperparameters stand in the run itself.
     """
 
     def __init__(self, directory: Path, epoch: int = 0) -> None:
         """Goes on after `epoch`: readers are to forget what earlier files, if there are any, say of later ones."""
         self.directory = directory
         make_directory(directory)
-        try:
+        with writing(directory):
             earlier = sorted(directory.glob("*tfevents*"))
             self._file = _new_file(directory, earlier)
-        except OSError as error:
-            raise RunError(f"{directory}: cannot be written: {error.strerror}") from error
-        self._records = RecordWriter(self._file)
+        # Serialised events that are not in the file yet.
+        self._pending: list[bytes] = []
         self._write(Event(file_version="brain.Event:2"))
         # Step 0 is the state before the first epoch: a run without a checkpoint begins there once more.
         self._introduced = bool(earlier) and epoch > 0
@@ -56,10 +55,7 @@ class TensorBoard:
 
     def _write(self, event: Event) -> None:
         event.wall_time = time.time()
-        try:
-            self._records.write(event.SerializeToString())
-        except OSError as error:
-            raise RunError(f"{self.directory}: cannot be written: {error.strerror}") from error
+        self._pending.append(event.SerializeToString())
 
     def _add(self, summary: Summary, step: int = 0) -> None:
         self._write(Event(step=step, summary=summary))
@@ -92,22 +88,23 @@ class TensorBoard:
         self.close()
 
     def flush(self) -> None:
-        """Hands what has been written to the system, where it outlives the process."""
-        try:
+        """Hands all events so far to the system, where they outlive the process."""
+        # Never twice: what could not be written stays in the file object's own buffer.
+        events, self._pending = self._pending, []
+        with writing(self.directory):
+            self._file.write(records(events))
             self._file.flush()
-        except OSError as error:
-            raise RunError(f"{self.directory}: cannot be written: {error.strerror}") from error
 
     def close(self) -> None:
-        try:
-            self._file.close()
-        except OSError as error:
-            raise RunError(f"{self.directory}: cannot be written: {error.strerror}") from error
+        """Writes what is left; the file is closed whether that succeeds or not. A second time does nothing."""
+        if self._file.closed:
+            return
+        with writing(self.directory), self._file:
+            self.flush()
 
     def scalars(self, row: Row, step: int) -> None:
         """An epoch's numbers, all in one event."""
-        values = [Summary.Value(tag=tag, simple_value=value) for tag, value in row.items() if tag != "epoch"]
-        self._add(Summary(value=values), step)
+        self._pending.append(scalar_event(row, step, time.time()))
 
     def histograms(self, module: nn.Module, step: int) -> None:
         """The distributions of the weights and biases."""

@@ -38,8 +38,7 @@ def in_double(data: Data) -> Data:
     def converted(split: Split) -> Split:
         return Split(split.x.double(), split.y.double() if split.y.is_floating_point() else split.y)
 
-    splits = {name: converted(split) for name, split in data.splits().items()}
-    return dataclasses.replace(data, **splits)
+    return dataclasses.replace(data, train=converted(data.train), val=converted(data.val), test=converted(data.test))
 
 
 def trained(configs: Sequence[Config]) -> tuple[Engine, list[list[Row]]]:

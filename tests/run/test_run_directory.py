@@ -231,6 +231,7 @@ import os, signal, sys
 from pathlib import Path
 from mlpexp.config.compose import compose
 from mlpexp.prepare import prepare
+from mlpexp.run import recorder
 from mlpexp.stack import Watcher
 from mlpexp.training import run_in
 
@@ -241,21 +242,25 @@ class Killer(Watcher):
 
 path = Path(sys.argv[1])
 path.mkdir()
-run_in(path, prepare(compose(sys.argv[2:])), Killer())
+recorder.FLUSH_SECONDS = float(sys.argv[2])
+run_in(path, prepare(compose(sys.argv[3:])), Killer())
 """
 
 
+@pytest.mark.parametrize("flush", [0, 1000], ids=["its numbers written", "its numbers still in memory"])
 @pytest.mark.parametrize("every", [ALWAYS, NEVER], ids=["with a checkpoint", "before the first checkpoint"])
-def test_a_run_that_is_killed_goes_on_as_if_nothing_had_been(every: str, tmp_path: Path) -> None:
-    """SIGKILL once epoch 4 is in metrics.csv and TensorBoard, and last.pt, where there is one, is of epoch 3."""
+def test_a_run_that_is_killed_goes_on_as_if_nothing_had_been(every: str, flush: int, tmp_path: Path) -> None:
+    """SIGKILL after epoch 4, which metrics.csv and TensorBoard know or not; last.pt, if there is one, is of epoch 3."""
     overrides = [*STATEFUL, every]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     expected = train(compose(overrides), whole)
-    died = subprocess.run([sys.executable, "-c", _KILLED, str(killed), *overrides], timeout=120)
+    died = subprocess.run([sys.executable, "-c", _KILLED, str(killed), str(flush), *overrides], timeout=120)
     assert died.returncode == -signal.SIGKILL
     assert said_by(killed)["state"] == "running"
-    assert history.read(killed / "metrics.csv")["epoch"] == [1, 2, 3, 4]
-    assert [step for step, _ in scalars(killed)["loss/val"]] == [1, 2, 3, 4]
+    cases = {(0, ALWAYS): [1, 2, 3, 4], (0, NEVER): [1, 2, 3, 4], (1000, ALWAYS): [1, 2, 3], (1000, NEVER): []}
+    written = cases[flush, every]
+    assert (history.read(killed / "metrics.csv")["epoch"] if written else []) == written
+    assert [step for step, _ in scalars(killed).get("loss/val", [])] == written
     last = killed / "checkpoints" / "last.pt"
     assert last.exists() == (every == ALWAYS)
     assert not last.exists() or checkpoint.load(last)["epoch"] == 3
