@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
-from mlpexp.engine.loop import Row
 from mlpexp.errors import ConfigError, RunError
 from mlpexp.run.files import write_text
+
+if TYPE_CHECKING:
+    from mlpexp.engine.loop import Row
 
 
 class History:
