@@ -19,5 +19,7 @@ class _Console(Console):
 def console() -> Console:
     """A console that colours only what we say, and in a pipe keeps each line whole."""
     plain = _Console(highlight=False)
-    plain.soft_wrap = not plain.is_terminal
+    if not plain.is_terminal:
+        plain.soft_wrap = True
+        plain.width = 1000  # a table takes only what it needs of it
     return plain
