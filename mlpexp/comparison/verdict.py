@@ -11,8 +11,8 @@ ALPHA = 0.05
 FEW_PAIRS = 5
 
 
-def verdict(comparison: Comparison) -> list[str]:
-    """A sentence on the best setting, one on each other setting, and what to beware of."""
+def verdict(comparison: Comparison, most: int | None = None) -> list[str]:
+    """A sentence on the best setting, one on each other setting (`most` at most), and what to beware of."""
     metric, reference = comparison.metric, comparison.reference
     if reference is None:
         return ["No run has a result yet: there is nothing to compare."]
@@ -27,8 +27,15 @@ def verdict(comparison: Comparison) -> list[str]:
     else:
         rank = "Lowest" if not metric.higher_is_better else "Highest"
         said.append(f"{rank} mean {metric.words}: {best.label}, {_value(comparison, found.mean)}.")
-    said += [_sentence(comparison, contrast) for contrast in comparison.contrasts]
-    said += [f"{summary.label}: no run has a result." for summary in comparison.summaries if not summary.runs]
+    if comparison.baseline:
+        of_reference = reference.estimate(metric)
+        assert of_reference is not None
+        said.append(f"Compared with the baseline, {reference.label}, {_value(comparison, of_reference.mean)}:")
+    sentences = [_sentence(comparison, contrast) for contrast in comparison.contrasts]
+    sentences += [f"{summary.label}: no run has a result." for summary in comparison.summaries if not summary.runs]
+    said += sentences[:most]
+    if most is not None and len(sentences) > most:
+        said.append(f"And {len(sentences) - most} more settings.")
     return said + _cautions(comparison)
 
 

@@ -29,13 +29,15 @@ def loss_axis(panel: Axes, values: np.ndarray) -> None:
         panel.set_ylabel("loss (log scale)")
 
 
-def log_axis(panel: Axes) -> None:
-    from matplotlib.ticker import LogLocator
+def log_axis(panel: Axes, horizontal: bool = False) -> None:
+    """Makes the vertical axis, or the horizontal one, logarithmic."""
+    from matplotlib.ticker import LogLocator, NullLocator
 
-    panel.set_yscale("log")
-    panel.yaxis.set_major_locator(LogLocator(numticks=7))
-    panel.minorticks_off()
-    style.plain_numbers(panel.yaxis)  # a change of scale brings its own format
+    axis, set_scale = (panel.xaxis, panel.set_xscale) if horizontal else (panel.yaxis, panel.set_yscale)
+    set_scale("log")
+    axis.set_major_locator(LogLocator(numticks=7))
+    axis.set_minor_locator(NullLocator())
+    style.plain_numbers(axis)  # a change of scale brings its own format
 
 
 def score_axis(panel: Axes, score: str, values: np.ndarray) -> None:
