@@ -45,7 +45,7 @@ def learning_curves(summaries: Sequence[Summary]) -> tuple[dict[str, Band], str,
     if shortened:
         remarks.append("a curve ends where the first of its seeds stopped")
     if n_left_out:
-        remarks.append(f"without {n_left_out} runs whose metrics.csv lacks these columns")
+        remarks.append(f"runs left out, whose metrics.csv lacks these columns: {n_left_out}")
     return bands, score, remarks
 
 

@@ -117,7 +117,7 @@ def method(comparison: Comparison) -> list[str]:
     why = "" if comparison.baseline else ", since the best was chosen by these same runs"
     of_differences = [
         "Differences are paired by seed; p is that of the two-sided paired t-test.",
-        f"Holm's correction counts the {comparison.n_tests} tests {family}{why}.",
+        f"Tests that Holm's correction counts: {comparison.n_tests}, {family}{why}.",
         "d is Cohen's d for pairs (mean ÷ standard deviation of the differences) with Hedges' correction; from two "
         "pairs there is none.",
     ]

@@ -21,6 +21,7 @@ _MOST_LABEL, _MOST_LINES = 3.6, 3  # inches of a line of a label, and lines
 _LINE = 0.155  # inches between the lines of a label
 _RIGHT_OF_PANEL = 0.12
 _DOT = style.VAL
+_LEGEND = ("a seed", "mean", "95 % confidence interval", "beyond the edge")
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ def dots(rows: Sequence[Row], *, metric: str, axis: str, title: str = "") -> Fig
     labels = [_lines(row.label) for row in rows]
     left = 0.2 + max(style.text_width(line, style.SMALL) for lines in labels for line in lines)
     right = 0.15 + _RIGHT_OF_PANEL + max(style.text_width(row.remark, style.SMALL) for row in rows)
+    legend_width = sum(0.64 + style.text_width(name, style.SMALL) for name in _LEGEND)
+    right = max(right, legend_width - left - _WIDTH)
     pitch = 0.15 + _LINE * max(map(len, labels))
     top = 0.42 + 0.3 * bool(title)
     figure, (panel,) = style.panels(1, _WIDTH, pitch * len(rows), left=left, right=right, bottom=0.62, top=top)
@@ -59,10 +62,8 @@ def dots(rows: Sequence[Row], *, metric: str, axis: str, title: str = "") -> Fig
             _beside(panel, y + shift / pitch, text, "right")
         _beside(panel, y, row.remark, "left")
     _value_axis(panel, metric, axis)
-    order = [name for name in ("a seed", "mean", "95 % confidence interval", "beyond the edge") if name in handles]
-    width = sum(0.55 + style.text_width(name, style.SMALL) for name in order)
-    total = figure.get_size_inches()[0]
-    style.legend(figure, {name: handles[name] for name in order}, min(left, total - width), top - 0.32, len(order) or 1)
+    named = {name: handles[name] for name in _LEGEND if name in handles}
+    style.legend(figure, named, min(left, left + _WIDTH + right - legend_width), top - 0.32, max(len(named), 1))
     return figure
 
 

@@ -53,7 +53,7 @@ def write_run(tmp_path: Path) -> WriteRun:
             "seconds": 2.0,
             "epochs_done": 3,
             "best_epoch": 3,
-            "metrics": {part: split for part in ("train", "val", "test")},
+            "metrics": dict.fromkeys(("train", "val", "test"), split),
         }
         Record(**(values | changes)).write(directory)
         if history is None and score is not None:
