@@ -23,6 +23,9 @@ from mlpexp.comparison.table import (
 from mlpexp.comparison.verdict import verdict
 from mlpexp.run.files import write_bytes, write_text
 
+# A figure with more rows than this is higher than anyone looks at; the CSV has them all.
+_MOST_ROWS = 40
+
 
 def sweep_summary(directory: str | Path) -> Comparison:
     """Writes `sweep.csv` and `sweep.png` of the runs in a sweep's directory, in place of those from an earlier end.
@@ -60,12 +63,14 @@ def dots_png(comparison: Comparison, title: str = "") -> bytes:
     from mlpexp.figures.dots import Row, dots
     from mlpexp.figures.style import png
 
-    metric = comparison.metric
+    metric, n = comparison.metric, len(comparison.summaries)
     rows = []
-    for summary in comparison.summaries:
+    for summary in comparison.summaries[:_MOST_ROWS]:
         found = summary.estimate(metric)
         values = list(summary.values(metric).values())
         rows.append(Row(summary.label, values, found.interval if found else None, _remark(summary)))
+    if n > _MOST_ROWS:
+        title = f"{title}: the best {_MOST_ROWS} of {n} settings".removeprefix(": ")
     return png(dots(rows, metric=metric.name, axis=metric.title, title=title))
 
 

@@ -94,15 +94,15 @@ def _limits(panel: Axes, rows: Sequence[Row], metric: str) -> tuple[float, float
     if not len(values):
         panel.set_xticks([])
         return 0.0, 1.0
-    if metric == "r2" and values.max() > LOWEST_R2:
-        values = values.clip(LOWEST_R2)
+    hopeless = metric == "r2" and values.max() > LOWEST_R2 > values.min()
+    values = values.clip(LOWEST_R2) if hopeless else values
     low, high = values.min(), values.max()
     if metric == "loss" and low > 0 and high / low > LOG_FROM:
         log_axis(panel, horizontal=True)
         low, high = low / 1.5, high * 1.5
     else:
         spread = high - low or 0.02 * abs(high) or 0.02
-        low = max(low - spread, min([low, *ends])) - 0.06 * spread
+        low = low if hopeless else max(low - spread, min([low, *ends])) - 0.06 * spread
         high = min(high + spread, max([high, *ends])) + 0.06 * spread
         if metric != "loss":
             # No score is greater than 1, whatever a symmetric interval says.

@@ -8,9 +8,11 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from mlpexp.comparison.compare import compare
@@ -18,6 +20,7 @@ from mlpexp.comparison.csv_table import csv_text
 from mlpexp.comparison.learning_curves import learning_curves
 from mlpexp.comparison.report import lost_runs, markdown, sweep_summary, write_report
 from mlpexp.errors import ConfigError
+from mlpexp.figures.dots import Row, dots
 
 Write = Callable[..., Path]
 SETTINGS = {"activation=relu": [0.90, 0.92, 0.91], "activation=gelu": [0.80, 0.81, 0.83]}
@@ -92,6 +95,19 @@ def test_a_directory_without_runs_has_no_summary(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="holds no run"):
         sweep_summary(tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_dot_plot_shows_the_best_forty(write_sweep: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: dict[str, Any] = {}
+
+    def note(rows: list[Row], **rest: Any) -> Figure:
+        drawn.update(rest, labels=[row.label for row in rows])
+        return dots(rows, **rest)
+
+    monkeypatch.setattr("mlpexp.figures.dots.dots", note)
+    sweep_summary(write_sweep({f"epochs={n}": [n / 50] for n in range(1, 43)}))
+    assert drawn["labels"] == [f"epochs={n}" for n in range(42, 2, -1)]
+    assert drawn["title"] == "sweep: the best 40 of 42 settings"
 
 
 def history(loss: list[float]) -> dict[str, list[float]]:
