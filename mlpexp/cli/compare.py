@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from mlpexp.comparison.compare import Comparison
 
-# The terminal shows so many runs without a result, and sentences on settings; comparison.md has them all.
-_MOST_LOST, _MOST_SENTENCES = 5, 12
+# The terminal shows so many rows, sentences on settings, and runs without a result; comparison.md has them all.
+_MOST_ROWS, _MOST_SENTENCES, _MOST_LOST = 40, 12, 5
 
 
 def run(arguments: list[str]) -> int:
@@ -64,7 +64,8 @@ def show(comparison: Comparison, out: Console) -> None:
 
     show_settings(comparison, out)
     if comparison.contrasts:
-        out.print(rich_table(comparison, contrasts_rows(comparison), contrasts_title(comparison)))
+        rows = contrasts_rows(comparison)[: 1 + _MOST_ROWS]
+        out.print(rich_table(comparison, rows, contrasts_title(comparison)))
     for sentence in verdict(comparison, _MOST_SENTENCES):
         out.print(Text(sentence))
 
@@ -76,7 +77,10 @@ def show_settings(comparison: Comparison, out: Console) -> None:
     from mlpexp.comparison.report import lost_runs
     from mlpexp.comparison.table import SETTINGS_TITLE, rich_table, settings_rows
 
-    out.print(rich_table(comparison, settings_rows(comparison), SETTINGS_TITLE))
+    rows = settings_rows(comparison)
+    out.print(rich_table(comparison, rows[: 1 + _MOST_ROWS], SETTINGS_TITLE))
+    if len(rows) > 1 + _MOST_ROWS:
+        out.print(Text(f"and {len(rows) - 1 - _MOST_ROWS} more settings"))
     lost = lost_runs(comparison)
     more = [f"and {len(lost) - _MOST_LOST} more runs without a result"] if len(lost) > _MOST_LOST else []
     for line in [*lost[:_MOST_LOST], *more, *comparison.notes]:

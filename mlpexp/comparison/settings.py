@@ -48,8 +48,7 @@ def differences(configs: Sequence[Mapping[str, Any]]) -> Differences:
     implied: list[str] = []
     # Choices of components first, since others may follow from them.
     for key in sorted(differing, key=lambda key: "." in key):
-        owners = [owner for owner in _owners(key) if owner in keys or owner == "seed"]
-        (implied if owners and _follows(configs, key, owners) else keys).append(key)
+        (implied if _follows(configs, key, _owners(key)) else keys).append(key)
     return Differences(keys, implied)
 
 
@@ -67,7 +66,7 @@ def _owners(key: str) -> list[str]:
 
 
 def _follows(configs: Sequence[Mapping[str, Any]], key: str, owners: Sequence[str]) -> bool:
-    """Whether runs that agree in `owners` agree in `key`."""
+    """Whether runs that agree in `owners` agree in `key`, which differs between some."""
     value_of: dict[tuple[str, ...], str] = {}
     for config in configs:
         decided = tuple(_text(config, owner) for owner in owners)

@@ -51,6 +51,8 @@ def _sentence(comparison: Comparison, contrast: Contrast) -> str:
     assert difference.mean is not None
     if difference.case == "equal":
         return f"{label}: the same {metric.words} as {comparison.reference.label} in each of {n} seeds."
+    if difference.case == "one pair" and difference.mean == 0:
+        return f"{label}: the same {metric.words} as {comparison.reference.label} with the one seed that both have."
     size = f"{label}: {_size(comparison, difference.mean)}"
     if difference.case == "one pair":
         return f"{size} with the one seed that both have: nothing says whether another seed would agree."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -72,6 +73,22 @@ def test_one_run_says_that_there_is_no_interval(sweep: Path, here: Path, capsys:
     assert call(["compare", str(sweep / "0")]) == 0
     assert "One seed: there is no interval and no test." in capsys.readouterr().out
     assert list(Path("outputs/comparisons").glob("*/*/dots.png"))
+
+
+def test_a_terminal_is_not_flooded(sweep: Path, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    content = json.loads((sweep / "0" / "run.json").read_text())
+    for n in range(1, 51):
+        run = here / "many" / str(n)
+        run.mkdir(parents=True)
+        content |= {"config": content["config"] | {"epochs": n}}
+        content |= {"state": "failed", "reason": f"reason {n}"} if n > 30 else {}
+        (run / "run.json").write_text(json.dumps(content))
+    assert call(["compare", "many"]) == 0
+    out = capsys.readouterr().out
+    assert "and 10 more settings\n" in out
+    assert "failed: many/35 (epochs=35, seed 0): reason 35\nand 15 more runs without a result\n" in out
+    assert "And 37 more settings." in out
+    assert len(out.splitlines()) < 110
 
 
 @pytest.mark.parametrize(
