@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING, Any
 from mlpexp.errors import ConfigError, MlpexpError, RunError
 
 if TYPE_CHECKING:
+    from mlpexp.comparison.compare import compare
     from mlpexp.config.compose import compose
     from mlpexp.evaluation import evaluate, load
     from mlpexp.training import resume, train
 
-__all__ = ["ConfigError", "MlpexpError", "RunError", "compose", "evaluate", "load", "resume", "train"]
+__all__ = ["ConfigError", "MlpexpError", "RunError", "compare", "compose", "evaluate", "load", "resume", "train"]
 
 _LAZY = {
+    "compare": "mlpexp.comparison.compare",
     "compose": "mlpexp.config.compose",
     "evaluate": "mlpexp.evaluation",
     "load": "mlpexp.evaluation",

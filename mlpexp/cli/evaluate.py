@@ -12,7 +12,8 @@ def run(arguments: list[str]) -> int:
 
     from rich.text import Text
 
-    from mlpexp.cli.terminal import confusions, console, metrics_table
+    from mlpexp.cli.console import console
+    from mlpexp.cli.terminal import confusions, metrics_table
     from mlpexp.evaluation import evaluate
 
     evaluation = evaluate(directory, changed)

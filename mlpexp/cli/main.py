@@ -15,6 +15,7 @@ COMMANDS = {
     "train": "train a run, or a sweep of runs with -m: mlpexp train activation=gelu optimizer=adamw",
     "eval": "evaluate a run's best checkpoint on the test split: mlpexp eval RUN",
     "resume": "go on with a run where it stopped: mlpexp resume RUN [epochs=N]",
+    "compare": "compare runs over seeds, with tests and figures: mlpexp compare RUN_OR_SWEEP ...",
     "list": "what there is to choose from: mlpexp list [GROUP]",
     "dashboard": "start TensorBoard: mlpexp dashboard [DIR]",
 }
@@ -34,6 +35,7 @@ First steps:
   mlpexp train
   mlpexp train dataset=moons activation=tanh model.hidden=[16,16]
   mlpexp train -m activation=relu,gelu,tanh seed=0,1,2
+  mlpexp compare outputs/multirun
   mlpexp dashboard
 """
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
+from mlpexp.cli.console import console
 from mlpexp.components.loss import Loss, losses
 from mlpexp.config.convert import show
 from mlpexp.config.schema import Config
@@ -26,21 +24,6 @@ from mlpexp.stack import Run, Watcher
 _LINES = 20
 # A terminal need not be redrawn more often than the eye sees.
 _SECONDS_BETWEEN_UPDATES = 0.1
-
-
-class _Console(Console):
-    """A console that falls silent when whoever read it has gone, as in `mlpexp train | head`: the run goes on."""
-
-    def on_broken_pipe(self) -> None:
-        self.quiet = True
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def console() -> Console:
-    """A console that colours only what we say, and in a pipe keeps each line whole."""
-    plain = _Console(highlight=False)
-    plain.soft_wrap = not plain.is_terminal
-    return plain
 
 
 class Terminal(Watcher):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlpexp.figures import style
+from mlpexp.figures.epoch_axes import LOG_FROM, epoch_axis, log_axis, loss_axis, score_axis
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -15,10 +16,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _LEFT, _TOP = 0.85, 0.4
-# A loss that spans more than this is read better by its order of magnitude.
-_LOG_FROM = 30
-# An R² below this says only that the network has not begun to learn.
-_LOWEST_R2 = -1.0
 # Epochs up to which each is marked by a dot.
 _FEW = 25
 # Epochs from which a thick line would hide its own noise.
@@ -40,18 +37,19 @@ def curves(history: Mapping[str, Sequence[float]], *, score: str, best_epoch: in
     style.heading(figure, title, _LEFT)
 
     handles = _pair(axes[0], epoch, columns["loss/train"], columns["loss/val"])
-    _loss_axis(axes[0], np.concatenate([columns["loss/train"], columns["loss/val"]]))
+    loss_axis(axes[0], np.concatenate([columns["loss/train"], columns["loss/val"]]))
     _pair(axes[1], epoch, columns[f"{score}/train"], columns[f"{score}/val"])
-    _score_axis(axes[1], score, np.concatenate([columns[f"{score}/train"], columns[f"{score}/val"]]))
+    score_axis(axes[1], score, np.concatenate([columns[f"{score}/train"], columns[f"{score}/val"]]))
     if scheduled:
         _line(axes[2], epoch, rate, style.INK, "-")
         axes[2].set_ylabel("learning rate")
         # By magnitude only where a linear axis would show next to nothing for most of the run.
         style.plain_numbers(axes[2].yaxis)
-        if (rate > 0).all() and np.median(rate) < rate.max() / _LOG_FROM:
-            _log(axes[2])
+        if (rate > 0).all() and np.median(rate) < rate.max() / LOG_FROM:
+            log_axis(axes[2])
     for panel in axes:
-        best = _epoch_axis(panel, epoch, best_epoch)
+        epoch_axis(panel, epoch[0], epoch[-1])
+        best = _best_epoch(panel, best_epoch)
     if best is not None:
         handles[_best_label(epoch, columns["loss/val"], best_epoch)] = best
     lost = epoch[~np.isfinite(columns["loss/train"])]
@@ -82,54 +80,7 @@ def _line(panel: Axes, epoch: np.ndarray, values: np.ndarray, colour: str, dashe
     return line
 
 
-def _loss_axis(panel: Axes, values: np.ndarray) -> None:
-    values = values[np.isfinite(values)]
-    panel.set_ylabel("loss")
-    style.plain_numbers(panel.yaxis)
-    if not len(values):
-        panel.set_yticks([])
-    elif values.min() > 0 and values.max() / values.min() > _LOG_FROM:
-        _log(panel)
-        panel.set_ylabel("loss (log scale)")
-
-
-def _log(panel: Axes) -> None:
-    from matplotlib.ticker import LogLocator
-
-    panel.set_yscale("log")
-    panel.yaxis.set_major_locator(LogLocator(numticks=7))
-    panel.minorticks_off()
-    style.plain_numbers(panel.yaxis)  # a change of scale brings its own format
-
-
-def _score_axis(panel: Axes, score: str, values: np.ndarray) -> None:
-    from matplotlib.ticker import FuncFormatter
-
-    low, high = panel.get_ylim()
-    values = values[np.isfinite(values)]
-    if score == "accuracy":
-        panel.set_ylabel("accuracy (%)")
-        panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: style.number(100 * value, 4)))
-        low = max(low, -0.02)
-    else:
-        panel.set_ylabel("R²")
-        style.plain_numbers(panel.yaxis)
-        if len(values) and values.max() > _LOWEST_R2 > values.min():
-            low = _LOWEST_R2
-            panel.set_ylabel(f"R² (from {style.number(low)} up)")
-    panel.set_ylim(low, min(high, 1.02))
-    if not len(values):
-        panel.set_yticks([])
-
-
-def _epoch_axis(panel: Axes, epoch: np.ndarray, best_epoch: int | None) -> Artist | None:
-    from matplotlib.ticker import MaxNLocator
-
-    panel.set_xlabel("epoch")
-    panel.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
-    panel.grid(axis="y")
-    room = max(0.03 * (epoch[-1] - epoch[0]), 0.5)
-    panel.set_xlim(epoch[0] - room, epoch[-1] + room)
+def _best_epoch(panel: Axes, best_epoch: int | None) -> Artist | None:
     # Epoch 0 is how a run without a best epoch is written down.
     if not best_epoch:
         return None

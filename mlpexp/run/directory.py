@@ -72,10 +72,11 @@ def claim_named(path: Path, key: str) -> Path:
         reason = "a file has that name" if path.exists() and not path.is_dir() else error.strerror
         raise ConfigError(f"{key}={path}: cannot be made: {reason}.") from None
     if taken:
-        what = "a run" if (path / record.NAME).exists() else "files"
-        raise ConfigError(
-            f"{key}={path}: already holds {what}; choose another directory, or go on with `mlpexp resume {path}`."
-        )
+        if (path / record.NAME).exists():
+            held, remedy = "a run", f"choose another directory, or go on with `mlpexp resume {path}`"
+        else:
+            held, remedy = "files", "choose another directory"
+        raise ConfigError(f"{key}={path}: already holds {held}; {remedy}.")
     return path
 
 

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from functools import lru_cache
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-from mlpexp.engine.loop import Row
 from mlpexp.errors import ConfigError
 from mlpexp.run.files import write_text, writing
+
+if TYPE_CHECKING:
+    from mlpexp.engine.loop import Row
 
 
 class History:

@@ -1,24 +1,25 @@
-"""A config as flat names and values: what the HParams tab shows in its columns."""
+"""A config as flat names and values: what the HParams tab shows in its columns, and `mlpexp compare` looks for."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from mlpexp.config.convert import show
-from mlpexp.config.schema import Config
 
 # What says how a run is watched and stored, not how it learns.
 _ASIDE = {"log", "checkpoint", "plugins", "data_dir", "recommended"}
 
 
-def hyperparameters(config: Config) -> dict[str, Any]:
+def hyperparameters(config: Mapping[str, Any]) -> dict[str, Any]:
     """Keys as they are typed in overrides: `optimizer` (its name), `optimizer.lr`, `model.hidden`, `seed`.
 
-    Numbers stay numbers; lists and nulls become text; `regularizer` lists the names in use.
+    `config` is what `Config.to_dict` gives and run.json holds. Numbers stay numbers; lists and nulls become text;
+    `regularizer` lists the names in use.
     """
     flat: dict[str, Any] = {}
-    for key, value in config.to_dict().items():
-        if key == "regularizer":
+    for key, value in config.items():
+        if key == "regularizer" and isinstance(value, dict):
             flat[key] = show(list(value))
         _flatten(key, value, flat)
     return flat

@@ -109,7 +109,7 @@ def test_curves_can_be_read_while_the_run_goes_on(tmp_path: Path, monkeypatch: p
     seen = []
 
     class Reader(Watcher):
-        def epoch(self, row: Any, total_epochs: int) -> None:
+        def epoch(self, engine: Any, rows: Any) -> None:
             seen.append((history.read(tmp_path / "metrics.csv")["epoch"], steps_of(tmp_path)))
 
     run_in(tmp_path, prepare(compose(["dataset=xor", "epochs=3", "log.figures=false"])), Reader())

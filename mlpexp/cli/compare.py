@@ -1,0 +1,87 @@
+"""`mlpexp compare`: groups runs by what differs, averages over seeds, tests the differences, and draws them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlpexp.cli.arguments import Parser
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from mlpexp.comparison.compare import Comparison
+
+# The terminal shows so many rows, sentences on settings, and runs without a result; comparison.md has them all.
+_MOST_ROWS, _MOST_SENTENCES, _MOST_LOST = 40, 12, 5
+
+
+def run(arguments: list[str]) -> int:
+    parser = Parser(prog="mlpexp compare", description=__doc__.split(": ", 1)[1])
+    parser.add_argument("paths", nargs="+", metavar="RUN_OR_SWEEP", help="a run, or a directory with runs below it")
+    parser.add_argument(
+        "--baseline", metavar="SETTING", help="the setting to compare with, such as activation=relu; else the best"
+    )
+    parser.add_argument("--metric", metavar="TAG", help="what to rank by, such as accuracy/val; else the test score")
+    parser.add_argument("--out", metavar="DIR", help="a new directory for Markdown, CSV and figures")
+    args = parser.parse_args(arguments)
+
+    from rich.text import Text
+
+    from mlpexp.cli.console import console
+    from mlpexp.comparison.compare import compare
+    from mlpexp.comparison.report import write_report
+    from mlpexp.run.directory import claim_named, claim_new
+
+    comparison = compare(args.paths, baseline=args.baseline, metric=args.metric)
+    directory = claim_new(_default_directory(args.paths)) if args.out is None else claim_named(Path(args.out), "--out")
+    written = write_report(comparison, directory, ["mlpexp", "compare", *arguments])
+
+    out = console()
+    show(comparison, out)
+    names = ", ".join(path.name for path in written)
+    out.print(Text(f"written to {directory}: {names}"))
+    return 0
+
+
+def _default_directory(paths: list[str]) -> Path:
+    """Within the sweep (or day) that is looked at; beside the runs, in Hydra's layout, for a run or several paths."""
+    from mlpexp.run import record
+
+    now = datetime.now()
+    if len(paths) == 1 and not (Path(paths[0]) / record.NAME).exists():
+        return Path(paths[0]) / "comparisons" / f"{now:%Y-%m-%d_%H-%M-%S}"
+    return Path("outputs") / "comparisons" / f"{now:%Y-%m-%d}" / f"{now:%H-%M-%S}"
+
+
+def show(comparison: Comparison, out: Console) -> None:
+    """Prints the tables and what they say in words."""
+    from rich.text import Text
+
+    from mlpexp.comparison.table import contrasts_rows, contrasts_title, rich_table
+    from mlpexp.comparison.verdict import verdict
+
+    show_settings(comparison, out)
+    if comparison.contrasts:
+        rows = contrasts_rows(comparison)[: 1 + _MOST_ROWS]
+        out.print(rich_table(comparison, rows, contrasts_title(comparison)))
+    for sentence in verdict(comparison, _MOST_SENTENCES):
+        out.print(Text(sentence))
+
+
+def show_settings(comparison: Comparison, out: Console) -> None:
+    """Prints the table of settings, what to know of them, and the runs without a result."""
+    from rich.text import Text
+
+    from mlpexp.comparison.report import lost_runs
+    from mlpexp.comparison.table import SETTINGS_TITLE, rich_table, settings_rows
+
+    rows = settings_rows(comparison)
+    out.print(rich_table(comparison, rows[: 1 + _MOST_ROWS], SETTINGS_TITLE))
+    if len(rows) > 1 + _MOST_ROWS:
+        out.print(Text(f"and {len(rows) - 1 - _MOST_ROWS} more settings"))
+    lost = lost_runs(comparison)
+    more = [f"and {len(lost) - _MOST_LOST} more runs without a result"] if len(lost) > _MOST_LOST else []
+    for line in [*lost[:_MOST_LOST], *more, *comparison.notes]:
+        out.print(Text(line))

@@ -1,0 +1,136 @@
+"""What a comparison leaves on disk: Markdown, CSV, and the two figures."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from mlpexp.comparison.compare import Comparison, compare_runs
+from mlpexp.comparison.csv_table import csv_text
+from mlpexp.comparison.learning_curves import learning_curves
+from mlpexp.comparison.metric import Metric, choose_metric, score_names
+from mlpexp.comparison.runs import find_runs
+from mlpexp.comparison.summary import Lost, Summary
+from mlpexp.comparison.table import (
+    SETTINGS_TITLE,
+    code,
+    contrasts_rows,
+    contrasts_title,
+    markdown_table,
+    settings_rows,
+)
+from mlpexp.comparison.verdict import verdict
+from mlpexp.run.files import write_bytes, write_text
+
+# A figure with more rows than this is higher than anyone looks at; the CSV has them all.
+_MOST_ROWS = 40
+
+
+def sweep_summary(directory: str | Path) -> Comparison:
+    """Writes `sweep.csv` and `sweep.png` of the runs in a sweep's directory, in place of those from an earlier end.
+
+    ConfigError where it holds no run; RunError where they cannot be written. Imports no torch.
+    """
+    directory = Path(directory)
+    runs, notes = find_runs([directory])
+    # A sweep over tasks of both kinds has a table too, though a note in it says that ranks mean little.
+    metric = Metric("loss", "test") if len(score_names(runs)) > 1 else choose_metric(runs, None)
+    comparison = compare_runs(runs, notes, None, metric)
+    write_text(directory / "sweep.csv", csv_text(comparison))
+    write_bytes(directory / "sweep.png", dots_png(comparison, directory.resolve().name))
+    return comparison
+
+
+def write_report(comparison: Comparison, directory: Path, command: Sequence[str]) -> list[Path]:
+    """Writes comparison.md, comparison.csv, dots.png and, where runs have histories, curves.png; gives their paths."""
+    from mlpexp.figures.bands import bands
+    from mlpexp.figures.style import png
+
+    pictures = {"dots.png": dots_png(comparison)}
+    curves, score, remarks = learning_curves(comparison.summaries)
+    if curves:
+        pictures["curves.png"] = png(bands(curves, score=score, remarks=remarks))
+    for name, content in pictures.items():
+        write_bytes(directory / name, content)
+    write_text(directory / "comparison.csv", csv_text(comparison))
+    write_text(directory / "comparison.md", markdown(comparison, command, list(pictures)))
+    return [directory / name for name in ("comparison.md", "comparison.csv", *pictures)]
+
+
+def dots_png(comparison: Comparison, title: str = "") -> bytes:
+    """The dot plot, as a PNG file."""
+    from mlpexp.figures.dots import Row, dots
+    from mlpexp.figures.style import png
+
+    metric, n = comparison.metric, len(comparison.summaries)
+    rows = []
+    for summary in comparison.summaries[:_MOST_ROWS]:
+        found = summary.estimate(metric)
+        values = list(summary.values(metric).values())
+        rows.append(Row(summary.label, values, found.interval if found else None, _remark(summary)))
+    if n > _MOST_ROWS:
+        title = f"{title}: the best {_MOST_ROWS} of {n} settings".removeprefix(": ")
+    return png(dots(rows, metric=metric.name, axis=metric.title, title=title))
+
+
+def _remark(summary: Summary) -> str:
+    counts = {"failed": len(summary.failures), "unfinished": len(summary.unfinished)}
+    return ", ".join([f"n = {len(summary.runs)}", *(f"{n} {what}" for what, n in counts.items() if n)])
+
+
+def lost_runs(comparison: Comparison) -> list[str]:
+    """A line on each run that has no result: which, what became of it, and why."""
+    lines = []
+    for summary in comparison.summaries:
+        for what, lost in (("failed", summary.failures), ("unfinished", summary.unfinished)):
+            lines += [f"{what}: {_named(entry, summary)}: {' '.join(entry.reason.split())}" for entry in lost]
+    return lines
+
+
+def _named(lost: Lost, summary: Summary) -> str:
+    return f"{lost.run.directory} ({summary.label}, seed {lost.run.record.seed})"
+
+
+def markdown(comparison: Comparison, command: Sequence[str], pictures: Sequence[str]) -> str:
+    """The whole comparison for a reader: tables, what they say in words, and how they came about."""
+    n = len(comparison.summaries)
+    parts = [f"# The {comparison.metric.words} of {n} setting{'' if n == 1 else 's'}"]
+    parts += [f"    {' '.join(shlex.join(command).split())}", f"{SETTINGS_TITLE}."]
+    parts.append(markdown_table(comparison, settings_rows(comparison)))
+    if comparison.differences.implied:
+        implied = ", ".join(map(code, comparison.differences.implied))
+        parts.append(f"What also differs, but follows from the keys above: {implied}.")
+    if comparison.contrasts:
+        parts += [f"{contrasts_title(comparison)}.", markdown_table(comparison, contrasts_rows(comparison))]
+    parts += ["## In words", _listed(verdict(comparison))]
+    said = [*comparison.notes, *lost_runs(comparison)]
+    if said:
+        parts += ["## Runs", _listed(said)]
+    parts += [f"![{name.removesuffix('.png')}]({name})" for name in pictures]
+    parts += ["## How this was computed", _listed(method(comparison))]
+    return "\n\n".join(parts) + "\n"
+
+
+def _listed(lines: Sequence[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def method(comparison: Comparison) -> list[str]:
+    """How the numbers came about, and what they leave out."""
+    family = "against the baseline" if comparison.baseline else "between all pairs of settings"
+    why = "" if comparison.baseline else ", since the best was chosen by these same runs"
+    of_differences = [
+        "Differences are paired by seed; p is that of the two-sided paired t-test.",
+        f"Tests that Holm's correction counts: {comparison.n_tests}, {family}{why}.",
+        "d is Cohen's d for pairs (mean ÷ standard deviation of the differences) with Hedges' correction; from two "
+        "pairs there is none.",
+    ]
+    return [
+        "Intervals are Student's, at 95 %, each by itself; ± 0 means that all seeds gave the same value.",
+        *(of_differences if comparison.n_tests else []),
+        "Seeds differ in initial weights, batch order and dropout, and share the rows of all splits: intervals say "
+        "nothing of how other test rows would turn out.",
+        "To choose a setting and then report its test score, rank by `--metric` on val: the best of many test "
+        "scores is too good.",
+    ]

@@ -1,0 +1,71 @@
+"""Finding stored runs below the paths that a user names."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlpexp.errors import ConfigError
+from mlpexp.run import record
+from mlpexp.run.directory import RunDirectory
+from mlpexp.run.record import Record
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A run directory and what its run.json says."""
+
+    directory: Path
+    record: Record
+
+    @property
+    def paths(self) -> RunDirectory:
+        return RunDirectory(self.directory)
+
+
+def find_runs(paths: Sequence[str | Path]) -> tuple[list[StoredRun], list[str]]:
+    """The runs in and below `paths`, each once, and a line on each that cannot be read.
+
+    A path is a run directory, or a directory with runs anywhere below it, such as a sweep or a day; hidden
+    directories and what lies within a run are not searched. ConfigError where a path holds no run.
+    """
+    runs: dict[Path, StoredRun] = {}
+    unreadable: dict[Path, str] = {}
+    for path in map(Path, paths):
+        if not path.is_dir():
+            what = "is a file; name a directory of runs" if path.exists() else "there is no such directory"
+            raise ConfigError(f"{path}: {what}.")
+        directories = _run_directories(path)
+        if not directories:
+            raise ConfigError(f"{path}: holds no run: there is no {record.NAME} in it or below it.")
+        for directory in directories:
+            real = directory.resolve()
+            if real in runs or real in unreadable:
+                continue
+            try:
+                runs[real] = StoredRun(directory, record.read(directory))
+            except ConfigError as error:
+                unreadable[real] = f"left out: {error}"
+    if not runs:
+        raise ConfigError(f"no run can be read: {next(iter(unreadable.values())).removeprefix('left out: ')}")
+    return list(runs.values()), list(unreadable.values())
+
+
+def _run_directories(path: Path) -> list[Path]:
+    """`path` if it is a run, else the runs below it, job 2 before job 10."""
+    found = []
+    for here, names, files in os.walk(path):
+        if record.NAME in files:
+            found.append(Path(here))
+            names.clear()
+        names[:] = [name for name in names if not name.startswith(".")]
+    return sorted(found, key=_natural)
+
+
+def _natural(path: Path) -> list[tuple[int, str]]:
+    """A key that sorts numbers in names by their value."""
+    parts = re.findall(r"\d+|\D+", str(path))
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]

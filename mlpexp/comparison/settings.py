@@ -1,0 +1,113 @@
+"""What differs between runs, and the settings that they form: runs that differ in nothing but their seed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mlpexp.comparison.runs import StoredRun
+from mlpexp.config.convert import show
+from mlpexp.run.hyperparameters import hyperparameters
+
+MISSING = "–"  # shown for a key that a config does not have
+ALL_RUNS = "all runs"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """The values of the keys that differ, as text; `–` where the setting's configs lack the key."""
+
+    values: dict[str, str]
+
+    @property
+    def label(self) -> str:
+        """`activation=gelu, init=xavier_uniform`; keys that the setting lacks are left out."""
+        parts = [f"{key}={value}" for key, value in self.values.items() if value != MISSING]
+        parts = parts or [f"{key}={value}" for key, value in self.values.items()]
+        return ", ".join(parts) or ALL_RUNS
+
+
+@dataclass(frozen=True)
+class Differences:
+    """The keys by which runs are told apart, and those that differ too but only follow from them."""
+
+    keys: list[str]
+    implied: list[str]
+
+
+def differences(configs: Sequence[Mapping[str, Any]]) -> Differences:
+    """The keys, seed aside, whose values differ between flat configs.
+
+    Left out are keys whose value follows from the component they belong to, as `optimizer.lr` does from `optimizer`
+    where every run took its optimizer's usual learning rate, or from the dataset that recommends it.
+    """
+    names = dict.fromkeys(key for config in configs for key in config if key != "seed")
+    differing = [key for key in names if len({_text(config, key) for config in configs}) > 1]
+    keys: list[str] = []
+    implied: list[str] = []
+    # Choices of components first, since others may follow from them.
+    for key in sorted(differing, key=lambda key: "." in key):
+        (implied if _follows(configs, key, _owners(key)) else keys).append(key)
+    return Differences(keys, implied)
+
+
+# What a dataset recommends, conf/config.yaml: `recommended`.
+_RECOMMENDED = {"epochs", "batch_size", "model.hidden", "optimizer.lr"}
+
+
+def _owners(key: str) -> list[str]:
+    """The choices that may decide a key. Other keys that go along with it do so by the user's will, or by chance."""
+    owners = [key.split(".")[0]] if "." in key else []
+    if key in _RECOMMENDED:
+        owners.append("dataset")
+    # Seeds of both kinds that are counted up together are one seed.
+    return [*owners, "seed"] if key == "dataset.seed" else owners
+
+
+def _follows(configs: Sequence[Mapping[str, Any]], key: str, owners: Sequence[str]) -> bool:
+    """Whether runs that agree in `owners` agree in `key`, which differs between some."""
+    value_of: dict[tuple[str, ...], str] = {}
+    for config in configs:
+        decided = tuple(_text(config, owner) for owner in owners)
+        if value_of.setdefault(decided, _text(config, key)) != _text(config, key):
+            return False
+    return True
+
+
+def _text(config: Mapping[str, Any], key: str) -> str:
+    """A value as it is typed in an override, in one line, and whole: a part of it may not tell settings apart."""
+    if key not in config:
+        return MISSING
+    value = config[key]
+    text = value if isinstance(value, str) else show(value)
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
+def group(runs: Sequence[StoredRun]) -> tuple[dict[str, tuple[Setting, list[StoredRun]]], Differences]:
+    """The runs by setting, under its label, in the order in which settings first appear; and what differs."""
+    configs = [hyperparameters(run.record.config) for run in runs]
+    found = differences(configs)
+    groups: dict[str, tuple[Setting, list[StoredRun]]] = {}
+    for run, config in zip(runs, configs, strict=True):
+        setting = Setting({key: _text(config, key) for key in found.keys})
+        groups.setdefault(setting.label, (setting, []))[1].append(run)
+    return groups, found
+
+
+def without_repeats(runs: Sequence[StoredRun]) -> tuple[list[StoredRun], int]:
+    """One run a seed, and how many were left out.
+
+    A repeat of a setting and seed gives the same result, bit for bit on a CPU: to count it as a further sample would
+    feign certainty. A run that has completed goes before one that has not, then the one started last.
+    """
+    chosen: dict[int, StoredRun] = {}
+    for run in runs:
+        other = chosen.get(run.record.seed)
+        if other is None or _preference(run) >= _preference(other):
+            chosen[run.record.seed] = run
+    return list(chosen.values()), len(runs) - len(chosen)
+
+
+def _preference(run: StoredRun) -> tuple[bool, str]:
+    return run.record.state == "completed", run.record.started

@@ -1,0 +1,121 @@
+"""A comparison as tables of text, for the terminal and in Markdown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mlpexp.comparison.compare import Comparison
+from mlpexp.comparison.metric import Metric
+from mlpexp.comparison.settings import MISSING
+from mlpexp.comparison.statistics import Estimate
+from mlpexp.comparison.summary import Summary
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+Rows = list[list[str]]
+
+SETTINGS_TITLE = "Settings, best first: mean over n seeds ± half-width of its 95 % confidence interval"
+
+
+def settings_rows(comparison: Comparison) -> Rows:
+    """A header and a row a setting: the keys that differ, then numbers."""
+    metrics = _shown_metrics(comparison.metric)
+    unfinished = any(summary.unfinished for summary in comparison.summaries)
+    rows = [[*_keys(comparison), "n", *(metric.title for metric in metrics), "seconds", "failed"]]
+    rows[0] += ["unfinished"] * unfinished
+    for summary in comparison.summaries:
+        means = [_mean(metric, summary.estimate(metric)) for metric in metrics]
+        counts = [len(summary.failures), *[len(summary.unfinished)] * unfinished]
+        numbers = [str(len(summary.runs)), *means, _seconds(summary.seconds), *map(str, counts)]
+        rows.append([*_values(summary), *numbers])
+    return rows
+
+
+def contrasts_title(comparison: Comparison) -> str:
+    assert comparison.reference is not None
+    what = "the baseline" if comparison.baseline else "the best"
+    unit = " (percentage points)" if comparison.metric.percent else ""
+    return f"{comparison.metric.words}{unit}, paired by seed: difference to {what}, {comparison.reference.label}"
+
+
+def contrasts_rows(comparison: Comparison) -> Rows:
+    """A header and a row for each setting but the reference; d is the effect size."""
+    rows = [[*_keys(comparison), "pairs", "difference", "95 % CI", "p", "p (Holm)", "d"]]
+    for contrast in comparison.contrasts:
+        difference = contrast.difference
+        mean = MISSING if difference.mean is None else comparison.metric.signed(difference.mean)
+        effect = MISSING if difference.effect is None else effect_size(difference.effect)
+        bounds = interval(comparison.metric, difference.interval)
+        numbers = [str(difference.n), mean, bounds, p_value(difference.p), p_value(contrast.p), effect]
+        rows.append([*_values(contrast.summary), *numbers])
+    return rows
+
+
+def _keys(comparison: Comparison) -> list[str]:
+    return comparison.keys or [""]
+
+
+def _values(summary: Summary) -> list[str]:
+    return list(summary.setting.values.values()) or [summary.label]
+
+
+def effect_size(d: float) -> str:
+    return f"{d:.2f}".replace("-", "−")
+
+
+def interval(metric: Metric, bounds: tuple[float, float] | None) -> str:
+    return MISSING if bounds is None else f"{metric.signed(bounds[0])} to {metric.signed(bounds[1])}"
+
+
+def p_value(p: float | None) -> str:
+    if p is None:
+        return MISSING
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _shown_metrics(metric: Metric) -> list[Metric]:
+    """The metric that ranks, then the same on the other of test and val."""
+    return [metric, *(Metric(metric.name, split) for split in ("test", "val") if split != metric.split)]
+
+
+def _mean(metric: Metric, found: Estimate | None) -> str:
+    if found is None:
+        return MISSING
+    shown = metric.shown(found.mean)
+    return shown if found.half_width is None else f"{shown} ± {metric.shown(found.half_width)}"
+
+
+def _seconds(seconds: float | None) -> str:
+    return MISSING if seconds is None else f"{seconds:.2g}" if seconds < 10 else f"{seconds:.0f}"
+
+
+def rich_table(comparison: Comparison, rows: Rows, title: str) -> Table:
+    """Rows of text, the first of them the header, for the terminal."""
+    from rich.table import Table
+    from rich.text import Text
+
+    n_keys = len(_keys(comparison))
+    table = Table(title=Text(title), title_justify="left", title_style="")
+    for position, name in enumerate(rows[0]):
+        if position < n_keys:
+            table.add_column(Text(name), overflow="fold")
+        else:
+            table.add_column(name, justify="right", no_wrap=True)
+    for row in rows[1:]:
+        table.add_row(*map(Text, row))
+    return table
+
+
+def markdown_table(comparison: Comparison, rows: Rows) -> str:
+    """Rows of text, the first of them the header, as a table of GitHub's Markdown; settings are set as code."""
+    n_keys = len(_keys(comparison))
+    header, *body = rows
+    lines = [header, ["---"] * n_keys + ["---:"] * (len(header) - n_keys)]
+    lines += [[*map(code, row[:n_keys]), *row[n_keys:]] for row in body]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def code(text: str) -> str:
+    """A text that Markdown shows as it is, also within a table."""
+    return f"`{text.replace('`', chr(39)).replace('|', chr(92) + '|')}`"
