@@ -59,7 +59,8 @@ class Recorder(Callback):
 
 @pytest.fixture(autouse=True)
 def restored(hydra_restore_singletons: None) -> None:
-    """Hydra as it was, whatever a test leaves behind."""
+    """Hydra as it was, whatever a test leaves behind, or one before it has left."""
+    HydraConfig.instance().cfg = None
 
 
 @pytest.fixture
