@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from mlpexp import memory
 from mlpexp.components.loss import Loss
 from mlpexp.config.convert import show
 from mlpexp.config.schema import Config
@@ -27,22 +28,50 @@ class Prepared:
     n_parameters: int  # of the linear layers
 
 
-def prepare(config: Config) -> Prepared:
-    """Loads the data and finds the device, or says in a ConfigError why the config cannot be run."""
+def prepare(config: Config, data: Data | None = None) -> Prepared:
+    """Loads the data and finds the device, or says in a ConfigError why the config cannot be run.
+
+    `data` are those of the config, where they are loaded already.
+    """
     if config.deterministic:
         # cuBLAS reads this when it is first used; without it torch refuses to promise the same bits.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     device = config.device.find()
     if config.compile and device.type == "cpu" and not _has_compiler():
         raise ConfigError("compile=true: needs a C++ compiler, such as g++ or the one that CXX names; there is none.")
-    data = config.dataset.load(data_dir(config))
+    if data is None:
+        data = config.dataset.load(data_dir(config))
     loss = config.loss.resolve(data.task)
     for name, part in config.regularizer.items():
         if part.smoothing and data.task.kind != "classification":
             raise ConfigError(f"regularizer={name}: is for classification, and the dataset is a regression task.")
     n_parameters = config.model.n_parameters(data.n_features, loss.n_outputs(data.task))
-    _check_memory(config, n_parameters, device)
+    _check_memory(config, n_parameters, data.n_features, device)
     return Prepared(config, data, device, loss, n_parameters)
+
+
+class Preparations:
+    """Prepares configs, and loads each dataset once for all of them."""
+
+    def __init__(self) -> None:
+        self._data: dict[str, Data] = {}
+        self._known: dict[str, Prepared | ConfigError] = {}
+
+    def of(self, config: Config) -> Prepared:
+        """As `prepare`, but for the seed and whatever else does not matter to it."""
+        source = repr((config.dataset, config.data_dir))
+        network = (config.model, config.loss, config.regularizer, config.batch_size)
+        key = f"{source} {network} {config.device} {config.compile} {config.deterministic}"
+        if key not in self._known:
+            try:
+                self._known[key] = prepare(config, self._data.get(source))
+            except ConfigError as error:
+                self._known[key] = error
+        known = self._known[key]
+        if isinstance(known, ConfigError):
+            raise known
+        self._data.setdefault(source, known.data)
+        return known
 
 
 def _has_compiler() -> bool:
@@ -55,18 +84,11 @@ def data_dir(config: Config) -> Path:
     return Path(config.data_dir or os.environ.get("MLPEXP_DATA_DIR") or "data").expanduser()
 
 
-def _check_memory(config: Config, n_parameters: int, device: torch.device) -> None:
-    # Weights, their gradients, two moments of Adam and the best weights so far, four bytes each.
-    needed = n_parameters * 4 * 5
-    if device.type == "cuda":
-        _, memory = torch.cuda.mem_get_info(device)
-    elif "SC_PHYS_PAGES" in getattr(os, "sysconf_names", {}):
-        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    else:
-        return
-    if needed > memory:
+def _check_memory(config: Config, n_parameters: int, n_features: int, device: torch.device) -> None:
+    needed, total = memory.needed(config, n_parameters, n_features), memory.total(device)
+    if total is not None and needed > total:
         hidden = f"model.hidden={show(config.model.hidden)}" if hasattr(config.model, "hidden") else "model"
         raise ConfigError(
             f"{hidden}: makes {n_parameters:,} parameters; training them takes {needed / 2**30:.0f} GiB, "
-            f"and the device has {memory / 2**30:.0f} GiB of memory. Choose smaller layers."
+            f"and the device has {total / 2**30:.0f} GiB of memory. Choose smaller layers."
         )

@@ -30,14 +30,17 @@ from mlpexp.run.results import Results
 
 
 @dataclass(frozen=True)
-class Job:
+class Pending:
     """A run to train: what, and in which directory, which is the caller's already.
 
-    One that goes on has the `resumed` record of before and, where there was a checkpoint, its `state`.
+    One that goes on has the `resumed` record of before and, where there was a checkpoint, its `state`. One without a
+    directory has ended before and leaves nothing: it is there so that the others train in the company they had, and
+    with that to the same bits.
     """
 
     config: Config
-    directory: Path
+    directory: Path | None
+    number: int = 0  # of the job in its sweep
     resumed: Record | None = None
     state: dict[str, Any] | None = None
 
@@ -73,39 +76,44 @@ class Watcher:
         """After the last epoch, whatever the reason; before the last figures."""
 
 
-def train_stack(jobs: Sequence[Job], prepared: Prepared, watcher: Watcher | None = None) -> list[Outcome]:
-    """Trains jobs whose configs fit into one stack, and says what became of each.
+def train_stack(
+    runs: Sequence[Pending], prepared: Prepared, watcher: Watcher | None = None, together: Path | None = None
+) -> list[Outcome]:
+    """Trains runs whose configs fit into one stack, and says what became of each that has a directory.
 
     A run that fails does not disturb the others. What ends them all, such as Ctrl-C, is raised once all directories
-    say so.
+    say so. `together` is the file that holds the latest checkpoint of all members while they train; without it each
+    run's own does. Members of a stack must go on from the same epoch: a file for all cannot be half written.
     """
     watcher = watcher or Watcher()
-    configs = [job.config for job in jobs]
+    configs = [run.config for run in runs]
+    kept = [run for run in runs if run.directory is not None]
     first = configs[0]
-    step = len(jobs) * first.batch_size * prepared.n_parameters
+    step = len(runs) * first.batch_size * prepared.n_parameters
     # The device comes second: threads that the user asks for win.
     with suited_threads(step), first.device.in_use() as device, _determinism(first.deterministic):
-        begun = [_begun(job, prepared, str(device)) for job in jobs]
+        begun = [_begun(run, prepared, str(device)) for run in kept]
         try:
             engine = Engine(configs, prepared.data, device)
-            states = [job.state for job in jobs if job.state is not None]
+            states = [run.state for run in runs if run.state is not None]
             if states:
-                _load(engine, states, jobs[0].directory)
+                engine.load_state_dicts(states)
         except Exception as error:
             # A user's own component, or too small a card: the directories say what became of the runs all the same.
-            for job, entry in zip(jobs, begun, strict=True):
-                replace(entry, state="failed", reason=str(error) or type(error).__name__).write(job.directory)
-            if isinstance(error, torch.OutOfMemoryError):
-                raise RunError(f"{device} has too little memory for this network and data. {error}") from error
-            raise
+            for entry, run in zip(begun, kept, strict=True):
+                assert run.directory is not None
+                replace(entry, state="failed", reason=str(error) or type(error).__name__).write(run.directory)
+            raise _explained(error, runs, together, device) from error
+        members = [member for run, member in zip(runs, engine.members, strict=True) if run.directory is not None]
         attempts = [
-            _Attempt(job, entry, engine, member) for job, entry, member in zip(jobs, begun, engine.members, strict=True)
+            _Attempt(run, entry, engine, member) for run, entry, member in zip(kept, begun, members, strict=True)
         ]
         try:
             for attempt in attempts:
                 attempt.begin(engine)
-            watcher.started(prepared, engine, [job.directory for job in jobs])
-            _epochs(engine, attempts, watcher)
+            watcher.started(prepared, engine, [attempt.directory for attempt in attempts])
+            numbers = {member: run.number for run, member in zip(runs, engine.members, strict=True)}
+            _epochs(engine, attempts, watcher, _Together(together, numbers))
             watcher.ended()
             for attempt in attempts:
                 attempt.finish()
@@ -117,26 +125,64 @@ def train_stack(jobs: Sequence[Job], prepared: Prepared, watcher: Watcher | None
     return [attempt.outcome for attempt in attempts if attempt.outcome is not None]
 
 
-def _epochs(engine: Engine, attempts: Sequence[_Attempt], watcher: Watcher) -> None:
+def _explained(error: Exception, runs: Sequence[Pending], together: Path | None, device: torch.device) -> Exception:
+    """What to say of a stack that could not be set up."""
+    if isinstance(error, torch.OutOfMemoryError):
+        advice = f" Try stack.max_members={len(runs) // 2}." if len(runs) > 1 else ""
+        return RunError(f"{device} has too little memory for this network and data.{advice} {error}")
+    states = any(run.state is not None for run in runs)
+    if states and isinstance(error, checkpoint.MISFITS):
+        return checkpoint.misfit(together or RunDirectory(runs[0].directory or Path()).last, error)
+    return error
+
+
+class _Together:
+    """One file for the checkpoints of all members, by their numbers; without a path there is none."""
+
+    def __init__(self, path: Path | None, numbers: dict[Member, int]) -> None:
+        self._path, self._numbers = path, numbers
+
+    def save(self, engine: Engine) -> bool:
+        """Writes the states of all who still learn or have just ended; says whether there is such a file."""
+        if self._path is None:
+            return False
+        states = {
+            self._numbers[member]: engine.state_dict(k)
+            for k, member in enumerate(engine.members)
+            if member.failure is None
+        }
+        checkpoint.save(self._path, {"epoch": engine.epoch, "states": states})
+        return True
+
+
+def _epochs(engine: Engine, attempts: Sequence[_Attempt], watcher: Watcher, together: _Together) -> None:
     """The epochs of a stack, each noted; checkpoints when due and when a signal asks to stop."""
     of = {attempt.member: attempt for attempt in attempts}
     with watched() as interruption:
         # Of runs that go on, some may have ended before.
-        _judge(engine, [of[member] for member in engine.members if not member.active])
+        _judge(engine, [of[member] for member in engine.members if member in of and not member.active])
         for rows in engine.epochs():
-            here = [of[member] for member in engine.members]
-            for attempt, row in zip(here, rows, strict=True):
-                attempt.epoch(row, engine)
+            here = [of[member] for member in engine.members if member in of]
+            for member, row in zip(engine.members, rows, strict=True):
+                if member in of:
+                    of[member].epoch(row, engine)
             watcher.epoch(engine, rows)
-            if interruption.signal_number:
-                _interrupt(engine, attempts, interruption.signal_number)
             ended = [attempt for attempt in here if attempt.ended(engine)]
             going_on = [attempt for attempt in here if attempt not in ended]
-            if any(attempt.recorder.checkpoint_due() for attempt in going_on):
+            asked = interruption.signal_number
+            due = any(attempt.recorder.checkpoint_due() for attempt in going_on)
+            if asked or due or engine.epoch == engine.total_epochs:
+                for attempt in here:
+                    attempt.recorder.flush()
+                if not together.save(engine) or asked:
+                    for attempt in going_on:
+                        attempt.checkpoint(engine)
                 for attempt in going_on:
-                    attempt.checkpoint(engine)
+                    attempt.note_progress(engine)
+            if asked:
+                _interrupt(engine, attempts, asked)
             _judge(engine, ended)
-        _judge(engine, [of[member] for member in engine.members])
+        _judge(engine, [of[member] for member in engine.members if member in of])
 
 
 def _judge(engine: Engine, attempts: Sequence[_Attempt]) -> None:
@@ -150,23 +196,23 @@ def _interrupt(engine: Engine, attempts: Sequence[_Attempt], signal_number: int)
             attempt.judge(engine)
         attempt.checkpoint(engine)
         attempt.interrupted()
-    where = attempts[0].job.directory
     raise InterruptedRunError(
-        f"interrupted after epoch {engine.epoch}; go on with: mlpexp resume {where}", signal_number
+        f"interrupted after epoch {engine.epoch}; go on with: mlpexp resume {attempts[0].directory}", signal_number
     )
 
 
 class _Attempt:
-    """One job while its stack trains: its member, its artefacts, and what became of it."""
+    """One run while its stack trains: its member, its artefacts, and what became of it."""
 
-    def __init__(self, job: Job, begun: Record, engine: Engine, member: Member) -> None:
-        self.job, self.member = job, member
+    def __init__(self, run: Pending, begun: Record, engine: Engine, member: Member) -> None:
+        assert run.directory is not None
+        self.directory, self.member = run.directory, member
         self.outcome: Outcome | None = None
         self._results: Results | None = None
         started = replace(
             begun, n_parameters=engine.n_parameters, epochs_done=engine.epoch, best_epoch=member.best.epoch
         )
-        self.recorder = Recorder(RunDirectory(job.directory), started, job.config, engine.data, engine.epoch)
+        self.recorder = Recorder(RunDirectory(run.directory), started, run.config, engine.data, engine.epoch)
 
     @contextmanager
     def _own_errors(self) -> Iterator[None]:
@@ -214,10 +260,20 @@ class _Attempt:
 
     def checkpoint(self, engine: Engine) -> None:
         """Saves all that is needed to go on from here."""
-        if self.outcome is None and self._results is None and self.member.failure is None:
+        if self._going_on(engine):
             with self._own_errors():
                 self.recorder.checkpoint(engine.state_dict(self._k(engine)))
+
+    def note_progress(self, engine: Engine) -> None:
+        """Notes in run.json how far the run has come, now that this is saved."""
+        if self._going_on(engine):
+            with self._own_errors():
+                self.recorder.checkpointed()
                 self.recorder.update("running", **self._progress(engine))
+
+    def _going_on(self, engine: Engine) -> bool:
+        judged = self.outcome is not None or self._results is not None
+        return not judged and self.member.failure is None and self.member in engine.members
 
     def interrupted(self) -> None:
         """Notes that the run is to go on later."""
@@ -239,7 +295,7 @@ class _Attempt:
             self.recorder.update("running", **self._progress(engine), metrics=self._results.metrics())
 
     def _fail(self, engine: Engine, k: int) -> None:
-        best, path = self.member.best, self.job.directory
+        best, path = self.member.best, self.directory
         assert self.member.failure is not None
         self.recorder.save_best(engine.best(k))
         self.recorder.finish(None, best.epoch)
@@ -255,7 +311,7 @@ class _Attempt:
             return
         with self._own_errors():
             self.recorder.finish(self._results, self.member.best.epoch)
-            self.outcome = Run(self.job.directory, self.recorder.update("completed"), self._results)
+            self.outcome = Run(self.directory, self.recorder.update("completed"), self._results)
 
     def abort(self, error: BaseException) -> None:
         """Leaves a run in order that ends for a reason of the whole stack's."""
@@ -271,22 +327,15 @@ class _Attempt:
         self.interrupted()
 
 
-def _begun(job: Job, prepared: Prepared, device: str) -> Record:
-    begun = record.start(job.config.to_dict(), device=device, n_parameters=prepared.n_parameters)
-    if job.resumed is None:
+def _begun(run: Pending, prepared: Prepared, device: str) -> Record:
+    begun = record.start(run.config.to_dict(), device=device, n_parameters=prepared.n_parameters)
+    if run.resumed is None:
         return begun
-    return replace(begun, command=job.resumed.command, started=job.resumed.started, seconds=job.resumed.seconds)
+    return replace(begun, command=run.resumed.command, started=run.resumed.started, seconds=run.resumed.seconds)
 
 
 def _results(engine: Engine, module: nn.Module) -> Results:
     return Results(module, engine.data, engine.objective, engine.stack.bf16)
-
-
-def _load(engine: Engine, states: Sequence[dict[str, Any]], directory: Path) -> None:
-    try:
-        engine.load_state_dicts(states)
-    except checkpoint.MISFITS as error:
-        raise checkpoint.misfit(RunDirectory(directory).last, error) from error
 
 
 def _summary(module: nn.Module) -> str:

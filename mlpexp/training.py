@@ -14,7 +14,7 @@ from mlpexp.prepare import Prepared, prepare
 from mlpexp.run import checkpoint, record
 from mlpexp.run.directory import RunDirectory, check_not_running, claim_named
 from mlpexp.run.record import Record
-from mlpexp.stack import Job, Run, Watcher, train_stack
+from mlpexp.stack import Pending, Run, Watcher, train_stack
 
 
 def train(config: Config, directory: str | Path) -> Run:
@@ -49,16 +49,21 @@ def resume(directory: str | Path, changes: dict[str, Any] | None = None, watcher
         )
     if config.epochs < done:
         raise ConfigError(f"epochs={config.epochs}: {path} has {done} epochs behind it already; give at least as many.")
-    return _alone(Job(config, path, found, last), prepare(config), watcher)
+    return _alone(Pending(config, path, resumed=found, state=last), prepare(config), watcher)
 
 
 def saved_config(found: Record, path: Path, changes: dict[str, Any]) -> Config:
-    """The config of a recorded run with `changes`. Plugins are imported only where `changes` names them."""
-    raw = {**found.config, **changes}
-    named = found.config.get("plugins")
+    """The config of a recorded run with `changes`."""
+    return checked_config(found.config, path / record.NAME, changes)
+
+
+def checked_config(saved: dict[str, Any], file: Path, changes: dict[str, Any]) -> Config:
+    """The config that a `file` holds, with `changes`. Plugins are imported only where `changes` names them."""
+    raw = {**saved, **changes}
+    named = saved.get("plugins")
     if named and "plugins" not in changes:
         raise ConfigError(
-            f"{path}: was made with plugins={show(named)}; modules that a run directory names are not imported "
+            f"{file.parent}: was made with plugins={show(named)}; modules that a run directory names are not imported "
             f"unasked: add plugins={show(named)}."
         )
     load_plugins(raw.get("plugins"))
@@ -67,17 +72,17 @@ def saved_config(found: Record, path: Path, changes: dict[str, Any]) -> Config:
     except ConfigError as error:
         if re.split(r"[=.:\[]", str(error))[0] in changes:
             raise
-        raise ConfigError(f"{path / record.NAME}: {error}") from None
+        raise ConfigError(f"{file}: {error}") from None
 
 
 def run_in(path: Path, prepared: Prepared, watcher: Watcher | None = None) -> Run:
     """Trains one run in a directory that is the caller's already."""
-    return _alone(Job(prepared.config, path), prepared, watcher)
+    return _alone(Pending(prepared.config, path), prepared, watcher)
 
 
-def _alone(job: Job, prepared: Prepared, watcher: Watcher | None) -> Run:
+def _alone(run: Pending, prepared: Prepared, watcher: Watcher | None) -> Run:
     """A stack of one; what it fails of is raised."""
-    (outcome,) = train_stack([job], prepared, watcher)
+    (outcome,) = train_stack([run], prepared, watcher)
     if isinstance(outcome, Exception):
         raise outcome
     return outcome

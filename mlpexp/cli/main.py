@@ -69,7 +69,7 @@ def call(arguments: list[str]) -> int:
         if os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise
         for line in error.lines:
-            print(f"mlpexp: {one_line(line)}", file=sys.stderr)
+            report(line)
         return error.exit_code
     except KeyboardInterrupt:
         print("mlpexp: interrupted", file=sys.stderr)
@@ -78,6 +78,11 @@ def call(arguments: list[str]) -> int:
         # Whoever read our output has gone, as in `mlpexp list | head -1`; Python would complain again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def report(line: str) -> None:
+    """Says on stderr what went wrong."""
+    print(f"mlpexp: {one_line(line)}", file=sys.stderr)
 
 
 def one_line(text: str) -> str:

@@ -1,6 +1,9 @@
-"""`mlpexp resume`: goes on with a run where it stopped, in place."""
+"""`mlpexp resume`: goes on with a run, or with a sweep, where it stopped, in place."""
 
 from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
 
 from mlpexp.cli.arguments import run_and_changes
 
@@ -10,9 +13,28 @@ _ALLOWED = ["epochs", "device", "data_dir", "plugins"]
 def run(arguments: list[str]) -> int:
     directory, changed = run_and_changes("resume", __doc__.split(": ", 1)[1], _ALLOWED, arguments)
 
+    from mlpexp.run import record
+    from mlpexp.sweep.record import is_sweep
+
+    if is_sweep(Path(directory)) and not (Path(directory) / record.NAME).exists():
+        return _resume_sweep(Path(directory), changed)
+
     from mlpexp.cli.terminal import Terminal
     from mlpexp.training import resume
 
     terminal = Terminal()
     terminal.concluded(resume(directory, changed, terminal))
+    return 0
+
+
+def _resume_sweep(directory: Path, changed: dict[str, Any]) -> int:
+    """What is missing or unfinished, in stacks; in the end the table of the whole sweep."""
+    from mlpexp.cli.sweep_terminal import SweepTerminal, conclude
+    from mlpexp.errors import ConfigError
+    from mlpexp.sweep.resume import resume_sweep
+
+    if "epochs" in changed:
+        raise ConfigError(f"epochs={changed['epochs']}: a sweep goes on as it was; give a single run more epochs.")
+    resume_sweep(directory, changed, SweepTerminal(directory))
+    conclude(directory)
     return 0

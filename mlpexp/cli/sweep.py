@@ -1,21 +1,25 @@
-"""A sweep of `mlpexp train`: what is wrong with any of its jobs, found before the first starts; and running one."""
+"""`mlpexp train -m`: all jobs of a sweep checked before the first starts, run by Hydra's launcher, and summed up."""
 
 from __future__ import annotations
 
-import sys
+import argparse
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.types import ValueType
 from omegaconf import DictConfig
 
-from mlpexp.config.compose import checked, compose_raw
-from mlpexp.config.jobs import check_jobs, expand
-from mlpexp.config.overrides import parse_override
-from mlpexp.errors import ConfigError, MlpexpError
-from mlpexp.interruption import InterruptedRunError
+from mlpexp.cli.dry_run import show_plan
+from mlpexp.cli.hydra_app import claim, hand_over
+from mlpexp.cli.sweep_task import SweepTask, note_jobs
+from mlpexp.cli.sweep_terminal import conclude
+from mlpexp.config.compose import compose_raw, quote
+from mlpexp.config.jobs import Job, check_jobs, expand
+from mlpexp.config.overrides import fixed, parse_override
+from mlpexp.errors import ConfigError
+from mlpexp.prepare import Preparations
+from mlpexp.run.record import NAME
 
 # The sweepers whose jobs are all combinations of the values. What others try is theirs to choose.
 _GRID = (".BasicSweeper", ".CheckedSweeper")
@@ -23,13 +27,44 @@ _GRID = (".BasicSweeper", ".CheckedSweeper")
 _MOST_VALUES = 1000
 
 
-def fixed(overrides: Sequence[str]) -> list[str]:
-    """The overrides that give one value."""
-    return [given for given in overrides if not parse_override(given).is_sweep_override()]
+def run_sweep(args: argparse.Namespace) -> int:
+    """The jobs of a sweep, by Hydra's sweeper and launcher; in the end what has come of them."""
+    checked = check_sweep(args.overrides, args.config_dir, args.config_name)
+    raw, jobs = checked.raw, checked.jobs
+    if args.dry_run:
+        show_plan(jobs, checked.preparations)
+        return 0
+    # One that no other sweep has, now that all jobs are checked.
+    sweep = claim(raw, "hydra.sweep.dir")
+    note_jobs(sweep, jobs or [], raw)
+    # Written anew, as overrides must stand together: behind `seed=0,1 -m` none can be added.
+    arguments = ["--config-name", args.config_name, *(["--multirun"] if args.multirun else [])]
+    if args.config_dir is not None:
+        arguments += ["--config-dir", args.config_dir]
+    task = SweepTask(jobs or [], checked.preparations)
+    try:
+        hand_over(task, [*arguments, *args.overrides, f"hydra.sweep.dir={quote(str(sweep))}"], args)
+    except Exception:
+        if not any(sweep.glob(f"**/{NAME}")):
+            raise
+        # Jobs have failed, and it was said of what; their directories tell which.
+        conclude(sweep)
+        raise
+    conclude(sweep)
+    return 0
 
 
-def check_sweep(overrides: Sequence[str], config_dir: str | None, config_name: str) -> DictConfig:
-    """ConfigError with whatever is wrong with the jobs; else the config of the sweep, with Hydra's node.
+@dataclass(frozen=True)
+class CheckedSweep:
+    """A sweep whose jobs can be run: its config with Hydra's node, and the jobs, where they are known beforehand."""
+
+    raw: DictConfig
+    jobs: list[Job] | None
+    preparations: Preparations
+
+
+def check_sweep(overrides: Sequence[str], config_dir: str | None, config_name: str) -> CheckedSweep:
+    """The sweep, or ConfigError with whatever is wrong with its jobs.
 
     For sweepers that choose the values as they go, each listed value of a key is tried with the first of all others.
     """
@@ -43,8 +78,9 @@ def check_sweep(overrides: Sequence[str], config_dir: str | None, config_name: s
         jobs = expand(ours, params, config_dir)
     else:
         jobs = _one_key_at_a_time(ours)
-    check_jobs(jobs, about_hydra, config_dir, config_name, numbered=grid)
-    return sweep
+    preparations = Preparations()
+    known = check_jobs(jobs, about_hydra, config_dir, config_name, numbered=grid, preparations=preparations)
+    return CheckedSweep(sweep, known if grid else None, preparations)
 
 
 def _sweep_config(about_hydra: list[str], ours: list[str], config_dir: str | None, config_name: str) -> DictConfig:
@@ -72,31 +108,3 @@ def _one_key_at_a_time(overrides: Sequence[str]) -> list[list[str]]:
             first += listed[:1]
         # The values of interval(0,1) are the sweeper's to choose, those of glob(*) exist.
     return [first, *([*first[:at], other, *first[at + 1 :]] for at, other in further)]
-
-
-class SweepTask:
-    """The task function of a sweep: trains a job, and notes the numbers of those that failed; see sweep/task.py."""
-
-    reported = MlpexpError
-
-    def __init__(self) -> None:
-        self.failed: list[str] = []
-
-    def __call__(self, raw: DictConfig) -> None:
-        from mlpexp.cli.terminal import Terminal
-        from mlpexp.prepare import prepare
-        from mlpexp.training import run_in
-
-        hydra = HydraConfig.get()
-        terminal = Terminal()
-        try:
-            terminal.concluded(run_in(Path(hydra.runtime.output_dir), prepare(checked(raw)), terminal))
-        except InterruptedRunError as error:
-            # What is no Exception ends the whole sweep: nobody presses Ctrl-C once for each of its jobs.
-            print(f"mlpexp: job {hydra.job.num} {error}", file=sys.stderr)
-            raise SystemExit(error.exit_code) from error
-        except MlpexpError as error:
-            # The launcher runs on; each failure is reported when it happens.
-            self.failed.append(str(hydra.job.num))
-            print(f"mlpexp: job {hydra.job.num} failed: {error}", file=sys.stderr)
-            raise

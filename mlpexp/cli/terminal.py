@@ -23,7 +23,7 @@ from mlpexp.stack import Run, Watcher
 # Without a terminal a line is printed for each of this many parts of a run.
 _LINES = 20
 # A terminal need not be redrawn more often than the eye sees.
-_SECONDS_BETWEEN_UPDATES = 0.1
+SECONDS_BETWEEN_UPDATES = 0.1
 
 
 class Terminal(Watcher):
@@ -62,7 +62,7 @@ class Terminal(Watcher):
             if epoch in (1, total_epochs) or epoch % max(1, round(total_epochs / _LINES)) == 0:
                 self._console.print(Text(f"epoch {epoch}/{total_epochs}  {_numbers(row, self._score)}"))
             return
-        if time.monotonic() - self._shown >= _SECONDS_BETWEEN_UPDATES or epoch == total_epochs:
+        if time.monotonic() - self._shown >= SECONDS_BETWEEN_UPDATES or epoch == total_epochs:
             self._shown = time.monotonic()
             assert self._bar is not None
             self._progress.update(self._bar, completed=epoch, numbers=_numbers(row, self._score))

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.types import Override, RangeSweep
@@ -17,6 +17,9 @@ from mlpexp.config.explain import explain
 from mlpexp.config.overrides import check_overrides, parse_override
 from mlpexp.config.schema import Config
 from mlpexp.errors import ConfigError, JobsError
+
+if TYPE_CHECKING:
+    from mlpexp.prepare import Preparations
 
 MOST_JOBS = 100_000
 # So many wrong things are listed, and so many of the jobs that one of them concerns.
@@ -88,13 +91,16 @@ def check_jobs(
     config_name: str = "config",
     *,
     numbered: bool = True,
+    preparations: Preparations | None = None,
 ) -> list[Job]:
     """The jobs with their configs, or one error that lists whatever is wrong with any of them, each thing once.
 
     `about_hydra` are the overrides of Hydra itself that all jobs share. With `numbered` the error says of which jobs
-    a thing is wrong, where it is not of all.
+    a thing is wrong, where it is not of all. `preparations` keep what had to be loaded.
     """
-    checker = _Checker(about_hydra, config_dir, config_name)
+    from mlpexp.prepare import Preparations
+
+    checker = _Checker(about_hydra, config_dir, config_name, preparations or Preparations())
     found: list[Job] = []
     wrong: dict[str, list[int]] = {}
     for number, overrides in enumerate(jobs):
@@ -122,7 +128,9 @@ def _concerned(numbers: list[int]) -> str:
 class _Checker:
     """Checks job after job, and remembers what jobs share: composing, explaining, loading data take time."""
 
-    def __init__(self, about_hydra: Sequence[str], config_dir: str | None, config_name: str) -> None:
+    def __init__(
+        self, about_hydra: Sequence[str], config_dir: str | None, config_name: str, preparations: Preparations
+    ) -> None:
         check_config_dir(config_dir)
         self._config_dir = config_dir
         try:
@@ -137,7 +145,7 @@ class _Checker:
             raise ConfigError(explain(error, about_hydra, config_dir)) from error
         self._overrides: dict[str, ConfigError | None] = {}
         self._explained: dict[tuple[object, ...], str] = {}
-        self._prepared: list[tuple[tuple[Any, ...], ConfigError | None]] = []
+        self._preparations = preparations
 
     def check(self, overrides: list[str]) -> Config:
         """The job's config, or ConfigError."""
@@ -148,7 +156,7 @@ class _Checker:
         except Exception as error:
             raise ConfigError(self._explain(error, overrides)) from error
         config = checked(raw)
-        self._prepare(config)
+        self._preparations.of(config)
         return config
 
     def _check_override(self, given: str) -> None:
@@ -166,26 +174,6 @@ class _Checker:
             written = [re.sub("=(True|False)$", lambda found: found[0].lower(), given) for given in overrides]
             self._explained[key] = explain(error, written, self._config_dir)
         return self._explained[key]
-
-    def _prepare(self, config: Config) -> None:
-        """Loads the data once for all configs that agree in whatever that depends on."""
-        from mlpexp.prepare import prepare
-
-        needs = (
-            config.dataset,
-            config.model,
-            config.loss,
-            config.device,
-            config.regularizer,
-            config.data_dir,
-            config.compile,
-        )
-        known = next((entry for entry in self._prepared if entry[0] == needs), None)
-        if known is None:
-            known = needs, _error_of(prepare, config)
-            self._prepared.append(known)
-        if known[1]:
-            raise known[1]
 
 
 def _error_of(check: Any, argument: Any) -> ConfigError | None:

@@ -34,6 +34,11 @@ def parse_override(given: str) -> Override:
         raise ConfigError(unreadable(given)) from error
 
 
+def fixed(overrides: Sequence[str]) -> list[str]:
+    """The overrides that give one value."""
+    return [given for given in overrides if not parse_override(given).is_sweep_override()]
+
+
 def unreadable(given: str) -> str:
     """What is said of an override that Hydra's grammar cannot read."""
     shown = show(given) or "''"

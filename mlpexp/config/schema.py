@@ -60,6 +60,13 @@ class Log:
 
 
 @dataclass(frozen=True)
+class Stack:
+    """How many runs of a sweep train as one model; null: as many as fit into memory."""
+
+    max_members: Count | None = None
+
+
+@dataclass(frozen=True)
 class Checkpoint:
     """How often `last.pt` is written while a run goes on; it is always written at its end."""
 
@@ -89,6 +96,7 @@ class Config:
     data_dir: str | None = None
     log: Log = field(default_factory=Log)
     checkpoint: Checkpoint = field(default_factory=Checkpoint)
+    stack: Stack = field(default_factory=Stack)
     plugins: list[str] = field(default_factory=list)
 
     @property
@@ -107,7 +115,9 @@ class Config:
                 registry = LIST_GROUPS[entry.name]
                 plain[entry.name] = {name: _named(registry, part) for name, part in value.items()}
             else:
-                plain[entry.name] = dataclasses.asdict(value) if isinstance(value, Clip | Log | Checkpoint) else value
+                plain[entry.name] = (
+                    dataclasses.asdict(value) if isinstance(value, Clip | Log | Checkpoint | Stack) else value
+                )
         return plain
 
 

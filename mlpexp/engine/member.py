@@ -16,6 +16,9 @@ from mlpexp.config.schema import Config
 from mlpexp.data.dataset import Data
 from mlpexp.engine.noise import Noise
 
+# How the failure of a member begins whose loss was not finite.
+DIVERGED = "diverged"
+
 
 def streams(seed: int) -> dict[str, int]:
     """Independent seeds for what `seed` decides: initial weights, batch order, and noise (dropout, mixup)."""
@@ -80,7 +83,7 @@ class Member:
         """Takes note of an epoch, and says whether it is the best so far. Regression has no accuracy."""
         for name, value in (("training", train_loss), ("validation", val_loss)):
             if not math.isfinite(value):
-                self.failure = f"diverged: the {name} loss was {value} at the end of epoch {epoch}"
+                self.failure = f"{DIVERGED}: the {name} loss was {value} at the end of epoch {epoch}"
                 return False
         better = (val_accuracy, -val_loss) > (self.best.accuracy, -self.best.loss)
         if better:

@@ -108,6 +108,10 @@ class Recorder:
         self.flush()
         checkpoint.save(self.paths.last, state)
         self.save_best(best)
+        self.checkpointed()
+
+    def checkpointed(self) -> None:
+        """Takes note that the run is saved as it is now."""
         self._last_checkpoint = time.monotonic()
 
     def save_best(self, best: dict[str, Any]) -> None:

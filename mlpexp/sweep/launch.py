@@ -32,9 +32,7 @@ def launch(
     jobs = _composed(context, sweep, batch, first)
     run_jobs = getattr(task, "run_jobs", None)
     if run_jobs is not None and can_share_a_process(jobs):
-        log.info(f"Launching {len(jobs)} jobs together")
-        for job, overrides in zip(jobs, batch, strict=True):
-            _announce(job, overrides)
+        log.debug(f"Launching {len(jobs)} jobs together")
         return run_together(run_jobs, jobs, context, task)
     log.info(f"Launching {len(jobs)} jobs one by one")
     returns = []

@@ -253,7 +253,9 @@ def test_a_sweeper_that_chooses_the_values_itself(here: Path) -> None:
     (here / "conf" / "hydra" / "sweeper").mkdir(parents=True)
     (here / "conf" / "hydra" / "sweeper" / "other.yaml").write_text("_target_: hydra_plugins.other.Sweeper\n")
     other = ["hydra/sweeper=other", "optimizer.lr=interval(0,1)"]
-    assert check_sweep([*other, "seed=0,1"], "conf", "config").hydra.sweeper._target_ == "hydra_plugins.other.Sweeper"
+    assert (
+        check_sweep([*other, "seed=0,1"], "conf", "config").raw.hydra.sweeper._target_ == "hydra_plugins.other.Sweeper"
+    )
     with pytest.raises(ConfigError) as caught:
         check_sweep([*other, "seed=0,-1", "epochs=0,1,x"], "conf", "config")
     # Each value with the first of the others.

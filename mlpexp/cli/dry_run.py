@@ -1,0 +1,82 @@
+"""`mlpexp train --dry-run`: what would be trained, and which runs together, without writing anything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.table import Table
+from rich.text import Text
+
+from mlpexp import memory
+from mlpexp.cli.console import console
+from mlpexp.comparison.settings import differences
+from mlpexp.config.convert import show
+from mlpexp.config.jobs import Job
+from mlpexp.config.schema import Config
+from mlpexp.prepare import Preparations, prepare
+from mlpexp.run.hyperparameters import hyperparameters
+from mlpexp.sweep.plan import PlannedStack, plan
+
+# A key's values are shown up to this many, and so many stacks.
+_MOST_VALUES, _MOST_STACKS = 8, 40
+
+
+def show_run(config: Config) -> None:
+    """The plan of a single run."""
+    prepared = prepare(config)
+    n_bytes = memory.needed(config, prepared.n_parameters, prepared.data.n_features)
+    out = console()
+    out.print(Text(f"1 run of {config.epochs:,} epochs on {prepared.device}, about {_size(n_bytes)} of memory"))
+    out.print(Text("nothing was written: this was a dry run"))
+
+
+def show_plan(jobs: Sequence[Job] | None, preparations: Preparations) -> None:
+    """The plan of a sweep; without `jobs` its sweeper chooses them as it goes."""
+    out = console()
+    if jobs is None:
+        out.print(Text("the sweeper chooses the jobs as it goes; the values that it is given are right"))
+        return
+    stacks = plan(jobs, preparations)
+    n_stacks = f"{len(stacks):,} stack{'' if len(stacks) == 1 else 's'}"
+    out.print(Text(f"{len(jobs):,} runs in {n_stacks}; everything is right with them"))
+    flat = {job.number: hyperparameters(job.config.to_dict()) for job in jobs}
+    for key in [*differences(list(flat.values())).keys, "seed"]:
+        values = list(dict.fromkeys(show(config.get(key, "–")) for config in flat.values()))
+        if len(values) > 1:
+            more = f", … ({len(values)} values)" if len(values) > _MOST_VALUES else ""
+            out.print(Text(f"  {key}: {', '.join(values[:_MOST_VALUES])}{more}"))
+    out.print(_table(stacks, flat, preparations))
+    if len(stacks) > _MOST_STACKS:
+        out.print(Text(f"and {len(stacks) - _MOST_STACKS} more stacks"))
+    out.print(Text("nothing was written: this was a dry run"))
+
+
+def _table(stacks: Sequence[PlannedStack], flat: dict[int, dict[str, object]], preparations: Preparations) -> Table:
+    """A row a stack: how many runs, what they have that others have not, memory, why it is one run alone."""
+    keys = differences(list(flat.values())).keys
+    table = Table()
+    for name in ("stack", "runs"):
+        table.add_column(name, justify="right")
+    table.add_column("what its runs share")
+    table.add_column("memory", justify="right")
+    table.add_column("device")
+    if any(stack.alone for stack in stacks):
+        table.add_column("why alone")
+    for index, stack in enumerate(stacks[:_MOST_STACKS], 1):
+        configs = [flat[number] for number in stack.numbers]
+        own = [key for key in keys if len({show(config.get(key)) for config in configs}) == 1]
+        shared = ", ".join(f"{key}={show(configs[0][key])}" for key in own if key in configs[0]) or "–"
+        device = str(preparations.of(stack.jobs[0].config).device)
+        row = [str(index), str(len(stack.jobs)), shared, _size(stack.n_bytes), device]
+        table.add_row(*row, *([stack.alone or ""] if len(table.columns) > 5 else []))
+    return table
+
+
+def _size(n_bytes: int) -> str:
+    """Bytes in a unit that fits."""
+    size = float(n_bytes)
+    for unit in ("B", "KiB", "MiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}"
+        size /= 1024
+    return f"{size:.1f} GiB"

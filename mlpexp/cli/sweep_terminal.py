@@ -1,0 +1,128 @@
+"""What a sweep shows on the terminal: what will train together, how the stacks go, and how it all ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from mlpexp.cli.console import console
+from mlpexp.cli.terminal import SECONDS_BETWEEN_UPDATES, score_name
+from mlpexp.engine.loop import Engine, Row
+from mlpexp.errors import RunError
+from mlpexp.prepare import Prepared
+from mlpexp.stack import Outcome
+from mlpexp.sweep.train import StackToTrain, SweepWatcher
+
+# Without a terminal so many lines are printed for a sweep, and for a stack at least the last.
+_LINES = 20
+
+
+class SweepTerminal(SweepWatcher):
+    """Shows stack after stack: a progress bar on a terminal, plain lines elsewhere."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._console = console()
+        self._progress: Progress | None = None
+        self._bar: TaskID | None = None
+        self._shown = 0.0
+        self._score = "accuracy"
+        self._stack = ""
+        self._every = 1.0
+
+    def stack(self, index: int, stacks: Sequence[StackToTrain]) -> None:
+        sizes = [len(stack.numbers) for stack in stacks]
+        if index == 0:
+            self._console.print(Text(f"{said_of(sizes)}; sweep directory: {self._directory}"))
+        self._every = _LINES / len(stacks)
+        self._stack = f"stack {index + 1}/{len(stacks)} ({_counted(sizes[index], 'run')})"
+
+    def started(self, prepared: Prepared, engine: Engine, directories: Sequence[Path]) -> None:
+        self._score = prepared.data.task.score
+        if self._console.is_terminal:
+            self._progress = Progress(
+                TextColumn(f"{self._stack}  epoch"),
+                MofNCompleteColumn(),
+                BarColumn(bar_width=20),
+                TextColumn("{task.fields[numbers]}"),
+                TimeRemainingColumn(),
+                console=self._console,
+            )
+            self._bar = self._progress.add_task("", total=engine.total_epochs, completed=engine.epoch, numbers="")
+            self._progress.start()
+
+    def epoch(self, engine: Engine, rows: Sequence[Row]) -> None:
+        epoch, total = engine.epoch, engine.total_epochs
+        if self._progress is None:
+            # On the epochs at which a further line is due.
+            if epoch == total or int(epoch / total * self._every) > int((epoch - 1) / total * self._every):
+                self._console.print(Text(f"{self._stack}  epoch {epoch}/{total}  {self._numbers(rows)}"))
+        elif time.monotonic() - self._shown >= SECONDS_BETWEEN_UPDATES or epoch == total:
+            self._shown = time.monotonic()
+            assert self._bar is not None
+            self._progress.update(self._bar, completed=epoch, numbers=self._numbers(rows))
+
+    def _numbers(self, rows: Sequence[Row]) -> str:
+        """The validation scores of the members that still learn."""
+        scores = [row[f"{self._score}/val"] for row in rows]
+        name = f"val {score_name(self._score)}"
+        if len(scores) == 1:
+            return f"{name} {scores[0]:.4f}"
+        return f"{name} {sum(scores) / len(scores):.4f} ({min(scores):.4f} to {max(scores):.4f})"
+
+    def ended(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+
+    def outcome(self, number: int, outcome: Outcome) -> None:
+        if isinstance(outcome, Exception):
+            # Behind what the progress bar has left, and on stderr, where scripts look for it.
+            report_failure(number, outcome)
+
+
+def report_failure(number: int, error: Exception) -> None:
+    """A line on a job that has failed."""
+    from mlpexp.cli.main import report
+
+    report(f"job {number} failed: {error or type(error).__name__}")
+
+
+def said_of(sizes: Sequence[int]) -> str:
+    """How many runs there are, and of which sizes the stacks are."""
+    together = [size for size in sizes if size > 1]
+    alone = len(sizes) - len(together)
+    parts = []
+    if together:
+        listed = ", ".join(map(str, together[:8])) + (", …" if len(together) > 8 else "")
+        parts.append(f"{_counted(len(together), 'stack')} of {listed}")
+    if alone:
+        parts.append(f"{alone} alone")
+    return f"{_counted(sum(sizes), 'run')}: {' and '.join(parts)}"
+
+
+def _counted(n: int, what: str) -> str:
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
+
+
+def conclude(directory: Path) -> None:
+    """The table at the end of a sweep; RunError in the end where a job has failed or is unfinished."""
+    from mlpexp.cli.compare import show_settings
+    from mlpexp.comparison.report import sweep_summary
+
+    out = console()
+    comparison = sweep_summary(directory)
+    show_settings(comparison, out)
+    lost = [entry.run for summary in comparison.summaries for entry in (*summary.failures, *summary.unfinished)]
+    written = f"sweep directory: {directory} (sweep.csv, sweep.png)"
+    if not lost:
+        hint = f"; is a difference real? mlpexp compare {directory}" if len(comparison.summaries) > 1 else ""
+        out.print(Text(f"{written}{hint}"))
+        return
+    n_runs = sum(len(summary.runs) for summary in comparison.summaries) + len(lost)
+    names = ", ".join(run.directory.name for run in lost[:10]) + (", …" if len(lost) > 10 else "")
+    raise RunError(f"{len(lost)} of the sweep's {_counted(n_runs, 'job')} failed ({names}); {written}")

@@ -1,0 +1,99 @@
+"""Which jobs of a sweep train together: the stacks, and why some are stacks of one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+
+from mlpexp import memory
+from mlpexp.components.optimizer import optimizers
+from mlpexp.config.jobs import Job
+from mlpexp.config.schema import Config
+from mlpexp.engine.batched import unstackable
+from mlpexp.engine.common import in_common
+from mlpexp.prepare import Preparations, Prepared
+
+# The share of a device's free memory that a stack may take; the data and the program itself need some too.
+_SHARE = 0.6
+
+
+@dataclass(frozen=True)
+class PlannedStack:
+    """Jobs that train as one model, in the order of their members."""
+
+    jobs: tuple[Job, ...]
+    n_bytes: int  # that training takes, about
+    alone: str | None = None  # why its one job cannot share a stack
+
+    @property
+    def numbers(self) -> list[int]:
+        return [job.number for job in self.jobs]
+
+
+def plan(jobs: Sequence[Job], preparations: Preparations) -> list[PlannedStack]:
+    """Stacks of the jobs, each as large as `stack.max_members` and the device's free memory let it be."""
+    together: dict[str, list[Job]] = {}
+    stacks: list[PlannedStack] = []
+    reasons: dict[str, str | None] = {}
+    for job in jobs:
+        prepared = preparations.of(job.config)
+        key = repr(in_common(job.config))
+        if key not in reasons:
+            reasons[key] = _layer_alone(job.config, prepared)
+        reason = _alone(job.config) or reasons[key]
+        if reason is None:
+            together.setdefault(f"{key} {job.config.stack}", []).append(job)
+        else:
+            stacks.append(PlannedStack((job,), _needed(job, prepared), reason))
+    for alike in together.values():
+        stacks += _split(alike, preparations.of(alike[0].config))
+    return sorted(stacks, key=lambda stack: min(stack.numbers))
+
+
+def _alone(config: Config) -> str | None:
+    """Why a config cannot share a stack with others, as far as the config itself says."""
+    if not config.optimizer.by_element:
+        return f"optimizer={optimizers.name_of(config.optimizer)} does not move each element of a weight by itself"
+    return "compile=true compiles a plain network" if config.compile else None
+
+
+def _layer_alone(config: Config, prepared: Prepared) -> str | None:
+    """Why a config's network does not stack."""
+    sizes = prepared.data.n_features, prepared.loss.n_outputs(prepared.data.task)
+    try:
+        with torch.device("meta"):
+            module = config.model.build(*sizes, config.activation, list(config.regularizer.values()))
+            layer = unstackable(module, type(config.activation.build()))
+    except Exception as error:
+        # A user's own component: its run will fail of the same, and say so.
+        return f"the network cannot be built: {error}"
+    return None if layer is None else f"{layer} is no layer that stacks"
+
+
+def _needed(job: Job, prepared: Prepared) -> int:
+    return memory.needed(job.config, prepared.n_parameters, prepared.data.n_features)
+
+
+def _split(jobs: Sequence[Job], prepared: Prepared) -> list[PlannedStack]:
+    """Stacks of nearly equal size of jobs that could share one; those with the same settings are neighbours in it."""
+    each = max(_needed(job, prepared) for job in jobs)
+    free = memory.free(prepared.device)
+    most = len(jobs) if free is None else max(1, int(_SHARE * free / each))
+    most = min(most, jobs[0].config.stack.max_members or most)
+    n_stacks = -(-len(jobs) // most)
+    ordered = _neighbours(jobs)
+    bounds = [round(len(jobs) * i / n_stacks) for i in range(n_stacks + 1)]
+    return [PlannedStack(tuple(ordered[start:stop]), each * (stop - start)) for start, stop in pairwise(bounds)]
+
+
+def _neighbours(jobs: Sequence[Job]) -> list[Job]:
+    """The jobs in order, but all with the same optimizer and schedule behind the first of these, and so on."""
+    first: dict[str, int] = {}
+    keys = {}
+    for position, job in enumerate(jobs):
+        settings = [(job.config.optimizer, job.config.scheduler), job.config.regularizer]
+        keys[job.number] = [first.setdefault(repr(setting), position) for setting in settings]
+    return sorted(jobs, key=lambda job: keys[job.number])

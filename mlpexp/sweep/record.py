@@ -1,0 +1,87 @@
+"""sweep.json: the jobs of a sweep with their configs and directories, and which of them train together."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+from typing import Any
+
+from mlpexp.errors import ConfigError
+from mlpexp.run import record as run
+from mlpexp.run.files import write_text
+
+NAME = "sweep.json"
+
+
+@dataclass(frozen=True)
+class JobRecord:
+    """A job: its number, what it adds to the config, its directory within the sweep's, and the whole config."""
+
+    number: int
+    overrides: list[str]
+    directory: str
+    config: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class SweepRecord:
+    """The content of sweep.json. `stacks` holds the numbers of jobs that train as one model, in their order."""
+
+    jobs: list[JobRecord] = field(default_factory=list)
+    stacks: list[list[int]] = field(default_factory=list)
+
+    def extended(self, jobs: Sequence[JobRecord], stacks: Sequence[Sequence[int]]) -> SweepRecord:
+        """With more jobs, such as the next batch of a sweeper; a number that is known keeps what it has."""
+        known = {job.number for job in self.jobs}
+        more = [job for job in jobs if job.number not in known]
+        named = {number for stack in stacks for number in stack}
+        kept = [[number for number in stack if number not in named] for stack in self.stacks]
+        return SweepRecord([*self.jobs, *more], [*filter(None, kept), *map(list, stacks)])
+
+    def write(self, directory: Path) -> None:
+        """Puts sweep.json in place, whole or not at all."""
+        write_text(directory / NAME, json.dumps(dataclasses.asdict(self)) + "\n")
+
+
+def is_sweep(directory: Path) -> bool:
+    """Whether a directory is that of a sweep, of ours or of whatever sweeper of Hydra's."""
+    return (directory / NAME).exists() or (directory / "multirun.yaml").exists()
+
+
+def read(directory: Path) -> SweepRecord:
+    """The record of a sweep directory; ConfigError where it is damaged.
+
+    Where it has none, since its sweeper chose the jobs as it went, it is made of the runs that there are.
+    """
+    path = directory / NAME
+    if not path.exists():
+        return _of_runs(directory)
+    try:
+        content = json.loads(path.read_text())
+        jobs = [JobRecord(**job) for job in content["jobs"]]
+        found = SweepRecord(jobs, [[int(number) for number in stack] for stack in content["stacks"]])
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}.") from None
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise ConfigError(f"{path}: is damaged: {error}.") from None
+    _check(path, found)
+    return found
+
+
+def _of_runs(directory: Path) -> SweepRecord:
+    found = sorted(directory.glob(f"*/{run.NAME}"))
+    jobs = [JobRecord(number, [], path.parent.name, run.read(path.parent).config) for number, path in enumerate(found)]
+    return SweepRecord(jobs, [[job.number] for job in jobs])
+
+
+def _check(path: Path, found: SweepRecord) -> None:
+    numbers = [job.number for job in found.jobs]
+    if sorted(numbers) != sorted(number for stack in found.stacks for number in stack):
+        raise ConfigError(f"{path}: is damaged: its stacks are not of its jobs.")
+    for job in found.jobs:
+        sound = isinstance(job.number, int) and isinstance(job.directory, str) and isinstance(job.config, dict)
+        if not sound or PurePath(job.directory).is_absolute() or ".." in PurePath(job.directory).parts:
+            raise ConfigError(f"{path}: is damaged: job {job.number} has no directory within the sweep's.")

@@ -1,0 +1,133 @@
+"""Goes on with a sweep: what is missing is trained, what is unfinished goes on, what has ended stays as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlpexp.config.jobs import Job
+from mlpexp.engine.member import DIVERGED
+from mlpexp.errors import ConfigError
+from mlpexp.prepare import Preparations
+from mlpexp.run import checkpoint, record
+from mlpexp.run.directory import RunDirectory, check_not_running
+from mlpexp.run.record import Record
+from mlpexp.stack import Pending
+from mlpexp.sweep.plan import plan
+from mlpexp.sweep.record import NAME, JobRecord, SweepRecord, read
+from mlpexp.sweep.train import StackToTrain, SweepWatcher, checkpoint_of, stack_to_train, train_stacks
+from mlpexp.training import checked_config
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A job as its directory shows it."""
+
+    job: Job
+    directory: Path
+    record: Record | None
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing is left to do.
+
+        A run that failed of something outside, such as a full disk, is tried again.
+        """
+        if self.record is None:
+            return False
+        diverged = self.record.state == "failed" and (self.record.reason or "").startswith(DIVERGED)
+        return self.record.state == "completed" or diverged
+
+    def pending(self, state: dict[str, Any] | None) -> Pending:
+        """The run, to go on from a checkpoint's `state`; from the start without one."""
+        return Pending(self.job.config, self.directory, self.job.number, self.record, state)
+
+    def from_its_own(self) -> Pending:
+        """The run, to go on from its own last checkpoint."""
+        last = RunDirectory(self.directory).last
+        return self.pending(checkpoint.load(last) if last.exists() else None)
+
+    def along(self, state: dict[str, Any] | None) -> Pending:
+        """The run as company for others."""
+        return Pending(self.job.config, None, self.job.number, None, state)
+
+
+def resume_sweep(directory: Path, changes: dict[str, Any], watcher: SweepWatcher) -> None:
+    """Trains what is left of a sweep. ConfigError where nothing is."""
+    saved = read(directory)
+    noted, stacks = stacks_to_finish(directory, saved, changes)
+    if not stacks:
+        raise ConfigError(f"{directory}: all {len(saved.jobs)} jobs of the sweep have ended.")
+    noted.write(directory)
+    for stack in stacks:
+        for run in stack.runs:
+            if run.directory is not None:
+                run.directory.mkdir(parents=True, exist_ok=True)
+    train_stacks(directory, stacks, watcher)
+
+
+def stacks_to_finish(
+    directory: Path, saved: SweepRecord, changes: dict[str, Any]
+) -> tuple[SweepRecord, list[StackToTrain]]:
+    """What is left to train of a sweep, as it was to train together; and its record, with jobs stacked anew.
+
+    `changes` may give other values of `device`, `data_dir` and `plugins`.
+    """
+    found = {job.number: _look(directory, job, changes) for job in saved.jobs}
+    for entry in found.values():
+        if entry.record is not None and not entry.ended:
+            check_not_running(entry.directory, entry.record)
+    preparations = Preparations()
+    to_train: list[StackToTrain] = []
+    missing: list[Job] = []
+    for numbers in saved.stacks:
+        entries = [found[number] for number in numbers]
+        if all(entry.ended for entry in entries):
+            continue
+        if len(entries) == 1 and entries[0].record is None:
+            missing.append(entries[0].job)
+            continue
+        for runs, path in _resumed(directory, entries):
+            to_train.append(StackToTrain(tuple(runs), preparations.of(runs[0].config), path))
+    # Jobs that another launcher was to run one by one can as well train together, now that they have not begun.
+    planned = plan(missing, preparations)
+    at = {number: entry.directory for number, entry in found.items()}
+    for stack in planned:
+        to_train.append(stack_to_train(stack.jobs, at, preparations, checkpoint_of(directory, stack.numbers)))
+    return saved.extended([], [stack.numbers for stack in planned]), to_train
+
+
+def _look(directory: Path, job: JobRecord, changes: dict[str, Any]) -> _Found:
+    path = directory / job.directory
+    entry = record.read(path) if (path / record.NAME).exists() else None
+    raw, source = (job.config, directory / NAME) if entry is None else (entry.config, path / record.NAME)
+    return _Found(Job(job.number, job.overrides, checked_config(raw, source, changes)), path, entry)
+
+
+def _resumed(directory: Path, entries: Sequence[_Found]) -> list[tuple[list[Pending], Path | None]]:
+    """The runs of a stack that has begun, in the company that they had.
+
+    Members that have ended since the last checkpoint train along from there once more, so that the numbers of the
+    others come out as if nothing had been; those that ended before it are not in it.
+    """
+    path = checkpoint_of(directory, [entry.job.number for entry in entries])
+    if path is None:
+        return [([entries[0].from_its_own()], None)]
+    if not path.exists():
+        # From the start. Where one has ended for good there was company that the others must have again.
+        return [([entry.along(None) if entry.ended else entry.pending(None) for entry in entries], path)]
+    states = _states(path)
+    inside = [entry for entry in entries if entry.job.number in states]
+    runs = [(entry.along if entry.ended else entry.pending)(states[entry.job.number]) for entry in inside]
+    alone = [([entry.from_its_own()], None) for entry in entries if entry not in inside and not entry.ended]
+    return [*([(runs, path)] if any(run.directory is not None for run in runs) else []), *alone]
+
+
+def _states(path: Path) -> dict[int, dict[str, Any]]:
+    saved = checkpoint.load(path)
+    try:
+        return {int(number): state for number, state in saved["states"].items()}
+    except checkpoint.MISFITS as error:
+        raise ConfigError(f"{path}: is damaged; without it these runs begin anew: {error}") from None
