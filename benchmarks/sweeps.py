@@ -92,7 +92,7 @@ def report(what: str, times: dict[str, list[float]], goal: float | None = None) 
     """One line for the first two sides and how often the second goes into the first."""
     (slow, slow_times), (fast, fast_times), *_ = times.items()
     ratio = statistics.median(one / other for one, other in zip(slow_times, fast_times, strict=True))
-    said = f"{what:<40} {slow} {statistics.median(slow_times):.2f} s ÷ {fast} {statistics.median(fast_times):.2f} s"
+    said = f"{what:<43} {slow} {statistics.median(slow_times):.2f} s ÷ {fast} {statistics.median(fast_times):.2f} s"
     aim = "" if goal is None else f"   goal: at least {goal:g}"
     print(f"{said} = {ratio:.2f}   ({len(slow_times)} turns){aim}", flush=True)
 
