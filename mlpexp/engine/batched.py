@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from mlpexp.engine import stack
 from mlpexp.engine.noise import Noise
-from mlpexp.engine.stacked_layers import STACKED, StackedDropout, StackedLayer, StackedLinear
+from mlpexp.engine.stacked_layers import STACKED, StackedDropout, StackedLinear
 
 
 def unstackable(module: nn.Module, activation: type[nn.Module]) -> str | None:
@@ -46,12 +46,6 @@ class BatchedStack(stack.Stack):
         )
         # In a tuple: its parameters are not those of the stack.
         self._plain = (copy.deepcopy(members[0]),)
-        self._turned = {
-            f"{name}.{parameter}"
-            for name, layer in self.net.named_children()
-            if isinstance(layer, StackedLayer)
-            for parameter in layer.turned
-        }
         self._kept: dict[str, Tensor] = {}
         self._views: list[tuple[nn.Parameter, nn.Parameter, slice]] = []
 
@@ -105,7 +99,7 @@ class BatchedStack(stack.Stack):
         self._load(self._kept, k, state)
 
     def _member_of(self, whole: Mapping[str, Tensor], k: int) -> stack.State:
-        return {name: value[k].mT if name in self._turned else value[k] for name, value in whole.items()}
+        return {name: value[k] for name, value in whole.items()}
 
     def _load(self, whole: Mapping[str, Tensor], k: int, state: Mapping[str, Tensor]) -> None:
         # The plain network is asked whether the state is its own.
@@ -127,32 +121,24 @@ class BatchedStack(stack.Stack):
 
     def optimizer_state(self, state: dict[str, Any], members: slice, k: int) -> dict[str, Any]:
         def of_member(index: int, value: Any) -> Any:
-            name, storage = self._named[index]
             # What is no tensor of the parameter's shape, such as the count of steps, is that of every member.
-            if not isinstance(value, Tensor) or value.shape != (members.stop - members.start, *storage.shape[1:]):
-                return value
-            part = value[k - members.start]
-            return part.mT if name in self._turned else part
+            size = members.stop - members.start
+            whole = isinstance(value, Tensor) and value.shape == (size, *parameters[index].shape[1:])
+            return value[k - members.start] if whole else value
 
+        parameters = list(self.net.parameters())
         return {**state, "state": _mapped(of_member, state["state"])}
 
     def joined_optimizer_state(self, states: Sequence[dict[str, Any]]) -> dict[str, Any]:
         def joined(index: int, *values: Any) -> Any:
-            name, storage = self._named[index]
-            turned = name in self._turned
-            shape = storage.shape[:0:-1] if turned else storage.shape[1:]
-            if not isinstance(values[0], Tensor) or values[0].shape != shape:
-                return values[0]
-            return torch.stack([value.mT if turned else value for value in values])
+            whole = isinstance(values[0], Tensor) and values[0].shape == parameters[index].shape[1:]
+            return torch.stack(values) if whole else values[0]
 
+        parameters = list(self.net.parameters())
         return {**states[0], "state": _mapped(joined, *[state["state"] for state in states])}
 
-    @property
-    def _named(self) -> list[tuple[str, nn.Parameter]]:
-        return list(self.net.named_parameters())
-
     def weights(self, members: slice) -> list[Tensor]:
-        return [layer.weight[members].mT for layer in self.net if isinstance(layer, StackedLinear)]
+        return [layer.weight[members] for layer in self.net if isinstance(layer, StackedLinear)]
 
     def gradient_norms(self) -> Tensor:
         norms = [

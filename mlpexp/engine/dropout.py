@@ -41,7 +41,9 @@ def fill(draws: Tensor, generator: Generator) -> None:
 def kept(draws: Tensor, n: int, dropped: int | Tensor) -> Tensor:
     """Which of n elements [..., n] are kept by the bits [..., words(n)], where `dropped` steps of 2¹⁶ are not."""
     # Of the 2¹⁶ values from −2¹⁵ on, the first `dropped` are zeros.
-    return draws.view(torch.int16)[..., :n] >= dropped - _STEPS // 2
+    first = dropped - _STEPS // 2
+    # In the type of the draws: another one would be theirs too, at the price of a copy.
+    return draws.view(torch.int16)[..., :n] >= (first.short() if isinstance(first, Tensor) else first)
 
 
 def scaled(x: Tensor, mask: Tensor, p: float | Tensor) -> Tensor:

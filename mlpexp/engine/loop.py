@@ -76,8 +76,8 @@ class Engine:
         self.groups: list[Group] = groups(self.stack, configs, len(self.batches.sizes))
         self.gradient_norms = GradientNorms(self.stack)
         self._regularization = Regularization(configs)
-        self._clip = [config.clip.norm for config in configs], [config.clip.value for config in configs]
         self._parameters = list(self.stack.parameters())
+        self._clip = [config.clip.norm for config in configs], [config.clip.value for config in configs]
 
     @property
     def n_parameters(self) -> int:

@@ -7,7 +7,7 @@ the plain layer's and stand in the same order.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -30,36 +30,47 @@ from mlpexp.engine.dropout import (
 class StackedLayer(nn.Module):
     """Base of all stacked layers."""
 
-    # Parameters that are stored with their last two axes exchanged.
-    turned: ClassVar[tuple[str, ...]] = ()
-
     def __init__(self, layers: Sequence[nn.Module]) -> None:
         """Stacks the parameters and buffers of K plain layers."""
         super().__init__()
         for name, first in layers[0].named_parameters():
             values = torch.stack([layer.get_parameter(name).detach() for layer in layers])
-            if name in self.turned:
-                values = values.mT.contiguous()
             self.register_parameter(name, nn.Parameter(values, requires_grad=first.requires_grad))
         for name, _ in layers[0].named_buffers():
             self.register_buffer(name, torch.stack([layer.get_buffer(name) for layer in layers]))
 
 
-class StackedLinear(StackedLayer):
-    """x·Wᵀ + b. W is kept as [K, n_in, n_out].
+class _Product(torch.autograd.Function):
+    """x·Wᵀ + b for every member, with the gradient of W computed as it is stored, [K, n_out, n_in].
 
-    Both products of the backward pass then read it along its rows: a step of 8 × 64 × 784 × 256 takes 8.8 ms on
-    one thread, against 12.5 ms for [K, n_out, n_in].
+    torch's own formula ends in its transpose and copies that over: on a CPU it takes twice the time of this one.
     """
 
-    turned = ("weight",)
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        return torch.baddbmm(bias[:, None], x, weight.mT)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
+        x, weight = ctx.saved_tensors
+        of_x = torch.bmm(gradient, weight) if ctx.needs_input_grad[0] else None
+        return of_x, torch.bmm(gradient.mT, x), gradient.sum(1)
+
+
+class StackedLinear(StackedLayer):
+    """x·Wᵀ + b."""
+
     weight: Tensor
     bias: Tensor
 
     def forward(self, x: Tensor) -> Tensor:
-        if "bias" in self._parameters:
-            return torch.baddbmm(self.bias[:, None], x, self.weight)
-        return torch.bmm(x, self.weight)
+        if "bias" not in self._parameters:
+            return torch.bmm(x, self.weight.mT)
+        if torch.is_autocast_enabled(x.device.type):
+            return torch.baddbmm(self.bias[:, None], x, self.weight.mT)
+        product: Tensor = _Product.apply(x, self.weight, self.bias)
+        return product
 
 
 class _Exchange(torch.autograd.Function):
@@ -156,8 +167,7 @@ class StackedDropout(StackedLayer):
         for k, generator in drawing:
             fill(bits[k], generator)
         dropped = torch.tensor([in_steps(p) for p in self.p])[:, None]
-        mask = kept(bits, n, dropped.to(torch.int32)).unflatten(1, x.shape[1:])
-        return mask, (dropped / 2**16)[..., None].to(x.dtype)
+        return kept(bits, n, dropped).view(x.shape), (dropped / 2**16)[..., None].to(x.dtype)
 
     def forward(self, x: Tensor) -> Tensor:
         return scaled(x, *self._masks(x)) if self.training else x

@@ -343,7 +343,7 @@ def test_a_failed_job_does_not_stop_the_others_and_is_named_at_the_end(
     assert states == ["failed", "completed"]
     first, last = capsys.readouterr().err.splitlines()
     assert first.startswith("mlpexp: job 0 failed: diverged")
-    assert last == "mlpexp: 1 job of the sweep failed (0); sweep directory: sweep"
+    assert last == "mlpexp: 1 of the sweep's 2 jobs failed (0); sweep directory: sweep (sweep.csv, sweep.png)"
 
 
 def test_a_network_that_cannot_be_built_leaves_a_record(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

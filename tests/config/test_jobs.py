@@ -12,6 +12,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from mlpexp.config.compose import compose, hydra_on
 from mlpexp.config.jobs import check_jobs, expand
 from mlpexp.config.locate import options
+from mlpexp.data.dataset import Data, Dataset, datasets
 from mlpexp.errors import ConfigError, JobsError
 
 SMALL = ["dataset=xor", "epochs=2"]
@@ -107,19 +108,18 @@ def test_each_job_has_the_config_that_it_has_alone() -> None:
         assert job.config == compose(job.overrides)
 
 
-@pytest.fixture
-def loads(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """The configs that data are loaded for."""
-    from mlpexp import prepare
+def test_data_are_loaded_once_for_jobs_that_share_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[str] = []
+    for name in ("xor", "moons"):
+        load = datasets[name].load
 
-    loaded: list[Any] = []
-    monkeypatch.setattr(prepare, "prepare", loaded.append)
-    return loaded
+        def counted(self: Dataset, data_dir: Path, name: str = name, load: Any = load) -> Data:
+            loaded.append(name)
+            return load(self, data_dir)
 
-
-def test_data_are_loaded_once_for_jobs_that_share_them(loads: list[Any]) -> None:
-    check_jobs(expand(["dataset=xor,moons", "seed=range(4)", "optimizer.lr=0.1,0.2"]))
-    assert [type(config.dataset).__name__ for config in loads] == ["Xor", "Moons"]
+        monkeypatch.setattr(datasets[name], "load", counted)
+    check_jobs(expand(["dataset=xor,moons", "seed=range(2)", "optimizer.lr=0.1,0.2", "model.hidden=[2],[3]"]))
+    assert loaded == ["xor", "moons"]
 
 
 def wrong(overrides: list[str], **options: Any) -> tuple[str, ...]:
