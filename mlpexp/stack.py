@@ -92,7 +92,7 @@ def train_stack(
     step = len(runs) * first.batch_size * prepared.n_parameters
     # The device comes second: threads that the user asks for win.
     with suited_threads(step), first.device.in_use() as device, _determinism(first.deterministic):
-        begun = [_begun(run, prepared, str(device)) for run in kept]
+        begun = _begun(kept, prepared, str(device))
         try:
             engine = Engine(configs, prepared.data, device)
             states = [run.state for run in runs if run.state is not None]
@@ -327,11 +327,18 @@ class _Attempt:
         self.interrupted()
 
 
-def _begun(run: Pending, prepared: Prepared, device: str) -> Record:
-    begun = record.start(run.config.to_dict(), device=device, n_parameters=prepared.n_parameters)
-    if run.resumed is None:
-        return begun
-    return replace(begun, command=run.resumed.command, started=run.resumed.started, seconds=run.resumed.seconds)
+def _begun(runs: Sequence[Pending], prepared: Prepared, device: str) -> list[Record]:
+    """The records of runs that begin now. What it takes time to find out, such as the git commit, is theirs together."""
+    now = record.start(runs[0].config.to_dict(), device=device, n_parameters=prepared.n_parameters) if runs else None
+    begun = []
+    for run in runs:
+        assert now is not None
+        own = replace(now, config=run.config.to_dict(), seed=run.config.seed)
+        if run.resumed is not None:
+            before = run.resumed
+            own = replace(own, command=before.command, started=before.started, seconds=before.seconds)
+        begun.append(own)
+    return begun
 
 
 def _results(engine: Engine, module: nn.Module) -> Results:

@@ -64,7 +64,7 @@ def _layer_alone(config: Config, prepared: Prepared) -> str | None:
     """Why a config's network does not stack."""
     sizes = prepared.data.n_features, prepared.loss.n_outputs(prepared.data.task)
     try:
-        with torch.device("meta"):
+        with torch.random.fork_rng(devices=[]):
             module = config.model.build(*sizes, config.activation, list(config.regularizer.values()))
             layer = unstackable(module, type(config.activation.build()))
     except Exception as error:
