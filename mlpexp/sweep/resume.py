@@ -20,7 +20,7 @@ from mlpexp.run.record import Record
 from mlpexp.stack import Pending
 from mlpexp.sweep.plan import plan
 from mlpexp.sweep.record import NAME, JobRecord, SweepRecord, read
-from mlpexp.sweep.train import StackToTrain, SweepWatcher, checkpoint_of, stack_to_train, train_stacks
+from mlpexp.sweep.train import StackToTrain, SweepWatcher, checkpoint_of, stack_to_train, tidy, train_stacks
 from mlpexp.training import checked_config
 
 
@@ -109,6 +109,7 @@ def _to_finish(
     for numbers in saved.stacks:
         entries = [found[number] for number in numbers]
         if all(entry.ended for entry in entries):
+            tidy(checkpoint_of(directory, numbers))
             continue
         if len(entries) == 1 and entries[0].record is None:
             missing.append(entries[0].job)

@@ -78,13 +78,13 @@ def _train(stack: StackToTrain, watcher: SweepWatcher) -> list[Outcome]:
         raise
     except Exception as error:
         return [error] * len(stack.numbers)
-    _tidy(stack)
+    tidy(stack.checkpoint)
     return ended
 
 
-def _tidy(stack: StackToTrain) -> None:
+def tidy(path: Path | None) -> None:
     """Removes the checkpoint of a stack that has ended, and the directory of them with the last."""
-    if stack.checkpoint is not None:
-        stack.checkpoint.unlink(missing_ok=True)
-        if stack.checkpoint.parent.is_dir() and not any(stack.checkpoint.parent.iterdir()):
-            stack.checkpoint.parent.rmdir()
+    if path is not None:
+        path.unlink(missing_ok=True)
+        if path.parent.is_dir() and not any(path.parent.iterdir()):
+            path.parent.rmdir()
