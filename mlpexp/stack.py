@@ -190,6 +190,9 @@ def _epochs(engine: Engine, attempts: Sequence[_Attempt], watcher: Watcher, toge
                 _interrupt(engine, attempts, asked)
             _judge(engine, ended)
         _judge(engine, [of[member] for member in engine.members if member in of])
+        # It may have come while the last were judged.
+        if interruption.signal_number:
+            _interrupt(engine, attempts, interruption.signal_number)
 
 
 def _judge(engine: Engine, attempts: Sequence[_Attempt]) -> None:

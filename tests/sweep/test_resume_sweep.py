@@ -8,16 +8,20 @@ import os
 import pkgutil
 import shutil
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from mlpexp.cli.main import call
+from mlpexp.errors import RunError
 from mlpexp.run import history
+from mlpexp.run.recorder import Recorder
 
 Contents = Callable[[Path], dict[str, Any]]
 
@@ -66,13 +70,13 @@ BEFORE_TIDYING = ("mlpexp.sweep.train.tidy", 1, "before")
 BEFORE_TABLE = ("mlpexp.cli.sweep.conclude", 1, "before")
 
 
-def at(moments: Sequence[Moment], act: Callable[[Moment], None], patch: pytest.MonkeyPatch) -> None:
+def at(moments: Sequence[Moment], act: Callable[[Moment], object], patch: pytest.MonkeyPatch) -> None:
     """Calls `act` at each of the moments."""
     for name in {name for name, _, _ in moments}:
         patch.setattr(name, _watched(name, moments, act, pkgutil.resolve_name(name)))
 
 
-def _watched(name: str, moments: Sequence[Moment], act: Callable[[Moment], None], original: Any) -> Any:
+def _watched(name: str, moments: Sequence[Moment], act: Callable[[Moment], object], original: Any) -> Any:
     calls = 0
 
     def watched(*arguments: Any, **named: Any) -> Any:
@@ -227,16 +231,22 @@ def test_a_sweep_that_is_killed_again_and_again(
     assert contents(here / "sweep") == contents(photographed("stateful", ALWAYS, 0) / "whole")
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 @pytest.mark.parametrize(
-    "moment", [BEFORE_FIRST, EPOCH_4, JUDGED_TWO, FIGURES], ids=["start", "epoch", "end", "figures"]
+    ("moment", "every", "number", "code"),
+    [
+        (BEFORE_FIRST, ALWAYS, signal.SIGINT, 130),
+        (EPOCH_4, ALWAYS, signal.SIGTERM, 143),
+        (EPOCH_4, NEVER, signal.SIGINT, 130),
+        (JUDGED_TWO, NEVER, signal.SIGTERM, 143),
+        (FIGURES, NEVER, signal.SIGTERM, 143),
+        (FIGURES, ALWAYS, signal.SIGINT, 130),
+    ],
 )
-@pytest.mark.parametrize("every", [ALWAYS, NEVER])
 def test_a_signal_ends_a_sweep_with_a_word_on_how_to_go_on(
-    number: int,
-    code: int,
     moment: Moment,
     every: str,
+    number: int,
+    code: int,
     here: Path,
     photographed: Callable[[str, str, float], Path],
     contents: Contents,
@@ -248,3 +258,233 @@ def test_a_signal_ends_a_sweep_with_a_word_on_how_to_go_on(
     assert set(states(here / "sweep").values()) <= {"interrupted", "completed"}
     assert call(["resume", "sweep"]) == 0
     assert contents(here / "sweep") == contents(photographed("stateful", every, 0) / "whole")
+
+
+@pytest.fixture
+def copy(here: Path, photographed: Callable[[str, str, float], Path]) -> Callable[..., Path]:
+    """The sweep of everything that has a state, as it was at a moment, or whole; as `sweep`."""
+
+    def of(moment: Moment | None = None, every: str = ALWAYS) -> Path:
+        found = photographed("stateful", every, 0) / ("whole" if moment is None else str(moment))
+        return Path(shutil.copytree(found, here / "sweep"))
+
+    return of
+
+
+def interrupted(words: list[str], moment: Moment) -> None:
+    """Runs a command that gets a SIGTERM at a moment at which it is expected."""
+    with pytest.MonkeyPatch.context() as patch:
+        at([moment], lambda _: os.kill(os.getpid(), signal.SIGTERM), patch)
+        # Hydra's launchers are left by SystemExit.
+        with suppress(SystemExit):
+            assert call(words) == 143
+
+
+RUN_EPOCH_1 = ("mlpexp.cli.terminal.Terminal.epoch", 1, "after")
+
+
+@pytest.mark.parametrize("words", [[], ["epochs=8"]], ids=["as it was", "longer"])
+@pytest.mark.parametrize("ends", [True, False], ids=["to its end", "not to its end"])
+def test_a_member_that_went_on_by_itself(
+    words: list[str],
+    ends: bool,
+    here: Path,
+    copy: Callable[..., Path],
+    contents: Contents,
+    photographed: Callable[[str, str, float], Path],
+) -> None:
+    """It keeps what it has reached, and the others do not mind."""
+    sweep = copy(BEFORE_ALL)
+    interrupted(["resume", "sweep"], EPOCH_4)
+    assert set(states(sweep).values()) == {"interrupted"}
+    if ends:
+        assert call(["resume", "sweep/1", *words]) == 0
+    else:
+        interrupted(["resume", "sweep/1", *words], RUN_EPOCH_1)
+    before = files_of(sweep / "1")
+    assert call(["resume", "sweep"]) == 0
+    assert (files_of(sweep / "1") == before) == ends
+    assert history.read(sweep / "1" / "metrics.csv")["epoch"] == list(range(1, 9 if words else 7))
+    assert set(states(sweep).values()) == {"completed"}
+    found, expected = contents(sweep), contents(photographed("stateful", ALWAYS, 0) / "whole")
+    for run in "0234567":
+        assert found[run] == expected[run]
+
+
+def test_a_run_whose_directory_is_gone_is_trained_again(
+    copy: Callable[..., Path], contents: Contents, photographed: Callable[[str, str, float], Path]
+) -> None:
+    sweep = copy()
+    shutil.rmtree(sweep / "2")
+    others = {name: files_of(sweep / name) for name in "0134567"}
+    assert call(["resume", "sweep"]) == 0
+    assert {name: files_of(sweep / name) for name in others} == others
+    assert contents(sweep) == contents(photographed("stateful", ALWAYS, 0) / "whole")
+
+
+def test_jobs_that_another_launcher_has_left_are_trained_together(here: Path) -> None:
+    second = ("mlpexp.cli.sweep_task.SweepTask.__call__", 2, "before")
+    with pytest.MonkeyPatch.context() as patch:
+        at([second], lambda _: shutil.copytree("whole", "sweep"), patch)
+        words = [*MOONS, "seed=0,1,2,3", *QUICK, "hydra/launcher=basic", "hydra.sweep.dir=whole"]
+        assert call(["train", "-m", *words]) == 0
+    before = files_of(here / "sweep" / "0")
+    assert states(here / "sweep") == {"0": "completed"}
+    assert call(["resume", "sweep"]) == 0
+    assert files_of(here / "sweep" / "0") == before
+    assert states(here / "sweep") == dict.fromkeys("0123", "completed")
+    assert json.loads((here / "sweep" / "sweep.json").read_text())["stacks"] == [[0], [1, 2, 3]]
+    for run in "123":
+        for column, values in history.read(here / "sweep" / run / "metrics.csv").items():
+            expected = history.read(here / "whole" / run / "metrics.csv")[column]
+            assert values == pytest.approx(expected, rel=1e-3, abs=1e-6, nan_ok=True)
+
+
+@pytest.mark.parametrize("moment", [EPOCH_4, SECOND_STACK])
+def test_a_sweep_of_which_only_the_runs_are_known(moment: Moment, copy: Callable[..., Path]) -> None:
+    """As after a sweeper that chooses the jobs as it goes, under a launcher of another kind."""
+    sweep = copy(moment)
+    (sweep / "sweep.json").unlink()
+    known = states(sweep)
+    assert call(["resume", "sweep"]) == 0
+    assert states(sweep) == dict.fromkeys(known, "completed")
+    for run in known:
+        assert history.read(sweep / run / "metrics.csv")["epoch"] == list(range(1, 7))
+
+
+def test_a_sweep_that_has_ended(copy: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:
+    sweep = copy()
+    before = files_of(sweep)
+    assert call(["resume", "sweep"]) == 2
+    assert capsys.readouterr() == ("", "mlpexp: sweep: all 8 jobs of the sweep have ended.\n")
+    assert files_of(sweep) == before
+
+
+def test_a_sweep_without_jobs(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "multirun.yaml").touch()
+    assert call(["resume", "."]) == 2
+    assert capsys.readouterr() == ("", "mlpexp: .: holds no job of a sweep.\n")
+
+
+@pytest.mark.parametrize("damage", ["empty", "half", "no states", "of others"])
+def test_a_damaged_checkpoint_is_named(
+    damage: str, copy: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = copy(EPOCH_4) / ".stacks" / "0.pt"
+    content = path.read_bytes()
+    if damage in ("empty", "half"):
+        path.write_bytes(content[: len(content) // 2 if damage == "half" else 0])
+    else:
+        torch.save({"states": 3} if damage == "no states" else {"states": {0: {}, 1: {}}}, path)
+    assert call(["resume", "sweep"]) in (1, 2)
+    first = capsys.readouterr().err.splitlines()[0]
+    assert first.startswith("mlpexp: ")
+    assert "sweep/.stacks/0.pt: " in first
+    path.unlink()
+    assert call(["resume", "sweep"]) == 0
+
+
+def test_modules_that_a_stranger_names_are_not_imported(
+    here: Path, copy: Callable[..., Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweep = copy(BEFORE_ALL)
+    (here / "of_a_stranger.py").write_text("from pathlib import Path\nPath('imported').touch()\n")
+    monkeypatch.syspath_prepend(str(here))
+    content = json.loads((sweep / "sweep.json").read_text())
+    for job in content["jobs"]:
+        job["config"]["plugins"] = ["of_a_stranger"]
+    (sweep / "sweep.json").write_text(json.dumps(content))
+    assert call(["resume", "sweep"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("mlpexp: sweep: was made with plugins=[of_a_stranger]; ")
+    assert not (here / "imported").exists()
+    assert states(sweep) == {}
+    assert call(["resume", "sweep", "plugins=[of_a_stranger]"]) == 0
+    assert (here / "imported").exists()
+    sys.modules.pop("of_a_stranger")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("epochs=9", "epochs=9: a sweep goes on as it was; give a single run more epochs."),
+        ("seed=9", "seed"),
+        ("device=gpu", "device"),
+        ("plugins=[no_such_module]", "no_such_module"),
+    ],
+)
+def test_what_cannot_be_changed(
+    change: str, said: str, copy: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweep = copy(EPOCH_4)
+    before = files_of(sweep)
+    assert call(["resume", "sweep", change]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert said in line
+    assert files_of(sweep) == before
+
+
+def test_a_change_holds_for_all_that_is_left(copy: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:
+    """Runs that have begun on a device, and those that have not, still share their stacks the next time."""
+    sweep = copy(EPOCH_4)
+    interrupted(["resume", "sweep", "device=cpu", "data_dir=elsewhere"], EPOCH_1)
+    capsys.readouterr()
+    assert call(["resume", "sweep"]) == 0
+    assert capsys.readouterr().out.startswith("8 runs: 2 stacks of 4, 4; ")
+    configs = [json.loads(path.read_text())["config"] for path in sweep.glob("*/run.json")]
+    assert {(config["device"]["name"], config["data_dir"]) for config in configs} == {("cpu", "elsewhere")}
+
+
+def test_a_sweep_that_another_process_trains_is_left_alone(
+    copy: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweep = copy(EPOCH_4)
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        path = sweep / "1" / "run.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "pid": other.pid}))
+        before = files_of(sweep)
+        assert call(["resume", "sweep"]) == 2
+        said = f"mlpexp: sweep/1: is being written by process {other.pid}, which is still running.\n"
+        assert capsys.readouterr().err == said
+        assert files_of(sweep) == before
+        other.communicate(b"\n")
+
+
+def test_a_run_that_failed_of_something_outside_is_tried_again(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Alone: the others have ended."""
+    words = [*MOONS, "seed=0,1,2,3", *QUICK, "hydra.sweep.dir=sweep"]
+    with monkeypatch.context() as patch:
+        write = Recorder.epoch
+
+        def full(self: Recorder, row: Any, *rest: Any, **named: Any) -> None:
+            if row["epoch"] == 3 and self.paths.path.name == "1":
+                raise RunError("No space left on device")
+            write(self, row, *rest, **named)
+
+        patch.setattr(Recorder, "epoch", full)
+        assert call(["train", "-m", *words]) == 1
+    assert states(here / "sweep") == {"0": "completed", "1": "failed", "2": "completed", "3": "completed"}
+    others = {name: files_of(here / "sweep" / name) for name in "023"}
+    capsys.readouterr()
+    assert call(["resume", "sweep"]) == 0
+    assert capsys.readouterr().out.startswith("1 run: 1 alone; ")
+    assert {name: files_of(here / "sweep" / name) for name in others} == others
+    assert history.read(here / "sweep" / "1" / "metrics.csv")["epoch"] == list(range(1, 7))
+
+
+def test_a_run_that_has_diverged_is_not_tried_again_but_said_again(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [*MOONS, "optimizer=sgd", "optimizer.lr=1e30,0.1", "seed=0,1", *QUICK, ALWAYS, "hydra.sweep.dir=sweep"]
+    interrupted(["train", "-m", *words], EPOCH_4)
+    assert sorted(states(here / "sweep").values()) == ["failed", "failed", "interrupted", "interrupted"]
+    before = {name: files_of(here / "sweep" / name) for name in "01"}
+    capsys.readouterr()
+    assert call(["resume", "sweep"]) == 1
+    first, second, last = capsys.readouterr().err.splitlines()
+    assert first.startswith("mlpexp: job 0 failed: diverged: ")
+    assert second.startswith("mlpexp: job 1 failed: diverged: ")
+    assert last == "mlpexp: 2 of the sweep's 4 jobs failed (0, 1); sweep directory: sweep (sweep.csv, sweep.png)"
+    assert {name: files_of(here / "sweep" / name) for name in "01"} == before
