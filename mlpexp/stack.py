@@ -77,19 +77,25 @@ class Watcher:
 
 
 def train_stack(
-    runs: Sequence[Pending], prepared: Prepared, watcher: Watcher | None = None, together: Path | None = None
+    runs: Sequence[Pending],
+    prepared: Prepared,
+    watcher: Watcher | None = None,
+    together: Path | None = None,
+    size: int | None = None,
 ) -> list[Outcome]:
     """Trains runs whose configs fit into one stack, and says what became of each that has a directory.
 
     A run that fails does not disturb the others. What ends them all, such as Ctrl-C, is raised once all directories
     say so. `together` is the file that holds the latest checkpoint of all members while they train; without it each
-    run's own does. Members of a stack must go on from the same epoch: a file for all cannot be half written.
+    run's own does. Members of a stack must go on from the same epoch: a file for all cannot be half written. `size`
+    is that of the stack when it began, where some of it have ended since.
     """
     watcher = watcher or Watcher()
     configs = [run.config for run in runs]
     kept = [run for run in runs if run.directory is not None]
     first = configs[0]
-    step = len(runs) * first.batch_size * prepared.n_parameters
+    # By the size at the beginning: another number of threads would give other bits.
+    step = (size or len(runs)) * first.batch_size * prepared.n_parameters
     # The device comes second: threads that the user asks for win.
     with suited_threads(step), first.device.in_use() as device, _determinism(first.deterministic):
         begun = _begun(kept, prepared, str(device))
@@ -102,7 +108,8 @@ def train_stack(
             # A user's own component, or too small a card: the directories say what became of the runs all the same.
             for entry, run in zip(begun, kept, strict=True):
                 assert run.directory is not None
-                replace(entry, state="failed", reason=str(error) or type(error).__name__).write(run.directory)
+                with suppress(MlpexpError):
+                    replace(entry, state="failed", reason=str(error) or type(error).__name__).write(run.directory)
             raise _explained(error, runs, together, device) from error
         members = [member for run, member in zip(runs, engine.members, strict=True) if run.directory is not None]
         attempts = [
@@ -183,6 +190,9 @@ def _epochs(engine: Engine, attempts: Sequence[_Attempt], watcher: Watcher, toge
                 _interrupt(engine, attempts, asked)
             _judge(engine, ended)
         _judge(engine, [of[member] for member in engine.members if member in of])
+        # It may have come while the last were judged.
+        if interruption.signal_number:
+            _interrupt(engine, attempts, interruption.signal_number)
 
 
 def _judge(engine: Engine, attempts: Sequence[_Attempt]) -> None:
@@ -225,6 +235,8 @@ class _Attempt:
 
     def _give_up(self, error: Exception, reason: str) -> None:
         self.outcome = error
+        if not self.recorder.begun:
+            return
         # What cannot be written now, on a full disk, must not hide the reason.
         with suppress(MlpexpError):
             self.recorder.pause()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,11 +14,12 @@ from omegaconf import DictConfig, OmegaConf
 from mlpexp.cli.sweep_terminal import SweepTerminal, report_failure
 from mlpexp.config.compose import checked
 from mlpexp.config.jobs import Job
+from mlpexp.errors import ConfigError
 from mlpexp.interruption import InterruptedRunError
 from mlpexp.prepare import Preparations, prepare
 from mlpexp.run.record import Record
 from mlpexp.sweep.plan import plan
-from mlpexp.sweep.record import JobRecord, read
+from mlpexp.sweep.record import JobRecord, lies_within, read
 from mlpexp.sweep.train import checkpoint_of, stack_to_train, train_stacks
 
 
@@ -61,7 +63,7 @@ class SweepTask:
         at = {job.number: Path(raw.hydra.runtime.output_dir) for job, raw in zip(jobs, raws, strict=True)}
         stacks = plan(jobs, self._preparations)
         numbers = [stack.numbers for stack in stacks]
-        records = [_job_record(job, at[job.number], directory) for job in jobs]
+        records = _job_records(jobs, at, directory)
         read(directory).extended(records, numbers).write(directory)
         to_train = [
             stack_to_train(stack.jobs, at, self._preparations, checkpoint_of(directory, stack.numbers))
@@ -98,5 +100,16 @@ def note_jobs(directory: Path, jobs: Sequence[Job], raw: DictConfig) -> None:
         read(directory).extended(records, [[job.number] for job in jobs]).write(directory)
 
 
-def _job_record(job: Job, path: Path, directory: Path) -> JobRecord:
-    return JobRecord(job.number, job.overrides, str(path.relative_to(directory.absolute())), job.config.to_dict())
+def _job_records(jobs: Sequence[Job], at: dict[int, Path], directory: Path) -> list[JobRecord]:
+    """ConfigError where the jobs are not to have directories of their own within the sweep's."""
+    if len(set(at.values())) < len(jobs):
+        raise ConfigError("hydra.sweep.subdir: must give each job a directory of its own, as ${hydra.job.num} does.")
+    records = []
+    for job in jobs:
+        path = os.path.relpath(at[job.number], directory)
+        if not lies_within(path):
+            raise ConfigError(
+                f"hydra.sweep.subdir: must lie within the sweep's directory; that of job {job.number} is {path}."
+            )
+        records.append(JobRecord(job.number, job.overrides, path, job.config.to_dict()))
+    return records
