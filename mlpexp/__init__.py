@@ -18,9 +18,21 @@ if TYPE_CHECKING:
     from mlpexp.comparison.compare import compare
     from mlpexp.config.compose import compose
     from mlpexp.evaluation import evaluate, load
+    from mlpexp.sweep.start import train_sweep
     from mlpexp.training import resume, train
 
-__all__ = ["ConfigError", "MlpexpError", "RunError", "compare", "compose", "evaluate", "load", "resume", "train"]
+__all__ = [
+    "ConfigError",
+    "MlpexpError",
+    "RunError",
+    "compare",
+    "compose",
+    "evaluate",
+    "load",
+    "resume",
+    "train",
+    "train_sweep",
+]
 
 _LAZY = {
     "compare": "mlpexp.comparison.compare",
@@ -29,6 +41,7 @@ _LAZY = {
     "load": "mlpexp.evaluation",
     "resume": "mlpexp.training",
     "train": "mlpexp.training",
+    "train_sweep": "mlpexp.sweep.start",
 }
 
 

@@ -304,7 +304,7 @@ class _Attempt:
                 return
             self.recorder.checkpoint(engine.state_dict(k))
             self._results = _results(engine, engine.best_network(k))
-            self.recorder.update("running", **self._progress(engine), metrics=self._results.metrics())
+            self.recorder.note(**self._progress(engine), metrics=self._results.metrics())
 
     def _fail(self, engine: Engine, k: int) -> None:
         best, path = self.member.best, self.directory

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,13 +13,11 @@ from omegaconf import DictConfig, OmegaConf
 from mlpexp.cli.sweep_terminal import SweepTerminal, report_failure
 from mlpexp.config.compose import checked
 from mlpexp.config.jobs import Job
-from mlpexp.errors import ConfigError
 from mlpexp.interruption import InterruptedRunError
 from mlpexp.prepare import Preparations, prepare
 from mlpexp.run.record import Record
-from mlpexp.sweep.plan import plan
-from mlpexp.sweep.record import JobRecord, lies_within, read
-from mlpexp.sweep.train import checkpoint_of, stack_to_train, train_stacks
+from mlpexp.sweep.record import JobRecord, read
+from mlpexp.sweep.start import train_jobs
 
 
 class SweepTask:
@@ -61,16 +58,8 @@ class SweepTask:
         directory = Path(str(raws[0].hydra.sweep.dir))
         jobs = [self._job(raw) for raw in raws]
         at = {job.number: Path(raw.hydra.runtime.output_dir) for job, raw in zip(jobs, raws, strict=True)}
-        stacks = plan(jobs, self._preparations)
-        numbers = [stack.numbers for stack in stacks]
-        records = _job_records(jobs, at, directory)
-        read(directory).extended(records, numbers).write(directory)
-        to_train = [
-            stack_to_train(stack.jobs, at, self._preparations, checkpoint_of(directory, stack.numbers))
-            for stack in stacks
-        ]
         try:
-            outcomes = train_stacks(directory, to_train, SweepTerminal(directory))
+            outcomes = train_jobs(directory, jobs, at, self._preparations, SweepTerminal(directory))
         except InterruptedRunError as error:
             print(f"mlpexp: {error}", file=sys.stderr)
             raise SystemExit(error.exit_code) from error
@@ -98,18 +87,3 @@ def note_jobs(directory: Path, jobs: Sequence[Job], raw: DictConfig) -> None:
     if layout["subdir"] == "${hydra.job.num}":
         records = [JobRecord(job.number, job.overrides, str(job.number), job.config.to_dict()) for job in jobs]
         read(directory).extended(records, [[job.number] for job in jobs]).write(directory)
-
-
-def _job_records(jobs: Sequence[Job], at: dict[int, Path], directory: Path) -> list[JobRecord]:
-    """ConfigError where the jobs are not to have directories of their own within the sweep's."""
-    if len(set(at.values())) < len(jobs):
-        raise ConfigError("hydra.sweep.subdir: must give each job a directory of its own, as ${hydra.job.num} does.")
-    records = []
-    for job in jobs:
-        path = os.path.relpath(at[job.number], directory)
-        if not lies_within(path):
-            raise ConfigError(
-                f"hydra.sweep.subdir: must lie within the sweep's directory; that of job {job.number} is {path}."
-            )
-        records.append(JobRecord(job.number, job.overrides, path, job.config.to_dict()))
-    return records

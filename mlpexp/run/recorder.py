@@ -124,10 +124,13 @@ class Recorder:
         if best["epoch"]:
             checkpoint.save(self.paths.best, best)
 
+    def note(self, **changes: Any) -> None:
+        """Keeps in mind for run.json what is to stand there with the next `update`."""
+        self.record = replace(self.record, **changes)
+
     def update(self, state: State, **changes: Any) -> Record:
         """Puts a new state, and what else has changed, in run.json."""
-        seconds = round(time.monotonic() - self._began, 3)
-        self.record = replace(self.record, state=state, seconds=seconds, **changes)
+        self.note(state=state, seconds=round(time.monotonic() - self._began, 3), **changes)
         self.record.write(self.paths.path)
         return self.record
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlpexp.config.jobs import Job, check_jobs, expand
+from mlpexp.errors import ConfigError
 from mlpexp.prepare import Preparations
 from mlpexp.run.directory import claim_named
 from mlpexp.run.record import Record
 from mlpexp.sweep.plan import plan
-from mlpexp.sweep.record import JobRecord, read
+from mlpexp.sweep.record import JobRecord, lies_within, read
 from mlpexp.sweep.train import SweepWatcher, checkpoint_of, stack_to_train, train_stacks
 
 if TYPE_CHECKING:
@@ -53,10 +55,8 @@ def train_jobs(
     watcher: SweepWatcher,
 ) -> dict[int, Record | Exception]:
     """Trains jobs in their directories, within that of their sweep; what became of each, by its number."""
+    records = _job_records(jobs, at, directory)
     stacks = plan(jobs, preparations)
-    records = [
-        JobRecord(job.number, job.overrides, _within(directory, at[job.number]), job.config.to_dict()) for job in jobs
-    ]
     read(directory).extended(records, [stack.numbers for stack in stacks]).write(directory)
     to_train = [
         stack_to_train(stack.jobs, at, preparations, checkpoint_of(directory, stack.numbers)) for stack in stacks
@@ -64,5 +64,16 @@ def train_jobs(
     return train_stacks(directory, to_train, watcher)
 
 
-def _within(directory: Path, path: Path) -> str:
-    return str(path.absolute().relative_to(directory.absolute()))
+def _job_records(jobs: Sequence[Job], at: Mapping[int, Path], directory: Path) -> list[JobRecord]:
+    """ConfigError where the jobs are not to have directories of their own within the sweep's."""
+    if len(set(at.values())) < len(jobs):
+        raise ConfigError("hydra.sweep.subdir: must give each job a directory of its own, as ${hydra.job.num} does.")
+    records = []
+    for job in jobs:
+        path = os.path.relpath(at[job.number], directory)
+        if not lies_within(path):
+            raise ConfigError(
+                f"hydra.sweep.subdir: must lie within the sweep's directory; that of job {job.number} is {path}."
+            )
+        records.append(JobRecord(job.number, job.overrides, path, job.config.to_dict()))
+    return records
