@@ -126,16 +126,18 @@ def conclude(directory: Path) -> None:
     """The table at the end of a sweep; RunError in the end where a job has failed or is unfinished."""
     from mlpexp.cli.compare import show_settings
     from mlpexp.comparison.report import sweep_summary
+    from mlpexp.sweep.record import jobs_without_run
 
     out = console()
     comparison = sweep_summary(directory)
     show_settings(comparison, out)
     lost = [entry.run for summary in comparison.summaries for entry in (*summary.failures, *summary.unfinished)]
+    names = [run.directory.name for run in lost] + jobs_without_run(directory)
     written = f"sweep directory: {directory} (sweep.csv, sweep.png)"
-    if not lost:
+    if not names:
         hint = f"; is a difference real? mlpexp compare {directory}" if len(comparison.summaries) > 1 else ""
         out.print(Text(f"{written}{hint}"))
         return
-    n_runs = sum(len(summary.runs) for summary in comparison.summaries) + len(lost)
-    names = ", ".join(run.directory.name for run in lost[:10]) + (", …" if len(lost) > 10 else "")
-    raise RunError(f"{len(lost)} of the sweep's {counted(n_runs, 'job')} failed ({names}); {written}")
+    n_runs = sum(len(summary.runs) for summary in comparison.summaries) + len(names)
+    listed = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
+    raise RunError(f"{len(names)} of the sweep's {counted(n_runs, 'job')} failed ({listed}); {written}")
