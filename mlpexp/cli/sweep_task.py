@@ -64,6 +64,8 @@ class SweepTask:
         stacks = plan(jobs, self._preparations)
         numbers = [stack.numbers for stack in stacks]
         records = _job_records(jobs, at, directory)
+        # As short as the user has named the sweep's.
+        at = {record.number: directory / record.directory for record in records}
         read(directory).extended(records, numbers).write(directory)
         to_train = [
             stack_to_train(stack.jobs, at, self._preparations, checkpoint_of(directory, stack.numbers))

@@ -19,6 +19,8 @@ from mlpexp.sweep.train import StackToTrain, SweepWatcher
 
 # Without a terminal so many lines are printed for a sweep, and for a stack at least the last.
 _LINES = 20
+# A terminal of fewer columns has no room for the least and the greatest of the scores.
+_WIDE = 100
 
 
 class SweepTerminal(SweepWatcher):
@@ -48,7 +50,7 @@ class SweepTerminal(SweepWatcher):
             self._progress = Progress(
                 TextColumn(f"{self._stack}  epoch"),
                 MofNCompleteColumn(),
-                BarColumn(bar_width=20),
+                BarColumn(bar_width=10),
                 TextColumn("{task.fields[numbers]}"),
                 TimeRemainingColumn(),
                 console=self._console,
@@ -84,9 +86,11 @@ class SweepTerminal(SweepWatcher):
         """The validation scores of the members that still learn."""
         scores = [row[f"{self._score}/val"] for row in rows]
         name = f"val {score_name(self._score)}"
+        narrow = self._console.is_terminal and self._console.width < _WIDE
         if len(scores) == 1:
             return f"{name} {scores[0]:.4f}"
-        return f"{name} {sum(scores) / len(scores):.4f} ({min(scores):.4f} to {max(scores):.4f})"
+        mean = f"{name} {sum(scores) / len(scores):.4f}"
+        return mean if narrow else f"{mean} ({min(scores):.4f} to {max(scores):.4f})"
 
     def ended(self) -> None:
         self._show()
