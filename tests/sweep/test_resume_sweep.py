@@ -20,6 +20,7 @@ import pytest
 import torch
 
 from mlpexp.cli.main import call
+from mlpexp.cli.sweep_terminal import SweepTerminal
 from mlpexp.components.activation import activations
 from mlpexp.components.init import inits
 from mlpexp.engine.member import streams
@@ -543,3 +544,14 @@ def test_a_study_of_24_runs_of_which_one_diverges(
     first, last = capsys.readouterr().err.splitlines()
     assert first.startswith("mlpexp: job 22 failed: diverged: ")
     assert contents(here / "sweep") == whole
+
+
+@pytest.mark.parametrize(("every", "first"), [(ALWAYS, [3, 0]), (NEVER, [0, 0])])
+def test_at_most_the_epochs_since_the_last_checkpoint_are_lost(
+    every: str, first: list[int], copy: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy(EPOCH_4, every)
+    begun = []
+    monkeypatch.setattr(SweepTerminal, "started", lambda self, prepared, engine, paths: begun.append(engine.epoch))
+    assert call(["resume", "sweep"]) == 0
+    assert begun == first
