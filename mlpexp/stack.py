@@ -180,7 +180,7 @@ def _epochs(engine: Engine, attempts: Sequence[_Attempt], watcher: Watcher, toge
             due = any(attempt.recorder.checkpoint_due() for attempt in going_on)
             if asked or due or engine.epoch == engine.total_epochs:
                 for attempt in here:
-                    attempt.recorder.flush()
+                    attempt.flush()
                 if not together.save(engine) or asked:
                     for attempt in going_on:
                         attempt.checkpoint(engine)
@@ -269,6 +269,12 @@ class _Attempt:
                 lambda: _results(engine, engine.stack.member(k)),
                 last=self.ended(engine),
             )
+
+    def flush(self) -> None:
+        """Puts the epochs on disk: a run that goes on from a checkpoint needs all of them up to it."""
+        if self.outcome is None:
+            with self._own_errors():
+                self.recorder.flush()
 
     def checkpoint(self, engine: Engine) -> None:
         """Saves all that is needed to go on from here."""

@@ -19,6 +19,8 @@ from mlpexp.sweep.train import StackToTrain, SweepWatcher
 
 # Without a terminal so many lines are printed for a sweep, and for a stack at least the last.
 _LINES = 20
+# A terminal of fewer columns has no room for the least and the greatest of the scores.
+_WIDE = 100
 
 
 class SweepTerminal(SweepWatcher):
@@ -48,7 +50,7 @@ class SweepTerminal(SweepWatcher):
             self._progress = Progress(
                 TextColumn(f"{self._stack}  epoch"),
                 MofNCompleteColumn(),
-                BarColumn(bar_width=20),
+                BarColumn(bar_width=10),
                 TextColumn("{task.fields[numbers]}"),
                 TimeRemainingColumn(),
                 console=self._console,
@@ -84,9 +86,11 @@ class SweepTerminal(SweepWatcher):
         """The validation scores of the members that still learn."""
         scores = [row[f"{self._score}/val"] for row in rows]
         name = f"val {score_name(self._score)}"
+        narrow = self._console.is_terminal and self._console.width < _WIDE
         if len(scores) == 1:
             return f"{name} {scores[0]:.4f}"
-        return f"{name} {sum(scores) / len(scores):.4f} ({min(scores):.4f} to {max(scores):.4f})"
+        mean = f"{name} {sum(scores) / len(scores):.4f}"
+        return mean if narrow else f"{mean} ({min(scores):.4f} to {max(scores):.4f})"
 
     def ended(self) -> None:
         self._show()
@@ -126,16 +130,18 @@ def conclude(directory: Path) -> None:
     """The table at the end of a sweep; RunError in the end where a job has failed or is unfinished."""
     from mlpexp.cli.compare import show_settings
     from mlpexp.comparison.report import sweep_summary
+    from mlpexp.sweep.record import jobs_without_run
 
     out = console()
     comparison = sweep_summary(directory)
     show_settings(comparison, out)
     lost = [entry.run for summary in comparison.summaries for entry in (*summary.failures, *summary.unfinished)]
+    names = [run.directory.name for run in lost] + jobs_without_run(directory)
     written = f"sweep directory: {directory} (sweep.csv, sweep.png)"
-    if not lost:
+    if not names:
         hint = f"; is a difference real? mlpexp compare {directory}" if len(comparison.summaries) > 1 else ""
         out.print(Text(f"{written}{hint}"))
         return
-    n_runs = sum(len(summary.runs) for summary in comparison.summaries) + len(lost)
-    names = ", ".join(run.directory.name for run in lost[:10]) + (", …" if len(lost) > 10 else "")
-    raise RunError(f"{len(lost)} of the sweep's {counted(n_runs, 'job')} failed ({names}); {written}")
+    n_runs = sum(len(summary.runs) for summary in comparison.summaries) + len(names)
+    listed = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
+    raise RunError(f"{len(names)} of the sweep's {counted(n_runs, 'job')} failed ({listed}); {written}")

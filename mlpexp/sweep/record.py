@@ -71,6 +71,11 @@ def read(directory: Path) -> SweepRecord:
     return found
 
 
+def jobs_without_run(directory: Path) -> list[str]:
+    """The directories of jobs, within the sweep's, that hold no run: it could not even be said there what failed."""
+    return [job.directory for job in read(directory).jobs if not (directory / job.directory / run.NAME).exists()]
+
+
 def _of_runs(directory: Path) -> SweepRecord:
     found = sorted(directory.glob(f"*/{run.NAME}"))
     jobs = [JobRecord(number, [], path.parent.name, run.read(path.parent).config) for number, path in enumerate(found)]

@@ -56,6 +56,8 @@ def train_jobs(
 ) -> dict[int, Record | Exception]:
     """Trains jobs in their directories, within that of their sweep; what became of each, by its number."""
     records = _job_records(jobs, at, directory)
+    # As short as the user has named the sweep's.
+    at = {record.number: directory / record.directory for record in records}
     stacks = plan(jobs, preparations)
     read(directory).extended(records, [stack.numbers for stack in stacks]).write(directory)
     to_train = [

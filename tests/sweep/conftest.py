@@ -41,7 +41,7 @@ def _of_run(run: Path) -> dict[str, Any]:
     found = {
         "run.json": {key: value for key, value in said.items() if key not in _OF_THE_MOMENT},
         "metrics.csv": (run / "metrics.csv").read_text(),
-        "checkpoints": {path.name: _plain(checkpoint.load(path)) for path in (run / "checkpoints").iterdir()},
+        "checkpoints": {path.name: _plain(checkpoint.load(path)) for path in run.glob("checkpoints/*")},
         "figures": sorted(path.name for path in run.glob("figures/*")),
     }
     if (run / "tensorboard").exists():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import multiprocessing
 import os
 import pkgutil
@@ -19,6 +20,10 @@ import pytest
 import torch
 
 from mlpexp.cli.main import call
+from mlpexp.cli.sweep_terminal import SweepTerminal
+from mlpexp.components.activation import activations
+from mlpexp.components.init import inits
+from mlpexp.engine.member import streams
 from mlpexp.errors import RunError
 from mlpexp.run import history
 from mlpexp.run.recorder import Recorder
@@ -488,3 +493,65 @@ def test_a_run_that_has_diverged_is_not_tried_again_but_said_again(
     assert second.startswith("mlpexp: job 1 failed: diverged: ")
     assert last == "mlpexp: 2 of the sweep's 4 jobs failed (0, 1); sweep directory: sweep (sweep.csv, sweep.png)"
     assert {name: files_of(here / "sweep" / name) for name in "01"} == before
+
+
+def diverging() -> None:
+    """Makes one member of the sweep below diverge: tanh, kaiming_uniform, seed 2."""
+    component = inits["kaiming_uniform"]
+    fill, seed, tanh_gain = component.fill_weight, streams(2)["init"], activations["tanh"]().gain()
+
+    def fill_weight(self: Any, weight: torch.Tensor, gain: float, generator: torch.Generator) -> None:
+        fill(self, weight, gain, generator)
+        if generator.initial_seed() == seed and gain == tanh_gain:
+            torch.nn.init.constant_(weight, math.inf)
+
+    component.fill_weight = fill_weight  # type: ignore[method-assign]
+
+
+def test_a_study_of_24_runs_of_which_one_diverges(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, contents: Contents
+) -> None:
+    swept = ["activation=relu,gelu,tanh", "init=xavier_uniform,kaiming_uniform", "seed=0,1,2,3"]
+    words = ["train", "-m", "dataset=digits", "model.hidden=[16]", "epochs=2", *swept, *QUICK, "hydra.sweep.dir=sweep"]
+    # To be put back at the end.
+    monkeypatch.setattr(inits["kaiming_uniform"], "fill_weight", inits["kaiming_uniform"].fill_weight)
+    diverging()
+    assert call(words) == 1
+    out, err = capsys.readouterr()
+    first, last = err.splitlines()
+    assert first.startswith("mlpexp: job 22 failed: diverged: the training loss was nan at the end of epoch 1. ")
+    assert last == "mlpexp: 1 of the sweep's 24 jobs failed (22); sweep directory: sweep (sweep.csv, sweep.png)"
+    assert out.splitlines()[0] == "24 runs: 3 stacks of 8, 8, 8; sweep directory: sweep"
+    rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in out.splitlines() if line.startswith("│")]
+    assert sorted((row[0], row[1], row[2], row[-1]) for row in rows) == [
+        (activation, init, "3" if failed else "4", "1" if failed else "0")
+        for activation in ("gelu", "relu", "tanh")
+        for init in ("kaiming_uniform", "xavier_uniform")
+        for failed in [(activation, init) == ("tanh", "kaiming_uniform")]
+    ]
+    whole = contents((here / "sweep").rename(here / "whole"))
+
+    assert call(["compare", "whole"]) == 0
+    compared = capsys.readouterr().out
+    assert "Holm" in compared
+    assert "tanh" in compared
+
+    # In the second of the three stacks.
+    assert end(words, ("mlpexp.stack._Together.save", 2, "before"), signal.SIGKILL, here, diverging) == -signal.SIGKILL
+    assert set(states(here / "sweep").values()) == {"completed", "running"}
+    assert len(states(here / "sweep")) == 16
+    assert call(["resume", "sweep"]) == 1
+    first, last = capsys.readouterr().err.splitlines()
+    assert first.startswith("mlpexp: job 22 failed: diverged: ")
+    assert contents(here / "sweep") == whole
+
+
+@pytest.mark.parametrize(("every", "first"), [(ALWAYS, [3, 0]), (NEVER, [0, 0])])
+def test_at_most_the_epochs_since_the_last_checkpoint_are_lost(
+    every: str, first: list[int], copy: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy(EPOCH_4, every)
+    begun = []
+    monkeypatch.setattr(SweepTerminal, "started", lambda self, prepared, engine, paths: begun.append(engine.epoch))
+    assert call(["resume", "sweep"]) == 0
+    assert begun == first
