@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mlpexp.config.compose import compose
     from mlpexp.evaluation import evaluate, load
     from mlpexp.sweep.start import train_sweep
-    from mlpexp.training import resume, train
+    from mlpexp.training.single import resume, train
 
 __all__ = [
     "ConfigError",
@@ -39,8 +39,8 @@ _LAZY = {
     "compose": "mlpexp.config.compose",
     "evaluate": "mlpexp.evaluation",
     "load": "mlpexp.evaluation",
-    "resume": "mlpexp.training",
-    "train": "mlpexp.training",
+    "resume": "mlpexp.training.single",
+    "train": "mlpexp.training.single",
     "train_sweep": "mlpexp.sweep.start",
 }
 

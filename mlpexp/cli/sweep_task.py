@@ -37,7 +37,7 @@ class SweepTask:
     def __call__(self, raw: DictConfig) -> float:
         """One job, for launchers that run them one by one. Gives what a search is to minimise."""
         from mlpexp.cli.terminal import Terminal
-        from mlpexp.training import run_in
+        from mlpexp.training.single import run_in
 
         hydra = HydraConfig.get()
         terminal = Terminal()

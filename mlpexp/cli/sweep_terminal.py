@@ -14,8 +14,8 @@ from mlpexp.cli.terminal import SECONDS_BETWEEN_UPDATES, score_name
 from mlpexp.engine.loop import Engine, Row
 from mlpexp.errors import MlpexpError, RunError
 from mlpexp.prepare import Prepared
-from mlpexp.stack import Outcome
 from mlpexp.sweep.train import StackToTrain, SweepWatcher
+from mlpexp.training.attempt import Outcome
 
 # Without a terminal so many lines are printed for a sweep, and for a stack at least the last.
 _LINES = 20

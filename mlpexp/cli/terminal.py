@@ -18,7 +18,8 @@ from mlpexp.engine.loop import Engine, Row
 from mlpexp.figures.confusion import most_confused
 from mlpexp.prepare import Prepared
 from mlpexp.run.results import Results
-from mlpexp.stack import Run, Watcher
+from mlpexp.training.attempt import Run
+from mlpexp.training.stack import Watcher
 
 # Without a terminal a line is printed for each of this many parts of a run.
 _LINES = 20

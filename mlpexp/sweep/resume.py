@@ -17,11 +17,11 @@ from mlpexp.prepare import Preparations
 from mlpexp.run import checkpoint, record
 from mlpexp.run.directory import RunDirectory, check_not_running
 from mlpexp.run.record import Record
-from mlpexp.stack import Pending
 from mlpexp.sweep.plan import plan
 from mlpexp.sweep.record import NAME, JobRecord, SweepRecord, read
 from mlpexp.sweep.train import StackToTrain, SweepWatcher, checkpoint_of, stack_to_train, tidy, train_stacks
-from mlpexp.training import checked_config
+from mlpexp.training.attempt import Pending
+from mlpexp.training.single import checked_config
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from mlpexp.config.jobs import Job
 from mlpexp.interruption import InterruptedRunError, stopped_with
 from mlpexp.prepare import Preparations, Prepared
 from mlpexp.run.record import Record
-from mlpexp.stack import Outcome, Pending, Run, Watcher, train_stack
+from mlpexp.training.attempt import Outcome, Pending, Run
+from mlpexp.training.stack import Watcher, train_stack
 
 # Where the checkpoints of stacks lie within a sweep's directory while these train.
 CHECKPOINTS = ".stacks"

@@ -11,7 +11,7 @@ import pytest
 from mlpexp.config.compose import compose
 from mlpexp.errors import ConfigError
 from mlpexp.sweep.record import NAME, JobRecord, SweepRecord, is_sweep, read
-from mlpexp.training import train
+from mlpexp.training.single import train
 
 
 def job(number: int, **changes: Any) -> JobRecord:
