@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from mlpexp.config.compose import checked
 from mlpexp.config.jobs import Job
 from mlpexp.interruption import InterruptedRunError
 from mlpexp.prepare import Preparations, prepare
-from mlpexp.run.record import Record
+from mlpexp.run.record import COMMAND, Record, command
 from mlpexp.sweep.record import JobRecord, read
 from mlpexp.sweep.start import train_jobs
 
@@ -27,12 +28,21 @@ class SweepTask:
 
     def __init__(self, jobs: Sequence[Job] = (), preparations: Preparations | None = None) -> None:
         """`jobs` are those that are checked already, with what they need in `preparations`."""
+        self._elsewhere = False
         self._jobs = {job.number: job for job in jobs}
         self._preparations = preparations or Preparations()
 
     def __reduce__(self) -> tuple[Any, ...]:
         # What goes to other processes makes do without what this one has in memory.
-        return SweepTask, ()
+        return SweepTask.elsewhere, (command(),)
+
+    @classmethod
+    def elsewhere(cls, begun_by: str) -> SweepTask:
+        """The task in a process that a launcher has started for a sweep that was `begun_by` a command."""
+        os.environ[COMMAND] = begun_by
+        task = cls()
+        task._elsewhere = True
+        return task
 
     def __call__(self, raw: DictConfig) -> float:
         """One job, for launchers that run them one by one. Gives what a search is to minimise."""
@@ -40,7 +50,8 @@ class SweepTask:
         from mlpexp.training.single import run_in
 
         hydra = HydraConfig.get()
-        terminal = Terminal()
+        # Of many that write to one terminal each says how it ended, and no more.
+        terminal = None if self._elsewhere else Terminal()
         try:
             run = run_in(Path(hydra.runtime.output_dir), prepare(checked(raw)), terminal)
         except InterruptedRunError as error:
@@ -50,7 +61,11 @@ class SweepTask:
         except Exception as error:
             report_failure(hydra.job.num, error)
             raise
-        terminal.concluded(run)
+        if terminal is None:
+            score, value = next(reversed(run.metrics["test"].items()))
+            print(f"job {hydra.job.num}: test {score} {value:.4f}, {run.record.seconds:.1f} s", flush=True)
+        else:
+            terminal.concluded(run)
         return objective(run.record)
 
     def run_jobs(self, raws: Sequence[DictConfig]) -> Sequence[float | Exception]:
