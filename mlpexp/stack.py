@@ -18,7 +18,7 @@ from mlpexp.config.schema import Config
 from mlpexp.engine.loop import Engine, Row
 from mlpexp.engine.member import Member
 from mlpexp.engine.stack import layers
-from mlpexp.engine.threads import suited_threads
+from mlpexp.engine.surroundings import surroundings
 from mlpexp.errors import MlpexpError, RunError
 from mlpexp.interruption import InterruptedRunError, watched
 from mlpexp.prepare import Prepared
@@ -89,9 +89,7 @@ def train_stack(
     configs = [run.config for run in runs]
     kept = [run for run in runs if run.directory is not None]
     first = configs[0]
-    step = len(runs) * first.batch_size * prepared.n_parameters
-    # The device comes second: threads that the user asks for win.
-    with suited_threads(step), first.device.in_use() as device, _determinism(first.deterministic):
+    with surroundings(first, len(runs) * first.batch_size * prepared.n_parameters) as device:
         begun = _begun(kept, prepared, str(device))
         try:
             engine = Engine(configs, prepared.data, device)
@@ -355,17 +353,3 @@ def _summary(module: nn.Module) -> str:
     code = "\n".join(f"    {line}" for line in str(module).splitlines())
     n_parameters = sum(p.numel() for p in module.parameters() if p.requires_grad)
     return f"{n_parameters:,} trainable parameters\n\n{table}\n\n{code}"
-
-
-@contextmanager
-def _determinism(wanted: bool) -> Iterator[None]:
-    """Only algorithms that give the same bits each time, while a run that asked for it goes on."""
-    if not wanted or torch.are_deterministic_algorithms_enabled():
-        # Calling torch's switch, even to leave all as it is, imports its compiler: a second of start-up.
-        yield
-        return
-    torch.use_deterministic_algorithms(True)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(False)
