@@ -18,14 +18,27 @@ if TYPE_CHECKING:
     from mlpexp.comparison.compare import compare
     from mlpexp.config.compose import compose
     from mlpexp.evaluation import evaluate, load
+    from mlpexp.lr_finder.find import find_lr
     from mlpexp.training import resume, train
 
-__all__ = ["ConfigError", "MlpexpError", "RunError", "compare", "compose", "evaluate", "load", "resume", "train"]
+__all__ = [
+    "ConfigError",
+    "MlpexpError",
+    "RunError",
+    "compare",
+    "compose",
+    "evaluate",
+    "find_lr",
+    "load",
+    "resume",
+    "train",
+]
 
 _LAZY = {
     "compare": "mlpexp.comparison.compare",
     "compose": "mlpexp.config.compose",
     "evaluate": "mlpexp.evaluation",
+    "find_lr": "mlpexp.lr_finder.find",
     "load": "mlpexp.evaluation",
     "resume": "mlpexp.training",
     "train": "mlpexp.training",

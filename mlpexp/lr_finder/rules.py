@@ -99,6 +99,6 @@ class Rule:
 # The first of these that finds a rate is the one to begin with.
 RULES = (
     Rule("valley", "halfway down the longest run of falling losses", valley),
-    Rule("steepest", "where the loss falls fastest with log(lr); rather high", steepest),
+    Rule("steepest", "where the loss falls fastest with log(lr)", steepest),
     Rule("minimum ÷ 10", "a tenth of the rate with the least loss", minimum),
 )
