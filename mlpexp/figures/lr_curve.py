@@ -20,6 +20,8 @@ _COLOURS = (style.WRONG, style.RIGHT, style.TEST)
 _MARKERS = ("o", "s", "^")
 # Room above the loss from before the descent, as a share of all that it falls.
 _ROOM = 0.35
+# The panel spans at least this share of the loss.
+_LEAST_SPREAD = 0.1
 
 
 @style.styled
@@ -59,7 +61,7 @@ def lr_curve(
     for (name, rate), colour, marker in zip(suggestions.items(), _COLOURS, _MARKERS, strict=False):
         handles[names[name]] = _mark(panel, rate, float(np.interp(rate, rates, smoothed)), colour, marker)
     handles[own] = panel.axvline(configured, color=style.INK, lw=1.2, ls=(0, (1, 1.5)), zorder=2)
-    _limits(panel, rates, mean, smoothed, [*suggestions.values(), configured])
+    _limits(panel, rates, losses, mean, smoothed, [*suggestions.values(), configured])
     style.legend(figure, handles, _LEFT + _WIDTH + 0.15, top)
     return figure
 
@@ -72,13 +74,14 @@ def _mark(panel: Axes, rate: float, loss: float, colour: str, marker: str) -> Ar
     return point
 
 
-def _limits(panel: Axes, rates: np.ndarray, mean: np.ndarray, smoothed: np.ndarray, marked: list[float]) -> None:
-    """Sets limits by the rates and what is marked, and by the smoothed loss up to its minimum."""
+def _limits(
+    panel: Axes, rates: np.ndarray, losses: np.ndarray, mean: np.ndarray, smoothed: np.ndarray, marked: list[float]
+) -> None:
+    """Sets limits by the rates and what is marked; by the least loss, and the mean up to its smoothed minimum."""
     ends = [float(rates[0]), float(rates[-1]), *marked]
     panel.set_xlim(min(ends) / 1.3, max(ends) * 1.3)
-    last = int(np.argmin(smoothed)) + 1
-    shown = np.concatenate([mean[:last], smoothed[:last]])
-    low, high = float(shown.min()), float(shown.max())
+    before = slice(int(np.argmin(smoothed)) + 1)
+    low, high = float(np.nanmin(losses)), float(max(mean[before].max(), smoothed[before].max()))
     if low > 0 and high / low > LOG_FROM:
         log_axis(panel)
         panel.set_ylabel("training loss (log scale)")
@@ -86,5 +89,5 @@ def _limits(panel: Axes, rates: np.ndarray, mean: np.ndarray, smoothed: np.ndarr
         return
     style.plain_numbers(panel.yaxis)
     panel.set_ylabel("training loss")
-    spread = high - low or abs(high) or 1.0
+    spread = max(high - low, _LEAST_SPREAD * abs(high), 1e-6)
     panel.set_ylim(low - 0.1 * spread, high + _ROOM * spread)
