@@ -326,7 +326,7 @@ class _Attempt:
 
 
 def _begun(runs: Sequence[Pending], prepared: Prepared, device: str) -> list[Record]:
-    """The records of runs that begin now. What it takes time to find out, such as the git commit, is theirs together."""
+    """The records of runs that begin now. What takes time to find out, such as the git commit, is theirs together."""
     now = record.start(runs[0].config.to_dict(), device=device, n_parameters=prepared.n_parameters) if runs else None
     begun = []
     for run in runs:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _LEFT, _WIDTH, _HEIGHT = 0.85, 5.2, 3.4
-_COLOURS = (style.WRONG, style.RIGHT, style.TEST)
-_MARKERS = ("o", "s", "^")
+# Colour and marker of each rule, whichever of them found a rate.
+_MARKS = {"valley": (style.WRONG, "o"), "steepest": (style.RIGHT, "s"), "minimum ÷ 10": (style.TEST, "^")}
 # Room above the loss from before the descent, as a share of all that it falls.
 _ROOM = 0.35
 # The panel spans at least this share of the loss.
@@ -36,11 +36,10 @@ def lr_curve(
     configured: float,
     title: str = "",
 ) -> Figure:
-    """Losses [n, K] of each seed at rates [n], faint; their mean [n] as it is and smoothed; at most three suggestions.
+    """Losses [n, K] of each seed at rates [n], faint; their mean [n] smoothed; suggestions by rule.
 
     The loss is shown up to a little above what it was before it fell: where training diverges it leaves the panel.
     """
-    assert len(suggestions) <= len(_COLOURS)
     names = {name: f"{name}: {rate:.2g}" for name, rate in suggestions.items()}
     of_mean = f"mean, smoothed (β = {style.number(beta, 3)})"
     own = f"config: {configured:.2g}"
@@ -58,8 +57,8 @@ def lr_curve(
     for column in losses.T:
         (handles[seeds],) = panel.plot(rates, column, color=style.NEUTRAL, lw=width, alpha=0.7, zorder=1)
     (handles[of_mean],) = panel.plot(rates, smoothed, color=style.TRAIN, lw=2.2, zorder=3)
-    for (name, rate), colour, marker in zip(suggestions.items(), _COLOURS, _MARKERS, strict=False):
-        handles[names[name]] = _mark(panel, rate, float(np.interp(rate, rates, smoothed)), colour, marker)
+    for name, rate in suggestions.items():
+        handles[names[name]] = _mark(panel, rate, float(np.interp(rate, rates, smoothed)), *_MARKS[name])
     handles[own] = panel.axvline(configured, color=style.INK, lw=1.2, ls=(0, (1, 1.5)), zorder=2)
     _limits(panel, rates, losses, mean, smoothed, [*suggestions.values(), configured])
     style.legend(figure, handles, _LEFT + _WIDTH + 0.15, top)

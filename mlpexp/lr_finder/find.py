@@ -175,7 +175,10 @@ def _read(curve: Curve, rates: np.ndarray) -> tuple[list[Suggestion], list[str]]
         return [Suggestion(rule, None) for rule in RULES], [*[ended] * bool(ended), _nothing(curve, rates)]
     reach = max(1, len(rates) // 20)
     suggestions = [Suggestion(rule, rule.find(curve.rates, curve.smoothed, found, reach)) for rule in RULES]
-    open_end = f"The loss still falls at lr {rates[-1]:.2g}: a greater --to would show where it ends."
+    open_end = (
+        f"The loss is least at the last rate, {rates[-1]:.2g}: try a greater --to, or fewer --steps if the set has been "
+        "learned by then."
+    )
     return suggestions, [*[ended] * bool(ended), *[open_end] * (not found.complete)]
 
 

@@ -14,8 +14,9 @@ import numpy as np
 
 # The loss has begun to fall where it has lost this share of what it is to lose.
 _BEGUN = 0.05
-# It falls at all where it loses this share of what it was, and so many standard deviations of its noise.
-_LEAST_FALL, _LEAST_DEVIATIONS = 0.02, 3.0
+# It falls at all where it loses this share of what it was, and so many standard deviations of its noise, which the
+# minimum of a hundred losses that do not fall exceeds once in a hundred times.
+_LEAST_FALL, _LEAST_DEVIATIONS = 0.02, 4.0
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,8 @@ def descent(losses: np.ndarray, smoothed: np.ndarray, beta: float, flat: int, co
     # The first smoothed values are means of a few losses, and as noisy as these.
     level, last = float(losses[:flat].mean()), flat + int(np.argmin(smoothed[flat:]))
     fall = level - float(smoothed[last])
-    # Of independent losses, smoothing leaves this share of the standard deviation.
-    noise = float(losses[:flat].std()) * np.sqrt((1 - beta) / (1 + beta))
+    # Standard deviation of the difference of two means of independent losses: over `flat` of them, and smoothed.
+    noise = float(losses[:flat].std(ddof=1)) * np.sqrt(1 / flat + (1 - beta) / (1 + beta))
     if not fall > max(_LEAST_FALL * level, _LEAST_DEVIATIONS * noise):
         return None
     above = np.flatnonzero(smoothed[: last + 1] >= level - _BEGUN * fall)
