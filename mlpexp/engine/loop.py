@@ -138,10 +138,7 @@ class Engine:
 
     @contextmanager
     def training_batches(self) -> Iterator[Iterator[Batch]]:
-        """The batches of one pass over the training rows, as the members learn from them.
-
-        Steps are made inside this context: there each member draws dropout and noise from its own source.
-        """
+        """One pass over the training rows, in a context in which each member draws noise from its own source."""
         self.stack.train()
         orders = [member.order for member in self.members]
         with self.stack.drawing_from([member.noise for member in self.members]) as generators:

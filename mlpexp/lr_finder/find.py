@@ -176,8 +176,8 @@ def _read(curve: Curve, rates: np.ndarray) -> tuple[list[Suggestion], list[str]]
     reach = max(1, len(rates) // 20)
     suggestions = [Suggestion(rule, rule.find(curve.rates, curve.smoothed, found, reach)) for rule in RULES]
     open_end = (
-        f"The loss is least at the last rate, {rates[-1]:.2g}: try a greater --to, or fewer --steps if the set has been "
-        "learned by then."
+        f"The loss is least at the last rate, {rates[-1]:.2g}: try a greater --to, or fewer --steps where the set "
+        "has been learned by then."
     )
     return suggestions, [*[ended] * bool(ended), *[open_end] * (not found.complete)]
 
