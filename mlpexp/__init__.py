@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mlpexp.comparison.compare import compare
     from mlpexp.config.compose import compose
     from mlpexp.evaluation import evaluate, load
+    from mlpexp.lr_finder.find import find_lr
     from mlpexp.sweep.start import train_sweep
     from mlpexp.training.single import resume, train
 
@@ -28,6 +29,7 @@ __all__ = [
     "compare",
     "compose",
     "evaluate",
+    "find_lr",
     "load",
     "resume",
     "train",
@@ -38,6 +40,7 @@ _LAZY = {
     "compare": "mlpexp.comparison.compare",
     "compose": "mlpexp.config.compose",
     "evaluate": "mlpexp.evaluation",
+    "find_lr": "mlpexp.lr_finder.find",
     "load": "mlpexp.evaluation",
     "resume": "mlpexp.training.single",
     "train": "mlpexp.training.single",

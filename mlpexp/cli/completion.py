@@ -33,7 +33,7 @@ def run(arguments: list[str]) -> int:
         if command == "list":
             _print([group for group in groups() if group.startswith(overrides.strip())], shell)
             return 0
-        if command != "train":
+        if command not in ("train", "lr-find"):
             return 0  # what is left are directories, which the shell completes itself
         os.environ["COMP_LINE"] = f"{program} {overrides}"
         arguments = [*arguments, *_config_dir(overrides.split())]

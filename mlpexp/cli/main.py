@@ -16,10 +16,11 @@ COMMANDS = {
     "eval": "evaluate a run's best checkpoint on the test split: mlpexp eval RUN",
     "resume": "go on with a run where it stopped: mlpexp resume RUN [epochs=N]",
     "compare": "compare runs over seeds, with tests and figures: mlpexp compare RUN_OR_SWEEP ...",
+    "lr-find": "suggest learning rates: mlpexp lr-find dataset=digits optimizer=sgd",
     "list": "what there is to choose from: mlpexp list [GROUP]",
     "dashboard": "start TensorBoard: mlpexp dashboard [DIR]",
 }
-_MODULES = {"eval": "evaluate", "list": "listing"}
+_MODULES = {"eval": "evaluate", "list": "listing", "lr-find": "lr_find"}
 
 _HELP = """\
 mlpexp - what a training choice does to a multilayer perceptron.

@@ -30,6 +30,8 @@ class Optimizer(ABC):
     # Whether each element of a parameter is moved by its own gradients alone, so that members of a stack can share
     # one optimizer.
     by_element: ClassVar[bool] = False
+    # Whether steps are about as long as the rate says, whatever the size of the gradients: Adam and its kin.
+    scales_steps: ClassVar[bool] = True
 
     lr: Positive
 
@@ -57,6 +59,7 @@ class SGD(Optimizer):
     """θ ← θ − η·(g + weight_decay·θ)."""
 
     by_element: ClassVar[bool] = True
+    scales_steps: ClassVar[bool] = False
 
     weight_decay: NonNegative = 0.0
 
@@ -73,6 +76,7 @@ class Momentum(Optimizer):
     """v ← μ·v + g, θ ← θ − η·v (Polyak 1964), μ = `momentum`."""
 
     by_element: ClassVar[bool] = True
+    scales_steps: ClassVar[bool] = False
 
     momentum: Fraction = 0.9
     weight_decay: NonNegative = 0.0

@@ -28,8 +28,13 @@ class Group:
         self.schedule = Schedule(config.scheduler, config.optimizer.lr, config.epochs, steps_per_epoch)
 
     def apply_lr(self) -> None:
-        """Sets the rate of the next step."""
+        """Sets the rate of the next step, as the schedule has it."""
         self.schedule.apply(self.optimizer)
+
+    def set_lr(self, lr: float) -> None:
+        """Sets the rate of the next step, whatever the schedule has."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
 
     def state_dict(self, k: int) -> dict[str, Any]:
         """The states of optimizer and schedule as member `k` has them when it runs alone."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -25,6 +26,7 @@ from mlpexp.engine.member import Member, build_module
 from mlpexp.engine.objective import Objective
 from mlpexp.engine.regularization import Regularization
 from mlpexp.engine.stack import ModuleStack, Stack
+from mlpexp.engine.states import copied
 
 # A row of a member's history: tags as in TensorBoard and metrics.csv, and their values for one epoch.
 Row = dict[str, float]
@@ -118,19 +120,15 @@ class Engine:
 
     def _train_epoch(self) -> Evaluation:
         """One pass over the training rows; loss and score are those of each batch before its step."""
-        self.stack.train()
         sizes = self.batches.sizes
         loss = torch.zeros(len(self.stack), device=self.device)
         hits = torch.zeros(len(self.stack), device=self.device)
         stride = math.ceil(len(sizes) / GradientNorms.STEPS)
-        orders = [member.order for member in self.members]
-        with self.stack.drawing_from([member.noise for member in self.members]) as generators:
-            for index, batch in enumerate(self.batches.epoch(orders, generators)):
-                batch = self._regularization.augment(batch)
+        with self.training_batches() as batches:
+            for index, batch in enumerate(batches):
                 for group in self.groups:
                     group.apply_lr()
-                losses, outputs = self._step(batch, measure=index % stride == 0)
-                self._regularization.constrain(self.stack)
+                losses, outputs = self.step(batch, measure=index % stride == 0)
                 loss.add_(losses, alpha=sizes[index])
                 hits.add_(self.objective.training_hits(outputs, batch))
                 for group in self.groups:
@@ -138,13 +136,19 @@ class Engine:
         n = sum(sizes)
         return Evaluation(loss / n, self.objective.score(hits, n, self.data.train.y))
 
-    def _step(self, batch: Batch, measure: bool) -> tuple[Tensor, Tensor]:
-        """One step of every optimizer; losses [K] and outputs [K, B, C] from before it."""
-        if not self.groups[0].full_batch:
-            losses, outputs, _ = self._backward(batch, measure)
-            for group in self.groups:
-                group.step()
-            return losses, outputs
+    @contextmanager
+    def training_batches(self) -> Iterator[Iterator[Batch]]:
+        """One pass over the training rows, in a context in which each member draws noise from its own source."""
+        self.stack.train()
+        orders = [member.order for member in self.members]
+        with self.stack.drawing_from([member.noise for member in self.members]) as generators:
+            yield map(self._regularization.augment, self.batches.epoch(orders, generators))
+
+    def step(self, batch: Batch, measure: bool = False) -> tuple[Tensor, Tensor]:
+        """One step of every member at the rate that its optimizer has; losses [K], outputs [K, B, C] from before it.
+
+        `batch` is one of `training_batches`; with `measure` the norms of its gradients are noted.
+        """
         # Quasi-Newton methods look at the loss several times a step; the first look is that before the step.
         looks: list[tuple[Tensor, Tensor, Tensor]] = []
 
@@ -152,9 +156,15 @@ class Engine:
             looks.append(self._backward(batch, measure))
             return looks[-1][2]
 
-        for group in self.groups:
-            group.step(closure)
-        return looks[0][0], looks[0][1]
+        if self.groups[0].full_batch:
+            for group in self.groups:
+                group.step(closure)
+        else:
+            closure()
+            for group in self.groups:
+                group.step()
+        self._regularization.constrain(self.stack)
+        return looks[0][:2]
 
     def _backward(self, batch: Batch, measure: bool) -> tuple[Tensor, Tensor, Tensor]:
         """Gradients of every member; its losses [K], outputs [K, B, C] and what was minimised, detached."""
@@ -199,18 +209,18 @@ class Engine:
     def best(self, k: int) -> dict[str, Any]:
         """The best epoch of member `k`: its number, validation loss and accuracy, and weights; plain data."""
         best = self.members[k].best
-        return {**vars(best), "weights": _copied(self.stack.kept(k)) if best.epoch else {}}
+        return {**vars(best), "weights": copied(self.stack.kept(k)) if best.epoch else {}}
 
     def state_dict(self, k: int) -> dict[str, Any]:
         """All that member `k` needs to go on exactly from here; loadable with weights_only=True."""
         (group,) = [group for group in self.groups if group.members.start <= k < group.members.stop]
         state = {"epoch": self.epoch, "module": self.stack.state(k), **group.state_dict(k)}
-        return {**_copied(state), "member": {**self.members[k].state_dict(), "best": self.best(k)}}
+        return {**copied(state), "member": {**self.members[k].state_dict(), "best": self.best(k)}}
 
     def load_state_dicts(self, states: Sequence[dict[str, Any]]) -> None:
         """Puts the members where they were when their `states` were taken, all after the same epoch."""
         # Copies: optimizers go on counting in what they are given.
-        states = _copied(list(states))
+        states = copied(list(states))
         (self.epoch,) = {state["epoch"] for state in states}
         for k, (member, state) in enumerate(zip(self.members, states, strict=True)):
             self.stack.load_state(k, state["module"])
@@ -228,18 +238,6 @@ def _stack(modules: Sequence[nn.Module], bf16: bool) -> Stack:
     from mlpexp.engine.batched import BatchedStack
 
     return BatchedStack(modules, bf16)
-
-
-def _copied(value: Any) -> Any:
-    """A state whose tensors are copies: slices of a stack would drag all of it into a file.
-
-    Laid out row by row, whatever they are slices of: fused optimizers take that for granted.
-    """
-    if isinstance(value, Tensor):
-        return value.detach().clone(memory_format=torch.contiguous_format)
-    if isinstance(value, dict):
-        return {key: _copied(entry) for key, entry in value.items()}
-    return [_copied(entry) for entry in value] if isinstance(value, list) else value
 
 
 def _spread(n: int, epochs: int) -> set[int]:

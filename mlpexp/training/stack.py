@@ -5,8 +5,8 @@ A single run is a stack of one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import torch
 
 from mlpexp.engine.loop import Engine, Row
 from mlpexp.engine.member import Member
-from mlpexp.engine.threads import suited_threads
+from mlpexp.engine.surroundings import surroundings
 from mlpexp.errors import MlpexpError, RunError
 from mlpexp.interruption import InterruptedRunError, watched
 from mlpexp.prepare import Prepared
@@ -57,8 +57,7 @@ def train_stack(
     first = configs[0]
     # By the size at the beginning: another number of threads would give other bits.
     step = (size or len(runs)) * first.batch_size * prepared.n_parameters
-    # The device comes second: threads that the user asks for win.
-    with suited_threads(step), first.device.in_use() as device, _determinism(first.deterministic):
+    with surroundings(first, step) as device:
         begun = _begun(kept, prepared, str(device))
         try:
             engine = Engine(configs, prepared.data, device)
@@ -184,17 +183,3 @@ def _begun(runs: Sequence[Pending], prepared: Prepared, device: str) -> list[Rec
             own = replace(own, command=before.command, started=before.started, seconds=before.seconds)
         begun.append(own)
     return begun
-
-
-@contextmanager
-def _determinism(wanted: bool) -> Iterator[None]:
-    """Only algorithms that give the same bits each time, while a run that asked for it goes on."""
-    if not wanted or torch.are_deterministic_algorithms_enabled():
-        # Calling torch's switch, even to leave all as it is, imports its compiler: a second of start-up.
-        yield
-        return
-    torch.use_deterministic_algorithms(True)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(False)

@@ -29,6 +29,8 @@ def complete(line: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
         ("mlpexp train activation=ge", ["activation=gelu"]),
         ("mlpexp train dataset=xor optimizer=ada", ["optimizer=adagrad", "optimizer=adam", "optimizer=adamw"]),
         ("mlpexp train optimizer.l", ["optimizer.lr="]),
+        ("mlpexp lr", ["lr-find"]),
+        ("mlpexp lr-find optimizer=ada", ["optimizer=adagrad", "optimizer=adam", "optimizer=adamw"]),
         ("mlpexp list opt", ["optimizer"]),
         ("mlpexp resume ", []),
     ],

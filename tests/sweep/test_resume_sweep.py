@@ -65,8 +65,8 @@ EPOCH_1 = ("mlpexp.cli.sweep_terminal.SweepTerminal.epoch", 1, "after")
 EPOCH_4 = ("mlpexp.cli.sweep_terminal.SweepTerminal.epoch", 4, "after")
 EPOCH_5 = ("mlpexp.cli.sweep_terminal.SweepTerminal.epoch", 5, "after")
 SECOND_STACK = ("mlpexp.cli.sweep_terminal.SweepTerminal.epoch", 9, "after")
-CHECKPOINT = ("mlpexp.stack._Together.save", 3, "after")
-LAST_CHECKPOINT = ("mlpexp.stack._Together.save", 6, "after")
+CHECKPOINT = ("mlpexp.training.stack._Together.save", 3, "after")
+LAST_CHECKPOINT = ("mlpexp.training.stack._Together.save", 6, "after")
 BEFORE_JUDGING = ("mlpexp.run.recorder.Recorder.checkpoint", 1, "before")
 JUDGED_TWO = ("mlpexp.run.recorder.Recorder.checkpoint", 2, "after")
 BEFORE_FIGURES = ("mlpexp.run.recorder.Recorder.finish", 1, "before")
@@ -198,7 +198,9 @@ def test_members_of_the_sweep_that_stops_early_leave_at_different_times(
 
 SERVER = multiprocessing.get_context("forkserver")
 # It has imported everything: processes that are to be ended would else take seconds to begin.
-SERVER.set_forkserver_preload(["mlpexp.cli.sweep", "mlpexp.stack", "mlpexp.run.tensorboard", "mlpexp.figures.gallery"])
+SERVER.set_forkserver_preload(
+    ["mlpexp.cli.sweep", "mlpexp.training.stack", "mlpexp.run.tensorboard", "mlpexp.figures.gallery"]
+)
 
 
 def _ended(words: list[str], moment: Moment, number: int, cwd: str, patch: Callable[[], None]) -> None:
@@ -537,7 +539,10 @@ def test_a_study_of_24_runs_of_which_one_diverges(
     assert "tanh" in compared
 
     # In the second of the three stacks.
-    assert end(words, ("mlpexp.stack._Together.save", 2, "before"), signal.SIGKILL, here, diverging) == -signal.SIGKILL
+    assert (
+        end(words, ("mlpexp.training.stack._Together.save", 2, "before"), signal.SIGKILL, here, diverging)
+        == -signal.SIGKILL
+    )
     assert set(states(here / "sweep").values()) == {"completed", "running"}
     assert len(states(here / "sweep")) == 16
     assert call(["resume", "sweep"]) == 1

@@ -1,0 +1,33 @@
+"""What is in force around an engine, and only there: the device's settings, its threads, determinism."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from mlpexp.config.schema import Config
+from mlpexp.engine.threads import suited_threads
+
+
+@contextmanager
+def surroundings(config: Config, multiplications: int) -> Iterator[torch.device]:
+    """The device of a config, set as it asks for, while steps of so many multiplications are made there."""
+    # The device comes second: threads that the user asks for win.
+    with suited_threads(multiplications), config.device.in_use() as device, _determinism(config.deterministic):
+        yield device
+
+
+@contextmanager
+def _determinism(wanted: bool) -> Iterator[None]:
+    """Only algorithms that give the same bits each time, while a run that asked for it goes on."""
+    if not wanted or torch.are_deterministic_algorithms_enabled():
+        # Calling torch's switch, even to leave all as it is, imports its compiler: a second of start-up.
+        yield
+        return
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(False)
