@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from mlpexp.config.compose import compose
     from mlpexp.evaluation import evaluate, load
     from mlpexp.lr_finder.find import find_lr
-    from mlpexp.training import resume, train
+    from mlpexp.sweep.start import train_sweep
+    from mlpexp.training.single import resume, train
 
 __all__ = [
     "ConfigError",
@@ -32,6 +33,7 @@ __all__ = [
     "load",
     "resume",
     "train",
+    "train_sweep",
 ]
 
 _LAZY = {
@@ -40,8 +42,9 @@ _LAZY = {
     "evaluate": "mlpexp.evaluation",
     "find_lr": "mlpexp.lr_finder.find",
     "load": "mlpexp.evaluation",
-    "resume": "mlpexp.training",
-    "train": "mlpexp.training",
+    "resume": "mlpexp.training.single",
+    "train": "mlpexp.training.single",
+    "train_sweep": "mlpexp.sweep.start",
 }
 
 

@@ -19,7 +19,7 @@ from mlpexp.run import checkpoint, history, record
 from mlpexp.run.directory import RunDirectory, claim_new
 from mlpexp.run.files import write_bytes, write_text
 from mlpexp.run.results import Results
-from mlpexp.training import saved_config
+from mlpexp.training.single import saved_config
 
 
 @dataclass(frozen=True)

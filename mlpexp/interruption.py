@@ -53,6 +53,31 @@ def watched() -> Iterator[Interruption]:
         _restore(before)
 
 
+class _TerminatedError(KeyboardInterrupt):
+    """SIGTERM, as Ctrl-C is raised."""
+
+
+@contextmanager
+def stopped_with(message: str) -> Iterator[None]:
+    """Raises InterruptedRunError with `message` where SIGINT or SIGTERM ends what goes on, in a run or beside one."""
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        raise _TerminatedError
+
+    main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGTERM, end) if main else None
+    try:
+        yield
+    except InterruptedRunError as error:
+        raise InterruptedRunError(message, error.signal_number) from None
+    except KeyboardInterrupt as error:
+        number = signal.SIGTERM if isinstance(error, _TerminatedError) else signal.SIGINT
+        raise InterruptedRunError(message, number) from None
+    finally:
+        if main:
+            signal.signal(signal.SIGTERM, before)
+
+
 def _restore(handlers: dict[signal.Signals, Any]) -> None:
     for number, handler in handlers.items():
         signal.signal(number, handler)

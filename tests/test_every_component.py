@@ -18,7 +18,7 @@ from mlpexp.components.regularizer import regularizers
 from mlpexp.components.scheduler import schedulers
 from mlpexp.config.schema import Config
 from mlpexp.data.dataset import datasets
-from mlpexp.training import train
+from mlpexp.training.single import train
 
 Small = Callable[..., Config]
 

@@ -16,6 +16,10 @@ README = (ROOT / "README.md").read_text()
 COMMAND_LINES = re.findall(r"^\s*\$ (.+)$", README, re.MULTILINE)
 # What needs its own process, a terminal or a fresh environment: other tests or .ci/run run these.
 ELSEWHERE = {
+    **dict.fromkeys(
+        [line for line in COMMAND_LINES if re.search("launcher=(joblib|submitit|ray)|sweeper=optuna", line)],
+        "tests/sweep/test_other_launchers.py",
+    ),
     "mlpexp dashboard": "tests/cli/test_dashboard.py",
     'eval "$(mlpexp -sc install=bash)"': "tests/cli/test_completion.py",
 }

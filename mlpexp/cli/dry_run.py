@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mlpexp import memory
-from mlpexp.cli.console import console
+from mlpexp.cli.console import console, counted
 from mlpexp.comparison.settings import differences
 from mlpexp.config.convert import show
 from mlpexp.config.jobs import Job
@@ -26,7 +26,9 @@ def show_run(config: Config) -> None:
     prepared = prepare(config)
     n_bytes = memory.needed(config, prepared.n_parameters, prepared.data.n_features)
     out = console()
-    out.print(Text(f"1 run of {config.epochs:,} epochs on {prepared.device}, about {_size(n_bytes)} of memory"))
+    out.print(
+        Text(f"1 run of {counted(config.epochs, 'epoch')} on {prepared.device}, about {_size(n_bytes)} of memory")
+    )
     out.print(Text("nothing was written: this was a dry run"))
 
 
@@ -37,8 +39,7 @@ def show_plan(jobs: Sequence[Job] | None, preparations: Preparations) -> None:
         out.print(Text("the sweeper chooses the jobs as it goes; the values that it is given are right"))
         return
     stacks = plan(jobs, preparations)
-    n_stacks = f"{len(stacks):,} stack{'' if len(stacks) == 1 else 's'}"
-    out.print(Text(f"{len(jobs):,} runs in {n_stacks}; everything is right with them"))
+    out.print(Text(f"{counted(len(jobs), 'run')} in {counted(len(stacks), 'stack')}; everything is right with them"))
     flat = {job.number: hyperparameters(job.config.to_dict()) for job in jobs}
     for key in [*differences(list(flat.values())).keys, "seed"]:
         values = list(dict.fromkeys(show(config.get(key, "–")) for config in flat.values()))
@@ -47,7 +48,7 @@ def show_plan(jobs: Sequence[Job] | None, preparations: Preparations) -> None:
             out.print(Text(f"  {key}: {', '.join(values[:_MOST_VALUES])}{more}"))
     out.print(_table(stacks, flat, preparations))
     if len(stacks) > _MOST_STACKS:
-        out.print(Text(f"and {len(stacks) - _MOST_STACKS} more stacks"))
+        out.print(Text(f"and {counted(len(stacks) - _MOST_STACKS, 'more stack')}"))
     out.print(Text("nothing was written: this was a dry run"))
 
 

@@ -20,7 +20,7 @@ def run(arguments: list[str]) -> int:
         return _resume_sweep(Path(directory), changed)
 
     from mlpexp.cli.terminal import Terminal
-    from mlpexp.training import resume
+    from mlpexp.training.single import resume
 
     terminal = Terminal()
     terminal.concluded(resume(directory, changed, terminal))

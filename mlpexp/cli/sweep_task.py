@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,10 +16,9 @@ from mlpexp.config.compose import checked
 from mlpexp.config.jobs import Job
 from mlpexp.interruption import InterruptedRunError
 from mlpexp.prepare import Preparations, prepare
-from mlpexp.run.record import Record
-from mlpexp.sweep.plan import plan
+from mlpexp.run.record import COMMAND, Record, command
 from mlpexp.sweep.record import JobRecord, read
-from mlpexp.sweep.train import checkpoint_of, stack_to_train, train_stacks
+from mlpexp.sweep.start import train_jobs
 
 
 class SweepTask:
@@ -28,20 +28,30 @@ class SweepTask:
 
     def __init__(self, jobs: Sequence[Job] = (), preparations: Preparations | None = None) -> None:
         """`jobs` are those that are checked already, with what they need in `preparations`."""
+        self._elsewhere = False
         self._jobs = {job.number: job for job in jobs}
         self._preparations = preparations or Preparations()
 
     def __reduce__(self) -> tuple[Any, ...]:
         # What goes to other processes makes do without what this one has in memory.
-        return SweepTask, ()
+        return SweepTask.elsewhere, (command(),)
+
+    @classmethod
+    def elsewhere(cls, begun_by: str) -> SweepTask:
+        """The task in a process that a launcher has started for a sweep that was `begun_by` a command."""
+        os.environ[COMMAND] = begun_by
+        task = cls()
+        task._elsewhere = True
+        return task
 
     def __call__(self, raw: DictConfig) -> float:
         """One job, for launchers that run them one by one. Gives what a search is to minimise."""
         from mlpexp.cli.terminal import Terminal
-        from mlpexp.training import run_in
+        from mlpexp.training.single import run_in
 
         hydra = HydraConfig.get()
-        terminal = Terminal()
+        # Of many that write to one terminal each says how it ended, and no more.
+        terminal = None if self._elsewhere else Terminal()
         try:
             run = run_in(Path(hydra.runtime.output_dir), prepare(checked(raw)), terminal)
         except InterruptedRunError as error:
@@ -51,7 +61,11 @@ class SweepTask:
         except Exception as error:
             report_failure(hydra.job.num, error)
             raise
-        terminal.concluded(run)
+        if terminal is None:
+            score, value = next(reversed(run.metrics["test"].items()))
+            print(f"job {hydra.job.num}: test {score} {value:.4f}, {run.record.seconds:.1f} s", flush=True)
+        else:
+            terminal.concluded(run)
         return objective(run.record)
 
     def run_jobs(self, raws: Sequence[DictConfig]) -> Sequence[float | Exception]:
@@ -59,16 +73,8 @@ class SweepTask:
         directory = Path(str(raws[0].hydra.sweep.dir))
         jobs = [self._job(raw) for raw in raws]
         at = {job.number: Path(raw.hydra.runtime.output_dir) for job, raw in zip(jobs, raws, strict=True)}
-        stacks = plan(jobs, self._preparations)
-        numbers = [stack.numbers for stack in stacks]
-        records = [_job_record(job, at[job.number], directory) for job in jobs]
-        read(directory).extended(records, numbers).write(directory)
-        to_train = [
-            stack_to_train(stack.jobs, at, self._preparations, checkpoint_of(directory, stack.numbers))
-            for stack in stacks
-        ]
         try:
-            outcomes = train_stacks(directory, to_train, SweepTerminal(directory))
+            outcomes = train_jobs(directory, jobs, at, self._preparations, SweepTerminal(directory))
         except InterruptedRunError as error:
             print(f"mlpexp: {error}", file=sys.stderr)
             raise SystemExit(error.exit_code) from error
@@ -96,7 +102,3 @@ def note_jobs(directory: Path, jobs: Sequence[Job], raw: DictConfig) -> None:
     if layout["subdir"] == "${hydra.job.num}":
         records = [JobRecord(job.number, job.overrides, str(job.number), job.config.to_dict()) for job in jobs]
         read(directory).extended(records, [[job.number] for job in jobs]).write(directory)
-
-
-def _job_record(job: Job, path: Path, directory: Path) -> JobRecord:
-    return JobRecord(job.number, job.overrides, str(path.relative_to(directory.absolute())), job.config.to_dict())

@@ -9,16 +9,18 @@ from pathlib import Path
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from mlpexp.cli.console import console
+from mlpexp.cli.console import console, counted
 from mlpexp.cli.terminal import SECONDS_BETWEEN_UPDATES, score_name
 from mlpexp.engine.loop import Engine, Row
-from mlpexp.errors import RunError
+from mlpexp.errors import MlpexpError, RunError
 from mlpexp.prepare import Prepared
-from mlpexp.stack import Outcome
 from mlpexp.sweep.train import StackToTrain, SweepWatcher
+from mlpexp.training.attempt import Outcome
 
 # Without a terminal so many lines are printed for a sweep, and for a stack at least the last.
 _LINES = 20
+# A terminal of fewer columns has no room for the least and the greatest of the scores.
+_WIDE = 100
 
 
 class SweepTerminal(SweepWatcher):
@@ -30,6 +32,7 @@ class SweepTerminal(SweepWatcher):
         self._progress: Progress | None = None
         self._bar: TaskID | None = None
         self._shown = 0.0
+        self._last: tuple[Engine, Sequence[Row]] | None = None
         self._score = "accuracy"
         self._stack = ""
         self._every = 1.0
@@ -39,7 +42,7 @@ class SweepTerminal(SweepWatcher):
         if index == 0:
             self._console.print(Text(f"{said_of(sizes)}; sweep directory: {self._directory}"))
         self._every = _LINES / len(stacks)
-        self._stack = f"stack {index + 1}/{len(stacks)} ({_counted(sizes[index], 'run')})"
+        self._stack = f"stack {index + 1}/{len(stacks)} ({counted(sizes[index], 'run')})"
 
     def started(self, prepared: Prepared, engine: Engine, directories: Sequence[Path]) -> None:
         self._score = prepared.data.task.score
@@ -47,7 +50,7 @@ class SweepTerminal(SweepWatcher):
             self._progress = Progress(
                 TextColumn(f"{self._stack}  epoch"),
                 MofNCompleteColumn(),
-                BarColumn(bar_width=20),
+                BarColumn(bar_width=10),
                 TextColumn("{task.fields[numbers]}"),
                 TimeRemainingColumn(),
                 console=self._console,
@@ -57,12 +60,25 @@ class SweepTerminal(SweepWatcher):
 
     def epoch(self, engine: Engine, rows: Sequence[Row]) -> None:
         epoch, total = engine.epoch, engine.total_epochs
+        # Without a terminal, on the epochs at which a further line is due.
+        due = int(epoch / total * self._every) > int((epoch - 1) / total * self._every)
+        if self._progress is not None:
+            due = time.monotonic() - self._shown >= SECONDS_BETWEEN_UPDATES
+        self._last = engine, rows
+        if due:
+            self._show()
+
+    def _show(self) -> None:
+        """The last epoch that there was, once."""
+        if self._last is None:
+            return
+        engine, rows = self._last
+        self._last, self._shown = None, time.monotonic()
+        epoch = int(rows[0]["epoch"])
         if self._progress is None:
-            # On the epochs at which a further line is due.
-            if epoch == total or int(epoch / total * self._every) > int((epoch - 1) / total * self._every):
-                self._console.print(Text(f"{self._stack}  epoch {epoch}/{total}  {self._numbers(rows)}"))
-        elif time.monotonic() - self._shown >= SECONDS_BETWEEN_UPDATES or epoch == total:
-            self._shown = time.monotonic()
+            where = f"{self._stack}  epoch {epoch}/{engine.total_epochs}"
+            self._console.print(Text(f"{where}  {self._numbers(rows)}"))
+        else:
             assert self._bar is not None
             self._progress.update(self._bar, completed=epoch, numbers=self._numbers(rows))
 
@@ -70,11 +86,14 @@ class SweepTerminal(SweepWatcher):
         """The validation scores of the members that still learn."""
         scores = [row[f"{self._score}/val"] for row in rows]
         name = f"val {score_name(self._score)}"
+        narrow = self._console.is_terminal and self._console.width < _WIDE
         if len(scores) == 1:
             return f"{name} {scores[0]:.4f}"
-        return f"{name} {sum(scores) / len(scores):.4f} ({min(scores):.4f} to {max(scores):.4f})"
+        mean = f"{name} {sum(scores) / len(scores):.4f}"
+        return mean if narrow else f"{mean} ({min(scores):.4f} to {max(scores):.4f})"
 
     def ended(self) -> None:
+        self._show()
         if self._progress is not None:
             self._progress.stop()
             self._progress = None
@@ -89,7 +108,9 @@ def report_failure(number: int, error: Exception) -> None:
     """A line on a job that has failed."""
     from mlpexp.cli.main import report
 
-    report(f"job {number} failed: {error or type(error).__name__}")
+    # What a component of the user's own raises may not say what is wrong, such as KeyError('x').
+    kind = "" if isinstance(error, MlpexpError) else f"{type(error).__name__}: " if str(error) else type(error).__name__
+    report(f"job {number} failed: {kind}{error}")
 
 
 def said_of(sizes: Sequence[int]) -> str:
@@ -99,30 +120,28 @@ def said_of(sizes: Sequence[int]) -> str:
     parts = []
     if together:
         listed = ", ".join(map(str, together[:8])) + (", …" if len(together) > 8 else "")
-        parts.append(f"{_counted(len(together), 'stack')} of {listed}")
+        parts.append(f"{counted(len(together), 'stack')} of {listed}")
     if alone:
         parts.append(f"{alone} alone")
-    return f"{_counted(sum(sizes), 'run')}: {' and '.join(parts)}"
-
-
-def _counted(n: int, what: str) -> str:
-    return f"{n:,} {what}{'' if n == 1 else 's'}"
+    return f"{counted(sum(sizes), 'run')}: {' and '.join(parts)}"
 
 
 def conclude(directory: Path) -> None:
     """The table at the end of a sweep; RunError in the end where a job has failed or is unfinished."""
     from mlpexp.cli.compare import show_settings
     from mlpexp.comparison.report import sweep_summary
+    from mlpexp.sweep.record import jobs_without_run
 
     out = console()
     comparison = sweep_summary(directory)
     show_settings(comparison, out)
     lost = [entry.run for summary in comparison.summaries for entry in (*summary.failures, *summary.unfinished)]
+    names = [run.directory.name for run in lost] + jobs_without_run(directory)
     written = f"sweep directory: {directory} (sweep.csv, sweep.png)"
-    if not lost:
+    if not names:
         hint = f"; is a difference real? mlpexp compare {directory}" if len(comparison.summaries) > 1 else ""
         out.print(Text(f"{written}{hint}"))
         return
-    n_runs = sum(len(summary.runs) for summary in comparison.summaries) + len(lost)
-    names = ", ".join(run.directory.name for run in lost[:10]) + (", …" if len(lost) > 10 else "")
-    raise RunError(f"{len(lost)} of the sweep's {_counted(n_runs, 'job')} failed ({names}); {written}")
+    n_runs = sum(len(summary.runs) for summary in comparison.summaries) + len(names)
+    listed = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
+    raise RunError(f"{len(names)} of the sweep's {counted(n_runs, 'job')} failed ({listed}); {written}")

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 from rich.text import Text
 
-from mlpexp.cli.console import console
+from mlpexp.cli.console import console, counted
 from mlpexp.components.loss import Loss, losses
 from mlpexp.config.convert import show
 from mlpexp.config.schema import Config
@@ -18,7 +18,8 @@ from mlpexp.engine.loop import Engine, Row
 from mlpexp.figures.confusion import most_confused
 from mlpexp.prepare import Prepared
 from mlpexp.run.results import Results
-from mlpexp.stack import Run, Watcher
+from mlpexp.training.attempt import Run
+from mlpexp.training.stack import Watcher
 
 # Without a terminal a line is printed for each of this many parts of a run.
 _LINES = 20
@@ -113,7 +114,7 @@ def _setup(prepared: Prepared, engine: Engine) -> Text:
         "optimizer": named(config, "optimizer"),
         "scheduler": named(config, "scheduler"),
         "regularizer": ", ".join(config.regularizer) or "none",
-        "training": f"{_counted(config.epochs, 'epoch')}, batches of {engine.batches.sizes[0]}, seed {config.seed}",
+        "training": f"{counted(config.epochs, 'epoch')}, batches of {engine.batches.sizes[0]}, seed {config.seed}",
         "device": f"{engine.device}, {config.precision}",
     }
     width = max(map(len, parts))
@@ -121,13 +122,9 @@ def _setup(prepared: Prepared, engine: Engine) -> Text:
     return Text("\n").join(lines)
 
 
-def _counted(n: int, what: str) -> str:
-    return f"{n:,} {what}{'' if n == 1 else 's'}"
-
-
 def _task(prepared: Prepared) -> str:
     task = prepared.data.task
-    features = _counted(prepared.data.n_features, "feature")
+    features = counted(prepared.data.n_features, "feature")
     return f"{features}, {task.n_classes} classes" if task.n_classes else f"{features}, regression"
 
 

@@ -66,7 +66,7 @@ def _run_alone(raw: DictConfig, config_name: str) -> int:
 
     def task(_: DictConfig) -> None:
         from mlpexp.cli.terminal import Terminal
-        from mlpexp.training import run_in
+        from mlpexp.training.single import run_in
 
         terminal = Terminal()
         try:

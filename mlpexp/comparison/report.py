@@ -23,6 +23,8 @@ from mlpexp.comparison.table import (
 from mlpexp.comparison.verdict import verdict
 from mlpexp.run.files import write_bytes, write_text
 
+# Of the settings of a sweep, in its directory.
+TABLE = "sweep.csv"
 # A figure with more rows than this is higher than anyone looks at; the CSV has them all.
 _MOST_ROWS = 40
 
@@ -37,7 +39,7 @@ def sweep_summary(directory: str | Path) -> Comparison:
     # A sweep over tasks of both kinds has a table too, though a note in it says that ranks mean little.
     metric = Metric("loss", "test") if len(score_names(runs)) > 1 else choose_metric(runs, None)
     comparison = compare_runs(runs, notes, None, metric)
-    write_text(directory / "sweep.csv", csv_text(comparison))
+    write_text(directory / TABLE, csv_text(comparison))
     write_bytes(directory / "sweep.png", dots_png(comparison, directory.resolve().name))
     return comparison
 

@@ -86,7 +86,8 @@ def cut(path: Path, epoch: int) -> None:
     """Drops the rows after `epoch`: those that a run had written when it died past its last checkpoint."""
     if epoch == 0:
         # The header may itself be incomplete.
-        path.unlink(missing_ok=True)
+        with writing(path):
+            path.unlink(missing_ok=True)
         return
     try:
         header, *rows = path.read_text().splitlines(keepends=True)

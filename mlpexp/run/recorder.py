@@ -32,10 +32,9 @@ class Recorder:
     """The artefacts of one member, kept up to date epoch by epoch."""
 
     def __init__(self, paths: RunDirectory, record: Record, config: Config, data: Data, epoch: int = 0) -> None:
-        """Begins at `epoch` epochs done: 0 for a new run; else what was written past it is dropped."""
-        cut(paths.history, epoch)
-        record.write(paths.path)
+        """Begins at `epoch` epochs done: 0 for a new run. Nothing is written before `begin`."""
         self.paths, self.record = paths, record
+        self.begun = False
         self._config, self._data = config, data
         self._epoch = epoch
         self._began = time.monotonic() - record.seconds
@@ -47,7 +46,13 @@ class Recorder:
         self._tensorboard: TensorBoard | None = None
 
     def begin(self, summary: str, module: nn.Module) -> None:
-        """Notes what the dashboard shows of a run before its first epoch; `summary` is Markdown."""
+        """Drops what was written past the epochs done, and notes what there is to show before the next one.
+
+        `summary` is Markdown. A directory that cannot be written, or whose history lacks epochs, stays as it is.
+        """
+        cut(self.paths.history, self._epoch)
+        self.record.write(self.paths.path)
+        self.begun = True
         if not self._config.log.tensorboard:
             return
         from mlpexp.run.tensorboard import TensorBoard
@@ -119,10 +124,13 @@ class Recorder:
         if best["epoch"]:
             checkpoint.save(self.paths.best, best)
 
+    def note(self, **changes: Any) -> None:
+        """Keeps in mind for run.json what is to stand there with the next `update`."""
+        self.record = replace(self.record, **changes)
+
     def update(self, state: State, **changes: Any) -> Record:
         """Puts a new state, and what else has changed, in run.json."""
-        seconds = round(time.monotonic() - self._began, 3)
-        self.record = replace(self.record, state=state, seconds=seconds, **changes)
+        self.note(state=state, seconds=round(time.monotonic() - self._began, 3), **changes)
         self.record.write(self.paths.path)
         return self.record
 

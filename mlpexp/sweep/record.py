@@ -62,13 +62,18 @@ def read(directory: Path) -> SweepRecord:
     try:
         content = json.loads(path.read_text())
         jobs = [JobRecord(**job) for job in content["jobs"]]
-        found = SweepRecord(jobs, [[int(number) for number in stack] for stack in content["stacks"]])
+        found = SweepRecord(jobs, [list(stack) for stack in content["stacks"]])
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}.") from None
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise ConfigError(f"{path}: is damaged: {error}.") from None
     _check(path, found)
     return found
+
+
+def jobs_without_run(directory: Path) -> list[str]:
+    """The directories of jobs, within the sweep's, that hold no run: it could not even be said there what failed."""
+    return [job.directory for job in read(directory).jobs if not (directory / job.directory / run.NAME).exists()]
 
 
 def _of_runs(directory: Path) -> SweepRecord:
@@ -78,10 +83,20 @@ def _of_runs(directory: Path) -> SweepRecord:
 
 
 def _check(path: Path, found: SweepRecord) -> None:
-    numbers = [job.number for job in found.jobs]
-    if sorted(numbers) != sorted(number for stack in found.stacks for number in stack):
-        raise ConfigError(f"{path}: is damaged: its stacks are not of its jobs.")
     for job in found.jobs:
-        sound = isinstance(job.number, int) and isinstance(job.directory, str) and isinstance(job.config, dict)
-        if not sound or PurePath(job.directory).is_absolute() or ".." in PurePath(job.directory).parts:
+        if type(job.number) is not int or not isinstance(job.overrides, list) or not isinstance(job.config, dict):
+            raise ConfigError(f"{path}: is damaged: it has a job without a number, overrides or a config.")
+        if not isinstance(job.directory, str) or not lies_within(job.directory):
             raise ConfigError(f"{path}: is damaged: job {job.number} has no directory within the sweep's.")
+    if len({PurePath(job.directory) for job in found.jobs}) < len(found.jobs):
+        raise ConfigError(f"{path}: is damaged: two jobs have the same directory.")
+    numbers = [job.number for job in found.jobs]
+    # As texts: what is wrong here can be of any kind.
+    if sorted(map(repr, numbers)) != sorted(repr(number) for stack in found.stacks for number in stack):
+        raise ConfigError(f"{path}: is damaged: its stacks are not of its jobs.")
+
+
+def lies_within(directory: str) -> bool:
+    """Whether a relative path is that of something below the directory that it starts from."""
+    path = PurePath(directory)
+    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts and "\0" not in directory

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlpexp.config.jobs import Job
-from mlpexp.interruption import InterruptedRunError
+from mlpexp.interruption import InterruptedRunError, stopped_with
 from mlpexp.prepare import Preparations, Prepared
 from mlpexp.run.record import Record
-from mlpexp.stack import Outcome, Pending, Run, Watcher, train_stack
+from mlpexp.training.attempt import Outcome, Pending, Run
+from mlpexp.training.stack import Watcher, train_stack
 
 # Where the checkpoints of stacks lie within a sweep's directory while these train.
 CHECKPOINTS = ".stacks"
@@ -23,6 +24,7 @@ class StackToTrain:
     runs: tuple[Pending, ...]
     prepared: Prepared
     checkpoint: Path | None = None
+    size: int | None = None  # of the stack when it began, where some of it have ended since
 
     @property
     def numbers(self) -> list[int]:
@@ -58,28 +60,32 @@ def train_stacks(
 ) -> dict[int, Record | Exception]:
     """What became of each job, by its number. Interruptions end the sweep, with a word on how to go on with it."""
     outcomes: dict[int, Record | Exception] = {}
-    for index, stack in enumerate(stacks):
-        watcher.stack(index, stacks)
-        ended: list[Outcome]
-        try:
-            ended = train_stack(stack.runs, stack.prepared, watcher, stack.checkpoint)
-        except InterruptedRunError as error:
-            said = f"the sweep is interrupted; go on with: mlpexp resume {directory}"
-            raise InterruptedRunError(said, error.signal_number) from None
-        except Exception as error:
-            ended = [error] * len(stack.numbers)
-        else:
-            _tidy(stack)
-        for number, outcome in zip(stack.numbers, ended, strict=True):
-            watcher.outcome(number, outcome)
-            # Not the network and the data, of which a long sweep has many.
-            outcomes[number] = outcome.record if isinstance(outcome, Run) else outcome
+    said = f"the sweep is interrupted; go on with: mlpexp resume {directory}"
+    with stopped_with(said):
+        for index, stack in enumerate(stacks):
+            watcher.stack(index, stacks)
+            ended = _train(stack, watcher)
+            for number, outcome in zip(stack.numbers, ended, strict=True):
+                watcher.outcome(number, outcome)
+                # Not the network and the data, of which a long sweep has many.
+                outcomes[number] = outcome.record if isinstance(outcome, Run) else outcome
     return outcomes
 
 
-def _tidy(stack: StackToTrain) -> None:
+def _train(stack: StackToTrain, watcher: SweepWatcher) -> list[Outcome]:
+    try:
+        ended = train_stack(stack.runs, stack.prepared, watcher, stack.checkpoint, stack.size)
+    except InterruptedRunError:
+        raise
+    except Exception as error:
+        return [error] * len(stack.numbers)
+    tidy(stack.checkpoint)
+    return ended
+
+
+def tidy(path: Path | None) -> None:
     """Removes the checkpoint of a stack that has ended, and the directory of them with the last."""
-    if stack.checkpoint is not None:
-        stack.checkpoint.unlink(missing_ok=True)
-        if stack.checkpoint.parent.is_dir() and not any(stack.checkpoint.parent.iterdir()):
-            stack.checkpoint.parent.rmdir()
+    if path is not None:
+        path.unlink(missing_ok=True)
+        if path.parent.is_dir() and not any(path.parent.iterdir()):
+            path.parent.rmdir()

@@ -189,7 +189,7 @@ VALUES = {
     "model.hidden=[a]": "model.hidden[0]=a: must be a whole number.",
     "model.hidden=[[8]]": "model.hidden[0]=[8]: must be a whole number.",
     "model.hidden=[1000000,1000000]": "model.hidden=[1000000,1000000]: makes 1,000,076,000,010 parameters; "
-    "training them takes 18628 GiB, and the device has …",
+    "training them takes 29806 GiB, and the device has …",
     "regularizer=[dropout] regularizer.dropout.p=1": "regularizer.dropout.p=1: must be at least 0 and less than 1.",
     "regularizer=[l2] regularizer.l2=3": f"regularizer.l2=3: must name one regularizer: {one_of('regularizer')}",
     "device=cpu device.threads=0": "device.threads=0: must be at least 1 and at most 1024.",

@@ -21,7 +21,7 @@ import pytest
 
 from mlpexp.cli.main import call
 from mlpexp.config.compose import compose
-from mlpexp.training import Run, resume, train
+from mlpexp.training.single import Run, resume, train
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page

@@ -21,7 +21,7 @@ from mlpexp.run import checkpoint, history, record, recorder
 from mlpexp.run.directory import RunDirectory
 from mlpexp.run.history import History
 from mlpexp.run.recorder import Recorder
-from mlpexp.training import Watcher, run_in
+from mlpexp.training.single import Watcher, run_in
 
 
 class Writing:

@@ -31,8 +31,8 @@ from mlpexp.prepare import prepare
 from mlpexp.run import checkpoint, history, record
 from mlpexp.run.directory import claim_new
 from mlpexp.run.files import write_text
-from mlpexp.stack import Watcher
-from mlpexp.training import resume, run_in, train
+from mlpexp.training.single import resume, run_in, train
+from mlpexp.training.stack import Watcher
 
 # Dropout, batch statistics, momentum and a schedule: all of them are state that a checkpoint must hold.
 STATEFUL = [
@@ -232,8 +232,8 @@ from pathlib import Path
 from mlpexp.config.compose import compose
 from mlpexp.prepare import prepare
 from mlpexp.run import recorder
-from mlpexp.stack import Watcher
-from mlpexp.training import run_in
+from mlpexp.training.stack import Watcher
+from mlpexp.training.single import run_in
 
 class Killer(Watcher):
     def epoch(self, engine, rows):

@@ -23,7 +23,7 @@ from mlpexp.errors import RunError
 from mlpexp.run import history, tensorboard
 from mlpexp.run.directory import RunDirectory
 from mlpexp.run.tensorboard import TensorBoard
-from mlpexp.training import Run, train
+from mlpexp.training.single import Run, train
 
 # A classification of images, a regression, and points in a plane: each has figures of its own.
 RUNS = {

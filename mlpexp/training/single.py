@@ -14,7 +14,8 @@ from mlpexp.prepare import Prepared, prepare
 from mlpexp.run import checkpoint, record
 from mlpexp.run.directory import RunDirectory, check_not_running, claim_named
 from mlpexp.run.record import Record
-from mlpexp.stack import Pending, Run, Watcher, train_stack
+from mlpexp.training.attempt import Pending, Run
+from mlpexp.training.stack import Watcher, train_stack
 
 
 def train(config: Config, directory: str | Path) -> Run:

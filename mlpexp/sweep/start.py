@@ -1,0 +1,81 @@
+"""Starts a sweep: plans the stacks of its jobs, notes them in sweep.json, and trains them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlpexp.config.jobs import Job, check_jobs, expand
+from mlpexp.errors import ConfigError
+from mlpexp.prepare import Preparations
+from mlpexp.run.directory import claim_named
+from mlpexp.run.record import Record
+from mlpexp.sweep.plan import plan
+from mlpexp.sweep.record import JobRecord, lies_within, read
+from mlpexp.sweep.train import SweepWatcher, checkpoint_of, stack_to_train, train_stacks
+
+if TYPE_CHECKING:
+    from mlpexp.comparison.compare import Comparison
+
+
+def train_sweep(
+    overrides: Sequence[str],
+    directory: str | Path,
+    config_dir: str | None = None,
+    watcher: SweepWatcher | None = None,
+) -> Comparison:
+    """Trains every combination of the values that the overrides list, and compares the settings over seeds.
+
+    >>> comparison = train_sweep(["dataset=xor", "activation=relu,tanh", "seed=range(4)"], "runs/xor")
+    >>> [summary.label for summary in comparison.summaries]
+    ['activation=relu', 'activation=tanh']
+
+    `directory` must be new or empty. ConfigError with whatever is wrong with any job, and nothing written; a job that
+    fails is counted in the comparison and does not keep the others from training.
+    """
+    from mlpexp.comparison.report import sweep_summary
+
+    preparations = Preparations()
+    jobs = check_jobs(expand(overrides, config_dir=config_dir), config_dir=config_dir, preparations=preparations)
+    path = claim_named(Path(directory), "directory")
+    at = {job.number: path / str(job.number) for job in jobs}
+    for own in at.values():
+        own.mkdir()
+    train_jobs(path, jobs, at, preparations, watcher or SweepWatcher())
+    return sweep_summary(path)
+
+
+def train_jobs(
+    directory: Path,
+    jobs: Sequence[Job],
+    at: Mapping[int, Path],
+    preparations: Preparations,
+    watcher: SweepWatcher,
+) -> dict[int, Record | Exception]:
+    """Trains jobs in their directories, within that of their sweep; what became of each, by its number."""
+    records = _job_records(jobs, at, directory)
+    # As short as the user has named the sweep's.
+    at = {record.number: directory / record.directory for record in records}
+    stacks = plan(jobs, preparations)
+    read(directory).extended(records, [stack.numbers for stack in stacks]).write(directory)
+    to_train = [
+        stack_to_train(stack.jobs, at, preparations, checkpoint_of(directory, stack.numbers)) for stack in stacks
+    ]
+    return train_stacks(directory, to_train, watcher)
+
+
+def _job_records(jobs: Sequence[Job], at: Mapping[int, Path], directory: Path) -> list[JobRecord]:
+    """ConfigError where the jobs are not to have directories of their own within the sweep's."""
+    if len(set(at.values())) < len(jobs):
+        raise ConfigError("hydra.sweep.subdir: must give each job a directory of its own, as ${hydra.job.num} does.")
+    records = []
+    for job in jobs:
+        path = os.path.relpath(at[job.number], directory)
+        if not lies_within(path):
+            raise ConfigError(
+                f"hydra.sweep.subdir: must lie within the sweep's directory; that of job {job.number} is {path}."
+            )
+        records.append(JobRecord(job.number, job.overrides, path, job.config.to_dict()))
+    return records

@@ -1,0 +1,205 @@
+"""One run while its stack trains: its member, its artefacts, and what becomes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from mlpexp.config.schema import Config
+from mlpexp.engine.loop import Engine, Row
+from mlpexp.engine.member import Member
+from mlpexp.engine.stack import layers
+from mlpexp.errors import MlpexpError, RunError
+from mlpexp.run.directory import RunDirectory
+from mlpexp.run.record import Record
+from mlpexp.run.recorder import Recorder
+from mlpexp.run.results import Results
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A run to train: what, and in which directory, which is the caller's already.
+
+    One that goes on has the `resumed` record of before and, where there was a checkpoint, its `state`. One without a
+    directory has ended before and leaves nothing: it is there so that the others train in the company they had, and
+    with that to the same bits.
+    """
+
+    config: Config
+    directory: Path | None
+    number: int = 0  # of the job in its sweep
+    resumed: Record | None = None
+    state: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that has completed: its directory, its record, and what its best weights make of the data."""
+
+    directory: Path
+    record: Record
+    results: Results
+
+    @property
+    def metrics(self) -> dict[str, dict[str, float]]:
+        """By split (train, val, test): loss, and accuracy or r2, of the best weights."""
+        return self.record.metrics
+
+
+# What became of a job.
+Outcome = Run | Exception
+
+
+class Attempt:
+    """A pending run on its way to an outcome."""
+
+    def __init__(self, run: Pending, begun: Record, engine: Engine, member: Member) -> None:
+        assert run.directory is not None
+        self.directory, self.member = run.directory, member
+        self.outcome: Outcome | None = None
+        self._results: Results | None = None
+        started = replace(
+            begun, n_parameters=engine.n_parameters, epochs_done=engine.epoch, best_epoch=member.best.epoch
+        )
+        self.recorder = Recorder(RunDirectory(run.directory), started, run.config, engine.data, engine.epoch)
+
+    @contextmanager
+    def _own_errors(self) -> Iterator[None]:
+        """What goes wrong with the artefacts of one run ends that run only."""
+        try:
+            yield
+        except Exception as error:
+            self.member.failure = self.member.failure or str(error) or type(error).__name__
+            self._give_up(error, self.member.failure)
+
+    def _give_up(self, error: Exception, reason: str) -> None:
+        self.outcome = error
+        if not self.recorder.begun:
+            return
+        # What cannot be written now, on a full disk, must not hide the reason.
+        with suppress(MlpexpError):
+            self.recorder.pause()
+        with suppress(MlpexpError):
+            self.recorder.update("failed", reason=reason)
+
+    def _k(self, engine: Engine) -> int:
+        return engine.members.index(self.member)
+
+    def _progress(self, engine: Engine) -> dict[str, int]:
+        return {"epochs_done": engine.epoch, "best_epoch": self.member.best.epoch}
+
+    def ended(self, engine: Engine) -> bool:
+        """Whether the member has no epoch before it."""
+        return not self.member.active or engine.epoch == engine.total_epochs
+
+    def begin(self, engine: Engine) -> None:
+        """Notes what there is before the first epoch."""
+        with self._own_errors():
+            module = engine.stack.member(self._k(engine))
+            self.recorder.begin(_summary(module), module)
+
+    def epoch(self, row: Row, engine: Engine) -> None:
+        """Notes an epoch."""
+        k = self._k(engine)
+        with self._own_errors():
+            self.recorder.epoch(
+                row,
+                lambda: engine.stack.member(k),
+                lambda: _results(engine, engine.stack.member(k)),
+                last=self.ended(engine),
+            )
+
+    def flush(self) -> None:
+        """Puts the epochs on disk: a run that goes on from a checkpoint needs all of them up to it."""
+        if self.outcome is None:
+            with self._own_errors():
+                self.recorder.flush()
+
+    def checkpoint(self, engine: Engine) -> None:
+        """Saves all that is needed to go on from here."""
+        if self._going_on(engine):
+            with self._own_errors():
+                self.recorder.checkpoint(engine.state_dict(self._k(engine)))
+
+    def note_progress(self, engine: Engine) -> None:
+        """Notes in run.json how far the run has come, now that this is saved."""
+        if self._going_on(engine):
+            with self._own_errors():
+                self.recorder.checkpointed()
+                self.recorder.update("running", **self._progress(engine))
+
+    def _going_on(self, engine: Engine) -> bool:
+        judged = self.outcome is not None or self._results is not None
+        return not judged and self.member.failure is None and self.member in engine.members
+
+    def interrupted(self) -> None:
+        """Notes that the run is to go on later."""
+        if self.outcome is None:
+            with suppress(MlpexpError):
+                self.recorder.update("interrupted")
+
+    def judge(self, engine: Engine) -> None:
+        """Judges the best weights of a member that has ended, once, on all splits; or says why it failed."""
+        if self.outcome is not None or self._results is not None:
+            return
+        k = self._k(engine)
+        with self._own_errors():
+            if self.member.failure is not None:
+                self._fail(engine, k)
+                return
+            self.recorder.checkpoint(engine.state_dict(k))
+            self._results = _results(engine, engine.best_network(k))
+            self.recorder.note(**self._progress(engine), metrics=self._results.metrics())
+
+    def _fail(self, engine: Engine, k: int) -> None:
+        best, path = self.member.best, self.directory
+        assert self.member.failure is not None
+        self.recorder.save_best(engine.best(k))
+        self.recorder.finish(None, best.epoch)
+        self.recorder.update("failed", **self._progress(engine), reason=self.member.failure)
+        saved = f" The weights of epoch {best.epoch} are kept in {path}/checkpoints/best.pt." if best.epoch else ""
+        self.outcome = RunError(
+            f"{self.member.failure}. A lower optimizer.lr or clip.norm=1 usually helps.{saved} Run directory: {path}"
+        )
+
+    def finish(self) -> None:
+        """Draws the figures of a run that has been judged."""
+        if self._results is None or self.outcome is not None:
+            return
+        with self._own_errors():
+            self.recorder.finish(self._results, self.member.best.epoch)
+            self.outcome = Run(self.directory, self.recorder.update("completed"), self._results)
+
+    def abort(self, error: BaseException) -> None:
+        """Leaves a run in order that ends for a reason of the whole stack's."""
+        if self.outcome is not None or self.recorder.record.state != "running":
+            with suppress(MlpexpError):
+                self.recorder.pause()
+            return
+        if isinstance(error, Exception):
+            self._give_up(error, str(error) or type(error).__name__)
+            return
+        with suppress(MlpexpError):
+            self.recorder.pause()
+        self.interrupted()
+
+
+def _results(engine: Engine, module: nn.Module) -> Results:
+    return Results(module, engine.data, engine.objective, engine.stack.bf16)
+
+
+def _summary(module: nn.Module) -> str:
+    """The model as Markdown: its modules, and its parameters by layer."""
+    rows = [
+        f"| {name} | {' + '.join('×'.join(map(str, p.shape)) for p in owned)} | {sum(p.numel() for p in owned):,} |"
+        for name, owned in layers(module).items()
+    ]
+    table = "\n".join(["| layer | shapes | parameters |", "| --- | --- | ---: |", *rows])
+    code = "\n".join(f"    {line}" for line in str(module).splitlines())
+    n_parameters = sum(p.numel() for p in module.parameters() if p.requires_grad)
+    return f"{n_parameters:,} trainable parameters\n\n{table}\n\n{code}"

@@ -1,0 +1,185 @@
+"""The straight path of runs that train together: prepared configs, one engine, the artefacts of each.
+
+A single run is a stack of one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from mlpexp.engine.loop import Engine, Row
+from mlpexp.engine.member import Member
+from mlpexp.engine.surroundings import surroundings
+from mlpexp.errors import MlpexpError, RunError
+from mlpexp.interruption import InterruptedRunError, watched
+from mlpexp.prepare import Prepared
+from mlpexp.run import checkpoint, record
+from mlpexp.run.directory import RunDirectory
+from mlpexp.run.record import Record
+from mlpexp.training.attempt import Attempt, Outcome, Pending
+
+
+class Watcher:
+    """Is told how a stack goes. This one does nothing; the command line's show it on the terminal."""
+
+    def started(self, prepared: Prepared, engine: Engine, directories: Sequence[Path]) -> None:
+        """Before the first epoch."""
+
+    def epoch(self, engine: Engine, rows: Sequence[Row]) -> None:
+        """After each epoch, with a row for each of the engine's members."""
+
+    def ended(self) -> None:
+        """After the last epoch, whatever the reason; before the last figures."""
+
+
+def train_stack(
+    runs: Sequence[Pending],
+    prepared: Prepared,
+    watcher: Watcher | None = None,
+    together: Path | None = None,
+    size: int | None = None,
+) -> list[Outcome]:
+    """Trains runs whose configs fit into one stack, and says what became of each that has a directory.
+
+    A run that fails does not disturb the others. What ends them all, such as Ctrl-C, is raised once all directories
+    say so. `together` is the file that holds the latest checkpoint of all members while they train; without it each
+    run's own does. Members of a stack must go on from the same epoch: a file for all cannot be half written. `size`
+    is that of the stack when it began, where some of it have ended since.
+    """
+    watcher = watcher or Watcher()
+    configs = [run.config for run in runs]
+    kept = [run for run in runs if run.directory is not None]
+    first = configs[0]
+    # By the size at the beginning: another number of threads would give other bits.
+    step = (size or len(runs)) * first.batch_size * prepared.n_parameters
+    with surroundings(first, step) as device:
+        begun = _begun(kept, prepared, str(device))
+        try:
+            engine = Engine(configs, prepared.data, device)
+            states = [run.state for run in runs if run.state is not None]
+            if states:
+                engine.load_state_dicts(states)
+        except Exception as error:
+            # A user's own component, or too small a card: the directories say what became of the runs all the same.
+            for entry, run in zip(begun, kept, strict=True):
+                assert run.directory is not None
+                with suppress(MlpexpError):
+                    replace(entry, state="failed", reason=str(error) or type(error).__name__).write(run.directory)
+            raise _explained(error, runs, together, device) from error
+        members = [member for run, member in zip(runs, engine.members, strict=True) if run.directory is not None]
+        attempts = [
+            Attempt(run, entry, engine, member) for run, entry, member in zip(kept, begun, members, strict=True)
+        ]
+        try:
+            for attempt in attempts:
+                attempt.begin(engine)
+            watcher.started(prepared, engine, [attempt.directory for attempt in attempts])
+            numbers = {member: run.number for run, member in zip(runs, engine.members, strict=True)}
+            _epochs(engine, attempts, watcher, _Together(together, numbers))
+            watcher.ended()
+            for attempt in attempts:
+                attempt.finish()
+        except BaseException as error:
+            watcher.ended()
+            for attempt in attempts:
+                attempt.abort(error)
+            raise
+    return [attempt.outcome for attempt in attempts if attempt.outcome is not None]
+
+
+def _explained(error: Exception, runs: Sequence[Pending], together: Path | None, device: torch.device) -> Exception:
+    """What to say of a stack that could not be set up."""
+    if isinstance(error, torch.OutOfMemoryError):
+        advice = f" Try stack.max_members={len(runs) // 2}." if len(runs) > 1 else ""
+        return RunError(f"{device} has too little memory for this network and data.{advice} {error}")
+    states = any(run.state is not None for run in runs)
+    if states and isinstance(error, checkpoint.MISFITS):
+        return checkpoint.misfit(together or RunDirectory(runs[0].directory or Path()).last, error)
+    return error
+
+
+class _Together:
+    """One file for the checkpoints of all members, by their numbers; without a path there is none."""
+
+    def __init__(self, path: Path | None, numbers: dict[Member, int]) -> None:
+        self._path, self._numbers = path, numbers
+
+    def save(self, engine: Engine) -> bool:
+        """Writes the states of all who still learn or have just ended; says whether there is such a file."""
+        if self._path is None:
+            return False
+        states = {
+            self._numbers[member]: engine.state_dict(k)
+            for k, member in enumerate(engine.members)
+            if member.failure is None
+        }
+        checkpoint.save(self._path, {"epoch": engine.epoch, "states": states})
+        return True
+
+
+def _epochs(engine: Engine, attempts: Sequence[Attempt], watcher: Watcher, together: _Together) -> None:
+    """The epochs of a stack, each noted; checkpoints when due and when a signal asks to stop."""
+    of = {attempt.member: attempt for attempt in attempts}
+    with watched() as interruption:
+        # Of runs that go on, some may have ended before.
+        _judge(engine, [of[member] for member in engine.members if member in of and not member.active])
+        for rows in engine.epochs():
+            here = [of[member] for member in engine.members if member in of]
+            for member, row in zip(engine.members, rows, strict=True):
+                if member in of:
+                    of[member].epoch(row, engine)
+            watcher.epoch(engine, rows)
+            ended = [attempt for attempt in here if attempt.ended(engine)]
+            going_on = [attempt for attempt in here if attempt not in ended]
+            asked = interruption.signal_number
+            due = any(attempt.recorder.checkpoint_due() for attempt in going_on)
+            if asked or due or engine.epoch == engine.total_epochs:
+                for attempt in here:
+                    attempt.flush()
+                if not together.save(engine) or asked:
+                    for attempt in going_on:
+                        attempt.checkpoint(engine)
+                for attempt in going_on:
+                    attempt.note_progress(engine)
+            if asked:
+                _interrupt(engine, attempts, asked)
+            _judge(engine, ended)
+        _judge(engine, [of[member] for member in engine.members if member in of])
+        # It may have come while the last were judged.
+        if interruption.signal_number:
+            _interrupt(engine, attempts, interruption.signal_number)
+
+
+def _judge(engine: Engine, attempts: Sequence[Attempt]) -> None:
+    for attempt in attempts:
+        attempt.judge(engine)
+
+
+def _interrupt(engine: Engine, attempts: Sequence[Attempt], signal_number: int) -> None:
+    for attempt in attempts:
+        if attempt.member.failure is not None:
+            attempt.judge(engine)
+        attempt.checkpoint(engine)
+        attempt.interrupted()
+    raise InterruptedRunError(
+        f"interrupted after epoch {engine.epoch}; go on with: mlpexp resume {attempts[0].directory}", signal_number
+    )
+
+
+def _begun(runs: Sequence[Pending], prepared: Prepared, device: str) -> list[Record]:
+    """The records of runs that begin now; what takes time to find out, such as the git commit, is looked up once."""
+    now = record.start(runs[0].config.to_dict(), device=device, n_parameters=prepared.n_parameters) if runs else None
+    begun = []
+    for run in runs:
+        assert now is not None
+        own = replace(now, config=run.config.to_dict(), seed=run.config.seed)
+        if run.resumed is not None:
+            before = run.resumed
+            own = replace(own, command=before.command, started=before.started, seconds=before.seconds)
+        begun.append(own)
+    return begun

@@ -1,0 +1,277 @@
+"""Which runs of a sweep share a stack, which train alone and why, and what a stack may take of the memory."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from mlpexp import memory
+from mlpexp.components.activation import Activation, activations
+from mlpexp.components.optimizer import Optimizer, optimizers
+from mlpexp.components.regularizer import Regularizer, regularizers
+from mlpexp.config.compose import compose
+from mlpexp.config.jobs import Job
+from mlpexp.config.schema import Config, parse
+from mlpexp.prepare import Preparations
+from mlpexp.registry import Registry
+from mlpexp.sweep.plan import PlannedStack, plan
+
+Small = Callable[..., Config]
+
+
+def planned(*configs: Config) -> list[PlannedStack]:
+    return plan([Job(number, [], config) for number, config in enumerate(configs)], Preparations())
+
+
+def numbers(*configs: Config) -> list[list[int]]:
+    return [stack.numbers for stack in planned(*configs)]
+
+
+@pytest.mark.parametrize(
+    "differs",
+    [
+        "seed=1",
+        "init=orthogonal",
+        "optimizer=sgd",
+        "optimizer.lr=0.3",
+        "optimizer.betas=[0.5,0.9]",
+        "scheduler=cosine",
+        "scheduler=plateau",
+        "regularizer=[dropout,l2] regularizer.dropout.p=0.1",
+        "regularizer=[dropout,l2] regularizer.l2.strength=0.1",
+        "regularizer=[dropout]",
+        "regularizer=[dropout,l1]",
+        "regularizer=[dropout,l2,early_stopping]",
+        "regularizer=[dropout,l2,max_norm]",
+        "regularizer=[dropout,l2,label_smoothing]",
+        "clip.norm=1",
+        "clip.value=0.1",
+        "log.histograms=0",
+        "checkpoint.every_seconds=1",
+    ],
+)
+def test_what_members_of_a_stack_may_differ_in(differs: str, small: Small) -> None:
+    base = ["dataset=moons", "regularizer=[dropout,l2]"]
+    other = base[:1] if "regularizer=" in differs else base
+    (stack,) = planned(small(*base), small(*other, *differs.split()))
+    assert stack.numbers == [0, 1]
+    assert stack.alone is None
+
+
+@pytest.mark.parametrize(
+    "differs",
+    [
+        "activation=tanh",
+        "model.hidden=[8]",
+        "model=perceptron",
+        "dataset=circles",
+        "dataset.seed=1",
+        "epochs=4",
+        "batch_size=7",
+        "precision=bf16",
+        "deterministic=true",
+        "log.diagnostics=1",
+        "loss=cross_entropy",
+        "regularizer=[batchnorm]",
+        "regularizer=[layernorm]",
+        "regularizer=[dropout]",
+        "regularizer=[mixup]",
+        "stack.max_members=7",
+    ],
+)
+def test_what_makes_a_stack_of_its_own(differs: str, small: Small) -> None:
+    one, other = small("dataset=moons"), small("dataset=moons", *differs.split())
+    assert numbers(one, other, one, other) == [[0, 2], [1, 3]]
+    assert all(stack.alone is None for stack in planned(one, other))
+
+
+@pytest.mark.parametrize(
+    ("choice", "reason"),
+    {
+        "optimizer=lbfgs": "optimizer=lbfgs does not move each element of a weight by itself",
+        "optimizer=muon": "optimizer=muon does not move each element of a weight by itself",
+        "compile=true": "compile=true compiles a plain network",
+    }.items(),
+)
+def test_what_runs_alone(choice: str, reason: str, small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mlpexp.prepare._has_compiler", lambda: True)
+    other = small("dataset=moons", choice)
+    stacks = planned(small("dataset=moons"), other, small("dataset=moons"), other)
+    assert [stack.numbers for stack in stacks] == [[0, 2], [1], [3]]
+    assert [stack.alone for stack in stacks] == [None, reason, reason]
+
+
+class Scaled(nn.Module):
+    """A layer with a parameter."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.scale * x
+
+
+@dataclass(frozen=True)
+class WithParameter(Activation):
+    """An activation of a user's own that learns."""
+
+    def build(self) -> nn.Module:
+        return Scaled()
+
+    def gain(self) -> float:
+        return 1.0
+
+
+@dataclass(frozen=True)
+class WithoutParameter(WithParameter):
+    """One that is a function."""
+
+    def build(self) -> nn.Module:
+        return nn.Hardtanh()
+
+
+@dataclass(frozen=True)
+class Layered(Regularizer):
+    """A layer of a user's own behind each activation."""
+
+    def after_activation(self) -> nn.Module:
+        return Scaled()
+
+
+@dataclass(frozen=True)
+class Broken(WithParameter):
+    """One that cannot be built."""
+
+    def build(self) -> nn.Module:
+        raise KeyError("x")
+
+
+@dataclass(frozen=True)
+class Lookahead(Optimizer):
+    """An optimizer of a user's own, of which nobody knows what it does."""
+
+    def build(self, parameters: object) -> torch.optim.Optimizer:
+        return torch.optim.SGD(parameters, lr=self.lr)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def own() -> Iterator[Callable[..., None]]:
+    """Registers components, and forgets them afterwards."""
+    added: list[tuple[Registry[object], str]] = []
+
+    def register(registry: Registry[object], component: type) -> None:
+        registry.register("own")(component)
+        added.append((registry, "own"))
+
+    yield register
+    for registry, name in added:
+        del registry._components[name]
+
+
+@pytest.mark.parametrize(
+    ("key", "registry", "component", "reason"),
+    [
+        ("activation", activations, WithParameter, "Scaled is no layer that stacks"),
+        ("activation", activations, WithoutParameter, None),
+        ("activation", activations, Broken, "the network cannot be built: 'x'"),
+        ("regularizer", regularizers, Layered, "Scaled is no layer that stacks"),
+        ("optimizer", optimizers, Lookahead, "optimizer=own does not move each element of a weight by itself"),
+    ],
+)
+def test_components_of_a_users_own(
+    key: str, registry: Registry[object], component: type, reason: str | None, small: Small, own: Callable[..., None]
+) -> None:
+    own(registry, component)
+    raw = small("dataset=moons").to_dict()
+    named = {"name": "own", **({"lr": 0.1} if key == "optimizer" else {})}
+    config = parse({**raw, key: {"own": named} if key == "regularizer" else named})
+    stacks = planned(config, config)
+    assert [stack.numbers for stack in stacks] == ([[0, 1]] if reason is None else [[0], [1]])
+    assert {stack.alone for stack in stacks} == {reason}
+
+
+@pytest.mark.parametrize(
+    ("n", "most", "sizes"),
+    [(5, 5, [5]), (5, 2, [1, 2, 2]), (7, 4, [3, 4]), (10, 4, [3, 3, 4]), (3, 1, [1, 1, 1]), (3, 9, [3])],
+)
+def test_a_stack_is_split_nearly_evenly(n: int, most: int, sizes: list[int], small: Small) -> None:
+    stacks = planned(*[small("dataset=moons", f"seed={seed}", f"stack.max_members={most}") for seed in range(n)])
+    found = [len(stack.jobs) for stack in stacks]
+    assert sorted(found) == sizes
+    assert sorted(number for stack in stacks for number in stack.numbers) == list(range(n))
+
+
+@pytest.mark.parametrize(("room", "sizes"), [(6.1, [6]), (3.1, [3, 3]), (1.0, [1] * 6), (0.0, [1] * 6), (None, [6])])
+def test_a_stack_fits_into_the_memory_that_is_free(
+    room: float | None, sizes: list[int], small: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`room` is for how many runs the part of the memory is that stacks may take; None: nobody can tell."""
+    configs = [small("dataset=moons", f"seed={seed}") for seed in range(6)]
+    (whole,) = planned(*configs)
+    free = None if room is None else int(room * whole.n_bytes / 6 / 0.6) + 1
+    monkeypatch.setattr(memory, "free", lambda device: free)
+    stacks = planned(*configs)
+    assert [len(stack.jobs) for stack in stacks] == sizes
+    assert [stack.n_bytes for stack in stacks] == [len(stack.jobs) * whole.n_bytes // 6 for stack in stacks]
+
+
+def test_the_smaller_of_both_limits_counts(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
+    configs = [small("dataset=moons", f"seed={seed}", "stack.max_members=2") for seed in range(4)]
+    monkeypatch.setattr(memory, "free", lambda device: 2**40)
+    assert numbers(*configs) == [[0, 1], [2, 3]]
+    monkeypatch.setattr(memory, "free", lambda device: 1)
+    assert numbers(*configs) == [[0], [1], [2], [3]]
+
+
+def test_neighbours_have_equal_settings(small: Small) -> None:
+    """So that one optimizer, and one call of a regularizer, serves them all."""
+    settings = [
+        (f"optimizer={name}", f"regularizer=[{regularizer}]")
+        for _ in range(2)
+        for regularizer in ("l1", "l2")
+        for name in ("sgd", "adam")
+    ]
+    configs = [small("dataset=moons", *pair, f"seed={seed}") for seed, pair in enumerate(settings)]
+    (stack,) = planned(*configs)
+    assert stack.numbers == [0, 4, 2, 6, 1, 5, 3, 7]
+
+
+CHOICES = {
+    "optimizer": ["sgd", "adam", "lbfgs"],
+    "activation": ["relu", "tanh"],
+    "regularizer": ["[]", "[l2]", "[batchnorm]"],
+    "stack.max_members": ["null", "1", "2"],
+}
+_KNOWN: dict[tuple[str, ...], Config] = {}
+
+
+def known(overrides: tuple[str, ...]) -> Config:
+    if overrides not in _KNOWN:
+        _KNOWN[overrides] = compose(["dataset=xor", *overrides])
+    return _KNOWN[overrides]
+
+
+overrides = st.tuples(*[st.sampled_from([f"{key}={value}" for value in values]) for key, values in CHOICES.items()])
+
+
+@settings(deadline=None, max_examples=40, derandomize=True)
+@given(st.lists(overrides, min_size=1, max_size=12))
+def test_every_job_is_in_one_stack(jobs: list[tuple[str, ...]]) -> None:
+    configs = [known(job) for job in jobs]
+    stacks = planned(*configs)
+    counts = Counter(number for stack in stacks for number in stack.numbers)
+    assert counts == dict.fromkeys(range(len(jobs)), 1)
+    assert [min(stack.numbers) for stack in stacks] == sorted(min(stack.numbers) for stack in stacks)
+    for stack in stacks:
+        assert len({(jobs[number][1], "batchnorm" in jobs[number][2]) for number in stack.numbers}) == 1
+        limit = configs[stack.numbers[0]].stack.max_members
+        assert limit is None or len(stack.jobs) <= limit
+        assert (stack.alone is not None) == (jobs[stack.numbers[0]][0] == "optimizer=lbfgs")
