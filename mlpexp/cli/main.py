@@ -16,6 +16,7 @@ COMMANDS = {
     "eval": "evaluate a run's best checkpoint on the test split: mlpexp eval RUN",
     "resume": "go on with a run where it stopped: mlpexp resume RUN [epochs=N]",
     "compare": "compare runs over seeds, with tests and figures: mlpexp compare RUN_OR_SWEEP ...",
+    "plot": "draw what needs no run: mlpexp plot activations|optimizers|schedulers|dataset",
     "list": "what there is to choose from: mlpexp list [GROUP]",
     "dashboard": "start TensorBoard: mlpexp dashboard [DIR]",
 }
