@@ -61,12 +61,15 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         "options of the group are drawn.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("kind", metavar="KIND", help=", ".join(KINDS))
+    parser.add_argument("kind", nargs="?", metavar="KIND", help=", ".join(KINDS))
     parser.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="such as activation=gelu,silu or epochs=30")
     parser.add_argument("--out", metavar="FILE.png", help="a new file; else a new one in outputs/plots")
     parser.add_argument("--config-dir", "-cd", metavar="DIR", help="a directory of your own options beside mlpexp's")
     # Options may stand between overrides.
-    return parser.parse_intermixed_args(arguments)
+    args = parser.parse_intermixed_args(arguments)
+    if args.kind is None:
+        parser.error("the following arguments are required: KIND")
+    return args
 
 
 def _check_name(path: Path) -> Path:

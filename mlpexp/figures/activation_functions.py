@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _LEFT = 0.75
-_COLUMNS, _WIDTH, _HEIGHT, _GAP = 4, 2.1, 1.5, 0.25
+_COLUMNS, _WIDTH, _HEIGHT, _GAP = 4, 2.1, 1.8, 0.25
 _FUNCTION, _DERIVATIVE = "#0072B2", "#D55E00"
 _TITLE = "Activations and their derivatives"
 _INPUT, _OUTPUT, _SLOPE = "input x", "f(x)", "derivative f′(x)"

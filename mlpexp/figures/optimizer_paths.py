@@ -60,8 +60,8 @@ def optimizer_paths(paths: Mapping[str, Path], surface: Callable[[np.ndarray], n
         f"contours: loss {', '.join(style.number(level) for level in _LEVELS)}",
     ]
     title = f"Optimizers on {formula}" if len(paths) > 1 else f"Optimizer {next(iter(paths))} on {formula}"
-    top = placing.head(title, lines) + 0.1
     together = len(paths) <= MOST_TOGETHER
+    top = placing.head(title, lines) + 0.1 * together
     rows = -(-len(paths) // _COLUMNS)
     above = placing.titles_height(list(paths))
     width = 4.2 if together else _COLUMNS * _SMALL_WIDTH + (_COLUMNS - 1) * _SMALL_GAP

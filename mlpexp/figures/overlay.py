@@ -20,4 +20,4 @@ def colours(n: int) -> list[str]:
 
 def widths(n: int) -> list[float]:
     """Line widths in points: what is drawn first is widest, and shows on both sides of what lies on it."""
-    return [float(width) for width in np.linspace(4.2, 1.4, n)] if n > 1 else [2.0]
+    return [float(width) for width in np.linspace(3.4, 1.4, n)] if n > 1 else [2.0]

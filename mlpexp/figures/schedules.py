@@ -42,7 +42,7 @@ def schedules(found: Mapping[str, Rates], title: str = "") -> Figure:
     """Learning rate over epochs, in one panel, or of many schedules each in a small panel with the same axes."""
     lines = [_spans(found), *_assumptions(found)]
     together = len(found) <= MOST_TOGETHER
-    top = placing.head(title, lines) + 0.1
+    top = placing.head(title, lines) + 0.1 * together
     if together:
         names = [style.fit(name, style.SMALL, 3.6) for name in found]
         right = 0.35 + style.legend_width(names)

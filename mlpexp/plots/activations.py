@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Where most pre-activations of a network lie; with steps of 0.01 zero is one of the points.
-_FROM, _TO, _POINTS = -5.0, 5.0, 1001
+_FROM, _TO, _POINTS = -4.0, 4.0, 801
 
 
 def draw(overrides: Sequence[str], config_dir: str | None) -> tuple[Figure, list[str]]:
@@ -27,7 +27,7 @@ def draw(overrides: Sequence[str], config_dir: str | None) -> tuple[Figure, list
 
 
 def curve(activation: Activation) -> Curve:
-    """f(x) and f′(x) over −5 ≤ x ≤ 5; the derivative is that of torch's autograd, at kinks too."""
+    """f(x) and f′(x) over −4 ≤ x ≤ 4; the derivative is that of torch's autograd, at kinks too."""
     x = torch.linspace(_FROM, _TO, _POINTS, dtype=torch.float64).requires_grad_()
     # In evaluation mode: a module with noise of its own is drawn without it.
     value = activation.build().double().eval()(x)

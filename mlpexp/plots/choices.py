@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -39,25 +39,34 @@ def choose(
     overrides: Sequence[str],
     config_dir: str | None = None,
     *,
-    before: Sequence[str] = (),
+    suits: Callable[[str], list[str]] = lambda option: [],
     preparations: Preparations | None = None,
 ) -> Choice:
     """One job for each combination of the values that `overrides` list, checked as `mlpexp train -m` checks them.
 
     Where none of them names an option of `group`, it is all of them, in the order of the registry, less those that
-    lack a parameter that is set. `before` are overrides that those of the user win over.
+    lack a parameter that is set. `suits` gives overrides that suit an option, and that those of the user win over.
     """
     given = [(parse_override(text), text) for text in overrides]
     about_hydra = [text for parsed, text in given if parsed.is_hydra_override()]
-    ours = [*before, *(text for parsed, text in given if not parsed.is_hydra_override())]
-    if any(parsed.key_or_group == group for parsed, _ in given):
-        jobs = _few(expand(ours, config_dir=config_dir))
+    ours = [text for parsed, text in given if not parsed.is_hydra_override()]
+    chosen = any(parsed.key_or_group == group for parsed, _ in given)
+    jobs = _few(expand(ours if chosen else [f"{group}=glob(*)", *ours], config_dir=config_dir))
+    jobs = [[*suits(_option(group, job)), *job] for job in jobs]
+    if chosen:
         return Choice(check_jobs(jobs, about_hydra, config_dir, numbered=False, preparations=preparations), [])
-    jobs = _few(expand([f"{group}=glob(*)", *ours], config_dir=config_dir))
-    try:
-        found, left_out = check_jobs(jobs, about_hydra, config_dir, numbered=False, preparations=preparations), []
-    except JobsError:
-        found, left_out = _suitable(jobs, about_hydra, config_dir, preparations)
+    found: list[Job] = []
+    left_out: list[str] = []
+    wrong: list[str] = []
+    for job in jobs:
+        try:
+            found += check_jobs([job], about_hydra, config_dir, numbered=False, preparations=preparations)
+        except JobsError as error:
+            left_out.append(_option(group, job))
+            wrong += error.lines
+    if not found:
+        # What is said of the options that a mistyped parameter is nearest to.
+        raise ConfigError(next((line for line in wrong if "did you mean" in line), wrong[0]))
     order = list(GROUPS[group])
     found.sort(key=lambda job: order.index(GROUPS[group].name_of(getattr(job.config, group))))
     return Choice(found, left_out)
@@ -69,30 +78,23 @@ def _few(jobs: list[list[str]]) -> list[list[str]]:
     return jobs
 
 
-def _suitable(
-    jobs: list[list[str]], about_hydra: list[str], config_dir: str | None, preparations: Preparations | None
-) -> tuple[list[Job], list[str]]:
-    """The jobs that can be, and the first override (the option) of the others; JobsError where none can be."""
-    found: list[Job] = []
-    left_out: list[str] = []
-    for job in jobs:
-        try:
-            found += check_jobs([job], about_hydra, config_dir, numbered=False, preparations=preparations)
-        except JobsError:
-            left_out.append(job[0].partition("=")[2])
-    if not found:
-        check_jobs(jobs, about_hydra, config_dir, numbered=False, preparations=preparations)
-    return found, left_out
+def _option(group: str, job: list[str]) -> str:
+    """The option of `group` that a job chooses."""
+    return next(text.partition("=")[2] for text in job if text.startswith(f"{group}="))
 
 
-def described(registry: Registry[Any], component: Any) -> str:
-    """A component's name, and those of its parameters that are not at their default: "leaky_relu, negative_slope=0.2"."""
+def described(registry: Registry[Any], component: Any, always: str = "") -> str:
+    """A component's name, and those of its parameters that are not at their default, or are `always` to be said.
+
+    >>> described(activations, LeakyReLU(negative_slope=0.2))
+    'leaky_relu, negative_slope=0.2'
+    """
     parts = [registry.name_of(component)]
     for entry in dataclasses.fields(component):
         value = getattr(component, entry.name)
         default = entry.default_factory() if callable(entry.default_factory) else entry.default
-        if value != default:
-            parts.append(f"{entry.name}={show(value)}")
+        if value != default or entry.name == always:
+            parts.append(f"{entry.name}={f'{value:g}' if isinstance(value, float) else show(value)}")
     return ", ".join(parts)
 
 

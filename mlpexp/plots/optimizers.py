@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from mlpexp.components.optimizer import Optimizer, optimizers
+from mlpexp.engine.eager import plain_step, spare_the_compiler
 from mlpexp.figures.optimizer_paths import Path, optimizer_paths
 from mlpexp.plots.choices import choose, described
 
@@ -23,14 +24,22 @@ if TYPE_CHECKING:
 STEPS = 100
 START = (-4.5, 2.0)
 # The surface is a data set that recommends rates, so that optimizers of a user's own get theirs as for any other.
-# η < 2/20 is where plain gradient descent still converges; RAdam begins without dividing by the gradient's size.
-_RATES = ["dataset.recommended.lr=0.2", "dataset.recommended.lr_momentum=0.02", "dataset.recommended.lr_sgd=0.08"]
+# η < 2/20 is where plain gradient descent converges. Rates below are of optimizers whose steps are not about η long:
+# RAdam's first are those of momentum, RMSprop's first 10η; Adagrad's shrink, Muon's are 0.28η.
+_RATES = {"lr": 0.2, "lr_momentum": 0.02, "lr_sgd": 0.08}
+_RATE_OF = {"radam": 0.08, "rmsprop": 0.05, "adagrad": 1.0, "muon": 0.3}
+
+
+def suits(option: str) -> list[str]:
+    """Overrides that set the rate that suits an optimizer on this surface."""
+    rates = _RATES | ({"lr": _RATE_OF[option]} if option in _RATE_OF else {})
+    return [f"dataset.recommended.{key}={rate}" for key, rate in rates.items()]
 
 
 def draw(overrides: Sequence[str], config_dir: str | None) -> tuple[Figure, list[str]]:
     """The figure of the optimizers that `overrides` choose, and notes on it."""
-    choice = choose("optimizer", overrides, config_dir, before=_RATES)
-    found = {described(optimizers, job.config.optimizer): job.config.optimizer for job in choice.jobs}
+    choice = choose("optimizer", overrides, config_dir, suits=suits)
+    found = {described(optimizers, job.config.optimizer, always="lr"): job.config.optimizer for job in choice.jobs}
     paths = {name: path(optimizer) for name, optimizer in found.items()}
     return optimizer_paths(paths, lambda points: surface(torch.from_numpy(points)).numpy(), "x² + 10y²"), choice.notes
 
@@ -46,13 +55,14 @@ def path(optimizer: Optimizer, start: tuple[float, float] = START, steps: int = 
     θ = (x, y) is one weight matrix [1, 2], as Muon moves matrices; to all others its shape makes no difference.
     """
     weight = nn.Parameter(torch.tensor([start], dtype=torch.float64))
-    torch_optimizer = optimizer.build([weight])
+    spare_the_compiler()
+    step = plain_step(optimizer.build([weight]))
     evaluations = 0
 
     def closure() -> Tensor:
         nonlocal evaluations
         evaluations += 1
-        torch_optimizer.zero_grad()
+        weight.grad = None
         loss = surface(weight).sum()
         loss.backward()
         return loss
@@ -60,7 +70,7 @@ def path(optimizer: Optimizer, start: tuple[float, float] = START, steps: int = 
     points, most = [weight.detach().clone()], 0
     for _ in range(steps):
         before = evaluations
-        torch_optimizer.step(closure)  # type: ignore[arg-type]
+        step(closure)
         most = max(most, evaluations - before)
         points.append(weight.detach().clone())
         if not bool(surface(weight).isfinite()):
