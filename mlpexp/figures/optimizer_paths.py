@@ -68,7 +68,7 @@ def optimizer_paths(paths: Mapping[str, Path], surface: Callable[[np.ndarray], n
     height = 3.1 if together else rows * (_SMALL_HEIGHT + above)
     loss_left = _LEFT + width + _GAP
     legend_left = loss_left + _LOSS_WIDTH + 0.2
-    figure = placing.page(legend_left + style.legend_width(names) + 0.15, top + height + _BOTTOM)
+    figure = placing.page(legend_left + style.legend_width([*names, "minimum"]) + 0.15, top + height + _BOTTOM)
     placing.write_head(figure, title, lines, _LEFT)
 
     hues, thick = colours(len(paths)), widths(len(paths)) if together else [1.6] * len(paths)

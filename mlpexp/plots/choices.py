@@ -51,36 +51,37 @@ def choose(
     about_hydra = [text for parsed, text in given if parsed.is_hydra_override()]
     ours = [text for parsed, text in given if not parsed.is_hydra_override()]
     chosen = any(parsed.key_or_group == group for parsed, _ in given)
-    jobs = _few(expand(ours if chosen else [f"{group}=glob(*)", *ours], config_dir=config_dir))
-    jobs = [[*suits(_option(group, job)), *job] for job in jobs]
-    if chosen:
-        return Choice(check_jobs(jobs, about_hydra, config_dir, numbered=False, preparations=preparations), [])
-    found: list[Job] = []
-    left_out: list[str] = []
-    wrong: list[str] = []
-    for job in jobs:
-        try:
-            found += check_jobs([job], about_hydra, config_dir, numbered=False, preparations=preparations)
-        except JobsError as error:
-            left_out.append(_option(group, job))
-            wrong += error.lines
-    if not found:
-        # What is said of the options that a mistyped parameter is nearest to.
-        raise ConfigError(next((line for line in wrong if "did you mean" in line), wrong[0]))
-    order = list(GROUPS[group])
-    found.sort(key=lambda job: order.index(GROUPS[group].name_of(getattr(job.config, group))))
-    return Choice(found, left_out)
-
-
-def _few(jobs: list[list[str]]) -> list[list[str]]:
+    jobs = expand(ours if chosen else [f"{group}=glob(*)", *ours], config_dir=config_dir)
     if len(jobs) > MOST_CURVES:
         raise ConfigError(f"plot: {len(jobs):,} curves are more than a figure has room for, {MOST_CURVES}.")
-    return jobs
+    jobs = [[*suits(_option(group, job)), *job] for job in jobs]
+
+    def check(some: list[list[str]]) -> list[Job]:
+        return check_jobs(some, about_hydra, config_dir, numbered=False, preparations=preparations)
+
+    if chosen:
+        return Choice(check(jobs), [])
+    found: list[Job] = []
+    left_out: list[str] = []
+    try:
+        found = check(jobs)
+    except JobsError as error:
+        for job in jobs:
+            try:
+                found += check([job])
+            except JobsError:
+                left_out.append(_option(group, job))
+        if not found:
+            # Of all that is said, what is about the option whose parameter may have been meant.
+            raise ConfigError(next((line for line in error.lines if "did you mean" in line), error.lines[0])) from None
+    order = list(GROUPS[group])
+    found.sort(key=lambda job: order.index(GROUPS[group].name_of(getattr(job.config, group))))
+    return Choice(found, list(dict.fromkeys(left_out)))
 
 
 def _option(group: str, job: list[str]) -> str:
-    """The option of `group` that a job chooses."""
-    return next(text.partition("=")[2] for text in job if text.startswith(f"{group}="))
+    """The option of `group` that a job chooses; what is said last counts."""
+    return next((text.partition("=")[2] for text in reversed(job) if text.startswith(f"{group}=")), "")
 
 
 def described(registry: Registry[Any], component: Any, always: str = "") -> str:
