@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mlpexp.config.compose import load_plugins
 from mlpexp.config.convert import show
 from mlpexp.config.jobs import Job, check_jobs, expand
 from mlpexp.config.overrides import parse_override
 from mlpexp.config.schema import GROUPS
-from mlpexp.errors import ConfigError, JobsError
+from mlpexp.errors import ConfigError, unknown
 from mlpexp.registry import Registry
 
 if TYPE_CHECKING:
@@ -23,15 +24,10 @@ MOST_CURVES = 24
 
 @dataclass(frozen=True)
 class Choice:
-    """The jobs whose components are drawn, and the options of the group that the overrides do not suit."""
+    """The jobs whose components are drawn, and what to say beside the picture, a line each."""
 
     jobs: list[Job]
-    left_out: list[str]
-
-    @property
-    def notes(self) -> list[str]:
-        """What to say beside the picture, a line each."""
-        return [f"left out, as the overrides do not suit them: {', '.join(self.left_out)}"] if self.left_out else []
+    notes: list[str]
 
 
 def choose(
@@ -47,36 +43,41 @@ def choose(
     Where none of them names an option of `group`, it is all of them, in the order of the registry, less those that
     lack a parameter that is set. `suits` gives overrides that suit an option, and that those of the user win over.
     """
-    given = [(parse_override(text), text) for text in overrides]
-    about_hydra = [text for parsed, text in given if parsed.is_hydra_override()]
-    ours = [text for parsed, text in given if not parsed.is_hydra_override()]
-    chosen = any(parsed.key_or_group == group for parsed, _ in given)
+    given = {text: parse_override(text) for text in overrides}
+    about_hydra = [text for text, parsed in given.items() if parsed.is_hydra_override()]
+    ours = [text for text in overrides if text not in about_hydra]
+    chosen = any(parsed.key_or_group == group for parsed in given.values())
     jobs = expand(ours if chosen else [f"{group}=glob(*)", *ours], config_dir=config_dir)
+    notes: list[str] = []
+    if not chosen:
+        for parsed in given.values():
+            if parsed.key_or_group == "plugins" and not parsed.is_sweep_override():
+                load_plugins(parsed.value())
+        parameters = {parsed.key_or_group: text for text, parsed in given.items()}
+        jobs, notes = _with_parameters(group, jobs, parameters)
     if len(jobs) > MOST_CURVES:
         raise ConfigError(f"plot: {len(jobs):,} curves are more than a figure has room for, {MOST_CURVES}.")
     jobs = [[*suits(_option(group, job)), *job] for job in jobs]
+    found = check_jobs(jobs, about_hydra, config_dir, numbered=False, preparations=preparations)
+    if not chosen:
+        order = list(GROUPS[group])
+        found.sort(key=lambda job: order.index(GROUPS[group].name_of(getattr(job.config, group))))
+    return Choice(found, notes)
 
-    def check(some: list[list[str]]) -> list[Job]:
-        return check_jobs(some, about_hydra, config_dir, numbered=False, preparations=preparations)
 
-    if chosen:
-        return Choice(check(jobs), [])
-    found: list[Job] = []
-    left_out: list[str] = []
-    try:
-        found = check(jobs)
-    except JobsError as error:
-        for job in jobs:
-            try:
-                found += check([job])
-            except JobsError:
-                left_out.append(_option(group, job))
-        if not found:
-            # Of all that is said, what is about the option whose parameter may have been meant.
-            raise ConfigError(next((line for line in error.lines if "did you mean" in line), error.lines[0])) from None
-    order = list(GROUPS[group])
-    found.sort(key=lambda job: order.index(GROUPS[group].name_of(getattr(job.config, group))))
-    return Choice(found, list(dict.fromkeys(left_out)))
+def _with_parameters(group: str, jobs: list[list[str]], given: Mapping[str, str]) -> tuple[list[list[str]], list[str]]:
+    """The jobs whose option has each parameter of `group` that is `given` (keys, and overrides), and a note on the
+    others. Options of a user's own, whose component is not known yet, stay."""
+    registry = GROUPS[group]
+    known = {name: {entry.name for entry in dataclasses.fields(component)} for name, component in registry.items()}
+    wanted = {key.split(".")[1]: text for key, text in given.items() if key.startswith(f"{group}.")}
+    for name, text in wanted.items():
+        if name != "name" and not any(name in fields for fields in known.values()):
+            raise ConfigError(unknown(f"{text}: no {group} has such a key", name, set().union(*known.values())))
+    lacking = {option for option, fields in known.items() if not fields >= wanted.keys() - {"name"}}
+    left_out = sorted({_option(group, job) for job in jobs} & lacking)
+    note = f"left out, as they have no {', '.join(wanted)}: {', '.join(left_out)}"
+    return [job for job in jobs if _option(group, job) not in lacking], [note] if left_out else []
 
 
 def _option(group: str, job: list[str]) -> str:
