@@ -13,6 +13,7 @@ import hydra
 from omegaconf import DictConfig
 
 from mlpexp.cli.main import COMMANDS
+from mlpexp.cli.plot import KINDS
 from mlpexp.config.locate import CONF, groups
 from mlpexp.errors import ConfigError
 
@@ -33,7 +34,12 @@ def run(arguments: list[str]) -> int:
         if command == "list":
             _print([group for group in groups() if group.startswith(overrides.strip())], shell)
             return 0
-        if command not in ("train", "lr-find"):
+        if command == "plot":
+            kind, space, overrides = overrides.lstrip().partition(" ")
+            if not space:
+                _print([name for name in KINDS if name.startswith(kind)], shell)
+                return 0
+        elif command not in ("train", "lr-find"):
             return 0  # what is left are directories, which the shell completes itself
         os.environ["COMP_LINE"] = f"{program} {overrides}"
         arguments = [*arguments, *_config_dir(overrides.split())]

@@ -17,6 +17,7 @@ COMMANDS = {
     "resume": "go on with a run where it stopped: mlpexp resume RUN [epochs=N]",
     "compare": "compare runs over seeds, with tests and figures: mlpexp compare RUN_OR_SWEEP ...",
     "lr-find": "suggest learning rates: mlpexp lr-find dataset=digits optimizer=sgd",
+    "plot": "draw what needs no run: mlpexp plot activations|optimizers|schedulers|dataset",
     "list": "what there is to choose from: mlpexp list [GROUP]",
     "dashboard": "start TensorBoard: mlpexp dashboard [DIR]",
 }

@@ -46,8 +46,8 @@ def decision_boundary(
     found = np.asarray(probabilities(grid), dtype=float).reshape(_GRID, _GRID, -1)
     colours = style.class_colours(len(classes))
 
-    handles = _keys(points, classes, colours, found)
-    columns = 1 if len(classes) <= _COLUMN else 2
+    handles = class_keys(classes, colours) | _region_keys(found) | split_keys(points)
+    columns = legend_columns(classes)
     top = 0.2 + 0.3 * bool(title)
     figure, (panel,) = style.panels(
         1, _SIDE, _SIDE, left=_LEFT, bottom=_BOTTOM, top=top, right=0.35 + columns * style.legend_width(list(handles))
@@ -57,7 +57,7 @@ def decision_boundary(
     extent = (x[0] - half_x, x[-1] + half_x, y[0] - half_y, y[-1] + half_y)
     panel.imshow(_shades(found, colours), extent=extent, origin="lower", aspect="auto", interpolation="bilinear")
     _lines(panel, x, y, found)
-    _scatter(panel, points, colours)
+    scatter(panel, points, colours)
     panel.set_xlim(extent[:2])
     panel.set_ylim(extent[2:])
     panel.set_xlabel(style.fit(feature_names[0], style.TEXT, _SIDE))
@@ -65,6 +65,11 @@ def decision_boundary(
     style.few_numbers(panel)
     style.legend(figure, handles, _LEFT + _SIDE + 0.2, top, columns)
     return figure
+
+
+def legend_columns(classes: Sequence[str]) -> int:
+    """How many columns a legend of classes takes."""
+    return 1 if len(classes) <= _COLUMN else 2
 
 
 def merged(points: Points) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -115,7 +120,8 @@ def _lines(panel: Axes, x: np.ndarray, y: np.ndarray, found: np.ndarray) -> None
             panel.contour(x, y, lead, levels=[0.0], colors=style.INK, linewidths=1.4)
 
 
-def _scatter(panel: Axes, points: Points, colours: np.ndarray) -> None:
+def scatter(panel: Axes, points: Points, colours: np.ndarray) -> None:
+    """Points in the colour of their class and with the marker of their split; few are drawn large."""
     total = sum(len(y) for _, y in points.values())
     area = 130 if total <= _FEW else 34 if total <= 200 else 16 if total <= 1000 else 9
     for name, (x, y) in points.items():
@@ -130,8 +136,8 @@ def _marker(name: str) -> str:
     return style.MARKERS.get(name.split(" = ")[0], "D")
 
 
-def _keys(points: Points, classes: Sequence[str], colours: np.ndarray, found: np.ndarray) -> dict[str, Artist]:
-    from matplotlib.lines import Line2D
+def class_keys(classes: Sequence[str], colours: np.ndarray) -> dict[str, Artist]:
+    """What a legend says of the colours of classes."""
     from matplotlib.patches import Patch
 
     keys: dict[str, Artist] = {}
@@ -139,10 +145,22 @@ def _keys(points: Points, classes: Sequence[str], colours: np.ndarray, found: np
         keys[f"class {style.label(name, 18)}"] = Patch(facecolor=colours[k])
     if len(classes) > _MOST_NAMES:
         keys[f"… {len(classes) - _MOST_NAMES} more classes"] = Patch(facecolor="none")
-    if not np.isfinite(found).all():
-        keys["not a number"] = Patch(facecolor=str(_INVALID))
-    elif len(np.unique(found.argmax(-1))) > 1:
-        keys["boundary"] = Line2D([], [], color=style.INK, lw=1.4)
-    for name in points:
-        keys[name] = Line2D([], [], ls="", marker=_marker(name), mfc="none", mec=style.INK, ms=6)
     return keys
+
+
+def split_keys(points: Points) -> dict[str, Artist]:
+    """What a legend says of the markers of splits."""
+    from matplotlib.lines import Line2D
+
+    return {name: Line2D([], [], ls="", marker=_marker(name), mfc="none", mec=style.INK, ms=6) for name in points}
+
+
+def _region_keys(found: np.ndarray) -> dict[str, Artist]:
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    if not np.isfinite(found).all():
+        return {"not a number": Patch(facecolor=str(_INVALID))}
+    if len(np.unique(found.argmax(-1))) > 1:
+        return {"boundary": Line2D([], [], color=style.INK, lw=1.4)}
+    return {}

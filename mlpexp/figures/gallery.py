@@ -17,6 +17,7 @@ from mlpexp.figures.style import png
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from mlpexp.data.dataset import Data
     from mlpexp.run.results import Results
 
 
@@ -41,14 +42,12 @@ def figures(
         if data.n_features == 2:
             yield (
                 "decision_boundary",
-                decision_boundary(results.predict, _points(results), data.task.classes, data.feature_names),
+                decision_boundary(results.predict, points(data), data.task.classes, data.feature_names),
             )
     elif data.n_features == 1:
         yield (
             "fitted_curve",
-            fitted_curve(
-                results.predict, _points(results), _true_function(results), data.feature_names[0], data.target_name
-            ),
+            fitted_curve(results.predict, points(data), true_function(data), data.feature_names[0], data.target_name),
         )
     else:
         pairs = {
@@ -61,18 +60,17 @@ def figures(
         yield "predicted_against_true", predicted_against_true(pairs, data.target_name)
 
 
-def _points(results: Results) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Inputs and targets in the data's own units, by split."""
-    data = results.data
+def points(data: Data) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Features [N, F] and targets in the data's own units, by split."""
     arrays: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-    points = {}
+    found = {}
     for name, split in data.splits().items():
         # Splits that are the same rows stay the same arrays, and are drawn once.
         key = id(split)
         if key not in arrays:
             arrays[key] = (data.features_in_own_units(split.x).numpy(), data.targets_in_own_units(split.y).numpy())
-        points[name] = arrays[key]
-    return points
+        found[name] = arrays[key]
+    return found
 
 
 def _predictions(results: Results) -> Figure:
@@ -102,8 +100,9 @@ def _row_label(row: np.ndarray) -> str:
     return f"({shown}{', …' if len(row) > 3 else ''})"
 
 
-def _true_function(results: Results) -> Callable[[np.ndarray], np.ndarray] | None:
-    function = results.data.true_function
+def true_function(data: Data) -> Callable[[np.ndarray], np.ndarray] | None:
+    """The function [N, F] → [N, 1] that the data come from, of arrays, where it is known."""
+    function = data.true_function
     if function is None:
         return None
     import torch

@@ -26,7 +26,7 @@ _LINE = 400  # points
 
 @style.styled
 def fitted_curve(
-    predict: Callable[[np.ndarray], np.ndarray],
+    predict: Callable[[np.ndarray], np.ndarray] | None,
     points: Points,
     true_function: Callable[[np.ndarray], np.ndarray] | None,
     feature_name: str,
@@ -36,6 +36,7 @@ def fitted_curve(
     """The network's output over its one feature, the points of each split, and the true function if known.
 
     `predict` and `true_function` map [M, 1] to [M, 1]; `points` maps splits to features [N, 1] and targets [N, 1].
+    Without `predict` the data stand alone.
     """
     flat = {name: (np.ravel(x), np.ravel(y)) for name, (x, y) in merged(points).items()}
     low, high = _range(np.concatenate([x for x, _ in flat.values()]))
@@ -49,8 +50,10 @@ def fitted_curve(
         exact = np.ravel(true_function(line))
         heights.append(exact)
         (handles["true function"],) = panel.plot(line[:, 0], exact, "--", color=style.TRUE_FUNCTION, lw=2)
-    fitted = _finite(np.ravel(predict(line)))
-    (handles["network"],) = panel.plot(line[:, 0], fitted, color=style.NETWORK, lw=2)
+    fitted = np.empty(0)
+    if predict is not None:
+        fitted = _finite(np.ravel(predict(line)))
+        (handles["network"],) = panel.plot(line[:, 0], fitted, color=style.NETWORK, lw=2)
     panel.set_xlim(low, high)
     # The data decide the range, so that a network gone astray does not flatten them.
     bottom, top = _range(np.concatenate(heights), 0.5)

@@ -1,0 +1,103 @@
+"""`mlpexp plot`: the pictures that need no run: activations, optimizers, schedules, data."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+from mlpexp.cli.arguments import Parser
+from mlpexp.errors import ConfigError, unknown
+
+# Each is a module of mlpexp.plots with `draw(overrides, config_dir) -> (figure, notes)`; it needs torch.
+KINDS = {
+    "activations": "functions and their derivatives: mlpexp plot activations activation=gelu,silu",
+    "optimizers": "paths and losses on x² + 10y²: mlpexp plot optimizers optimizer=sgd,adam optimizer.lr=0.1",
+    "schedulers": "learning rate by step: mlpexp plot schedulers scheduler=step,cosine epochs=30 scheduler.warmup=2",
+    "dataset": "samples and class counts: mlpexp plot dataset dataset=spirals dataset.noise=0.2",
+}
+_MODULES = {"schedulers": "schedules"}
+
+
+def run(arguments: list[str]) -> int:
+    args = _parse(arguments)
+    if args.kind not in KINDS:
+        raise ConfigError(unknown(f"plot {args.kind}: no such picture", args.kind, KINDS))
+    named = None if args.out is None else _check_name(Path(args.out))
+
+    module = importlib.import_module(f"mlpexp.plots.{_MODULES.get(args.kind, args.kind)}")
+    figure, notes = module.draw(args.overrides, args.config_dir)
+
+    from rich.text import Text
+
+    from mlpexp.cli.console import console
+    from mlpexp.figures.style import png
+    from mlpexp.run.files import write_bytes
+
+    content = png(figure)
+    path = _claim(iter([named]) if named else _numbered(Path("outputs", "plots", args.kind)))
+    try:
+        write_bytes(path, content)
+    except BaseException:
+        # The name was taken by an empty file, which nobody needs.
+        path.unlink(missing_ok=True)
+        raise
+    out = console()
+    for note in notes:
+        out.print(Text(note))
+    out.print(Text(f"written to {path}"))
+    return 0
+
+
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    kinds = "\n".join(f"  {name:<13}{what}" for name, what in KINDS.items())
+    parser = Parser(
+        prog="mlpexp plot",
+        usage="mlpexp plot KIND [OVERRIDE ...] [--out FILE.png] [--config-dir DIR]",
+        description=f"Draws a picture that needs no run.\n\n{kinds}\n\n"
+        "Overrides are those of `mlpexp train`; several values make several curves, and without a choice all\n"
+        "options of the group are drawn.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("kind", nargs="?", metavar="KIND", help=", ".join(KINDS))
+    parser.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="such as activation=gelu,silu or epochs=30")
+    parser.add_argument("--out", metavar="FILE.png", help="a new file; else a new one in outputs/plots")
+    parser.add_argument("--config-dir", "-cd", metavar="DIR", help="a directory of your own options beside mlpexp's")
+    # Options may stand between overrides.
+    args = parser.parse_intermixed_args(arguments)
+    if args.kind is None:
+        parser.error("the following arguments are required: KIND")
+    return args
+
+
+def _check_name(path: Path) -> Path:
+    """The file that --out names, or ConfigError before anything is computed."""
+    if path.suffix.lower() != ".png":
+        raise ConfigError(f"--out={path}: must end in .png.")
+    if path.exists():
+        raise ConfigError(f"--out={path}: already exists, and nothing is overwritten; choose another name.")
+    return path
+
+
+def _numbered(path: Path) -> Iterator[Path]:
+    """path.png, path_1.png, path_2.png and so on."""
+    return (path.with_name(f"{path.name}{f'_{n}' if n else ''}.png") for n in count())
+
+
+def _claim(candidates: Iterator[Path]) -> Path:
+    """The first of the candidates that is free, made as an empty file, so that no other command takes it too."""
+    path = Path()
+    try:
+        for path in candidates:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                path.touch(exist_ok=False)
+            except FileExistsError:
+                continue
+            return path
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be made: {error.strerror}.") from None
+    # Only a name of the user's own is one candidate and no more.
+    return _check_name(path)
