@@ -153,7 +153,8 @@ class CosineRestarts(Scheduler):
     def build(self, optimizer: TorchOptimizer, span: Span) -> LRScheduler:
         from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts
 
-        first = self.period * span.steps_per_epoch if self.period else max(1, span.steps // 7)
+        # Rounded up: steps that are left over would begin a fourth one, at the full rate.
+        first = self.period * span.steps_per_epoch if self.period else -(-span.steps // 7)
         return CosineAnnealingWarmRestarts(optimizer, T_0=first, T_mult=self.factor, eta_min=self.min_lr)
 
 

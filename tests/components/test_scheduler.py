@@ -114,7 +114,7 @@ TORCH: dict[str, Callable[..., Any]] = {
     "polynomial": lambda o, steps, power=1.0: lr_scheduler.PolynomialLR(o, steps, power),
     "cosine": lambda o, steps, min_lr=0.0: lr_scheduler.CosineAnnealingLR(o, steps, min_lr),
     "cosine_restarts": lambda o, steps, period=None, factor=2, min_lr=0.0: lr_scheduler.CosineAnnealingWarmRestarts(
-        o, period * PER_EPOCH if period else steps // 7, factor, min_lr
+        o, period * PER_EPOCH if period else -(-steps // 7), factor, min_lr
     ),
     "onecycle": lambda o, steps, **fields: lr_scheduler.OneCycleLR(o, LR, steps, cycle_momentum=False, **fields),
     "plateau": lambda o, steps, patience=1, **fields: lr_scheduler.ReduceLROnPlateau(o, patience=patience, **fields),
@@ -198,6 +198,13 @@ def test_smooth_schedules_end_where_they_say() -> None:
     assert ends["polynomial"] == pytest.approx(LR / STEPS)
     assert ends["cosine"] == pytest.approx(LR * (1 - math.cos(math.pi / STEPS)) / 2)
     assert ends["onecycle"] == pytest.approx(LR / (25 * 1e4))
+
+
+@pytest.mark.parametrize("per_epoch", range(1, 16))
+def test_the_last_steps_are_not_a_new_restart(per_epoch: int) -> None:
+    found = rates(schedule_of(make("cosine_restarts", {}), 11, per_epoch), 11 * per_epoch, per_epoch)
+    assert sum(rate == LR for rate in found) == 3
+    assert found[-1] < LR
 
 
 def test_plateau_waits_out_its_cooldown() -> None:
