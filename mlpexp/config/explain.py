@@ -98,11 +98,23 @@ def _given(key: str, overrides: Sequence[str]) -> str:
     return next((part for part in overrides if re.match(rf"[+~]*{re.escape(key)}(?:[=@]|$)", part)), key)
 
 
+# What hydra/launcher and hydra/sweeper offer once an extra of ours is installed.
+_EXTRAS = {
+    "hydra/launcher/joblib": "joblib",
+    "hydra/launcher/submitit_local": "slurm",
+    "hydra/launcher/submitit_slurm": "slurm",
+    "hydra/launcher/ray": "ray",
+    "hydra/sweeper/optuna": "optuna",
+}
+
+
 def _missing(name: str, more: list[Path]) -> str:
     """A file that the defaults list names and no config directory has."""
     group, _, option = name.rpartition("/")
     if not group:
         return unknown(f"--config-name={name}: no such config", name, _primaries(more))
+    if extra := _EXTRAS.get(name):
+        return f"{group}={option}: needs an extra that is not installed: pip install 'mlpexp[{extra}]'."
     names = hydra_options(group) if group.startswith("hydra/") else [known.name for known in options(group, *more)]
     return unknown(f"{group}={option}: no such option", option, names)
 

@@ -67,7 +67,7 @@ def start(config: dict[str, Any], *, device: str, n_parameters: int) -> Record:
     return Record(
         state="running",
         config=config,
-        command=_command(),
+        command=command_line(),
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         device=device,
         seed=config["seed"],
@@ -85,7 +85,7 @@ def _versions() -> dict[str, str]:
     return {"python": platform.python_version(), **packages}
 
 
-def _command() -> str:
+def command_line() -> str:
     """The command line as it was typed. Hydra changes sys.argv, the interpreter keeps what it was given."""
     first, *words = sys.orig_argv[1:] or sys.argv
     return shlex.join([Path(first).name, *words]) if Path(first).stem == "mlpexp" else shlex.join(sys.orig_argv)
