@@ -14,14 +14,13 @@ from mlpexp.config.locate import groups, options
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 COMMAND_LINES = re.findall(r"^\s*\$ (.+)$", README, re.MULTILINE)
+# What asks for an extra.
+OTHER_ENGINES = re.compile("hydra/launcher=(joblib|submitit_local|submitit_slurm|ray)|hydra/sweeper=optuna")
 # What needs its own process, a terminal or a fresh environment: other tests or .ci/run run these.
 ELSEWHERE = {
-    **dict.fromkeys(
-        [line for line in COMMAND_LINES if re.search("launcher=(joblib|submitit|ray)|sweeper=optuna", line)],
-        "tests/sweep/test_other_launchers.py",
-    ),
     "mlpexp dashboard": "tests/cli/test_dashboard.py",
     'eval "$(mlpexp -sc install=bash)"': "tests/cli/test_completion.py",
+    **{line: "tests/sweep/test_other_launchers.py" for line in COMMAND_LINES if OTHER_ENGINES.search(line)},
 }
 
 

@@ -32,21 +32,23 @@ def show_run(config: Config) -> None:
     out.print(Text("nothing was written: this was a dry run"))
 
 
-def show_plan(jobs: Sequence[Job] | None, preparations: Preparations) -> None:
-    """The plan of a sweep; without `jobs` its sweeper chooses them as it goes."""
+def show_plan(jobs: Sequence[Job] | None, preparations: Preparations, *, stacked: bool = True) -> None:
+    """The plan of a sweep; without `jobs` its sweeper chooses them as it goes. Not `stacked`, each trains by itself."""
     out = console()
     if jobs is None:
         out.print(Text("the sweeper chooses the jobs as it goes; the values that it is given are right"))
         return
-    stacks = plan(jobs, preparations)
-    out.print(Text(f"{counted(len(jobs), 'run')} in {counted(len(stacks), 'stack')}; everything is right with them"))
+    stacks = plan(jobs, preparations) if stacked else []
+    how = f" in {counted(len(stacks), 'stack')}" if stacked else ", each by itself"
+    out.print(Text(f"{counted(len(jobs), 'run')}{how}; everything is right with them"))
     flat = {job.number: hyperparameters(job.config.to_dict()) for job in jobs}
     for key in [*differences(list(flat.values())).keys, "seed"]:
         values = list(dict.fromkeys(show(config.get(key, "–")) for config in flat.values()))
         if len(values) > 1:
             more = f", … ({len(values)} values)" if len(values) > _MOST_VALUES else ""
             out.print(Text(f"  {key}: {', '.join(values[:_MOST_VALUES])}{more}"))
-    out.print(_table(stacks, flat, preparations))
+    if stacked:
+        out.print(_table(stacks, flat, preparations))
     if len(stacks) > _MOST_STACKS:
         out.print(Text(f"and {counted(len(stacks) - _MOST_STACKS, 'more stack')}"))
     out.print(Text("nothing was written: this was a dry run"))

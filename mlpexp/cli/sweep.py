@@ -12,12 +12,14 @@ from omegaconf import DictConfig
 
 from mlpexp.cli.dry_run import show_plan
 from mlpexp.cli.hydra_app import claim, hand_over
+from mlpexp.cli.main import report
 from mlpexp.cli.sweep_task import SweepTask, note_jobs
 from mlpexp.cli.sweep_terminal import conclude
 from mlpexp.config.compose import compose_raw, quote
 from mlpexp.config.jobs import Job, check_jobs, expand
 from mlpexp.config.overrides import fixed, parse_override
-from mlpexp.errors import ConfigError
+from mlpexp.errors import ConfigError, MlpexpError, RunError
+from mlpexp.interruption import InterruptedRunError, stopped_with
 from mlpexp.prepare import Preparations
 from mlpexp.run.record import NAME
 
@@ -32,7 +34,8 @@ def run_sweep(args: argparse.Namespace) -> int:
     checked = check_sweep(args.overrides, args.config_dir, args.config_name)
     raw, jobs = checked.raw, checked.jobs
     if args.dry_run:
-        show_plan(jobs, checked.preparations)
+        stacked = raw.hydra.launcher._target_.endswith(".StackedLauncher")
+        show_plan(jobs, checked.preparations, stacked=stacked)
         return 0
     # One that no other sweep has, now that all jobs are checked.
     sweep = claim(raw, "hydra.sweep.dir")
@@ -41,17 +44,30 @@ def run_sweep(args: argparse.Namespace) -> int:
     arguments = ["--config-name", args.config_name, *(["--multirun"] if args.multirun else [])]
     if args.config_dir is not None:
         arguments += ["--config-dir", args.config_dir]
-    task = SweepTask(jobs or [], checked.preparations)
+    task = SweepTask(jobs or [], checked.preparations, searching=jobs is None)
     try:
-        hand_over(task, [*arguments, *args.overrides, f"hydra.sweep.dir={quote(str(sweep))}"], args)
-    except Exception:
-        if not any(sweep.glob(f"**/{NAME}")):
-            raise
-        # Jobs have failed, and it was said of what; their directories tell which.
-        conclude(sweep)
+        with stopped_with(f"the sweep is interrupted; go on with: mlpexp resume {sweep}"):
+            hand_over(task, [*arguments, *args.overrides, f"hydra.sweep.dir={quote(str(sweep))}"], args)
+    except InterruptedRunError:
         raise
-    conclude(sweep)
+    except Exception as error:
+        ours = isinstance(error, MlpexpError) or task.called
+        said = f"hydra/launcher={raw.hydra.runtime.choices['hydra/launcher']} ended with {_in_a_line(error)}"
+        if any(sweep.glob(f"**/{NAME}")):
+            # Jobs have failed; their directories tell which.
+            if not ours:
+                report(said)
+            conclude(sweep, told=task.called)
+        if ours:
+            raise
+        raise RunError(said) from error
+    conclude(sweep, told=task.called)
     return 0
+
+
+def _in_a_line(error: Exception) -> str:
+    """What somebody else's error says, without the tracebacks of other processes that may stand behind it."""
+    return ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,65 +11,89 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from mlpexp.cli.job_log import JobLog
 from mlpexp.cli.sweep_terminal import SweepTerminal, report_failure
 from mlpexp.config.compose import checked
 from mlpexp.config.jobs import Job
+from mlpexp.config.schema import Config
+from mlpexp.engine.member import DIVERGED
 from mlpexp.interruption import InterruptedRunError
 from mlpexp.prepare import Preparations, prepare
-from mlpexp.run.record import COMMAND, Record, command
-from mlpexp.sweep.record import JobRecord, read
+from mlpexp.run.record import NAME, Record, command_line
+from mlpexp.sweep.record import JobRecord, SweepRecord
 from mlpexp.sweep.start import train_jobs
+from mlpexp.training.attempt import Run
+from mlpexp.training.stack import Watcher
 
 
 class SweepTask:
-    """The task function of a sweep, see sweep/task.py. It tells of failures when they happen."""
+    """The task function of a sweep, see sweep/task.py. It tells of failures when they happen.
+
+    Launchers of other processes send it there: the one here is then never called.
+    """
 
     reported = Exception
 
-    def __init__(self, jobs: Sequence[Job] = (), preparations: Preparations | None = None) -> None:
-        """`jobs` are those that are checked already, with what they need in `preparations`."""
-        self._elsewhere = False
+    def __init__(
+        self,
+        jobs: Sequence[Job] = (),
+        preparations: Preparations | None = None,
+        *,
+        searching: bool = False,
+        sent_by: str | None = None,
+    ) -> None:
+        """`jobs` are those that are checked already, with what they need in `preparations`.
+
+        With `searching` a sweeper makes small what the jobs give. `sent_by` is the command line of another process,
+        which has sent the task to this one.
+        """
         self._jobs = {job.number: job for job in jobs}
         self._preparations = preparations or Preparations()
+        self._searching = searching
+        self._sent_by = sent_by
+        self.called = False
 
     def __reduce__(self) -> tuple[Any, ...]:
         # What goes to other processes makes do without what this one has in memory.
-        return SweepTask.elsewhere, (command(),)
-
-    @classmethod
-    def elsewhere(cls, begun_by: str) -> SweepTask:
-        """The task in a process that a launcher has started for a sweep that was `begun_by` a command."""
-        os.environ[COMMAND] = begun_by
-        task = cls()
-        task._elsewhere = True
-        return task
+        return _sent, (self._searching, self._sent_by or command_line())
 
     def __call__(self, raw: DictConfig) -> float:
         """One job, for launchers that run them one by one. Gives what a search is to minimise."""
         from mlpexp.cli.terminal import Terminal
-        from mlpexp.training.single import run_in
 
+        self.called = True
         hydra = HydraConfig.get()
-        # Of many that write to one terminal each says how it ended, and no more.
-        terminal = None if self._elsewhere else Terminal()
+        number = hydra.job.num
+        terminal = Terminal() if self._sent_by is None else JobLog(number)
         try:
-            run = run_in(Path(hydra.runtime.output_dir), prepare(checked(raw)), terminal)
+            run = self._run(Path(hydra.runtime.output_dir), checked(raw), terminal)
         except InterruptedRunError as error:
             # What is no Exception ends the whole sweep: nobody presses Ctrl-C once for each of its jobs.
-            print(f"mlpexp: job {hydra.job.num} {error}", file=sys.stderr)
+            print(f"mlpexp: job {number} {error}", file=sys.stderr)
             raise SystemExit(error.exit_code) from error
         except Exception as error:
-            report_failure(hydra.job.num, error)
-            raise
-        if terminal is None:
-            score, value = next(reversed(run.metrics["test"].items()))
-            print(f"job {hydra.job.num}: test {score} {value:.4f}, {run.record.seconds:.1f} s", flush=True)
-        else:
-            terminal.concluded(run)
+            if isinstance(terminal, JobLog):
+                terminal.failed(error)
+            else:
+                report_failure(number, error)
+            value = self._value(error)
+            if isinstance(value, Exception):
+                raise
+            return value
+        terminal.concluded(run)
         return objective(run.record)
+
+    def _run(self, path: Path, config: Config, watcher: Watcher) -> Run:
+        from mlpexp.training.single import resume, run_in
+
+        if (path / NAME).exists():
+            # A cluster has stopped the job and begun it again, for it has a directory to itself.
+            return resume(path, {"plugins": config.plugins}, watcher)
+        return run_in(path, prepare(config), watcher, self._sent_by)
 
     def run_jobs(self, raws: Sequence[DictConfig]) -> Sequence[float | Exception]:
         """All jobs, in stacks."""
+        self.called = True
         directory = Path(str(raws[0].hydra.sweep.dir))
         jobs = [self._job(raw) for raw in raws]
         at = {job.number: Path(raw.hydra.runtime.output_dir) for job, raw in zip(jobs, raws, strict=True)}
@@ -78,13 +102,23 @@ class SweepTask:
         except InterruptedRunError as error:
             print(f"mlpexp: {error}", file=sys.stderr)
             raise SystemExit(error.exit_code) from error
-        found = [outcomes[job.number] for job in jobs]
-        return [objective(outcome) if isinstance(outcome, Record) else outcome for outcome in found]
+        return [self._value(outcomes[job.number]) for job in jobs]
+
+    def _value(self, outcome: Record | Exception) -> float | Exception:
+        if isinstance(outcome, Record):
+            return objective(outcome)
+        # A search learns from it, and goes on elsewhere.
+        return math.inf if self._searching and str(outcome).startswith(DIVERGED) else outcome
 
     def _job(self, raw: DictConfig) -> Job:
         number, overrides = raw.hydra.job.num, list(raw.hydra.overrides.task)
         known = self._jobs.get(number)
         return known if known and known.overrides == overrides else Job(number, overrides, checked(raw))
+
+
+def _sent(searching: bool, sent_by: str) -> SweepTask:
+    """The task as it arrives in another process."""
+    return SweepTask(searching=searching, sent_by=sent_by)
 
 
 def objective(record: Record) -> float:
@@ -96,9 +130,9 @@ def note_jobs(directory: Path, jobs: Sequence[Job], raw: DictConfig) -> None:
     """Notes in sweep.json what jobs there are, each by itself, so that the sweep can be gone on with from any instant.
 
     Where the user has changed the layout of directories, only jobs that have begun can be gone on with: other
-    launchers tell where a job lies no sooner.
+    launchers tell where a job lies no sooner. So it is where a sweeper chooses the jobs as it goes.
     """
     layout: Any = OmegaConf.to_container(raw.hydra.sweep, resolve=False)
-    if layout["subdir"] == "${hydra.job.num}":
-        records = [JobRecord(job.number, job.overrides, str(job.number), job.config.to_dict()) for job in jobs]
-        read(directory).extended(records, [[job.number] for job in jobs]).write(directory)
+    known = jobs if layout["subdir"] == "${hydra.job.num}" else []
+    records = [JobRecord(job.number, job.overrides, str(job.number), job.config.to_dict()) for job in known]
+    SweepRecord(records, [[job.number] for job in known]).write(directory)

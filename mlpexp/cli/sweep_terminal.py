@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
@@ -16,6 +17,9 @@ from mlpexp.errors import MlpexpError, RunError
 from mlpexp.prepare import Prepared
 from mlpexp.sweep.train import StackToTrain, SweepWatcher
 from mlpexp.training.attempt import Outcome
+
+if TYPE_CHECKING:
+    from mlpexp.comparison.summary import Lost
 
 # Without a terminal so many lines are printed for a sweep, and for a stack at least the last.
 _LINES = 20
@@ -126,8 +130,11 @@ def said_of(sizes: Sequence[int]) -> str:
     return f"{counted(sum(sizes), 'run')}: {' and '.join(parts)}"
 
 
-def conclude(directory: Path) -> None:
-    """The table at the end of a sweep; RunError in the end where a job has failed or is unfinished."""
+def conclude(directory: Path, *, told: bool = True) -> None:
+    """The table at the end of a sweep; RunError in the end where a job has failed or is unfinished.
+
+    Unless it was `told` already, there is a line on each of these.
+    """
     from mlpexp.cli.compare import show_settings
     from mlpexp.comparison.report import sweep_summary
     from mlpexp.sweep.record import jobs_without_run
@@ -135,8 +142,11 @@ def conclude(directory: Path) -> None:
     out = console()
     comparison = sweep_summary(directory)
     show_settings(comparison, out)
-    lost = [entry.run for summary in comparison.summaries for entry in (*summary.failures, *summary.unfinished)]
-    names = [run.directory.name for run in lost] + jobs_without_run(directory)
+    lost = [entry for summary in comparison.summaries for entry in (*summary.failures, *summary.unfinished)]
+    without_run = jobs_without_run(directory)
+    if not told:
+        _report_lost(lost, without_run)
+    names = [entry.run.directory.name for entry in lost] + without_run
     written = f"sweep directory: {directory} (sweep.csv, sweep.png)"
     if not names:
         hint = f"; is a difference real? mlpexp compare {directory}" if len(comparison.summaries) > 1 else ""
@@ -145,3 +155,13 @@ def conclude(directory: Path) -> None:
     n_runs = sum(len(summary.runs) for summary in comparison.summaries) + len(names)
     listed = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
     raise RunError(f"{len(names)} of the sweep's {counted(n_runs, 'job')} failed ({listed}); {written}")
+
+
+def _report_lost(lost: Sequence[Lost], without_run: Sequence[str]) -> None:
+    """A line on each job that has no result."""
+    from mlpexp.cli.main import report
+
+    for entry in lost:
+        report(f"job {entry.run.directory.name} failed: {entry.reason}; run directory: {entry.run.directory}")
+    for name in without_run:
+        report(f"job {name} failed: it has not begun")

@@ -98,13 +98,13 @@ def _given(key: str, overrides: Sequence[str]) -> str:
     return next((part for part in overrides if re.match(rf"[+~]*{re.escape(key)}(?:[=@]|$)", part)), key)
 
 
-# Launchers and sweepers that lie in packages of their own, and our extras that bring them.
+# What hydra/launcher and hydra/sweeper offer once an extra of ours is installed.
 _EXTRAS = {
-    "hydra/launcher=joblib": "joblib",
-    "hydra/launcher=ray": "ray",
-    "hydra/launcher=submitit_local": "slurm",
-    "hydra/launcher=submitit_slurm": "slurm",
-    "hydra/sweeper=optuna": "optuna",
+    "hydra/launcher/joblib": "joblib",
+    "hydra/launcher/submitit_local": "slurm",
+    "hydra/launcher/submitit_slurm": "slurm",
+    "hydra/launcher/ray": "ray",
+    "hydra/sweeper/optuna": "optuna",
 }
 
 
@@ -113,8 +113,8 @@ def _missing(name: str, more: list[Path]) -> str:
     group, _, option = name.rpartition("/")
     if not group:
         return unknown(f"--config-name={name}: no such config", name, _primaries(more))
-    if (extra := _EXTRAS.get(f"{group}={option}")) is not None:
-        return f"{group}={option}: is not installed; pip install 'mlpexp[{extra}]' brings it."
+    if extra := _EXTRAS.get(name):
+        return f"{group}={option}: needs an extra that is not installed: pip install 'mlpexp[{extra}]'."
     names = hydra_options(group) if group.startswith("hydra/") else [known.name for known in options(group, *more)]
     return unknown(f"{group}={option}: no such option", option, names)
 

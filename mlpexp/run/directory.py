@@ -90,7 +90,8 @@ def _alive(pid: int) -> bool:
     if pid == os.getpid():
         return False
     command = Path(f"/proc/{pid}/cmdline")
-    if command.exists() and b"mlpexp" not in command.read_bytes() and b"python" not in command.read_bytes():
+    # Ray's processes name themselves after what they run.
+    if command.exists() and not any(name in command.read_bytes() for name in (b"mlpexp", b"python", b"ray::")):
         # The number has been given to another program since.
         return False
     try:

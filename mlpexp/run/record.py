@@ -23,8 +23,6 @@ from mlpexp.errors import ConfigError, MlpexpError
 from mlpexp.run.files import write_text
 
 NAME = "run.json"
-# The environment variable that tells workers of a sweep which command began it.
-COMMAND = "MLPEXP_SWEEP_COMMAND"
 State = Literal["running", "completed", "failed", "interrupted"]
 
 
@@ -69,7 +67,7 @@ def start(config: dict[str, Any], *, device: str, n_parameters: int) -> Record:
     return Record(
         state="running",
         config=config,
-        command=command(),
+        command=command_line(),
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         device=device,
         seed=config["seed"],
@@ -87,13 +85,8 @@ def _versions() -> dict[str, str]:
     return {"python": platform.python_version(), **packages}
 
 
-def command() -> str:
-    """The command line as it was typed. Hydra changes sys.argv, the interpreter keeps what it was given.
-
-    In a process that a launcher has started it is that of the process which began the sweep.
-    """
-    if (given := os.environ.get(COMMAND)) is not None:
-        return given
+def command_line() -> str:
+    """The command line as it was typed. Hydra changes sys.argv, the interpreter keeps what it was given."""
     first, *words = sys.orig_argv[1:] or sys.argv
     return shlex.join([Path(first).name, *words]) if Path(first).stem == "mlpexp" else shlex.join(sys.orig_argv)
 

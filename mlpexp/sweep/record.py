@@ -54,7 +54,7 @@ def is_sweep(directory: Path) -> bool:
 def read(directory: Path) -> SweepRecord:
     """The record of a sweep directory; ConfigError where it is damaged.
 
-    Where it has none, since its sweeper chose the jobs as it went, it is made of the runs that there are.
+    Where it names no jobs, since its sweeper chose them as it went, it is made of the runs that there are.
     """
     path = directory / NAME
     if not path.exists():
@@ -68,7 +68,7 @@ def read(directory: Path) -> SweepRecord:
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise ConfigError(f"{path}: is damaged: {error}.") from None
     _check(path, found)
-    return found
+    return found if found.jobs else _of_runs(directory)
 
 
 def jobs_without_run(directory: Path) -> list[str]:
@@ -77,8 +77,9 @@ def jobs_without_run(directory: Path) -> list[str]:
 
 
 def _of_runs(directory: Path) -> SweepRecord:
-    found = sorted(directory.glob(f"*/{run.NAME}"))
-    jobs = [JobRecord(number, [], path.parent.name, run.read(path.parent).config) for number, path in enumerate(found)]
+    # Job 2 before job 10.
+    found = sorted((path.parent for path in directory.glob(f"*/{run.NAME}")), key=lambda path: (len(path.name), path))
+    jobs = [JobRecord(number, [], path.name, run.read(path).config) for number, path in enumerate(found)]
     return SweepRecord(jobs, [[job.number] for job in jobs])
 
 

@@ -177,7 +177,8 @@ def _begun(runs: Sequence[Pending], prepared: Prepared, device: str) -> list[Rec
     begun = []
     for run in runs:
         assert now is not None
-        own = replace(now, config=run.config.to_dict(), seed=run.config.seed)
+        command = run.command or now.command
+        own = replace(now, config=run.config.to_dict(), seed=run.config.seed, command=command)
         if run.resumed is not None:
             before = run.resumed
             own = replace(own, command=before.command, started=before.started, seconds=before.seconds)

@@ -1,0 +1,52 @@
+"""What a job of a sweep says of itself where it runs in a process of its own, beside others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.text import Text
+
+from mlpexp.cli.console import console
+from mlpexp.cli.terminal import score_name
+from mlpexp.engine.loop import Engine, Row
+from mlpexp.prepare import Prepared
+from mlpexp.training.attempt import Run
+from mlpexp.training.stack import Watcher
+
+# A line is printed for each of this many parts of a run.
+_PARTS = 4
+
+
+class JobLog(Watcher):
+    """Whole lines, each with the job's number: the jobs write on one terminal, in which their bars would clash."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+        self._console = console()
+        self._score = "accuracy"
+
+    def started(self, prepared: Prepared, engine: Engine, directories: Sequence[Path]) -> None:
+        self._score = prepared.data.task.score
+        self._say(f"started; run directory: {directories[0]}")
+
+    def epoch(self, engine: Engine, rows: Sequence[Row]) -> None:
+        epoch, total = engine.epoch, engine.total_epochs
+        if epoch * _PARTS // total > (epoch - 1) * _PARTS // total:
+            score = rows[0][f"{self._score}/val"]
+            self._say(f"epoch {epoch}/{total}  val {score_name(self._score)} {score:.4f}")
+
+    def concluded(self, run: Run) -> None:
+        """The end of a run that has completed."""
+        record = run.record
+        scores = "  ".join(
+            f"{split} {score_name(self._score)} {record.metrics[split][self._score]:.4f}" for split in ("val", "test")
+        )
+        self._say(f"completed: {scores}  (epoch {record.best_epoch} of {record.epochs_done})  {record.seconds:.1f} s")
+
+    def failed(self, error: Exception) -> None:
+        """The end of one that has failed. The process that has sent it says so on stderr, in the end."""
+        self._say(f"failed: {error or type(error).__name__}")
+
+    def _say(self, what: str) -> None:
+        self._console.print(Text(f"job {self._number}  {what}"), soft_wrap=True)
