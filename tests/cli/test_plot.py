@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -140,8 +139,6 @@ def test_help_imports_no_torch(here: Path) -> None:
         "except SystemExit: pass\n"
         "assert not {'torch', 'matplotlib', 'hydra', 'numpy'} & set(sys.modules)"
     )
-    begun = time.perf_counter()
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert time.perf_counter() - begun < 5  # far less, but on a machine that is busy
     for kind in KINDS:
         assert kind in done.stdout
