@@ -42,21 +42,26 @@ def show_plan(jobs: Sequence[Job] | None, preparations: Preparations, *, stacked
     how = f" in {counted(len(stacks), 'stack')}" if stacked else ", each by itself"
     out.print(Text(f"{counted(len(jobs), 'run')}{how}; everything is right with them"))
     flat = {job.number: hyperparameters(job.config.to_dict()) for job in jobs}
-    for key in [*differences(list(flat.values())).keys, "seed"]:
+    keys = differences(list(flat.values())).keys
+    for key in [*keys, "seed"]:
         values = list(dict.fromkeys(show(config.get(key, "–")) for config in flat.values()))
         if len(values) > 1:
             more = f", … ({len(values)} values)" if len(values) > _MOST_VALUES else ""
             out.print(Text(f"  {key}: {', '.join(values[:_MOST_VALUES])}{more}"))
     if stacked:
-        out.print(_table(stacks, flat, preparations))
+        out.print(_table(stacks, flat, keys, preparations))
     if len(stacks) > _MOST_STACKS:
         out.print(Text(f"and {counted(len(stacks) - _MOST_STACKS, 'more stack')}"))
     out.print(Text("nothing was written: this was a dry run"))
 
 
-def _table(stacks: Sequence[PlannedStack], flat: dict[int, dict[str, object]], preparations: Preparations) -> Table:
+def _table(
+    stacks: Sequence[PlannedStack],
+    flat: dict[int, dict[str, object]],
+    keys: Sequence[str],
+    preparations: Preparations,
+) -> Table:
     """A row a stack: how many runs, what they have that others have not, memory, why it is one run alone."""
-    keys = differences(list(flat.values())).keys
     table = Table()
     for name in ("stack", "runs"):
         table.add_column(name, justify="right")

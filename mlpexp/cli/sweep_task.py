@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from mlpexp.cli.job_log import JobLog
+from mlpexp.cli.main import report
 from mlpexp.cli.sweep_terminal import SweepTerminal, report_failure
 from mlpexp.config.compose import checked
 from mlpexp.config.jobs import Job
@@ -69,7 +69,7 @@ class SweepTask:
             run = self._run(Path(hydra.runtime.output_dir), checked(raw), terminal)
         except InterruptedRunError as error:
             # What is no Exception ends the whole sweep: nobody presses Ctrl-C once for each of its jobs.
-            print(f"mlpexp: job {number} {error}", file=sys.stderr)
+            report(f"job {number} {error}")
             raise SystemExit(error.exit_code) from error
         except Exception as error:
             if isinstance(terminal, JobLog):
@@ -100,7 +100,7 @@ class SweepTask:
         try:
             outcomes = train_jobs(directory, jobs, at, self._preparations, SweepTerminal(directory))
         except InterruptedRunError as error:
-            print(f"mlpexp: {error}", file=sys.stderr)
+            report(str(error))
             raise SystemExit(error.exit_code) from error
         return [self._value(outcomes[job.number]) for job in jobs]
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress, TaskID
 from rich.text import Text
 
 from mlpexp.cli.console import console, counted
-from mlpexp.cli.terminal import SECONDS_BETWEEN_UPDATES, score_name
+from mlpexp.cli.terminal import SECONDS_BETWEEN_UPDATES, epoch_bar, score_name
 from mlpexp.engine.loop import Engine, Row
 from mlpexp.errors import MlpexpError, RunError
 from mlpexp.prepare import Prepared
@@ -51,16 +51,7 @@ class SweepTerminal(SweepWatcher):
     def started(self, prepared: Prepared, engine: Engine, directories: Sequence[Path]) -> None:
         self._score = prepared.data.task.score
         if self._console.is_terminal:
-            self._progress = Progress(
-                TextColumn(f"{self._stack}  epoch"),
-                MofNCompleteColumn(),
-                BarColumn(bar_width=10),
-                TextColumn("{task.fields[numbers]}"),
-                TimeRemainingColumn(),
-                console=self._console,
-            )
-            self._bar = self._progress.add_task("", total=engine.total_epochs, completed=engine.epoch, numbers="")
-            self._progress.start()
+            self._progress, self._bar = epoch_bar(self._console, engine, f"{self._stack}  epoch", width=10)
 
     def epoch(self, engine: Engine, rows: Sequence[Row]) -> None:
         epoch, total = engine.epoch, engine.total_epochs

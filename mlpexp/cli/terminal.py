@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
@@ -27,6 +28,21 @@ _LINES = 20
 SECONDS_BETWEEN_UPDATES = 0.1
 
 
+def epoch_bar(console: Console, engine: Engine, label: str, width: int) -> tuple[Progress, TaskID]:
+    """A progress bar over an engine's epochs, begun; its field `numbers` stands behind the bar."""
+    progress = Progress(
+        TextColumn(label),
+        MofNCompleteColumn(),
+        BarColumn(bar_width=width),
+        TextColumn("{task.fields[numbers]}"),
+        TimeRemainingColumn(),
+        console=console,
+    )
+    bar = progress.add_task("", total=engine.total_epochs, completed=engine.epoch, numbers="")
+    progress.start()
+    return progress, bar
+
+
 class Terminal(Watcher):
     """Shows one run: a progress bar on a terminal, plain lines elsewhere."""
 
@@ -43,16 +59,7 @@ class Terminal(Watcher):
         self._console.print(_setup(prepared, engine))
         self._console.print(Text(f"run directory: {directories[0]}"))
         if self._console.is_terminal:
-            self._progress = Progress(
-                TextColumn("epoch"),
-                MofNCompleteColumn(),
-                BarColumn(bar_width=30),
-                TextColumn("{task.fields[numbers]}"),
-                TimeRemainingColumn(),
-                console=self._console,
-            )
-            self._bar = self._progress.add_task("", total=engine.total_epochs, completed=engine.epoch, numbers="")
-            self._progress.start()
+            self._progress, self._bar = epoch_bar(self._console, engine, "epoch", width=30)
 
     def epoch(self, engine: Engine, rows: Sequence[Row]) -> None:
         (row,) = rows

@@ -80,8 +80,7 @@ class BatchedStack(stack.Stack):
 
     def keep(self, members: Sequence[int]) -> None:
         current = self.net.state_dict()
-        if not self._kept:
-            self._kept = {name: torch.zeros_like(value) for name, value in current.items()}
+        self._make_room()
         if len(members) == len(self):
             for name, value in current.items():
                 self._kept[name].copy_(value)
@@ -94,9 +93,13 @@ class BatchedStack(stack.Stack):
         return self._member_of(self._kept, k)
 
     def load_kept(self, k: int, state: Mapping[str, Tensor]) -> None:
+        self._make_room()
+        self._load(self._kept, k, state)
+
+    def _make_room(self) -> None:
+        """For what is kept of all members, once."""
         if not self._kept:
             self._kept = {name: torch.zeros_like(value) for name, value in self.net.state_dict().items()}
-        self._load(self._kept, k, state)
 
     def _member_of(self, whole: Mapping[str, Tensor], k: int) -> stack.State:
         return {name: value[k] for name, value in whole.items()}

@@ -84,7 +84,7 @@ class Engine:
     @property
     def n_parameters(self) -> int:
         """How many trainable parameters one member has."""
-        return sum(p.numel() for p in self.stack.member(0).parameters() if p.requires_grad)
+        return sum(p.numel() for p in self._parameters if p.requires_grad) // len(self.stack)
 
     def epochs(self) -> Iterator[list[Row]]:
         """Trains epoch after epoch, and gives a row of history for each of `members` after each.

@@ -43,7 +43,7 @@ class StackedLayer(nn.Module):
 class _Product(torch.autograd.Function):
     """x·Wᵀ + b for every member, with the gradient of W computed as it is stored, [K, n_out, n_in].
 
-    torch's own formula ends in its transpose and copies that over: on a CPU it takes twice the time of this one.
+    torch's own formula gives the transpose of that, which is then copied over.
     """
 
     @staticmethod
@@ -77,7 +77,7 @@ class _Exchange(torch.autograd.Function):
     """The first two axes exchanged, laid out anew in memory, values and gradients alike.
 
     As views they would reach the next products with rows that lie K·H apart, a power of two as a rule: the products
-    of the backward pass then take four times as long.
+    of the backward pass then take several times as long.
     """
 
     @staticmethod
@@ -150,6 +150,7 @@ class StackedDropout(StackedLayer):
         super().__init__(layers)
         self.p = [layer.p for layer in layers]
         self.generators: Sequence[Generator] = [None] * len(layers)
+        self._dropped = torch.tensor([in_steps(p) for p in self.p])[:, None]
 
     def _masks(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Which elements of x [K, B, H] are kept, and the p in force, [K, 1, 1]."""
@@ -166,8 +167,7 @@ class StackedDropout(StackedLayer):
         bits = torch.empty(len(x), words(n), dtype=torch.int64)
         for k, generator in drawing:
             fill(bits[k], generator)
-        dropped = torch.tensor([in_steps(p) for p in self.p])[:, None]
-        return kept(bits, n, dropped).view(x.shape), (dropped / 2**16)[..., None].to(x.dtype)
+        return kept(bits, n, self._dropped).view(x.shape), (self._dropped / 2**16)[..., None].to(x.dtype)
 
     def forward(self, x: Tensor) -> Tensor:
         return scaled(x, *self._masks(x)) if self.training else x

@@ -1,1 +1,1 @@
-"""Sweeps: many jobs in one process, as Hydra sees them. Free of torch; any Hydra app can use it."""
+"""Sweeps: many jobs in one process. What a launcher calls (launch, together, task) any Hydra app can use."""

@@ -104,9 +104,8 @@ class Attempt:
             module = engine.stack.member(self._k(engine))
             self.recorder.begin(_summary(module), module)
 
-    def epoch(self, row: Row, engine: Engine) -> None:
-        """Notes an epoch."""
-        k = self._k(engine)
+    def epoch(self, row: Row, engine: Engine, k: int) -> None:
+        """Notes an epoch of the engine's member `k`, which is this one."""
         with self._own_errors():
             self.recorder.epoch(
                 row,

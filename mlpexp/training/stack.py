@@ -130,9 +130,9 @@ def _epochs(engine: Engine, attempts: Sequence[Attempt], watcher: Watcher, toget
         _judge(engine, [of[member] for member in engine.members if member in of and not member.active])
         for rows in engine.epochs():
             here = [of[member] for member in engine.members if member in of]
-            for member, row in zip(engine.members, rows, strict=True):
+            for k, (member, row) in enumerate(zip(engine.members, rows, strict=True)):
                 if member in of:
-                    of[member].epoch(row, engine)
+                    of[member].epoch(row, engine, k)
             watcher.epoch(engine, rows)
             ended = [attempt for attempt in here if attempt.ended(engine)]
             going_on = [attempt for attempt in here if attempt not in ended]
@@ -173,10 +173,9 @@ def _interrupt(engine: Engine, attempts: Sequence[Attempt], signal_number: int) 
 
 def _begun(runs: Sequence[Pending], prepared: Prepared, device: str) -> list[Record]:
     """The records of runs that begin now; what takes time to find out, such as the git commit, is looked up once."""
-    now = record.start(runs[0].config.to_dict(), device=device, n_parameters=prepared.n_parameters) if runs else None
+    now = record.start(runs[0].config.to_dict(), device=device, n_parameters=prepared.n_parameters)
     begun = []
     for run in runs:
-        assert now is not None
         command = run.command or now.command
         own = replace(now, config=run.config.to_dict(), seed=run.config.seed, command=command)
         if run.resumed is not None:
