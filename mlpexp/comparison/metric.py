@@ -11,6 +11,8 @@ from mlpexp.comparison.runs import StoredRun
 from mlpexp.errors import ConfigError, unknown
 
 SCORES = ("accuracy", "r2")
+# Besides the scores; the less of them the better.
+_LOSSES = ("loss", "calibration_error")
 SPLITS = ("test", "val", "train")
 
 
@@ -27,16 +29,16 @@ class Metric:
 
     @property
     def higher_is_better(self) -> bool:
-        return self.name != "loss"
+        return self.name not in _LOSSES
 
     @property
     def percent(self) -> bool:
-        return self.name == "accuracy"
+        return self.name in ("accuracy", "calibration_error")
 
     @property
     def words(self) -> str:
         """What a reader is shown: `test accuracy`."""
-        return f"{self.split} {'R²' if self.name == 'r2' else self.name}"
+        return f"{self.split} {'R²' if self.name == 'r2' else self.name.replace('_', ' ')}"
 
     @property
     def title(self) -> str:
@@ -70,7 +72,11 @@ def _minus(text: str) -> str:
 
 def score_names(runs: Sequence[StoredRun]) -> list[str]:
     """Which of accuracy and r2 the runs have measured: one, unless classification and regression are mixed."""
-    return [name for name in SCORES if any(name in part for run in runs for part in _splits(run))]
+    return [name for name in SCORES if _measured(runs, name)]
+
+
+def _measured(runs: Sequence[StoredRun], name: str) -> bool:
+    return any(name in part for run in runs for part in _splits(run))
 
 
 def _splits(run: StoredRun) -> list[dict[str, float]]:
@@ -88,7 +94,8 @@ def choose_metric(runs: Sequence[StoredRun], tag: str | None) -> Metric:
                 "regression apart, or choose --metric loss/test."
             )
         return Metric(scores[0] if scores else "loss", "test")
-    choices = [f"{name}/{split}" for name in (*(scores or SCORES), "loss") for split in SPLITS]
+    others = [name for name in _LOSSES if name == "loss" or _measured(runs, name)]
+    choices = [f"{name}/{split}" for name in (*(scores or SCORES), *others) for split in SPLITS]
     if tag not in choices:
         raise ConfigError(unknown(f"--metric={tag}: no such metric of these runs", tag, choices))
     name, split = tag.split("/")

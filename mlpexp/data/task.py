@@ -21,3 +21,8 @@ class Task:
     def score(self) -> str:
         """The name of the metric that is better the higher: accuracy, or r2 for regression."""
         return "accuracy" if self.kind == "classification" else "r2"
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """All that a trained network is judged by, the score first."""
+        return ("accuracy", "loss", "calibration_error") if self.kind == "classification" else ("r2", "loss")

@@ -59,7 +59,7 @@ class Recorder:
 
         board = TensorBoard(self.paths.tensorboard, self._epoch)
         self._tensorboard = board
-        board.start(hyperparameters(self._config.to_dict()), self._data.task.score)
+        board.start(hyperparameters(self._config.to_dict()), self._data.task)
         if self._epoch == 0:
             board.text("model", summary)
             if self._histogram_epochs:

@@ -16,6 +16,7 @@ from mlpexp.data.dataset import Data, Split
 from mlpexp.engine.evaluate import evaluate, outputs_of
 from mlpexp.engine.objective import Objective
 from mlpexp.engine.stack import ModuleStack
+from mlpexp.run.calibration import Calibration, calibration
 
 
 @dataclass(frozen=True)
@@ -32,11 +33,13 @@ class Results:
         return ModuleStack(self.module, self.bf16)
 
     def metrics(self) -> dict[str, dict[str, float]]:
-        """By split: the mean `loss`, and `accuracy` or `r2`."""
+        """By split: the mean `loss`, and `accuracy` with `calibration_error`, or `r2`."""
         found = {}
         for name, split in self.data.splits().items():
             evaluation = evaluate(self._stack, self.data, split, self.objective)
             found[name] = {"loss": evaluation.loss.item(), self.data.task.score: evaluation.score.item()}
+            if self.data.task.kind == "classification":
+                found[name]["calibration_error"] = self.calibration(split).error
         return found
 
     def outputs(self, split: Split) -> torch.Tensor:
@@ -49,6 +52,11 @@ class Results:
         predicted = self.objective.loss.predict(self.outputs(split))
         cells = split.y.cpu() * n_classes + predicted
         return torch.bincount(cells, minlength=n_classes**2).view(n_classes, n_classes).numpy()
+
+    def calibration(self, split: Split) -> Calibration:
+        """How sure the network is of the classes that it predicts, and how often it is right."""
+        probabilities = self.objective.loss.probabilities(self.outputs(split))
+        return calibration(probabilities.numpy(), split.y.cpu().numpy())
 
     @property
     def predict(self) -> Callable[[np.ndarray], np.ndarray]:

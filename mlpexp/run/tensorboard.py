@@ -19,6 +19,7 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from torch import nn
 from torch.utils.tensorboard.summary import custom_scalars, histogram, hparams, text
 
+from mlpexp.data.task import Task
 from mlpexp.engine.loop import Row
 from mlpexp.run.events import records, scalar_event
 from mlpexp.run.files import make_directory, writing
@@ -60,16 +61,16 @@ class TensorBoard:
     def _add(self, summary: Summary, step: int = 0) -> None:
         self._write(Event(step=step, summary=summary))
 
-    def start(self, hyperparameters: Mapping[str, Any], score: str) -> None:
+    def start(self, hyperparameters: Mapping[str, Any], task: Task) -> None:
         """Lays out the charts; names the run's hyperparameters and the scalars that the HParams tab shows with them."""
         # Train and val of one metric in one chart, under TensorBoard's tab "Custom scalars".
-        charts = {name: ["Multiline", [f"{name}/train", f"{name}/val"]] for name in ("loss", score)}
+        charts = {name: ["Multiline", [f"{name}/train", f"{name}/val"]] for name in ("loss", task.score)}
         # add_hparams would read booleans as numbers, and refuse lists and nulls.
         plain = {
             name: value if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
             for name, value in hyperparameters.items()
         }
-        metrics = [f"final/{name}/{split}" for name in (score, "loss") for split in ("test", "val", "train")]
+        metrics = [f"final/{name}/{split}" for name in task.metrics for split in ("test", "val", "train")]
         experiment, session, self._end = hparams(plain, dict.fromkeys(metrics))
         if self._introduced:
             return
