@@ -8,13 +8,13 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from torch import nn
 
 from mlpexp.engine.member import build_module
 from mlpexp.engine.objective import Objective
-from mlpexp.prepare import prepare
+from mlpexp.prepare import Preparations
 from mlpexp.run import checkpoint, history, record
 from mlpexp.run.directory import RunDirectory, claim_new
 from mlpexp.run.files import write_bytes, write_text
@@ -32,24 +32,33 @@ class Evaluation:
     results: Results
 
 
-def load(directory: str | Path, changes: dict[str, Any] | None = None) -> tuple[Results, int]:
-    """The best weights of a run in their network, with its data, and the epoch that they are from.
+def load(
+    directory: str | Path,
+    changes: dict[str, Any] | None = None,
+    *,
+    weights: Literal["best", "last"] = "best",
+    preparations: Preparations | None = None,
+) -> tuple[Results, int]:
+    """A run's network with the weights of its best epoch, or of its last one, its data, and which epoch that is.
 
     `changes` may give other values of `device`, `data_dir` and `plugins`. Nothing of the run is executed.
+    `preparations` keep the data where several runs are loaded.
     """
     path = Path(directory)
     paths = RunDirectory(path)
-    prepared = prepare(saved_config(record.read(path), path, changes or {}))
-    best = checkpoint.load(paths.best)
-    module: nn.Module = build_module(prepared.config, prepared.data, prepared.loss)
+    config = saved_config(record.read(path), path, changes or {})
+    prepared = (preparations or Preparations()).of(config)
+    file, key = (paths.best, "weights") if weights == "best" else (paths.last, "module")
+    state = checkpoint.load(file)
+    module: nn.Module = build_module(config, prepared.data, prepared.loss)
     try:
-        module.load_state_dict(best["weights"])
-        epoch = int(best["epoch"])
+        module.load_state_dict(state[key])
+        epoch = int(state["epoch"])
     except checkpoint.MISFITS as error:
-        raise checkpoint.misfit(paths.best, error) from error
+        raise checkpoint.misfit(file, error) from error
     device = prepared.device
     objective = Objective(prepared.data.task, prepared.loss)
-    bf16 = prepared.config.precision == "bf16"
+    bf16 = config.precision == "bf16"
     return Results(module.to(device), prepared.data.to(device), objective, bf16), epoch
 
 

@@ -83,5 +83,6 @@ def show_settings(comparison: Comparison, out: Console) -> None:
         out.print(Text(f"and {len(rows) - 1 - _MOST_ROWS} more settings"))
     lost = lost_runs(comparison)
     more = [f"and {len(lost) - _MOST_LOST} more runs without a result"] if len(lost) > _MOST_LOST else []
-    for line in [*lost[:_MOST_LOST], *more, *comparison.notes]:
+    claims = [judgement.words for judgement in comparison.judgements]
+    for line in [*lost[:_MOST_LOST], *more, *comparison.notes, *claims]:
         out.print(Text(line))

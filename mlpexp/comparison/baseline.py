@@ -9,9 +9,12 @@ from mlpexp.comparison.summary import Summary
 from mlpexp.errors import ConfigError, unknown
 
 
-def find_setting(summaries: Sequence[Summary], words: str) -> Summary:
-    """The one setting that `words`, such as `activation=relu,init=default`, describes; ConfigError for none or many."""
-    given = f"--baseline={words}"
+def find_setting(summaries: Sequence[Summary], words: str, asker: str = "--baseline=") -> Summary:
+    """The one setting that `words`, such as `activation=relu,init=default`, describes; ConfigError for none or many.
+
+    `asker` stands before the words in the error.
+    """
+    given = f"{asker}{words}"
     keys = list(summaries[0].setting.values)
     if not keys:
         raise ConfigError(f"{given}: there is one setting only, since nothing but seeds differs between these runs.")

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from mlpexp.comparison.baseline import find_setting
+from mlpexp.comparison.claims import Judgement, judge
 from mlpexp.comparison.metric import Metric, choose_metric, score_names
 from mlpexp.comparison.runs import StoredRun, find_runs
 from mlpexp.comparison.settings import Differences, group, without_repeats
 from mlpexp.comparison.statistics import PairedDifference, holm, p_values, paired_difference
 from mlpexp.comparison.summary import Summary, ranked, summarize
+from mlpexp.config.convert import build
+from mlpexp.config.report import Report
+from mlpexp.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,8 @@ class Comparison:
     contrasts: list[Contrast]
     n_tests: int  # that Holm's correction counts
     notes: list[str]
+    report: Report  # what the runs are to show
+    judgements: list[Judgement]
 
     @property
     def keys(self) -> list[str]:
@@ -54,13 +61,34 @@ def compare(
     """Compares all runs in and below `paths`.
 
     `baseline` names a setting by enough of its keys (`activation=relu`), `metric` a tag (`accuracy/val`); without
-    them the best setting is the reference, and the score on the test split decides. Only run.json files are read.
+    them the runs' own `report` says, else the best setting is the reference, and the score on the test split decides.
+    Of each run only run.json is read, and metrics.csv where a claim speaks of it.
     """
     runs, notes = find_runs([paths] if isinstance(paths, str | Path) else paths)
-    return compare_runs(runs, notes, baseline, choose_metric(runs, metric))
+    report = report_of(runs)
+    chosen = own_metric(runs, report) if metric is None else choose_metric(runs, metric)
+    return compare_runs(runs, notes, baseline, chosen, report)
 
 
-def compare_runs(runs: Sequence[StoredRun], notes: Sequence[str], baseline: str | None, metric: Metric) -> Comparison:
+def own_metric(runs: Sequence[StoredRun], report: Report) -> Metric:
+    """What the runs themselves are to be ranked by; the score, where they name nothing that they have measured."""
+    if report.metric is not None:
+        with suppress(ConfigError):
+            return choose_metric(runs, report.metric)
+    return choose_metric(runs, None)
+
+
+def report_of(runs: Sequence[StoredRun]) -> Report:
+    """What the runs are to show, where they agree on it; an empty report where they do not."""
+    first, *others = [run.record.config.get("report") for run in runs]
+    if not first or any(other != first for other in others):
+        return Report()
+    return build(Report, first, "report")
+
+
+def compare_runs(
+    runs: Sequence[StoredRun], notes: Sequence[str], baseline: str | None, metric: Metric, report: Report
+) -> Comparison:
     """Groups, ranks and tests; `notes` are what was to be said of the runs already."""
     groups, found = group(runs)
     summaries = []
@@ -70,18 +98,32 @@ def compare_runs(runs: Sequence[StoredRun], notes: Sequence[str], baseline: str 
         n_repeats += n_left_out
         summaries.append(summarize(setting, kept, metric))
     summaries = ranked(summaries, metric)
-    reference = summaries[0] if baseline is None else find_setting(summaries, baseline)
-    contrasts, n_tests = _contrasts(summaries, reference, metric, chosen=baseline is None)
+    named = find_setting(summaries, baseline) if baseline is not None else _own_baseline(summaries, report)
+    reference = named or summaries[0]
+    contrasts, n_tests = _contrasts(summaries, reference, metric, chosen=named is None)
     return Comparison(
         metric=metric,
         differences=found,
         summaries=summaries,
         reference=reference if reference.runs else None,
-        baseline=baseline is not None,
+        baseline=named is not None,
         contrasts=contrasts,
         n_tests=n_tests,
         notes=[*notes, *_notes(runs, found, metric, n_repeats)],
+        report=report,
+        judgements=[judge(claim, summaries) for claim in report.claims],
     )
+
+
+def _own_baseline(summaries: Sequence[Summary], report: Report) -> Summary | None:
+    """The setting that the runs themselves are to be compared with, if it is among them."""
+    if report.baseline is None:
+        return None
+    try:
+        return find_setting(summaries, report.baseline)
+    except ConfigError:
+        # The user may have left it out of the sweep.
+        return None
 
 
 def _contrasts(

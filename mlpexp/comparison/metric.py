@@ -12,7 +12,7 @@ from mlpexp.errors import ConfigError, unknown
 
 SCORES = ("accuracy", "r2")
 # Besides the scores; the less of them the better.
-_LOSSES = ("loss", "calibration_error")
+LOSSES = ("loss", "calibration_error")
 SPLITS = ("test", "val", "train")
 
 
@@ -29,7 +29,7 @@ class Metric:
 
     @property
     def higher_is_better(self) -> bool:
-        return self.name not in _LOSSES
+        return self.name not in LOSSES
 
     @property
     def percent(self) -> bool:
@@ -84,6 +84,13 @@ def _splits(run: StoredRun) -> list[dict[str, float]]:
     return [part for part in parts if isinstance(part, dict)]
 
 
+def check_tag(tag: str) -> None:
+    """ConfigError where no run can have a metric named `tag`."""
+    choices = [f"{name}/{split}" for name in (*SCORES, *LOSSES) for split in SPLITS]
+    if tag not in choices:
+        raise ConfigError(unknown(f"metric={tag}: no such metric", tag, choices))
+
+
 def choose_metric(runs: Sequence[StoredRun], tag: str | None) -> Metric:
     """The metric named `tag`; without one the score on the test split, or the loss where no run has a score."""
     scores = score_names(runs)
@@ -94,7 +101,7 @@ def choose_metric(runs: Sequence[StoredRun], tag: str | None) -> Metric:
                 "regression apart, or choose --metric loss/test."
             )
         return Metric(scores[0] if scores else "loss", "test")
-    others = [name for name in _LOSSES if name == "loss" or _measured(runs, name)]
+    others = [name for name in LOSSES if name == "loss" or _measured(runs, name)]
     choices = [f"{name}/{split}" for name in (*(scores or SCORES), *others) for split in SPLITS]
     if tag not in choices:
         raise ConfigError(unknown(f"--metric={tag}: no such metric of these runs", tag, choices))

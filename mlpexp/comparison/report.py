@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from mlpexp.comparison.compare import Comparison, compare_runs
+from mlpexp.comparison.compare import Comparison, compare_runs, own_metric, report_of
 from mlpexp.comparison.csv_table import csv_text
-from mlpexp.comparison.learning_curves import learning_curves
-from mlpexp.comparison.metric import Metric, choose_metric, score_names
+from mlpexp.comparison.metric import Metric, score_names
+from mlpexp.comparison.pictures import pictures
 from mlpexp.comparison.runs import find_runs
 from mlpexp.comparison.summary import Lost, Summary
 from mlpexp.comparison.table import (
@@ -21,10 +22,12 @@ from mlpexp.comparison.table import (
     settings_rows,
 )
 from mlpexp.comparison.verdict import verdict
-from mlpexp.run.files import write_bytes, write_text
+from mlpexp.config.report import FigureName
+from mlpexp.run.files import make_directory, write_bytes, write_text
 
 # Of the settings of a sweep, in its directory.
 TABLE = "sweep.csv"
+FIGURES = "figures"
 # A figure with more rows than this is higher than anyone looks at; the CSV has them all.
 _MOST_ROWS = 40
 
@@ -32,32 +35,41 @@ _MOST_ROWS = 40
 def sweep_summary(directory: str | Path) -> Comparison:
     """Writes `sweep.csv` and `sweep.png` of the runs in a sweep's directory, in place of those from an earlier end.
 
-    ConfigError where it holds no run; RunError where they cannot be written. Imports no torch.
+    So it does with the further `figures` that the runs' own `report` asks for. ConfigError where it holds no run;
+    RunError where they cannot be written.
     """
     directory = Path(directory)
     runs, notes = find_runs([directory])
     # A sweep over tasks of both kinds has a table too, though a note in it says that ranks mean little.
-    metric = Metric("loss", "test") if len(score_names(runs)) > 1 else choose_metric(runs, None)
-    comparison = compare_runs(runs, notes, None, metric)
+    report = report_of(runs)
+    mixed = report.metric is None and len(score_names(runs)) > 1
+    metric = Metric("loss", "test") if mixed else own_metric(runs, report)
+    comparison = compare_runs(runs, notes, None, metric, report)
     write_text(directory / TABLE, csv_text(comparison))
     write_bytes(directory / "sweep.png", dots_png(comparison, directory.resolve().name))
-    return comparison
+    drawn, lacking = pictures(comparison, report.figures)
+    if drawn:
+        make_directory(directory / FIGURES)
+    for name, png in drawn.items():
+        write_bytes(directory / FIGURES / f"{name}.png", png)
+    return replace(comparison, notes=[*comparison.notes, *lacking.values()])
 
 
 def write_report(comparison: Comparison, directory: Path, command: Sequence[str]) -> list[Path]:
-    """Writes comparison.md, comparison.csv, dots.png and, where runs have histories, curves.png; gives their paths."""
-    from mlpexp.figures.bands import bands
-    from mlpexp.figures.style import png
+    """Writes comparison.md, comparison.csv, dots.png and what other figures there are; gives their paths.
 
-    pictures = {"dots.png": dots_png(comparison)}
-    curves, score, remarks = learning_curves(comparison.summaries)
-    if curves:
-        pictures["curves.png"] = png(bands(curves, score=score, remarks=remarks))
-    for name, content in pictures.items():
-        write_bytes(directory / name, content)
+    These are the learning curves, and what the runs' own `report` asks for.
+    """
+    asked: list[FigureName] = ["learning_curves", *comparison.report.figures]
+    drawn, lacking = pictures(comparison, dict.fromkeys(asked))
+    missed = [line for name, line in lacking.items() if name in comparison.report.figures]
+    comparison = replace(comparison, notes=[*comparison.notes, *missed])
+    content = {"dots": dots_png(comparison), **drawn}
+    for name, png in content.items():
+        write_bytes(directory / f"{name}.png", png)
     write_text(directory / "comparison.csv", csv_text(comparison))
-    write_text(directory / "comparison.md", markdown(comparison, command, list(pictures)))
-    return [directory / name for name in ("comparison.md", "comparison.csv", *pictures)]
+    write_text(directory / "comparison.md", markdown(comparison, command, [f"{name}.png" for name in content]))
+    return [directory / name for name in ("comparison.md", "comparison.csv", *(f"{name}.png" for name in content))]
 
 
 def dots_png(comparison: Comparison, title: str = "") -> bytes:
@@ -106,6 +118,8 @@ def markdown(comparison: Comparison, command: Sequence[str], pictures: Sequence[
     if comparison.contrasts:
         parts += [f"{contrasts_title(comparison)}.", markdown_table(comparison, contrasts_rows(comparison))]
     parts += ["## In words", _listed(verdict(comparison))]
+    if comparison.judgements:
+        parts += ["## Claims", _listed([judgement.words for judgement in comparison.judgements])]
     said = [*comparison.notes, *lost_runs(comparison)]
     if said:
         parts += ["## Runs", _listed(said)]

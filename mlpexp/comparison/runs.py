@@ -6,11 +6,13 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from mlpexp.errors import ConfigError
 from mlpexp.run import record
 from mlpexp.run.directory import RunDirectory
+from mlpexp.run.history import read
 from mlpexp.run.record import Record
 
 
@@ -24,6 +26,14 @@ class StoredRun:
     @property
     def paths(self) -> RunDirectory:
         return RunDirectory(self.directory)
+
+    @cached_property
+    def history(self) -> dict[str, list[float]]:
+        """The columns of its metrics.csv; none where that cannot be read."""
+        try:
+            return read(self.paths.history)
+        except ConfigError:
+            return {}
 
 
 def find_runs(paths: Sequence[str | Path]) -> tuple[list[StoredRun], list[str]]:
@@ -62,10 +72,10 @@ def _run_directories(path: Path) -> list[Path]:
             found.append(Path(here))
             names.clear()
         names[:] = [name for name in names if not name.startswith(".")]
-    return sorted(found, key=_natural)
+    return sorted(found, key=natural)
 
 
-def _natural(path: Path) -> list[tuple[int, str]]:
+def natural(path: Path) -> list[tuple[int, str]]:
     """A key that sorts numbers in names by their value."""
     parts = re.findall(r"\d+|\D+", str(path))
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]

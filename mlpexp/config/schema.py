@@ -20,6 +20,7 @@ from mlpexp.components.regularizer import Regularizer, regularizers
 from mlpexp.components.scheduler import Scheduler, schedulers
 from mlpexp.config.convert import build, check_keys, convert, hints_of, show
 from mlpexp.config.ranges import Count, Index, NonNegative, Positive
+from mlpexp.config.report import Report
 from mlpexp.data import bundled  # noqa: F401  (registers the datasets)
 from mlpexp.data.dataset import Dataset, datasets
 from mlpexp.errors import ConfigError
@@ -97,6 +98,7 @@ class Config:
     log: Log = field(default_factory=Log)
     checkpoint: Checkpoint = field(default_factory=Checkpoint)
     stack: Stack = field(default_factory=Stack)
+    report: Report = field(default_factory=Report)
     plugins: list[str] = field(default_factory=list)
 
     @property
@@ -115,9 +117,8 @@ class Config:
                 registry = LIST_GROUPS[entry.name]
                 plain[entry.name] = {name: _named(registry, part) for name, part in value.items()}
             else:
-                plain[entry.name] = (
-                    dataclasses.asdict(value) if isinstance(value, Clip | Log | Checkpoint | Stack) else value
-                )
+                own = isinstance(value, Clip | Log | Checkpoint | Stack | Report)
+                plain[entry.name] = dataclasses.asdict(value) if own else value
         return plain
 
 

@@ -6,6 +6,7 @@ N points, M grid points, C classes.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,31 +41,52 @@ def decision_boundary(
     classes [N]; splits that hold the same points are drawn as one.
     """
     points = merged(points)
-    everything = np.concatenate([x for x, _ in points.values()]) if points else np.zeros((1, 2))
-    x, y = _centres(everything[:, 0]), _centres(everything[:, 1])
-    grid = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2).astype(np.float32)
-    found = np.asarray(probabilities(grid), dtype=float).reshape(_GRID, _GRID, -1)
+    found = regions(probabilities, points)
     colours = style.class_colours(len(classes))
 
-    handles = class_keys(classes, colours) | _region_keys(found) | split_keys(points)
+    handles = class_keys(classes, colours) | region_keys(found) | split_keys(points)
     columns = legend_columns(classes)
     top = 0.2 + 0.3 * bool(title)
     figure, (panel,) = style.panels(
         1, _SIDE, _SIDE, left=_LEFT, bottom=_BOTTOM, top=top, right=0.35 + columns * style.legend_width(list(handles))
     )
     style.heading(figure, title, _LEFT)
-    half_x, half_y = (x[1] - x[0]) / 2, (y[1] - y[0]) / 2
-    extent = (x[0] - half_x, x[-1] + half_x, y[0] - half_y, y[-1] + half_y)
-    panel.imshow(_shades(found, colours), extent=extent, origin="lower", aspect="auto", interpolation="bilinear")
-    _lines(panel, x, y, found)
-    scatter(panel, points, colours)
-    panel.set_xlim(extent[:2])
-    panel.set_ylim(extent[2:])
+    draw_regions(panel, found, points, colours)
     panel.set_xlabel(style.fit(feature_names[0], style.TEXT, _SIDE))
     panel.set_ylabel(style.fit(feature_names[1], style.TEXT, _SIDE))
     style.few_numbers(panel)
     style.legend(figure, handles, _LEFT + _SIDE + 0.2, top, columns)
     return figure
+
+
+@dataclass(frozen=True)
+class Regions:
+    """Class probabilities [M, M, C] at the points of a grid: y [M] by x [M]."""
+
+    x: np.ndarray
+    y: np.ndarray
+    probabilities: np.ndarray
+
+
+def regions(probabilities: Callable[[np.ndarray], np.ndarray], points: Points) -> Regions:
+    """What a network says of the plane around the points."""
+    everything = np.concatenate([x for x, _ in points.values()]) if points else np.zeros((1, 2))
+    x, y = _centres(everything[:, 0]), _centres(everything[:, 1])
+    grid = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2).astype(np.float32)
+    return Regions(x, y, np.asarray(probabilities(grid), dtype=float).reshape(_GRID, _GRID, -1))
+
+
+def draw_regions(panel: Axes, found: Regions, points: Points, colours: np.ndarray) -> None:
+    """Fills a panel with the regions, the lines between them, and the points."""
+    x, y = found.x, found.y
+    half_x, half_y = (x[1] - x[0]) / 2, (y[1] - y[0]) / 2
+    extent = (x[0] - half_x, x[-1] + half_x, y[0] - half_y, y[-1] + half_y)
+    shades = _shades(found.probabilities, colours)
+    panel.imshow(shades, extent=extent, origin="lower", aspect="auto", interpolation="bilinear")
+    _lines(panel, x, y, found.probabilities)
+    scatter(panel, points, colours)
+    panel.set_xlim(extent[:2])
+    panel.set_ylim(extent[2:])
 
 
 def legend_columns(classes: Sequence[str]) -> int:
@@ -155,10 +177,12 @@ def split_keys(points: Points) -> dict[str, Artist]:
     return {name: Line2D([], [], ls="", marker=_marker(name), mfc="none", mec=style.INK, ms=6) for name in points}
 
 
-def _region_keys(found: np.ndarray) -> dict[str, Artist]:
+def region_keys(regions: Regions) -> dict[str, Artist]:
+    """What a legend says of the regions: the line between them, and the grey of no number."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
+    found = regions.probabilities
     if not np.isfinite(found).all():
         return {"not a number": Patch(facecolor=str(_INVALID))}
     if len(np.unique(found.argmax(-1))) > 1:

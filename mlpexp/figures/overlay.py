@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from mlpexp.figures import style
-from mlpexp.figures.bands import COLOURS
 
+# Okabe & Ito (2008), those that show best on white first.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9", "#B5A800")
 # More curves than this would hide each other in one panel: each gets a small one of its own.
 MOST_TOGETHER = 6
 

@@ -39,12 +39,12 @@ def fitted_curve(
     Without `predict` the data stand alone.
     """
     flat = {name: (np.ravel(x), np.ravel(y)) for name, (x, y) in merged(points).items()}
-    low, high = _range(np.concatenate([x for x, _ in flat.values()]))
+    low, high = spanned(np.concatenate([x for x, _ in flat.values()]))
     line = np.linspace(low, high, _LINE, dtype=np.float32)[:, None]
     above = 0.5 + 0.3 * bool(title)
     figure, (panel,) = style.panels(1, 5.6, 3.4, left=_LEFT, top=above)
     style.heading(figure, title, _LEFT)
-    handles = _scatter(panel, flat)
+    handles = data_points(panel, flat)
     heights = [y for _, y in flat.values()]
     if true_function is not None:
         exact = np.ravel(true_function(line))
@@ -56,8 +56,8 @@ def fitted_curve(
         (handles["network"],) = panel.plot(line[:, 0], fitted, color=style.NETWORK, lw=2)
     panel.set_xlim(low, high)
     # The data decide the range, so that a network gone astray does not flatten them.
-    bottom, top = _range(np.concatenate(heights), 0.5)
-    panel.set_ylim(_range(np.concatenate([*heights, fitted.clip(bottom, top)])))
+    bottom, top = spanned(np.concatenate(heights), 0.5)
+    panel.set_ylim(spanned(np.concatenate([*heights, fitted.clip(bottom, top)])))
     _finish(figure, panel, feature_name, target_name)
     style.legend(figure, handles, _LEFT, above - 0.3, columns=len(handles))
     return figure
@@ -74,11 +74,11 @@ def predicted_against_true(points: Points, target_name: str, title: str = "") ->
     right = 0.35 + style.legend_width([*scored, "predicted = true"])
     figure, (panel,) = style.panels(1, 4.0, 4.0, left=_LEFT, top=top, right=right)
     style.heading(figure, title, _LEFT)
-    drawn = _scatter(panel, points)
-    limits = _range(np.concatenate([np.ravel(values) for pair in points.values() for values in pair]))
-    panel.plot(limits, limits, "--", color=style.TRUE_FUNCTION, lw=1.5)
-    panel.set_xlim(limits)
-    panel.set_ylim(limits)
+    drawn = data_points(panel, points)
+    both = spanned(np.concatenate([np.ravel(values) for pair in points.values() for values in pair]))
+    panel.plot(both, both, "--", color=style.TRUE_FUNCTION, lw=1.5)
+    panel.set_xlim(both)
+    panel.set_ylim(both)
     _finish(figure, panel, f"true {target_name}", f"predicted {target_name}")
     handles: dict[str, Artist] = {text: drawn[name] for text, name in scored.items()}
     handles["predicted = true"] = Line2D([], [], ls="--", color=style.TRUE_FUNCTION, lw=1.5)
@@ -86,7 +86,8 @@ def predicted_against_true(points: Points, target_name: str, title: str = "") ->
     return figure
 
 
-def _scatter(panel: Axes, points: Points) -> dict[str, Artist]:
+def data_points(panel: Axes, points: Points) -> dict[str, Artist]:
+    """Draws points in the colour and with the marker of their split; gives what a legend says of them."""
     from matplotlib.lines import Line2D
 
     total = sum(len(y) for _, y in points.values())
@@ -117,7 +118,7 @@ def _finite(values: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(values), values, np.nan)
 
 
-def _range(values: np.ndarray, margin: float = 0.05) -> tuple[float, float]:
+def spanned(values: np.ndarray, margin: float = 0.05) -> tuple[float, float]:
     """What an axis must span to show all finite values with a margin."""
     values = values[np.isfinite(values)].astype(float)
     if not len(values):

@@ -179,7 +179,13 @@ def legend(figure: Figure, handles: Mapping[str, Artist], left: float, top: floa
 
 def legend_width(labels: Sequence[str]) -> float:
     """How many inches a legend of one column takes."""
-    return 0.45 + max((text_width(label, SMALL) for label in labels), default=0.0)
+    lines = [line for label in labels for line in label.split("\n")]
+    return 0.45 + max((text_width(line, SMALL) for line in lines), default=0.0)
+
+
+def legend_height(labels: Sequence[str]) -> float:
+    """How many inches a legend of one column takes, some of whose labels may have several lines."""
+    return sum(0.1 + 0.165 * (1 + label.count("\n")) for label in labels)
 
 
 def plain_numbers(axis: Axis) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from mlpexp.config.convert import show
 
 # What says how a run is watched and stored, not how it learns.
-_ASIDE = {"log", "checkpoint", "stack", "plugins", "data_dir", "recommended"}
+_ASIDE = {"log", "checkpoint", "stack", "plugins", "data_dir", "recommended", "report"}
 
 
 def hyperparameters(config: Mapping[str, Any]) -> dict[str, Any]:

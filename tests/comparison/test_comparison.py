@@ -14,6 +14,7 @@ from mlpexp.comparison.compare import Comparison, compare, compare_runs
 from mlpexp.comparison.metric import Metric
 from mlpexp.comparison.runs import StoredRun
 from mlpexp.comparison.statistics import holm
+from mlpexp.config.report import Report
 from mlpexp.errors import ConfigError
 from mlpexp.run.record import Record
 
@@ -212,7 +213,7 @@ def test_false_alarms_are_as_rare_as_holm_says() -> None:
     trials, alarms = 300, 0
     for scores in random.normal(0.9, 0.01, (trials, 6, 6)).tolist():
         runs = [_run(setting, seed, score) for setting, row in enumerate(scores) for seed, score in enumerate(row)]
-        found = compare_runs(runs, [], None, Metric("accuracy", "test")).contrasts
+        found = compare_runs(runs, [], None, Metric("accuracy", "test"), Report()).contrasts
         alarms += any(contrast.p is not None and contrast.p <= 0.05 for contrast in found)
     assert alarms / trials <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / trials)
 

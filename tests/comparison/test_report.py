@@ -17,7 +17,7 @@ from PIL import Image
 
 from mlpexp.comparison.compare import compare
 from mlpexp.comparison.csv_table import csv_text
-from mlpexp.comparison.learning_curves import learning_curves
+from mlpexp.comparison.histories import histories, score_of
 from mlpexp.comparison.report import lost_runs, markdown, sweep_summary, write_report
 from mlpexp.errors import ConfigError
 from mlpexp.figures.dots import Row, dots
@@ -29,14 +29,14 @@ SETTINGS = {"activation=relu": [0.90, 0.92, 0.91], "activation=gelu": [0.80, 0.8
 def test_a_report(write_sweep: Write, tmp_path: Path) -> None:
     comparison = compare(write_sweep(SETTINGS))
     written = write_report(comparison, tmp_path, ["mlpexp", "compare", "my sweep"])
-    assert [path.name for path in written] == ["comparison.md", "comparison.csv", "dots.png", "curves.png"]
+    assert [path.name for path in written] == ["comparison.md", "comparison.csv", "dots.png", "learning_curves.png"]
     assert {path.name for path in tmp_path.iterdir()} == {"sweep", *(path.name for path in written)}
     for path in written[2:]:
         with Image.open(path) as image:
             assert image.format == "PNG"
     assert written[1].read_text() == csv_text(comparison)
     text = written[0].read_text()
-    assert text == markdown(comparison, ["mlpexp", "compare", "my sweep"], ["dots.png", "curves.png"])
+    assert text == markdown(comparison, ["mlpexp", "compare", "my sweep"], ["dots.png", "learning_curves.png"])
     for part in (
         "# The test accuracy of 2 settings",
         "    mlpexp compare 'my sweep'",
@@ -118,11 +118,12 @@ def test_learning_curves_end_with_the_first_seed_to_stop(write_run: Write, here:
     write_run("0", seed=0, history=history([0.9, 0.5, 0.3, 0.2]))
     write_run("1", seed=1, history=history([0.7, 0.3]))
     (write_run("2", seed=2) / "metrics.csv").unlink()
-    bands, score, remarks = learning_curves(compare(here).summaries)
-    assert score == "accuracy"
-    np.testing.assert_array_equal(bands["all runs"].loss, [[0.9, 0.5], [0.7, 0.3]])
-    np.testing.assert_allclose(bands["all runs"].score, [[0.1, 0.5], [0.3, 0.7]])
-    assert remarks == [
+    summaries = compare(here).summaries
+    assert score_of(summaries) == "accuracy"
+    found = histories(summaries, ["loss/val", "accuracy/val"])
+    np.testing.assert_array_equal(found.of("loss/val")["all runs"], [[0.9, 0.5], [0.7, 0.3]])
+    np.testing.assert_allclose(found.of("accuracy/val")["all runs"], [[0.1, 0.5], [0.3, 0.7]])
+    assert found.remarks == [
         "a curve ends where the first of its seeds stopped",
         "runs left out, whose metrics.csv lacks these columns: 1",
     ]
@@ -130,9 +131,9 @@ def test_learning_curves_end_with_the_first_seed_to_stop(write_run: Write, here:
 
 def test_learning_curves_of_the_best_eight(write_sweep: Write) -> None:
     sweep = write_sweep({f"epochs={n}": [n / 20] for n in range(1, 11)})
-    bands, _, remarks = learning_curves(compare(sweep).summaries)
-    assert list(bands) == [f"epochs={n}" for n in range(10, 2, -1)]
-    assert remarks == ["the best 8 of 10 settings"]
+    found = histories(compare(sweep).summaries, ["loss/val"])
+    assert list(found.columns) == [f"epochs={n}" for n in range(10, 2, -1)]
+    assert found.remarks == ["the best 8 of 10 settings"]
 
 
 def test_nothing_heavy_is_imported(write_sweep: Write) -> None:

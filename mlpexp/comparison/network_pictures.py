@@ -1,0 +1,148 @@
+"""Figures of settings that are drawn from their trained networks."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from mlpexp.comparison.compare import Comparison
+from mlpexp.comparison.histories import MOST
+from mlpexp.comparison.metric import Metric
+from mlpexp.comparison.runs import StoredRun, natural
+from mlpexp.comparison.summary import Summary
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from mlpexp.run.results import Results
+
+# A panel each takes room, but no colour.
+_MOST_PANELS = 12
+
+
+def median_first(summary: Summary, metric: Metric) -> list[StoredRun]:
+    """The runs of a setting, that of median score first: neither the luckiest seed nor the unluckiest."""
+    values = np.array([metric.of(run) for run in summary.runs])
+    # Of an even number the better of the two in the middle would flatter.
+    middle = int(np.argsort(values, kind="stable")[(len(values) - metric.higher_is_better) // 2])
+    return [summary.runs[middle], *(run for k, run in enumerate(summary.runs) if k != middle)]
+
+
+class _Loader:
+    """Loads the networks of runs, and the data of many once."""
+
+    def __init__(self) -> None:
+        from mlpexp.prepare import Preparations
+
+        self._preparations = Preparations()
+
+    def __call__(self, run: StoredRun, weights: Literal["best", "last"] = "best") -> Results:
+        from mlpexp.evaluation import load
+
+        plugins = run.record.config.get("plugins")
+        # At the end of a sweep they are here already. What a run directory names is not imported for that alone.
+        here = isinstance(plugins, list) and all(name in sys.modules for name in plugins)
+        changes = {"plugins": plugins} if plugins and here else {}
+        return load(run.directory, changes, weights=weights, preparations=self._preparations)[0]
+
+
+def decision_boundaries(comparison: Comparison) -> Figure | None:
+    """Those of each setting's run of median score, where data have two features."""
+    from mlpexp.figures.gallery import points
+    from mlpexp.figures.settings.boundaries import Network, boundaries
+
+    load = _Loader()
+    networks = {}
+    # In the order in which the sweep lists them: what belongs together stands together.
+    with_runs = sorted((summary for summary in comparison.summaries if summary.runs), key=_first_started)
+    for summary in with_runs[:_MOST_PANELS]:
+        results = load(median_first(summary, comparison.metric)[0])
+        data = results.data
+        if data.task.kind != "classification" or data.n_features != 2:
+            continue
+        names = (data.feature_names[0], data.feature_names[1])
+        networks[summary.label] = Network(
+            results.predict, points(data), data.task.classes, names, _remark(comparison, summary)
+        )
+    if not networks:
+        return None
+    return boundaries(networks, _notes(with_runs, len(networks)))
+
+
+def _first_started(summary: Summary) -> list[tuple[int, str]]:
+    return min(natural(run.directory) for run in summary.runs)
+
+
+def _remark(comparison: Comparison, summary: Summary) -> str:
+    """A setting's mean with its interval."""
+    metric = comparison.metric
+    found = summary.estimate(metric)
+    assert found is not None
+    spread = "" if found.half_width is None else f" ± {metric.shown(found.half_width)}"
+    return f"{metric.title}: {metric.shown(found.mean)}{spread}"
+
+
+def _notes(with_runs: Sequence[Summary], n_shown: int) -> list[str]:
+    notes = ["each panel: the seed of median score"] if any(len(summary.runs) > 1 for summary in with_runs) else []
+    if n_shown < len(with_runs):
+        notes.append(f"{n_shown} of {len(with_runs)} settings")
+    return notes
+
+
+def fitted_curves(comparison: Comparison) -> Figure | None:
+    """The functions that each seed's network has learned by its best epoch and by its last, of one feature.
+
+    Settings of other data than the first are left out: their curves do not belong to the points shown.
+    """
+    from mlpexp.figures.gallery import points, true_function
+    from mlpexp.figures.settings.fits import fits
+
+    load = _Loader()
+    with_runs = [summary for summary in comparison.summaries if summary.runs][:MOST]
+    if not with_runs:
+        return None
+    first = with_runs[0].runs[0]
+    shown = load(first).data
+    if shown.task.kind != "regression" or shown.n_features != 1:
+        return None
+    same = [summary for summary in with_runs if _data_of(summary.runs[0]) == _data_of(first)]
+    moments: dict[str, dict[str, list[Callable[[np.ndarray], np.ndarray]]]] = {}
+    moments["weights of the best epoch, which are kept"] = {
+        summary.label: [load(run).predict for run in median_first(summary, comparison.metric)] for summary in same
+    }
+    moments["weights of the last epoch"] = {
+        summary.label: [load(run, "last").predict for run in median_first(summary, comparison.metric)]
+        for summary in same
+    }
+    return fits(moments, points(shown), true_function(shown), (shown.feature_names[0], shown.target_name))
+
+
+def _data_of(run: StoredRun) -> tuple[object, object]:
+    return run.record.config.get("dataset"), run.record.config.get("data_dir")
+
+
+def reliability_diagrams(comparison: Comparison) -> Figure | None:
+    """Accuracy over confidence on the test split, all seeds of a setting together."""
+    from mlpexp.figures.settings.reliability import Reliability, reliability
+
+    load = _Loader()
+    error = Metric("calibration_error", "test")
+    settings = {}
+    for summary in [summary for summary in comparison.summaries if summary.runs][:MOST]:
+        results = [load(run) for run in summary.runs]
+        if any(result.data.task.kind != "classification" for result in results):
+            continue
+        found = [result.calibration(result.data.test) for result in results]
+        counts = np.sum([one.counts for one in found], 0)
+        some = np.maximum(counts, 1)
+        confidence = np.sum([one.counts * one.confidence for one in found], 0) / some
+        accuracy = np.sum([one.counts * one.accuracy for one in found], 0) / some
+        mean = summary.estimate(error)
+        remark = "" if mean is None else f"calibration error: {error.shown(mean.mean)} %"
+        if mean is not None and mean.half_width is not None:
+            remark = f"calibration error: ({error.shown(mean.mean)} ± {error.shown(mean.half_width)}) %"
+        settings[summary.label] = Reliability(counts, confidence, accuracy, remark)
+    return reliability(settings, ["test split, all seeds together"]) if settings else None

@@ -1,0 +1,65 @@
+"""What a sweep is to show when it has ended: in words, in figures, and by claims that its runs are held to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from mlpexp.errors import ConfigError
+
+FigureName = Literal[
+    "learning_curves",
+    "train_and_val",
+    "decision_boundaries",
+    "fitted_curves",
+    "gradients_by_layer",
+    "gradient_norms",
+    "learning_rates",
+    "reliability",
+]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What is said of settings, as a bound on a number: measure(of), less measure(minus) where that is given.
+
+    `of` and `minus` name settings by enough of their keys, as `--baseline` does; an empty `of` means the only one.
+    `measure` is a metric such as accuracy/test, or what comparison/measure.py makes of a run's history.
+    """
+
+    says: str
+    measure: str
+    of: str = ""
+    minus: str | None = None
+    at_least: float | None = None
+    at_most: float | None = None
+
+    def __post_init__(self) -> None:
+        if (self.at_least is None) == (self.at_most is None):
+            raise ConfigError("at_least: one of at_least and at_most is required, and only one.")
+        # Words that say nothing are to be found before the sweep trains.
+        from mlpexp.comparison.measure import parse_measure
+
+        parse_measure(self.measure)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the end of a sweep tells besides its table; `mlpexp compare` and `mlpexp report` read it from the runs.
+
+    `metric` ranks the settings in place of the score on the test split; `baseline` is the setting that the others are
+    compared with in place of the best.
+    """
+
+    title: str = ""
+    shows: str = ""
+    metric: str | None = None
+    baseline: str | None = None
+    figures: list[FigureName] = field(default_factory=list)
+    claims: list[Claim] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        from mlpexp.comparison.metric import check_tag
+
+        if self.metric is not None:
+            check_tag(self.metric)

@@ -1,0 +1,84 @@
+"""How large the gradients of each layer are: where they vanish or explode on their way back.
+
+N seeds, L layers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlpexp.figures import placing, style
+from mlpexp.figures.epoch_axes import log_axis
+from mlpexp.figures.overlay import COLOURS
+from mlpexp.figures.settings.lines import SEEDS, ranked_names
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_LEFT, _WIDTH, _HEIGHT, _GAP, _BOTTOM = 0.85, 3.4, 2.9, 0.25, 0.95
+_ZERO = "exactly zero"
+
+
+@style.styled
+def layer_gradients(
+    moments: Mapping[str, Mapping[str, np.ndarray]], layers: Sequence[str], notes: Sequence[str] = (), title: str = ""
+) -> Figure:
+    """A panel a moment, such as the first epoch: norms [N, L] by setting, from the first layer to the last.
+
+    Norms of zero have no place on a logarithmic axis: they are marked at its lower edge.
+    """
+    settings = list(next(iter(moments.values())))
+    names = ranked_names(settings)
+    everything = np.concatenate([values.ravel() for found in moments.values() for values in found.values()])
+    positive = everything[np.isfinite(everything) & (everything > 0)]
+    low, high = (positive.min() / 3, positive.max() * 3) if len(positive) else (0.1, 1.0)
+    several = any(len(values) > 1 for values in next(iter(moments.values())).values())
+    notes = [*([SEEDS] if several else []), *notes]
+    top = placing.head(title, notes) + 0.3
+    legend_left = _LEFT + len(moments) * _WIDTH + (len(moments) - 1) * _GAP + 0.15
+    legends = [*names, _ZERO]
+    figure = placing.page(
+        legend_left + style.legend_width(legends) + 0.15, top + max(_HEIGHT + _BOTTOM, style.legend_height(legends))
+    )
+    placing.write_head(figure, title, notes, _LEFT)
+    handles: dict[str, Artist] = {}
+    for position, (moment, found) in enumerate(moments.items()):
+        panel = placing.place(figure, _LEFT + position * (_WIDTH + _GAP), top, _WIDTH, _HEIGHT)
+        for name, colour, values in zip(names, COLOURS, found.values(), strict=False):
+            handles = _draw(panel, values, colour, low, name) | handles
+        log_axis(panel)
+        panel.set_ylim(low, high)
+        panel.set_xlim(-0.3, len(layers) - 0.7)
+        panel.set_xticks(range(len(layers)), list(layers), rotation=90 if len(layers) > 5 else 0)
+        panel.grid(axis="y")
+        panel.set_title(moment, fontsize=style.TEXT, loc="left", pad=4)
+        panel.tick_params(labelleft=position == 0)
+        if position == 0:
+            panel.set_ylabel("gradient norm (log scale)")
+    ordered = {name: handles[name] for name in (*names, _ZERO) if name in handles}
+    style.legend(figure, ordered, legend_left, top)
+    return figure
+
+
+def _draw(panel: Axes, values: np.ndarray, colour: str, low: float, name: str) -> dict[str, Artist]:
+    layers = np.arange(values.shape[1])
+    values = np.where(np.isfinite(values).all(0), values, np.nan)
+    zero = (values == 0).all(0)
+    shown = np.where(values > 0, values, np.nan)
+    # Geometric means: a norm has no sign, and the axis is logarithmic.
+    with np.errstate(invalid="ignore"):
+        mean = np.exp(np.log(shown).mean(0))
+    (line,) = panel.plot(layers, mean, "o-", color=colour, lw=1.8, ms=3.5, zorder=3)
+    if len(values) > 1:
+        panel.fill_between(layers, shown.min(0), shown.max(0), color=colour, alpha=0.15, linewidth=0)
+    found: dict[str, Artist] = {name: line}
+    if zero.any():
+        (found[_ZERO],) = panel.plot(
+            layers[zero], np.full(zero.sum(), low), "v", color=colour, ms=7, clip_on=False, linestyle="none"
+        )
+    return found
