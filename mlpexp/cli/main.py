@@ -16,6 +16,8 @@ COMMANDS = {
     "eval": "evaluate a run's best checkpoint on the test split: mlpexp eval RUN",
     "resume": "go on with a run where it stopped: mlpexp resume RUN [epochs=N]",
     "compare": "compare runs over seeds, with tests and figures: mlpexp compare RUN_OR_SWEEP ...",
+    "report": "put runs and sweeps on a page for a browser: mlpexp report RUN_OR_SWEEP ...",
+    "notebook": "run every experiment, and leave one page of them all: mlpexp notebook",
     "lr-find": "suggest learning rates: mlpexp lr-find dataset=digits optimizer=sgd",
     "plot": "draw what needs no run: mlpexp plot activations|optimizers|schedulers|dataset",
     "list": "what there is to choose from: mlpexp list [GROUP]",

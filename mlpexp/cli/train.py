@@ -41,14 +41,15 @@ def run(arguments: list[str]) -> int:
 def _composed(args: argparse.Namespace) -> DictConfig:
     """The config of a single run, or that of a sweep without the values that it sweeps over."""
     of_one_value = fixed(args.overrides)
-    if len(of_one_value) < len(args.overrides):
+    # What is wrong with all jobs of a sweep is told by the sweep itself; an experiment alone says whether it is one.
+    alone = [given for given in of_one_value if given.startswith(("experiment=", "hydra."))]
+    for given in (of_one_value, alone):
         try:
-            raw = compose_raw(of_one_value, args.config_dir, args.config_name, with_hydra=True)
+            raw = compose_raw(given, args.config_dir, args.config_name, with_hydra=True)
         except ConfigError:
-            pass  # Whatever that was, the whole of it has an error to show.
-        else:
-            if str(raw.hydra.mode) == "RunMode.MULTIRUN":
-                return raw
+            continue  # Whatever that was, the whole of it has an error to show.
+        if given == args.overrides or str(raw.hydra.mode) == "RunMode.MULTIRUN":
+            return raw
     return compose_raw(args.overrides, args.config_dir, args.config_name, with_hydra=True)
 
 

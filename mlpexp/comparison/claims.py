@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from mlpexp.comparison.baseline import find_setting
@@ -76,7 +77,9 @@ def _bounded(claim: Claim, measure: Measure, values: Sequence[float]) -> Judgeme
         return Judgement(claim, "not tested", f"no run has a value of {measure.words}")
     spread = "" if found.half_width is None else f" ± {measure.shown(found.half_width)}"
     seeds = f"{found.n} seed" + ("s" if found.n > 1 else "")
-    evidence = f"{measure.words}: {measure.shown(found.mean)}{spread} over {seeds}, asked for {_asked(claim, measure)}"
+    evidence = (
+        f"{measure.words}: {measure.shown(found.mean)}{spread} over {seeds}, asked for {_asked(claim, measure.shown)}"
+    )
     kept = [_keeps(claim, value) for value in values]
     if len(values) >= _UNANIMOUS and len(set(kept)) == 1:
         return Judgement(claim, "holds" if kept[0] else "does not hold", evidence)
@@ -92,10 +95,11 @@ def _compared(claim: Claim, measure: Measure, values: dict[int, float], others: 
         measure.shown(math.fsum(every[seed] for seed in seeds) / len(seeds)) for every in (values, others)
     )
     interval = (found.mean, found.mean) if found.case == "constant" else found.interval
-    spread = "" if interval is None else f" (95 % CI {measure.shown(interval[0])} to {measure.shown(interval[1])})"
+    shown = partial(measure.shown, difference=True)
+    spread = "" if interval is None else f" (95 % CI {shown(interval[0])} to {shown(interval[1])})"
     evidence = (
-        f"{measure.words}: {means}, a difference of {measure.shown(found.mean)}{spread} over {found.n} pairs, "
-        f"asked for {_asked(claim, measure)}"
+        f"{measure.words}: {means}, a difference of {shown(found.mean)}{spread} over {found.n} pairs, "
+        f"asked for {_asked(claim, shown)}"
     )
     return Judgement(claim, _verdict(claim, interval), evidence)
 
@@ -108,13 +112,19 @@ def _verdict(claim: Claim, interval: tuple[float, float] | None) -> Verdict:
 
 
 def _keeps(claim: Claim, value: float) -> bool:
-    if claim.at_least is not None:
-        return value >= claim.at_least - _RESOLUTION * abs(claim.at_least)
-    assert claim.at_most is not None
-    return value <= claim.at_most + _RESOLUTION * abs(claim.at_most)
+    word, bound = _bound(claim)
+    resolution = _RESOLUTION * abs(bound)
+    if word in ("at least", "at most"):
+        return value >= bound - resolution if word == "at least" else value <= bound + resolution
+    return value > bound + resolution if word == "above" else value < bound - resolution
 
 
-def _asked(claim: Claim, measure: Measure) -> str:
-    word, bound = ("at least", claim.at_least) if claim.at_least is not None else ("at most", claim.at_most)
-    assert bound is not None
-    return f"{word} {measure.shown(bound)}"
+def _asked(claim: Claim, shown: Callable[[float], str]) -> str:
+    word, bound = _bound(claim)
+    return f"{word} {shown(bound)}"
+
+
+def _bound(claim: Claim) -> tuple[str, float]:
+    bounds = {"at least": claim.at_least, "at most": claim.at_most, "above": claim.above, "below": claim.below}
+    ((word, bound),) = [(word, bound) for word, bound in bounds.items() if bound is not None]
+    return word, bound

@@ -35,9 +35,10 @@ class Measure:
     of: Callable[[StoredRun], float]
     percent: bool = False
 
-    def shown(self, value: float) -> str:
-        """A value in few digits, with its unit."""
-        text = f"{100 * value:.2f} %" if self.percent else f"{value:.3g}"
+    def shown(self, value: float, *, difference: bool = False) -> str:
+        """A value in few digits, with its unit; the difference of two shares is one of percentage points."""
+        unit = "points" if difference else "%"
+        text = f"{100 * value:.2f} {unit}" if self.percent else f"{value:.3g}"
         return text.replace("-", "−").replace("e−0", "e−")
 
 

@@ -33,10 +33,13 @@ class Claim:
     minus: str | None = None
     at_least: float | None = None
     at_most: float | None = None
+    above: float | None = None
+    below: float | None = None
 
     def __post_init__(self) -> None:
-        if (self.at_least is None) == (self.at_most is None):
-            raise ConfigError("at_least: one of at_least and at_most is required, and only one.")
+        bounds = [bound for bound in (self.at_least, self.at_most, self.above, self.below) if bound is not None]
+        if len(bounds) != 1:
+            raise ConfigError("at_least: one of at_least, at_most, above and below is required, and only one.")
         # Words that say nothing are to be found before the sweep trains.
         from mlpexp.comparison.measure import parse_measure
 

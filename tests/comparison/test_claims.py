@@ -75,6 +75,19 @@ def test_pairs(others: list[float], expected: str, write_sweep: Write) -> None:
     assert verdict(write_sweep, SPREAD, others, at_least=0) == expected
 
 
+@pytest.mark.parametrize(
+    ("bound", "expected"),
+    [
+        ({"at_least": 0}, "holds"),
+        ({"at_most": 0}, "holds"),
+        ({"above": 0}, "does not hold"),
+        ({"below": 0}, "does not hold"),
+    ],
+)
+def test_what_is_equal_is_neither_above_nor_below(bound: dict[str, Any], expected: str, write_sweep: Write) -> None:
+    assert verdict(write_sweep, SPREAD, SPREAD, **bound) == expected
+
+
 def test_pairs_are_of_the_same_seed(write_run: Write, here: Path) -> None:
     """Each seed is a little better with relu, though seeds differ far more than settings do."""
     for seed, level in enumerate([0.2, 0.4, 0.6, 0.8]):
@@ -85,7 +98,10 @@ def test_pairs_are_of_the_same_seed(write_run: Write, here: Path) -> None:
     assert found.verdict == "holds"
     d = 0.01 + 0.001 * np.arange(4)
     low, high = stats.t.interval(0.95, 3, d.mean(), stats.sem(d))
-    assert f"a difference of {100 * d.mean():.2f} % (95 % CI {100 * low:.2f} % to {100 * high:.2f} %)" in found.evidence
+    assert (
+        f"a difference of {100 * d.mean():.2f} points (95 % CI {100 * low:.2f} points to {100 * high:.2f} points)"
+        in found.evidence
+    )
 
 
 def test_one_seed_decides_nothing(write_sweep: Write) -> None:
@@ -141,7 +157,10 @@ def test_the_runs_own_baseline(write_sweep: Write) -> None:
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("report.claims=[{says:a,measure:accuracy/test}]", r"report\.claims\[0\]\.at_least: one of at_least and"),
+        (
+            "report.claims=[{says:a,measure:accuracy/test}]",
+            r"report\.claims\[0\]\.at_least: one of at_least, at_most, above and below",
+        ),
         (
             "report.claims=[{says:a,measure:accurcy/test,at_most:1}]",
             r"report\.claims\[0\]\.measure=accurcy/test: is none",

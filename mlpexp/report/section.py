@@ -1,0 +1,113 @@
+"""What a page says of one sweep or run, or of a picture that needed none."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mlpexp.comparison.claims import Judgement
+from mlpexp.comparison.compare import Comparison, compare
+from mlpexp.comparison.network_pictures import median_first
+from mlpexp.comparison.pictures import pictures
+from mlpexp.comparison.report import dots_png, lost_runs, method
+from mlpexp.comparison.table import SETTINGS_TITLE, settings_rows
+from mlpexp.comparison.verdict import verdict
+
+_ABOUT = {
+    "dots": "Every seed, the mean of each setting, and its 95 % confidence interval",
+    "learning_curves": "Validation loss and score over the epochs",
+    "train_and_val": "Training and validation loss; dotted lines mark the epochs whose weights were kept",
+    "decision_boundaries": "Where networks change their mind; the deeper the colour, the surer",
+    "fitted_curves": "What networks have learned of the function",
+    "gradients_by_layer": "Gradient norms from the first layer to the last",
+    "gradient_norms": "Gradient norms before clipping, and the validation loss",
+    "learning_rates": "The learning rate, and the validation score",
+    "reliability": "Reliability diagrams: how many of the predictions of some confidence are right",
+    "curves": "Loss and score over the epochs",
+    "confusion_matrix": "Confusion matrix on the test split",
+    "predictions": "Predictions on the test split",
+    "decision_boundary": "Where the network changes its mind",
+    "fitted_curve": "What the network has learned of the function",
+    "predicted_against_true": "Predictions over true values",
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A PNG file and what it shows."""
+
+    caption: str
+    png: bytes
+
+    @property
+    def source(self) -> str:
+        """The file as a data URI, so that the page holds it."""
+        return f"data:image/png;base64,{base64.b64encode(self.png).decode()}"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text, the first of them the header; `n_keys` columns are words, the others numbers."""
+
+    caption: str
+    rows: Sequence[Sequence[str]]
+    n_keys: int
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a page: what it shows and the command that made it, claims, figures, numbers, words."""
+
+    name: str
+    title: str
+    command: str
+    shows: str = ""
+    judgements: Sequence[Judgement] = ()
+    figures: Sequence[Picture] = ()
+    table: Table | None = None
+    words: Sequence[str] = ()
+    method: Sequence[str] = ()
+    text: str = ""  # as a command has printed it
+    notes: Sequence[str] = field(default_factory=list)
+
+
+def section_of(path: Path) -> Section:
+    """All that there is to say of a run, a sweep, or a directory of runs; ConfigError where it holds none."""
+    comparison = compare(path)
+    report = comparison.report
+    drawn, lacking = pictures(comparison, report.figures)
+    content = {"dots": dots_png(comparison), **drawn} if len(comparison.summaries) > 1 else dict(drawn)
+    shown = [Picture(_ABOUT[name], png) for name, png in content.items()]
+    keys = comparison.keys or [""]
+    return Section(
+        name=path.resolve().name,
+        title=report.title or path.resolve().name,
+        command=_command(comparison),
+        shows=report.shows,
+        judgements=comparison.judgements,
+        figures=[*shown, *_of_one_run(comparison)],
+        table=Table(SETTINGS_TITLE, settings_rows(comparison), len(keys)),
+        words=verdict(comparison),
+        method=method(comparison),
+        notes=[*lost_runs(comparison), *comparison.notes, *lacking.values()],
+    )
+
+
+def _command(comparison: Comparison) -> str:
+    """That which made the runs, where it is one and the same."""
+    runs = [run for summary in comparison.summaries for run in summary.runs]
+    commands = {run.record.command for run in runs}
+    return commands.pop() if len(commands) == 1 else ""
+
+
+def _of_one_run(comparison: Comparison) -> list[Picture]:
+    """Where there is one setting only, the figures of its run of median score."""
+    (first, *others) = comparison.summaries
+    if others or not first.runs:
+        return []
+    run = median_first(first, comparison.metric)[0]
+    which = "" if len(first.runs) == 1 else f" (seed {run.record.seed}, that of median score)"
+    found: Mapping[str, Path] = {path.stem: path for path in sorted(run.paths.figures.glob("*.png"))}
+    return [Picture(f"{_ABOUT[name]}{which}", found[name].read_bytes()) for name in _ABOUT if name in found]
