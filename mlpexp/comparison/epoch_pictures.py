@@ -82,15 +82,18 @@ def learning_rates(comparison: Comparison) -> Figure | None:
 
 def gradient_norms(comparison: Comparison) -> Figure | None:
     """The norm of all gradients before clipping, beside the validation loss, and what settings clip to."""
-    from mlpexp.figures.epoch_axes import log_axis, loss_axis
+    from mlpexp.figures.epoch_axes import LOG_FROM, log_axis, loss_axis
     from mlpexp.figures.settings.lines import LinesPanel, lines
+    from mlpexp.figures.style import plain_numbers
 
     found = histories(comparison.summaries, ["grad_norm", "loss/val"])
     if not found.columns:
         return None
 
     def of_norms(panel: Axes, values: np.ndarray) -> None:
-        if (values[np.isfinite(values)] > 0).all():
+        plain_numbers(panel.yaxis)
+        values = values[np.isfinite(values)]
+        if len(values) and values.min() > 0 and values.max() / values.min() > LOG_FROM:
             log_axis(panel)
         panel.set_ylabel("gradient norm before clipping")
 
