@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from mlpexp.doctor.case import Case
 from mlpexp.doctor.finding import Finding
 from mlpexp.doctor.fit import overfitting, underfitting
@@ -79,7 +81,9 @@ def examine(case: Case) -> list[dict[str, Any]]:
         if symptom.name in explained:
             continue
         try:
-            sign = symptom.rule(case)
+            # What has diverged is not a number, and no rule holds of it.
+            with np.errstate(all="ignore"):
+                sign = symptom.rule(case)
         # A mistake of ours must not cost the run, nor go by unseen.
         except Exception as error:
             findings.append(_failed(symptom.name, error))

@@ -12,7 +12,10 @@ from mlpexp.doctor.learning import is_linear
 from mlpexp.doctor.sign import Sign, change, number
 
 # Validation loss has risen where the last tenth of the run is above its least, both smoothed, by this share of it and
-# by as much as a mean of so many squared errors may be off by chance, √(2/n) of it.
+# by as much as a mean of so many squared errors may be off by chance, √(2/n) of it. With 360 validation rows (digits)
+# that is 47 %, where all activations, and all optimizers but lbfgs, stay below 41 %; with the 7 of the sine 93 %, where
+# the default's ten seeds rise by 90 % at most, and three layers of 128 units by 130 to 310 %. What lbfgs does on digits
+# within thirty epochs, +200 % and more at an unchanged accuracy, is overfitting.
 _RISE = 0.4
 # And by so many standard deviations of a mean over five epochs, from its wobble around that mean.
 _NOISE = 3.0
@@ -26,8 +29,9 @@ _LEAST_EPOCHS = 3
 
 def smoothed(values: np.ndarray) -> np.ndarray:
     """Means over five epochs; fewer at the ends. Wider windows blur a least value that soon passes."""
-    padded = np.pad(values, 2, constant_values=np.nan)
-    return np.asarray(np.nanmean(np.lib.stride_tricks.sliding_window_view(padded, 5), axis=1))
+    window = np.ones(5)
+    sums, counts = np.convolve(values, window), np.convolve(np.ones(len(values)), window)
+    return np.asarray((sums / counts)[2:-2])
 
 
 def overfitting(case: Case) -> Sign | None:
@@ -68,14 +72,15 @@ def underfitting(case: Case) -> Sign | None:
     scores = f"{name} is {number(train)} on the training data and {number(val)} on the validation data"
     loss = case.train_loss
     late = case.late(loss, 0.2) if case.epochs >= 10 else loss[-2:]
-    if late[-1] < (1 - _FALLING) * late[0] and not is_linear(case):
+    bigger, longer = remedies.bigger(config), remedies.more_epochs(config)
+    if late[-1] < (1 - _FALLING) * late[0]:
         return Sign(
             f"{scores}, and training loss is still falling, from {number(late[0])} to {number(late[-1])} "
             f"({change(late[0], late[-1])}) over the last {len(late)} epochs",
-            [remedies.more_epochs(config), remedies.bigger(config)],
+            [bigger, longer] if is_linear(case) else [longer, bigger],
         )
     return Sign(
         f"{scores}, and training loss no longer falls: {number(late[0])} and {number(late[-1])} at the first and last "
         f"of the last {len(late)} epochs",
-        [remedies.weaker_penalty(config), remedies.less_dropout(config), remedies.bigger(config)],
+        [remedies.weaker_penalty(config), remedies.less_dropout(config), bigger],
     )

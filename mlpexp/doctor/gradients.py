@@ -10,21 +10,28 @@ from mlpexp.doctor import remedies
 from mlpexp.doctor.case import Case, Layer
 from mlpexp.doctor.sign import Sign, number
 
-# Root mean square of a hidden layer's gradient ÷ that of the output layer's, early in the run.
+# Root mean square of a hidden layer's gradient ÷ that of the output layer's, early in the run: 0.005 (circles with
+# sigmoid) to 9 in healthy networks of two hidden layers, 0.05 and more in eight of ReLU or tanh. Four layers of sigmoid
+# gave 0.0008 and an accuracy on digits of 0.83, eight at most 0.00013 and 0.2, sixteen 10⁻¹⁰ and chance.
 _VANISHED = 1e-3
 _GROWN = 100.0
-# Norm over all parameters, mean over an epoch's steps.
+# Norm over all parameters, mean over an epoch's steps: at most 21 in healthy runs (rmsprop on the sine). Six layers of
+# ReLU gave 280 with weights from N(0, 0.5²) on digits, where the validation accuracy was 0.6, and 10⁴ from N(0, 1).
 _EXPLODED = 100.0
 
 
 def early(case: Case) -> dict[str, float]:
-    """By linear layer the root mean square of its gradient, the median over the first tenth of the epochs."""
+    """By linear layer the root mean square of its gradient, the median over the first tenth of the epochs.
+
+    Empty where there are no hidden layers, or a norm is not finite.
+    """
     n = max(1, round(0.1 * case.epochs))
     found = {}
     for layer in _linear(case):
         norms = case.column(f"grad_norm/{layer.name}")[:n]
-        if len(norms) and np.isfinite(norms).all():
-            found[layer.name] = float(np.median(norms)) / math.sqrt(layer.n_parameters)
+        if not len(norms) or not np.isfinite(norms).all():
+            return {}
+        found[layer.name] = float(np.median(norms)) / math.sqrt(layer.n_parameters)
     return found
 
 

@@ -30,7 +30,7 @@ def layers_of(module: nn.Module) -> list[Layer]:
         squares = torch.stack([parameter.float().square().sum() for parameter in parameters]).sum()
         hidden = name in linear[:-1]
         symmetric = hidden and _symmetric(parameters)
-        found.append(Layer(name, n, float((squares / n).sqrt()), hidden, symmetric))
+        found.append(Layer(name, n, float((squares / n).sqrt()), hidden, len(parameters[0]), symmetric))
     return found
 
 

@@ -54,14 +54,6 @@ def with_regularizer(config: Config, *names: str) -> str | None:
     return f"regularizer={show([*config.regularizer, *new])}" if new else None
 
 
-def without_decay(config: Config) -> str | None:
-    """No penalty on the size of the weights."""
-    if getattr(config.optimizer, "weight_decay", 0.0):
-        return "optimizer.weight_decay=0"
-    kept = [name for name in config.regularizer if name not in ("l1", "l2", "max_norm")]
-    return f"regularizer={show(kept)}" if len(kept) < len(config.regularizer) else None
-
-
 def weaker_penalty(config: Config) -> str | None:
     """A hundredth of a penalty on the weights that is far stronger than usual."""
     for name, part in config.regularizer.items():

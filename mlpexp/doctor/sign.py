@@ -40,6 +40,8 @@ def number(value: float) -> str:
 
 def change(before: float, after: float) -> str:
     """From one value to another, in per cent."""
+    if before == 0:
+        return "from nothing"
     return f"{100 * (after / before - 1):+.0f} %".replace("-", "−")
 
 
