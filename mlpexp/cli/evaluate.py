@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from mlpexp.cli.arguments import run_and_changes
 
 _ALLOWED = ["device", "data_dir", "plugins"]
@@ -13,8 +15,9 @@ def run(arguments: list[str]) -> int:
     from rich.text import Text
 
     from mlpexp.cli.console import console
-    from mlpexp.cli.terminal import confusions, metrics_table
+    from mlpexp.cli.terminal import confusions, metrics_table, show_findings
     from mlpexp.evaluation import evaluate
+    from mlpexp.run import record
 
     evaluation = evaluate(directory, changed)
     out = console()
@@ -22,5 +25,6 @@ def run(arguments: list[str]) -> int:
     out.print(metrics_table(evaluation.metrics, task.score, f"Weights of epoch {evaluation.epoch}"))
     if task.kind == "classification":
         out.print(confusions(evaluation.results))
+    show_findings(record.read(Path(directory)).findings, out)
     out.print(Text(f"written to {evaluation.directory}"))
     return 0

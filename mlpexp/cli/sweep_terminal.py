@@ -19,6 +19,7 @@ from mlpexp.sweep.train import StackToTrain, SweepWatcher
 from mlpexp.training.attempt import Outcome
 
 if TYPE_CHECKING:
+    from mlpexp.comparison.compare import Comparison
     from mlpexp.comparison.summary import Lost
 
 # Without a terminal so many lines are printed for a sweep, and for a stack at least the last.
@@ -133,6 +134,8 @@ def conclude(directory: Path, *, told: bool = True) -> None:
     out = console()
     comparison = sweep_summary(directory)
     show_settings(comparison, out)
+    for line in _findings(comparison):
+        out.print(Text(line))
     lost = [entry for summary in comparison.summaries for entry in (*summary.failures, *summary.unfinished)]
     without_run = jobs_without_run(directory)
     if not told:
@@ -146,6 +149,20 @@ def conclude(directory: Path, *, told: bool = True) -> None:
     n_runs = sum(len(summary.runs) for summary in comparison.summaries) + len(names)
     listed = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
     raise RunError(f"{len(names)} of the sweep's {counted(n_runs, 'job')} failed ({listed}); {written}")
+
+
+def _findings(comparison: Comparison) -> list[str]:
+    """A line for each symptom that the doctor has found."""
+    from mlpexp.doctor.many import in_short
+
+    runs = [
+        run
+        for summary in comparison.summaries
+        for run in (*summary.runs, *(entry.run for entry in (*summary.failures, *summary.unfinished)))
+    ]
+    # Job 2 before job 10.
+    runs.sort(key=lambda run: (len(run.directory.name), run.directory.name))
+    return in_short({run.directory.name: run.record.findings for run in runs})
 
 
 def _report_lost(lost: Sequence[Lost], without_run: Sequence[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -15,6 +16,7 @@ from mlpexp.cli.console import console, counted
 from mlpexp.components.loss import Loss, losses
 from mlpexp.config.convert import show
 from mlpexp.config.schema import Config
+from mlpexp.doctor.finding import said
 from mlpexp.engine.loop import Engine, Row
 from mlpexp.figures.confusion import most_confused
 from mlpexp.prepare import Prepared
@@ -91,6 +93,7 @@ class Terminal(Watcher):
         self._console.print(metrics_table(run.metrics, task.score, title))
         if task.kind == "classification":
             self._console.print(confusions(run.results))
+        show_findings(record.findings, self._console)
         self._console.print(Text(f"took {record.seconds:.1f} s; run directory: {run.directory}"))
 
 
@@ -153,6 +156,12 @@ def metrics_table(metrics: dict[str, dict[str, float]], score: str, title: str) 
     for split, values in metrics.items():
         table.add_row(split, f"{values['loss']:.4f}", f"{values[score]:.4f}")
     return table
+
+
+def show_findings(findings: list[dict[str, Any]], out: Console) -> None:
+    """What the doctor has found, a paragraph each."""
+    for finding in findings:
+        out.print(Text(said(finding)))
 
 
 def confusions(results: Results) -> Text:

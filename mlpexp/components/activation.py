@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from mlpexp.config.ranges import NonNegative, Positive
 from mlpexp.registry import Registry
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Activation(ABC):
     """Base of all activations."""
+
+    # What outputs come near to on both sides, where the function flattens out: then units can saturate.
+    limits: ClassVar[tuple[float, float] | None] = None
 
     @abstractmethod
     def build(self) -> nn.Module:
@@ -65,6 +68,8 @@ class Identity(Activation):
 class Sigmoid(Activation):
     """f(x) = 1 / (1 + e⁻ˣ), range (0, 1); its derivative is at most 1/4, so gradients vanish with depth."""
 
+    limits: ClassVar[tuple[float, float] | None] = (0.0, 1.0)
+
     def build(self) -> nn.Module:
         from torch import nn
 
@@ -78,6 +83,8 @@ class Sigmoid(Activation):
 @dataclass(frozen=True)
 class Tanh(Activation):
     """f(x) = (eˣ − e⁻ˣ) / (eˣ + e⁻ˣ), range (−1, 1)."""
+
+    limits: ClassVar[tuple[float, float] | None] = (-1.0, 1.0)
 
     def build(self) -> nn.Module:
         from torch import nn
@@ -210,6 +217,8 @@ class Softplus(Activation):
 @dataclass(frozen=True)
 class Softsign(Activation):
     """f(x) = x / (1 + |x|), range (−1, 1): tanh with slower tails."""
+
+    limits: ClassVar[tuple[float, float] | None] = (-1.0, 1.0)
 
     def build(self) -> nn.Module:
         from torch import nn

@@ -17,7 +17,6 @@ from mlpexp.config.schema import Config
 from mlpexp.data.dataset import Data
 from mlpexp.engine.batch import Batch, Batches
 from mlpexp.engine.common import in_common
-from mlpexp.engine.dead_units import dead_units
 from mlpexp.engine.eager import spare_the_compiler
 from mlpexp.engine.evaluate import Evaluation, evaluate
 from mlpexp.engine.gradients import GradientNorms
@@ -27,12 +26,11 @@ from mlpexp.engine.objective import Objective
 from mlpexp.engine.regularization import Regularization
 from mlpexp.engine.stack import ModuleStack, Stack
 from mlpexp.engine.states import copied
+from mlpexp.engine.stopwatch import Stopwatch
+from mlpexp.engine.units import UnitDiagnostics
 
 # A row of a member's history: tags as in TensorBoard and metrics.csv, and their values for one epoch.
 Row = dict[str, float]
-
-# Dead units are counted on this many training rows.
-_PROBE_ROWS = 512
 
 
 class Engine:
@@ -60,8 +58,9 @@ class Engine:
         full_batch = first.optimizer.full_batch
         self.batches = Batches(self.data, len(data.train) if full_batch else first.batch_size)
         self.total_epochs = first.epochs
-        self._diagnosed = _spread(first.log.diagnostics, self.total_epochs)
+        self._units = UnitDiagnostics(first, self.data)
         self.epoch = 0
+        self.stopwatch = Stopwatch()
         if modules is None:
             modules = [build_module(config, data, self.loss) for config in configs]
         self._assemble([Member(config, device) for config in configs], modules)
@@ -92,13 +91,17 @@ class Engine:
         It ends after the last epoch, or when every member has stopped early or failed. One that has ended is among
         `members` until the next epoch begins.
         """
+        self.stopwatch.start()
         while self.epoch < self.total_epochs and any(member.active for member in self.members):
             self._leave_out_ended()
             self.epoch += 1
             train = self._train_epoch()
+            self.stopwatch.lap("training")
             val = evaluate(self.stack, self.data, self.data.val, self.objective)
-            dead = self._dead_units() if self.epoch in self._diagnosed else {}
-            rows = self._read(train, val, dead)
+            self.stopwatch.lap("validation")
+            units = self._units.measure(self.stack, self.epoch)
+            self.stopwatch.lap("diagnostics")
+            rows = self._read(train, val, units)
             better = [
                 k
                 for k, (member, row) in enumerate(zip(self.members, rows, strict=True))
@@ -107,7 +110,10 @@ class Engine:
             self.stack.keep(better)
             for group in self.groups:
                 group.schedule.after_epoch(rows[group.members.start]["loss/val"])
+            # A device that computes on its own is waited for in the reading above: mostly for the training.
+            self.stopwatch.lap("training")
             yield rows
+            self.stopwatch.lap("writing")
 
     def _leave_out_ended(self) -> None:
         """Goes on with a stack of those members only that still learn."""
@@ -181,18 +187,14 @@ class Engine:
         self.stack.pass_gradients()
         return losses.detach(), outputs.detach(), total.detach()
 
-    def _dead_units(self) -> dict[str, Tensor]:
-        x = self.data.inputs(self.data.train.x[:_PROBE_ROWS])
-        return dead_units(self.stack, x.expand(len(self.stack), *x.shape))
-
-    def _read(self, train: Evaluation, val: Evaluation, dead: dict[str, Tensor]) -> list[Row]:
+    def _read(self, train: Evaluation, val: Evaluation, units: dict[str, Tensor]) -> list[Row]:
         """The one reading of an epoch's numbers from the device."""
         score = self.data.task.score
         tags = ["loss/train", "loss/val", f"{score}/train", f"{score}/val", "grad_norm"]
         tags += [f"grad_norm/{name}" for name in self.gradient_norms.layer_names]
-        tags += [f"dead_units/{name}" for name in dead]
+        tags += units
         norms = self.gradient_norms.read()
-        columns = [train.loss, val.loss, train.score, val.score, *norms.T, *dead.values()]
+        columns = [train.loss, val.loss, train.score, val.score, *norms.T, *units.values()]
         rates = [group.schedule.applied_lr for group in self.groups for _ in self.members[group.members]]
         return [
             {"epoch": self.epoch, "lr": lr, **dict(zip(tags, values, strict=True))}
@@ -238,11 +240,3 @@ def _stack(modules: Sequence[nn.Module], bf16: bool) -> Stack:
     from mlpexp.engine.batched import BatchedStack
 
     return BatchedStack(modules, bf16)
-
-
-def _spread(n: int, epochs: int) -> set[int]:
-    """About `n` epochs, evenly spread, with the first and the last."""
-    if n == 0:
-        return set()
-    every = math.ceil(epochs / n)
-    return {1, epochs, *range(every, epochs + 1, every)}

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mlpexp.config.convert import convert
+from mlpexp.doctor.finding import Finding
 from mlpexp.errors import ConfigError, MlpexpError
 from mlpexp.run.files import write_text
 
@@ -28,7 +29,11 @@ State = Literal["running", "completed", "failed", "interrupted"]
 
 @dataclass(frozen=True)
 class Record:
-    """The content of run.json. `metrics` are those of the best weights, by split: loss, and accuracy or r2."""
+    """The content of run.json.
+
+    `metrics` are those of the best weights, by split: loss, and accuracy or r2. `findings` are the doctor's, each a
+    `Finding` as a mapping.
+    """
 
     state: State
     config: dict[str, Any]
@@ -46,6 +51,7 @@ class Record:
     best_epoch: int = 0
     metrics: dict[str, dict[str, float]] = field(default_factory=dict)
     reason: str | None = None
+    findings: list[dict[str, Any]] = field(default_factory=list)
 
     def write(self, directory: Path) -> None:
         """Puts run.json in place, whole or not at all."""
@@ -141,6 +147,7 @@ _KINDS: dict[str, Any] = {
     "best_epoch": int,
     "reason": str | None,
     "git_commit": str | None,
+    "findings": list[Finding],
 }
 
 
@@ -151,7 +158,8 @@ def _checked(path: Path, name: str, content: dict[str, Any]) -> Any:
             raise ConfigError(f"{path}: is damaged: '{name}' is no mapping.")
         return value
     try:
-        return convert(value, _KINDS[name], name)
+        checked = convert(value, _KINDS[name], name)
+        return [dataclasses.asdict(finding) for finding in checked] if name == "findings" else checked
     except MlpexpError as error:
         raise ConfigError(f"{path}: is damaged: {error}") from None
 

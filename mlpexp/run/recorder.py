@@ -11,6 +11,7 @@ from torch import nn
 
 from mlpexp.config.schema import Config
 from mlpexp.data.dataset import Data
+from mlpexp.doctor.finding import markdown
 from mlpexp.engine.loop import Row
 from mlpexp.run import checkpoint
 from mlpexp.run.directory import RunDirectory
@@ -134,20 +135,22 @@ class Recorder:
         self.record.write(self.paths.path)
         return self.record
 
-    def finish(self, results: Results | None, best_epoch: int) -> None:
-        """Draws the figures and closes all files; without `results` the run has failed."""
+    def finish(self, findings: list[dict[str, Any]], *, completed: bool) -> None:
+        """Notes the final metrics and what the doctor has found, and closes all files."""
         self._history.close()
-        if results is not None and self._config.log.figures:
-            self._draw(results, best_epoch)
+        self.note(findings=findings)
+        best_epoch = self.record.best_epoch
         if self._tensorboard is not None:
-            if results is not None:
+            if findings:
+                self._tensorboard.text("doctor", markdown(findings), self.record.epochs_done)
+            if completed:
                 final = {
                     f"final/{name}/{split}": value
                     for split, metrics in self.record.metrics.items()
                     for name, value in metrics.items()
                 }
                 self._tensorboard.scalars(final, best_epoch)
-            self._tensorboard.finish(completed=results is not None)
+            self._tensorboard.finish(completed=completed)
 
     def pause(self) -> None:
         """Closes all files of a run that is to go on later."""
@@ -157,9 +160,13 @@ class Recorder:
             if self._tensorboard is not None:
                 self._tensorboard.close()
 
-    def _draw(self, results: Results, best_epoch: int) -> None:
+    def draw(self, results: Results, best_epoch: int) -> None:
+        """Draws the figures, where the config asks for them."""
+        if not self._config.log.figures:
+            return
         from mlpexp.figures.gallery import draw
 
+        self._history.flush()
         make_directory(self.paths.figures)
         for name, png in draw(results, read(self.paths.history), best_epoch):
             write_bytes(self.paths.figures / f"{name}.png", png)

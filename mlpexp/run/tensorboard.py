@@ -121,8 +121,8 @@ class TensorBoard:
         image = Summary.Image(encoded_image_string=png, width=width, height=height, colorspace=4)
         self._add(Summary(value=[Summary.Value(tag=tag, image=image)]), step)
 
-    def text(self, tag: str, markdown: str) -> None:
-        self._add(text(tag, markdown))
+    def text(self, tag: str, markdown: str, step: int = 0) -> None:
+        self._add(text(tag, markdown), step)
 
 
 def _edges(values: np.ndarray) -> np.ndarray:

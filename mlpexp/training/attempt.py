@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -11,11 +12,15 @@ from typing import Any
 from torch import nn
 
 from mlpexp.config.schema import Config
+from mlpexp.doctor.examine import examined
+from mlpexp.doctor.finding import said
+from mlpexp.doctor.measure import case
 from mlpexp.engine.loop import Engine, Row
 from mlpexp.engine.member import Member
 from mlpexp.engine.stack import layers
 from mlpexp.errors import MlpexpError, RunError
 from mlpexp.run.directory import RunDirectory
+from mlpexp.run.history import read
 from mlpexp.run.record import Record
 from mlpexp.run.recorder import Recorder
 from mlpexp.run.results import Results
@@ -59,9 +64,11 @@ Outcome = Run | Exception
 class Attempt:
     """A pending run on its way to an outcome."""
 
-    def __init__(self, run: Pending, begun: Record, engine: Engine, member: Member) -> None:
+    def __init__(self, run: Pending, begun: Record, engine: Engine, member: Member, company: int) -> None:
+        """One of `company` runs that train together."""
         assert run.directory is not None
         self.directory, self.member = run.directory, member
+        self._company = company
         self.outcome: Outcome | None = None
         self._results: Results | None = None
         started = replace(
@@ -160,20 +167,30 @@ class Attempt:
         best, path = self.member.best, self.directory
         assert self.member.failure is not None
         self.recorder.save_best(engine.best(k))
-        self.recorder.finish(None, best.epoch)
-        self.recorder.update("failed", **self._progress(engine), reason=self.member.failure)
+        self.recorder.note(**self._progress(engine))
+        findings = self._examined(engine, engine.best_network(k))
+        self.recorder.finish(findings, completed=False)
+        self.recorder.update("failed", reason=self.member.failure)
         saved = f" The weights of epoch {best.epoch} are kept in {path}/checkpoints/best.pt." if best.epoch else ""
-        self.outcome = RunError(
-            f"{self.member.failure}. A lower optimizer.lr or clip.norm=1 usually helps.{saved} Run directory: {path}"
-        )
+        # What the doctor says of a run that diverged begins with the same words.
+        explained = " ".join(map(said, findings)) or f"{self.member.failure}."
+        self.outcome = RunError(f"{explained}{saved} Run directory: {path}")
 
-    def finish(self) -> None:
-        """Draws the figures of a run that has been judged."""
+    def finish(self, engine: Engine) -> None:
+        """Draws the figures of a run that has been judged, and examines it."""
         if self._results is None or self.outcome is not None:
             return
         with self._own_errors():
-            self.recorder.finish(self._results, self.member.best.epoch)
+            began = time.perf_counter()
+            self.recorder.draw(self._results, self.member.best.epoch)
+            findings = self._examined(engine, self._results.module, figures=time.perf_counter() - began)
+            self.recorder.finish(findings, completed=True)
             self.outcome = Run(self.directory, self.recorder.update("completed"), self._results)
+
+    def _examined(self, engine: Engine, module: nn.Module, figures: float = 0.0) -> list[dict[str, Any]]:
+        """What is wrong with the run, given its best network and the seconds that its figures took."""
+        history = self.recorder.paths.history
+        return examined(lambda: case(self.member, engine, module, read(history), self._company, figures))
 
     def abort(self, error: BaseException) -> None:
         """Leaves a run in order that ends for a reason of the whole stack's."""

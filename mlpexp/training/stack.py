@@ -73,7 +73,8 @@ def train_stack(
             raise _explained(error, runs, together, device) from error
         members = [member for run, member in zip(runs, engine.members, strict=True) if run.directory is not None]
         attempts = [
-            Attempt(run, entry, engine, member) for run, entry, member in zip(kept, begun, members, strict=True)
+            Attempt(run, entry, engine, member, len(runs))
+            for run, entry, member in zip(kept, begun, members, strict=True)
         ]
         try:
             for attempt in attempts:
@@ -83,7 +84,7 @@ def train_stack(
             _epochs(engine, attempts, watcher, _Together(together, numbers))
             watcher.ended()
             for attempt in attempts:
-                attempt.finish()
+                attempt.finish(engine)
         except BaseException as error:
             watcher.ended()
             for attempt in attempts:
@@ -139,6 +140,7 @@ def _epochs(engine: Engine, attempts: Sequence[Attempt], watcher: Watcher, toget
             asked = interruption.signal_number
             due = any(attempt.recorder.checkpoint_due() for attempt in going_on)
             if asked or due or engine.epoch == engine.total_epochs:
+                engine.stopwatch.lap("writing")
                 for attempt in here:
                     attempt.flush()
                 if not together.save(engine) or asked:
@@ -146,6 +148,7 @@ def _epochs(engine: Engine, attempts: Sequence[Attempt], watcher: Watcher, toget
                         attempt.checkpoint(engine)
                 for attempt in going_on:
                     attempt.note_progress(engine)
+                engine.stopwatch.lap("checkpoints")
             if asked:
                 _interrupt(engine, attempts, asked)
             _judge(engine, ended)

@@ -99,7 +99,7 @@ def test_nothing_is_lost_at_the_end(end: str, writing: Writing) -> None:
         {
             "flush": writing.recorder.flush,
             "pause": writing.recorder.pause,
-            "finish": lambda: writing.recorder.finish(None, 1),
+            "finish": lambda: writing.recorder.finish([], completed=False),
         }[end]()
     assert writing.on_disk() == (4, 4)
 

@@ -1,0 +1,111 @@
+"""The examination: every symptom looked for, causes before what they explain."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from mlpexp.doctor.case import Case
+from mlpexp.doctor.finding import Finding
+from mlpexp.doctor.fit import overfitting, underfitting
+from mlpexp.doctor.gradients import exploding_gradients, vanishing_gradients
+from mlpexp.doctor.hardware import bound_elsewhere, unused_gpu
+from mlpexp.doctor.learning import diverged, rate_too_large, rate_too_small, stuck_accuracy
+from mlpexp.doctor.sign import Symptom
+from mlpexp.doctor.units import dead_units, saturated_units, symmetric_units
+
+_POOR = ("stuck_accuracy", "underfitting")
+_OF_UNITS = ("dead_units", "saturated_units")
+_OF_GRADIENTS = ("vanishing_gradients", "exploding_gradients")
+_OF_RATE = ("rate_too_small", "rate_too_large")
+
+# In the order in which they are looked for and shown: what explains others goes first.
+SYMPTOMS = (
+    Symptom(
+        "diverged",
+        "the loss became infinite or not a number",
+        diverged,
+        (*_OF_RATE, "symmetric_units", *_OF_GRADIENTS, *_OF_UNITS, "overfitting", *_POOR),
+    ),
+    Symptom(
+        "rate_too_small",
+        "the loss hardly moves, by steps tiny beside the weights",
+        rate_too_small,
+        ("rate_too_large", *_POOR),
+    ),
+    Symptom(
+        "rate_too_large",
+        "the loss ends above that of a constant answer or far above its least, or jumps",
+        rate_too_large,
+        (*_OF_GRADIENTS, "symmetric_units", "saturated_units", "overfitting", *_POOR),
+    ),
+    Symptom(
+        "symmetric_units",
+        "all units of a hidden layer have the same weights",
+        symmetric_units,
+        ("vanishing_gradients", *_OF_UNITS, *_POOR),
+    ),
+    Symptom(
+        "vanishing_gradients",
+        "the first hidden layers get hardly any gradient",
+        vanishing_gradients,
+        (*_OF_UNITS, *_POOR),
+    ),
+    Symptom("exploding_gradients", "gradients far larger than any step can use", exploding_gradients, _POOR),
+    Symptom(
+        "dead_units",
+        "units of a layer give the same output for all inputs",
+        dead_units,
+        ("saturated_units", *_POOR),
+    ),
+    Symptom("saturated_units", "sigmoid or tanh at the limits, where it has no slope", saturated_units, _POOR),
+    Symptom("overfitting", "validation loss rises while training loss falls", overfitting),
+    Symptom("stuck_accuracy", "accuracy stays at one poor value, such as chance", stuck_accuracy, ("underfitting",)),
+    Symptom("underfitting", "training and validation are predicted poorly alike", underfitting),
+    Symptom("unused_gpu", "a GPU is there, and a large network trains on the processor", unused_gpu),
+    Symptom("bound_elsewhere", "most of the time goes into something other than training", bound_elsewhere),
+)
+
+# What a finding is called that says that the doctor itself has failed.
+FAILED = "examination_failed"
+
+
+def examine(case: Case) -> list[dict[str, Any]]:
+    """What is wrong with a run, as run.json holds it."""
+    findings: list[Finding] = []
+    explained: set[str] = set()
+    for symptom in SYMPTOMS:
+        if symptom.name in explained:
+            continue
+        try:
+            # What has diverged is not a number, and no rule holds of it.
+            with np.errstate(all="ignore"):
+                sign = symptom.rule(case)
+        # A mistake of ours must not cost the run, nor go by unseen.
+        except Exception as error:
+            findings.append(_failed(symptom.name, error))
+            continue
+        if sign is not None:
+            remedy, *others = [tried for tried in sign.remedies if tried is not None] or [""]
+            findings.append(Finding(symptom.name, sign.evidence, remedy, others))
+            explained.update(symptom.explains)
+    return [dataclasses.asdict(finding) for finding in findings]
+
+
+def examined(case: Callable[[], Case]) -> list[dict[str, Any]]:
+    """The same of a case that is still to be put together; where that fails, a finding says so."""
+    try:
+        known = case()
+    except Exception as error:
+        return [dataclasses.asdict(_failed("what the rules need", error))]
+    return examine(known)
+
+
+def _failed(what: str, error: Exception) -> Finding:
+    return Finding(
+        FAILED,
+        f"{what}: {type(error).__name__}: {error}; the run is not affected, but this is a defect of mlpexp",
+    )

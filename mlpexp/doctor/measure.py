@@ -1,0 +1,108 @@
+"""What the doctor measures of a run's network, data and machine when the run has ended."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from mlpexp.components.device import available
+from mlpexp.components.loss import Loss
+from mlpexp.data.dataset import Data
+from mlpexp.doctor.case import Case, Layer, Time
+from mlpexp.engine.loop import Engine
+from mlpexp.engine.member import Member
+from mlpexp.engine.stack import layers
+
+# Units whose incoming weights differ by less than this share of their size are the same: rounding lets equal ones
+# drift apart by 1e-6 in a thousand steps, while those of a network that learns differ by about their own size.
+_SAME = 1e-3
+
+
+@torch.no_grad()
+def layers_of(module: nn.Module) -> list[Layer]:
+    """The layers of a plain network, and which of its hidden ones have units that are all the same."""
+    owned = layers(module)
+    kinds = dict(module.named_modules())
+    linear = [name for name in owned if isinstance(kinds.get(name), nn.Linear)]
+    found = []
+    for name, parameters in owned.items():
+        n = sum(parameter.numel() for parameter in parameters)
+        squares = torch.stack([parameter.float().square().sum() for parameter in parameters]).sum()
+        hidden = name in linear[:-1]
+        symmetric = hidden and _symmetric(parameters)
+        found.append(Layer(name, n, float((squares / n).sqrt()), hidden, len(parameters[0]), symmetric))
+    return found
+
+
+def _symmetric(parameters: list[nn.Parameter]) -> bool:
+    """Whether all units (rows of weight [n_out, n_in], with bias [n_out]) have the same incoming weights."""
+    rows = torch.cat([parameter.float().view(len(parameter), -1) for parameter in parameters], 1)
+    if len(rows) == 1:
+        return False
+    middle = rows.mean(0)
+    size = middle.norm()
+    # Of weights that have diverged nothing can be said.
+    return bool(size.isfinite() and (rows - middle).norm(dim=1).max() <= _SAME * size)
+
+
+def majority(data: Data) -> float:
+    """The share of the most frequent class among the training rows: what a constant answer gets right."""
+    if data.task.kind == "regression":
+        return 0.0
+    return float(torch.bincount(data.train.y).max()) / len(data.train)
+
+
+@torch.no_grad()
+def constant_loss(data: Data, loss: Loss, smoothing: float) -> float:
+    """The mean training loss of the best answer that is the same for all inputs: what learning begins with."""
+    y = data.train.y
+    if data.task.kind == "regression":
+        return float(loss.per_sample(y.mean().expand(len(y), 1), y).mean())
+    prior = torch.bincount(y, minlength=data.task.n_classes).float() / len(y)
+    smoothed = (prior * (1 - smoothing) + smoothing / len(prior)).clamp(1e-6, 1 - 1e-6)
+    # A softmax has its logits up to a constant; sigmoids, a single one too, have the log-odds.
+    candidates = [smoothed.logit()] if loss.n_outputs(data.task) < len(prior) else [smoothed.log(), smoothed.logit()]
+    classes = torch.arange(len(prior), device=y.device)
+    losses = [
+        (loss.per_sample(logits[-loss.n_outputs(data.task) :].expand(len(prior), -1), classes, smoothing) * prior).sum()
+        for logits in candidates
+    ]
+    return float(torch.stack(losses).min())
+
+
+def case(
+    member: Member,
+    engine: Engine,
+    module: nn.Module,
+    history: dict[str, list[float]],
+    company: int,
+    figures: float,
+) -> Case:
+    """The case of a member that has ended: `module` are its best weights, in a plain network.
+
+    `company` is how many members the stack had when it began, `figures` the seconds that the member's own took.
+    """
+    config, data = member.config, engine.data
+    return Case(
+        config=config,
+        history=history,
+        score=data.task.score,
+        n_train=len(data.train),
+        n_val=len(data.val),
+        val_is_train=data.val is data.train,
+        majority=majority(data),
+        constant_loss=constant_loss(data, engine.loss, config.smoothing),
+        steps_per_epoch=len(engine.batches.sizes),
+        layers=layers_of(module),
+        failure=member.failure,
+        # Those of the others' figures are not known yet.
+        time=Time({**engine.stopwatch.seconds, "figures": figures * company}, company),
+        multiplications=company * max(engine.batches.sizes) * engine.n_parameters,
+        idle_gpu=idle_gpu(engine.device),
+    )
+
+
+def idle_gpu(device: torch.device) -> str | None:
+    """The GPU that this machine has, where the run was on the processor."""
+    fastest = available()[0]
+    return fastest if device.type == "cpu" and fastest != "cpu" else None

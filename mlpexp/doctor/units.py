@@ -1,0 +1,86 @@
+"""Hidden units that do nothing, or all the same."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mlpexp.components.activation import ReLU
+from mlpexp.doctor import remedies
+from mlpexp.doctor.case import Case
+from mlpexp.doctor.sign import Sign, percent
+
+# Of a layer's units so many are dead in the end. Healthy networks of ReLU reach 0.7 (momentum on the sine, whose 30
+# points need few units), and learn nevertheless: half of a layer counts only where the score is poor.
+_DEAD, _DEAD_AND_POOR = 0.9, 0.5
+# Of a layer's outputs so many are saturated from the first epoch to the last: on digits, weights from N(0, 1) gave
+# 0.66 (sigmoid) and 0.81 (tanh), and a validation accuracy that is lower by 0.05 and 0.26. Inits that know the layers'
+# sizes gave at most 0.32 in the first epoch.
+_SATURATED = 0.5
+# Or so many in the end, with a poor score: networks that do well reach 0.76 (spirals with sigmoid), and such as have
+# stepped too far 0.8 to 1.
+_SATURATED_AND_POOR = 0.8
+
+
+def dead_units(case: Case) -> Sign | None:
+    """Much of a layer gives the same output for all inputs, and cannot learn any more."""
+    shares = _shares(case, "dead_units")
+    worst = max(shares.values(), key=lambda column: column[-1], default=None)
+    if worst is None or worst[-1] < (_DEAD_AND_POOR if case.poor else _DEAD):
+        return None
+    listed = ", ".join(f"{name} {percent(column[-1])}" for name, column in shares.items())
+    config = case.config
+    other = remedies.activation(config, "leaky_relu" if isinstance(config.activation, ReLU) else "relu")
+    slower = remedies.lower_rate(config, 3)
+    return Sign(
+        f"units whose output is the same for all inputs, by layer: {listed} ({percent(worst[0])} of the worst after "
+        f"the first epoch)",
+        [slower, other] if remedies.too_fast(config) else [remedies.weaker_penalty(config), other, slower],
+    )
+
+
+def saturated_units(case: Case) -> Sign | None:
+    """Much of a layer's output lies at the limits of its activation, where gradients are small."""
+    shares = _shares(case, "saturated")
+    if not shares:
+        return None
+    config = case.config
+    listed = ", ".join(f"{name} {percent(column[-1])}" for name, column in shares.items())
+    outputs = f"outputs within 2.5 % of the range from a limit of the activation, by layer: {listed}"
+    begun = max(min(column[0], column[-1]) for column in shares.values())
+    if begun >= _SATURATED:
+        first = ", ".join(percent(column[0]) for column in shares.values())
+        return Sign(
+            f"{outputs}; after the first epoch {first}",
+            [
+                remedies.init_that_fits(config),
+                remedies.with_regularizer(config, "batchnorm"),
+                remedies.activation(config, "relu"),
+                remedies.lower_rate(config),
+            ],
+        )
+    if case.poor and max(column[-1] for column in shares.values()) >= _SATURATED_AND_POOR:
+        return Sign(
+            outputs,
+            [
+                remedies.lower_rate(config, 3),
+                remedies.with_regularizer(config, "batchnorm"),
+                remedies.activation(config, "relu"),
+            ],
+        )
+    return None
+
+
+def _shares(case: Case, what: str) -> dict[str, np.ndarray]:
+    """By activation, in the order of the layers, the shares at the epochs that measured them."""
+    found = {tag.removeprefix(f"{what}/"): case.measured(tag) for tag in case.history if tag.startswith(f"{what}/")}
+    return {name: values for name, values in found.items() if len(values)}
+
+
+def symmetric_units(case: Case) -> Sign | None:
+    """All units of a hidden layer have the same weights: they count as one."""
+    same = [f"all {layer.n_units} of {layer.name}" for layer in case.layers if layer.symmetric]
+    if not same:
+        return None
+    config = case.config
+    better = remedies.init_that_fits(config) or remedies.weaker_penalty(config) or remedies.suited_init(config)
+    return Sign(f"units of one layer have the same incoming weights and act as one: {', '.join(same)}", [better])

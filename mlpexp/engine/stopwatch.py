@@ -1,0 +1,24 @@
+"""What the time of a stack goes into."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+
+
+class Stopwatch:
+    """Seconds by what they were spent on. A lap costs a fraction of a microsecond: no member is timed by itself."""
+
+    def __init__(self) -> None:
+        self.seconds: defaultdict[str, float] = defaultdict(float)
+        self._since = time.perf_counter()
+
+    def start(self) -> None:
+        """Begins to count; what lies before is nobody's."""
+        self._since = time.perf_counter()
+
+    def lap(self, what: str) -> None:
+        """All since the last lap, or the start, went into `what`."""
+        now = time.perf_counter()
+        self.seconds[what] += now - self._since
+        self._since = now

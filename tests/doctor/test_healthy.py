@@ -1,0 +1,65 @@
+"""Healthy runs, over which the doctor is silent: defaults and recommended rates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mlpexp.components.activation import activations
+from mlpexp.components.optimizer import optimizers
+from mlpexp.components.scheduler import schedulers
+from mlpexp.config.compose import compose
+from mlpexp.config.jobs import check_jobs, expand
+from mlpexp.data.dataset import datasets
+from mlpexp.prepare import Preparations
+from mlpexp.run import record
+from mlpexp.sweep.start import train_jobs
+from mlpexp.sweep.train import SweepWatcher
+from mlpexp.training.single import train
+
+SMALL = ["log.figures=false", "log.tensorboard=false"]
+BUNDLED = [name for name in datasets if name not in ("csv", "mnist")]
+# lbfgs fits the digits to a training loss of 10⁻⁸ while validation loss trebles: it does overfit. muon trains alone,
+# and takes as long as all others together.
+RATED = [name for name in optimizers if name not in ("lbfgs", "muon")]
+
+
+def symptoms(directory: Path, *overrides: str) -> dict[str, list[str]]:
+    """Of every job of a sweep, by what makes it differ, the symptoms that the doctor has found."""
+    preparations = Preparations()
+    jobs = check_jobs(expand([*SMALL, *overrides]), preparations=preparations)
+    at = {job.number: directory / str(job.number) for job in jobs}
+    for path in at.values():
+        path.mkdir()
+    train_jobs(directory, jobs, at, preparations, SweepWatcher())
+    found = {}
+    for job in jobs:
+        run = record.read(at[job.number])
+        assert run.state == "completed"
+        found[" ".join(job.overrides[len(SMALL) :])] = [finding["symptom"] for finding in run.findings]
+    return {job: names for job, names in found.items() if names}
+
+
+@pytest.mark.parametrize("dataset", BUNDLED)
+def test_every_bundled_dataset_with_its_defaults(dataset: str, tmp_path: Path) -> None:
+    assert symptoms(tmp_path, f"dataset={dataset}", "seed=range(5)") == {}
+
+
+def test_every_optimizer_and_every_schedule_on_digits(tmp_path: Path) -> None:
+    (tmp_path / "optimizers").mkdir()
+    (tmp_path / "schedulers").mkdir()
+    assert symptoms(tmp_path / "optimizers", f"optimizer={','.join(RATED)}") == {}
+    assert symptoms(tmp_path / "schedulers", f"scheduler={','.join(schedulers)}") == {}
+
+
+@pytest.mark.parametrize("activation", activations)
+def test_every_activation_on_digits(activation: str, tmp_path: Path) -> None:
+    run = train(compose([*SMALL, f"activation={activation}"]), tmp_path / "run")
+    assert run.record.findings == []
+
+
+@pytest.mark.mnist
+def test_mnist_for_two_epochs(tmp_path: Path) -> None:
+    run = train(compose([*SMALL, "dataset=mnist", "epochs=2"]), tmp_path / "run")
+    assert run.record.findings == []
