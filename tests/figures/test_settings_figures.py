@@ -137,7 +137,7 @@ def test_names_are_broken_after_commas() -> None:
     assert broken("a=1, b=2", 4.0) == ["a=1, b=2"]
     assert broken("a=1, b=2, c=3", 0.7) == ["a=1, b=2,", "c=3"]
     # Within a list only where it does not fit.
-    assert broken("regularizer=[batchnorm,dropout]", 1.6) == ["regularizer=[batchnorm,", "dropout]"]
+    assert broken("regularizer=[batchnorm,dropout]", 1.8) == ["regularizer=[batchnorm,", "dropout]"]
     assert broken("regularizer=[batchnorm,dropout]", 4.0) == ["regularizer=[batchnorm,dropout]"]
     lines = broken(LONG, 2.3)
     assert len(lines) == 3
