@@ -5,7 +5,7 @@ N points, M grid points, C classes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,7 +28,7 @@ _FEW = 20  # points in all, such as a truth table: drawn large
 
 @style.styled
 def decision_boundary(
-    probabilities: Callable[[np.ndarray], np.ndarray],
+    probabilities: np.ndarray,
     points: Points,
     classes: Sequence[str],
     feature_names: Sequence[str],
@@ -36,14 +36,12 @@ def decision_boundary(
 ) -> Figure:
     """Regions in the colour of the likeliest class, the deeper the surer, and the points of each split.
 
-    `probabilities` maps features [M, 2] to [M, C], and is called once. `points` maps splits to features [N, 2] and
-    classes [N]; splits that hold the same points are drawn as one.
+    `probabilities` [M, C] are those of the `grid` of the points. `points` maps splits to features [N, 2] and classes
+    [N]; splits that hold the same points are drawn as one.
     """
+    x, y = _sides(points)
     points = merged(points)
-    everything = np.concatenate([x for x, _ in points.values()]) if points else np.zeros((1, 2))
-    x, y = _centres(everything[:, 0]), _centres(everything[:, 1])
-    grid = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2).astype(np.float32)
-    found = np.asarray(probabilities(grid), dtype=float).reshape(_GRID, _GRID, -1)
+    found = np.asarray(probabilities, dtype=float).reshape(_GRID, _GRID, -1)
     colours = style.class_colours(len(classes))
 
     handles = class_keys(classes, colours) | _region_keys(found) | split_keys(points)
@@ -65,6 +63,17 @@ def decision_boundary(
     style.few_numbers(panel)
     style.legend(figure, handles, _LEFT + _SIDE + 0.2, top, columns)
     return figure
+
+
+def grid(points: Points) -> np.ndarray:
+    """The features [M, 2], float32, at which a network is to be asked for its probabilities, to show all points."""
+    return np.stack(np.meshgrid(*_sides(points)), axis=-1).reshape(-1, 2).astype(np.float32)
+
+
+def _sides(points: Points) -> tuple[np.ndarray, np.ndarray]:
+    """The coordinates of the grid's columns, and those of its rows."""
+    everything = np.concatenate([x for x, _ in merged(points).values()]) if points else np.zeros((1, 2))
+    return _centres(everything[:, 0]), _centres(everything[:, 1])
 
 
 def legend_columns(classes: Sequence[str]) -> int:

@@ -28,7 +28,7 @@ def encode(rgb: np.ndarray, dpi: float) -> bytes:
         [
             _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, _EIGHT_BITS, _RGB, 0, 0, 0)),
             _chunk(b"pHYs", struct.pack(">IIB", dots, dots, _METRE)),
-            _chunk(b"IDAT", zlib.compress(lines, _LEVEL)),
+            _chunk(b"IDAT", zlib.compress(lines.data, _LEVEL)),
             _chunk(b"IEND", b""),
         ]
     )

@@ -12,6 +12,7 @@ from torch import nn
 from mlpexp.config.schema import Config
 from mlpexp.data.dataset import Data
 from mlpexp.engine.loop import Row
+from mlpexp.figures.drawing import Drawing
 from mlpexp.run import checkpoint
 from mlpexp.run.directory import RunDirectory
 from mlpexp.run.files import make_directory, write_bytes
@@ -44,6 +45,7 @@ class Recorder:
         self._histogram_epochs = {round(every * i) for i in range(1, n_histograms + 1)}
         self._history = History(paths.history)
         self._tensorboard: TensorBoard | None = None
+        self._figures: dict[str, Callable[[], bytes]] = {}
 
     def begin(self, summary: str, module: nn.Module) -> None:
         """Drops what was written past the epochs done, and notes what there is to show before the next one.
@@ -135,10 +137,10 @@ class Recorder:
         return self.record
 
     def finish(self, results: Results | None, best_epoch: int) -> None:
-        """Draws the figures and closes all files; without `results` the run has failed."""
+        """Writes the figures and closes all files; without `results` the run has failed."""
         self._history.close()
         if results is not None and self._config.log.figures:
-            self._draw(results, best_epoch)
+            self._write_figures(best_epoch)
         if self._tensorboard is not None:
             if results is not None:
                 final = {
@@ -157,12 +159,24 @@ class Recorder:
             if self._tensorboard is not None:
                 self._tensorboard.close()
 
-    def _draw(self, results: Results, best_epoch: int) -> None:
-        from mlpexp.figures.gallery import draw
+    def draw(self, results: Results, drawing: Drawing) -> None:
+        """Begins to draw the figures."""
+        if not self._config.log.figures:
+            return
+        from mlpexp.figures.gallery import pictures
 
+        self._history.close()
+        history = read(self.paths.history)
+        self._figures = {
+            name: drawing.begin(picture) for name, picture in pictures(results, history, self.record.best_epoch)
+        }
+
+    def _write_figures(self, epoch: int) -> None:
         make_directory(self.paths.figures)
-        for name, png in draw(results, read(self.paths.history), best_epoch):
+        for name, drawn in self._figures.items():
+            png = drawn()
             write_bytes(self.paths.figures / f"{name}.png", png)
             if self._tensorboard is not None:
                 tag = "confusion_matrix/test" if name == "confusion_matrix" else f"figures/{name}"
-                self._tensorboard.image(tag, png, best_epoch)
+                self._tensorboard.image(tag, png, epoch)
+        self._figures = {}

@@ -15,6 +15,7 @@ from mlpexp.engine.loop import Engine, Row
 from mlpexp.engine.member import Member
 from mlpexp.engine.stack import layers
 from mlpexp.errors import MlpexpError, RunError
+from mlpexp.figures.drawing import Drawing
 from mlpexp.run.directory import RunDirectory
 from mlpexp.run.record import Record
 from mlpexp.run.recorder import Recorder
@@ -167,8 +168,15 @@ class Attempt:
             f"{self.member.failure}. A lower optimizer.lr or clip.norm=1 usually helps.{saved} Run directory: {path}"
         )
 
+    def draw(self, drawing: Drawing) -> None:
+        """Begins to draw the figures of a run that has been judged."""
+        if self._results is None or self.outcome is not None:
+            return
+        with self._own_errors():
+            self.recorder.draw(self._results, drawing)
+
     def finish(self) -> None:
-        """Draws the figures of a run that has been judged."""
+        """Writes the figures of a run that has been judged."""
         if self._results is None or self.outcome is not None:
             return
         with self._own_errors():
