@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from mlpexp.comparison.compare import Comparison, compare_runs
 from mlpexp.comparison.csv_table import csv_text
@@ -23,24 +24,31 @@ from mlpexp.comparison.table import (
 from mlpexp.comparison.verdict import verdict
 from mlpexp.run.files import write_bytes, write_text
 
+if TYPE_CHECKING:
+    from mlpexp.figures.drawing import Drawing
+    from mlpexp.figures.picture import Picture
+
 # Of the settings of a sweep, in its directory.
 TABLE = "sweep.csv"
 # A figure with more rows than this is higher than anyone looks at; the CSV has them all.
 _MOST_ROWS = 40
 
 
-def sweep_summary(directory: str | Path) -> Comparison:
+def sweep_summary(directory: str | Path, drawing: Drawing | None = None) -> Comparison:
     """Writes `sweep.csv` and `sweep.png` of the runs in a sweep's directory, in place of those from an earlier end.
 
-    ConfigError where it holds no run; RunError where they cannot be written. Imports no torch.
+    `drawing` draws the figure; without it, it is drawn here. ConfigError where the directory holds no run; RunError
+    where they cannot be written. Imports no torch.
     """
     directory = Path(directory)
     runs, notes = find_runs([directory])
     # A sweep over tasks of both kinds has a table too, though a note in it says that ranks mean little.
     metric = Metric("loss", "test") if len(score_names(runs)) > 1 else choose_metric(runs, None)
     comparison = compare_runs(runs, notes, None, metric)
+    picture = dots_picture(comparison, directory.resolve().name)
+    drawn = drawing.begin(picture) if drawing else picture.png
     write_text(directory / TABLE, csv_text(comparison))
-    write_bytes(directory / "sweep.png", dots_png(comparison, directory.resolve().name))
+    write_bytes(directory / "sweep.png", drawn())
     return comparison
 
 
@@ -49,7 +57,7 @@ def write_report(comparison: Comparison, directory: Path, command: Sequence[str]
     from mlpexp.figures.bands import bands
     from mlpexp.figures.style import png
 
-    pictures = {"dots.png": dots_png(comparison)}
+    pictures = {"dots.png": dots_picture(comparison).png()}
     curves, score, remarks = learning_curves(comparison.summaries)
     if curves:
         pictures["curves.png"] = png(bands(curves, score=score, remarks=remarks))
@@ -60,10 +68,10 @@ def write_report(comparison: Comparison, directory: Path, command: Sequence[str]
     return [directory / name for name in ("comparison.md", "comparison.csv", *pictures)]
 
 
-def dots_png(comparison: Comparison, title: str = "") -> bytes:
-    """The dot plot, as a PNG file."""
+def dots_picture(comparison: Comparison, title: str = "") -> Picture[Any]:
+    """The dot plot."""
     from mlpexp.figures.dots import Row, dots
-    from mlpexp.figures.style import png
+    from mlpexp.figures.picture import Picture
 
     metric, n = comparison.metric, len(comparison.summaries)
     rows = []
@@ -73,7 +81,7 @@ def dots_png(comparison: Comparison, title: str = "") -> bytes:
         rows.append(Row(summary.label, values, found.interval if found else None, _remark(summary)))
     if n > _MOST_ROWS:
         title = f"{title}: the best {_MOST_ROWS} of {n} settings".removeprefix(": ")
-    return png(dots(rows, metric=metric.name, axis=metric.title, title=title))
+    return Picture(dots, rows, metric=metric.name, axis=metric.title, title=title)
 
 
 def _remark(summary: Summary) -> str:

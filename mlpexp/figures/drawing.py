@@ -21,16 +21,25 @@ _MOST_PROCESSES = 16
 _BEGUN = 16
 
 
+def processes_for(n_pictures: int) -> int:
+    """How many processes pay for so many pictures that are to be drawn at once; none on a single core."""
+    cores = _cores()
+    return min(n_pictures // _WORTH_A_PROCESS, cores, _MOST_PROCESSES) if cores > 1 else 0
+
+
+def process_beside() -> int:
+    """1 where a process can import matplotlib while this one trains, 0 on a single core."""
+    return int(_cores() > 1)
+
+
 class Drawing:
-    """Draws pictures in processes of its own: from `start` on, if there are cores and pictures enough for that.
+    """Draws pictures in so many processes of its own, from `start` on.
 
     Where there are none, or one fails, pictures are drawn here, when they are asked for.
     """
 
-    def __init__(self, n_pictures: int) -> None:
-        """For about so many pictures."""
-        cores = _cores()
-        self._n = min(n_pictures // _WORTH_A_PROCESS, cores, _MOST_PROCESSES) if cores > 1 else 0
+    def __init__(self, n_processes: int) -> None:
+        self._n = n_processes
         self._idle: SimpleQueue[DrawingProcess] = SimpleQueue()
         self._processes: list[DrawingProcess] = []
         self._threads: ThreadPoolExecutor | None = None

@@ -17,7 +17,7 @@ from mlpexp.engine.loop import Engine, Row
 from mlpexp.engine.member import Member
 from mlpexp.engine.surroundings import surroundings
 from mlpexp.errors import MlpexpError, RunError
-from mlpexp.figures.drawing import Drawing
+from mlpexp.figures.drawing import Drawing, processes_for
 from mlpexp.interruption import InterruptedRunError, watched
 from mlpexp.prepare import Prepared
 from mlpexp.run import checkpoint, record
@@ -80,7 +80,7 @@ def train_stack(
         attempts = [
             Attempt(run, entry, engine, member) for run, entry, member in zip(kept, begun, members, strict=True)
         ]
-        drawing = Drawing(_PICTURES * sum(run.config.log.figures for run in kept))
+        drawing = Drawing(processes_for(_PICTURES * sum(run.config.log.figures for run in kept)))
         try:
             for attempt in attempts:
                 attempt.begin(engine)

@@ -14,7 +14,7 @@ from mlpexp.figures import drawing as module
 from mlpexp.figures.boundary import decision_boundary, grid
 from mlpexp.figures.confusion import confusion
 from mlpexp.figures.curves import curves
-from mlpexp.figures.drawing import Drawing
+from mlpexp.figures.drawing import Drawing, process_beside, processes_for
 from mlpexp.figures.picture import Picture
 
 POINTS = {"train": (np.array([[0, 0], [1, 1]], np.float32), np.array([0, 1]))}
@@ -32,7 +32,7 @@ def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_other_processes_draw_the_same_in_any_order() -> None:
-    with Drawing(100) as drawing:
+    with Drawing(2) as drawing:
         drawing.start()
         drawing.start()  # once more does nothing
         assert len(drawing._processes) == 2
@@ -51,14 +51,25 @@ def test_no_more_processes_than_pay(
     cores: int, n_pictures: int, n_processes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_cores", lambda: cores)
-    with Drawing(n_pictures) as drawing:
+    assert processes_for(n_pictures) == n_processes
+
+
+def test_a_process_beside_needs_a_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert process_beside() == 1
+    monkeypatch.setattr(module, "_cores", lambda: 1)
+    assert process_beside() == 0
+
+
+def test_without_processes_pictures_are_drawn_when_asked_for() -> None:
+    with Drawing(0) as drawing:
         drawing.start()
-        assert len(drawing._processes) == n_processes
+        assert not drawing._processes
+        assert drawing.ahead == 0
         assert drawing.begin(PICTURES[0])() == PICTURES[0].png()
 
 
 def test_what_a_process_that_dies_has_not_drawn_is_drawn_here() -> None:
-    with Drawing(100) as drawing:
+    with Drawing(2) as drawing:
         drawing.start()
         begun = [drawing.begin(picture) for picture in PICTURES]
         for process in drawing._processes:
@@ -69,7 +80,7 @@ def test_what_a_process_that_dies_has_not_drawn_is_drawn_here() -> None:
 
 def test_without_any_process_pictures_are_drawn_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/no/such/python")
-    with Drawing(100) as drawing:
+    with Drawing(2) as drawing:
         drawing.start()
         assert drawing.begin(PICTURES[0])() == PICTURES[0].png()
 
@@ -78,7 +89,7 @@ def test_an_error_is_that_of_drawing_here() -> None:
     broken: Picture[Any] = Picture(confusion, np.eye(2, dtype=int), [])
     with pytest.raises(ValueError) as here:  # noqa: PT011
         broken.png()
-    with Drawing(100) as drawing:
+    with Drawing(2) as drawing:
         drawing.start()
         wait = drawing.begin(broken)
         with pytest.raises(ValueError) as there:  # noqa: PT011
@@ -87,7 +98,7 @@ def test_an_error_is_that_of_drawing_here() -> None:
 
 
 def test_leaving_with_pictures_begun_waits_for_none() -> None:
-    with Drawing(100) as drawing:
+    with Drawing(2) as drawing:
         drawing.start()
         for _ in range(50):
             drawing.begin(PICTURES[2])
@@ -102,8 +113,7 @@ def test_a_script_that_draws_is_not_run_once_more(tmp_path: Path) -> None:
         "from mlpexp.figures import drawing\n"
         "from mlpexp.figures.confusion import confusion\n"
         "from mlpexp.figures.picture import Picture\n"
-        "drawing._cores = lambda: 2\n"
-        "with drawing.Drawing(100) as some:\n"
+        "with drawing.Drawing(2) as some:\n"
         "    some.start()\n"
         "    print(len(some.begin(Picture(confusion, np.eye(2, dtype=int), ['a', 'b']))()) > 1000)\n"
         "import sys; print('matplotlib' in sys.modules)\n"
