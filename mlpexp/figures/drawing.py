@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import pickle
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from functools import lru_cache
 from queue import SimpleQueue
 from types import TracebackType
 from typing import Any
@@ -19,6 +21,8 @@ _WORTH_A_PROCESS = 12
 _MOST_PROCESSES = 16
 # So many pictures a process are begun at most, for their data take memory.
 _BEGUN = 16
+# So many of the last pictures are not drawn a second time.
+_REMEMBERED = 32
 
 
 def processes_for(n_pictures: int) -> int:
@@ -43,6 +47,7 @@ class Drawing:
         self._idle: SimpleQueue[DrawingProcess] = SimpleQueue()
         self._processes: list[DrawingProcess] = []
         self._threads: ThreadPoolExecutor | None = None
+        self._submit: Callable[[bytes], Future[bytes]] | None = None
 
     def start(self) -> None:
         """Starts the processes. They need some time until they can draw: call it ahead of `begin`."""
@@ -52,7 +57,9 @@ class Drawing:
             for _ in range(self._n):
                 self._processes.append(DrawingProcess())
         if self._processes:
-            self._threads = ThreadPoolExecutor(len(self._processes))
+            threads = self._threads = ThreadPoolExecutor(len(self._processes))
+            # Runs that agree, such as all that make no mistake, share a picture.
+            self._submit = lru_cache(_REMEMBERED)(lambda pickled: threads.submit(self._drawn, pickled))
         for process in self._processes:
             self._idle.put(process)
 
@@ -74,15 +81,15 @@ class Drawing:
 
     def begin(self, picture: Picture[Any]) -> Callable[[], bytes]:
         """Begins to draw a picture; what it gives waits for the PNG file."""
-        if self._threads is None:
+        if self._submit is None:
             return picture.png
-        begun = self._threads.submit(self._drawn, picture)
+        begun = self._submit(pickle.dumps(picture))
         return lambda: _result(begun) or picture.png()
 
-    def _drawn(self, picture: Picture[Any]) -> bytes:
+    def _drawn(self, pickled: bytes) -> bytes:
         process = self._idle.get()
         try:
-            return process.png(picture)
+            return process.png(pickled)
         finally:
             self._idle.put(process)
 

@@ -5,6 +5,7 @@ Not of `multiprocessing`, which imports the main module once more: a script that
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import subprocess
@@ -36,11 +37,11 @@ class DrawingProcess:
             start_new_session=True,
         )
 
-    def png(self, picture: Picture[Any]) -> bytes:
-        """The picture as a PNG file; EOFError or OSError where the process cannot draw it, and is no more."""
+    def png(self, pickled: bytes) -> bytes:
+        """The PNG file of a pickled picture; EOFError or OSError where the process cannot draw it, and is no more."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        pickle.dump(picture, self._process.stdin)
+        self._process.stdin.write(pickled)
         self._process.stdin.flush()
         drawn: bytes = pickle.load(self._process.stdout)
         return drawn
@@ -64,10 +65,12 @@ def serve() -> None:
     import matplotlib.backends.backend_agg
     import matplotlib.figure  # noqa: F401
 
+    # As in cli/main.py.
+    gc.set_threshold(50_000, 5, 5)
     pictures, drawn = sys.stdin.buffer, sys.stdout.buffer
     while True:
         try:
-            picture = pickle.load(pictures)
+            picture: Picture[Any] = pickle.load(pictures)
         except EOFError:
             return
         pickle.dump(picture.png(), drawn)

@@ -15,6 +15,7 @@ from mlpexp.figures.boundary import decision_boundary, grid
 from mlpexp.figures.confusion import confusion
 from mlpexp.figures.curves import curves
 from mlpexp.figures.drawing import Drawing, process_beside, processes_for
+from mlpexp.figures.drawing_process import DrawingProcess
 from mlpexp.figures.picture import Picture
 
 POINTS = {"train": (np.array([[0, 0], [1, 1]], np.float32), np.array([0, 1]))}
@@ -44,6 +45,24 @@ def test_other_processes_draw_the_same_in_any_order() -> None:
             drawn = [wait() for wait in reversed(begun)]
     assert drawn[::-1] == [picture.png() for picture in PICTURES]
     assert all(process._process.poll() is not None for process in drawing._processes)
+
+
+def test_equal_pictures_are_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[bytes] = []
+    draw = DrawingProcess.png
+
+    def note(process: DrawingProcess, pickled: bytes) -> bytes:
+        sent.append(pickled)
+        return draw(process, pickled)
+
+    monkeypatch.setattr(DrawingProcess, "png", note)
+    tables = [np.eye(2, dtype=int), np.eye(2, dtype=int), np.array([[1, 0], [1, 0]])]
+    pictures = [Picture(confusion, table, ["a", "b"]) for table in tables]
+    with Drawing(2) as drawing:
+        drawing.start()
+        drawn = [wait() for wait in [drawing.begin(picture) for picture in pictures]]
+    assert len(sent) == 2
+    assert drawn == [picture.png() for picture in pictures]
 
 
 @pytest.mark.parametrize(("cores", "n_pictures", "n_processes"), [(1, 1000, 0), (8, 3, 0), (8, 24, 2), (3, 1000, 3)])
