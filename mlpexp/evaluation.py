@@ -70,11 +70,11 @@ def evaluate(directory: str | Path, changes: dict[str, Any] | None = None) -> Ev
     write_text(out / "metrics.json", json.dumps({"epoch": epoch, "metrics": metrics}, indent=2) + "\n")
     if results.data.task.kind == "classification":
         write_text(out / "confusion_matrix.csv", _confusion_csv(results))
-    from mlpexp.figures.gallery import draw
+    from mlpexp.figures.gallery import pictures
 
     curves = RunDirectory(Path(directory)).history
-    for name, png in draw(results, history.read(curves) if curves.exists() else None, epoch):
-        write_bytes(out / f"{name}.png", png)
+    for name, picture in pictures(results, history.read(curves) if curves.exists() else None, epoch):
+        write_bytes(out / f"{name}.png", picture.png())
     return Evaluation(out, epoch, metrics, results)
 
 

@@ -5,15 +5,22 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import hydra
+from hydra._internal.callbacks import Callbacks
 from hydra._internal.utils import get_args_parser
+from hydra.core.plugins import Plugins
+from hydra.core.utils import configure_log
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf, flag_override
 from omegaconf.errors import OmegaConfBaseException
 
+from mlpexp.config.compose import hydra_on, quote
 from mlpexp.config.explain import explain, explain_value
 from mlpexp.config.locate import CONF
 from mlpexp.errors import ConfigError, MlpexpError
@@ -53,21 +60,48 @@ def claim(raw: DictConfig, key: str) -> Path:
     return claim_named(Path(path), key) if named else claim_new(Path(path))
 
 
-def hand_over(task: hydra.types.TaskFunction, arguments: list[str], args: argparse.Namespace) -> None:
+def hand_over(task: TaskFunction, arguments: list[str], args: argparse.Namespace) -> None:
     """Calls Hydra's entry point as if `mlpexp train` were a program of its own."""
     argv = sys.argv
-    full_error = os.environ.get("HYDRA_FULL_ERROR")
     sys.argv = ["mlpexp train", *arguments]
+    try:
+        with _errors_of_ours(args):
+            hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")(task)()
+    finally:
+        sys.argv = argv
+
+
+def sweep_by_hydra(task: TaskFunction, raw: DictConfig, directory: Path, args: argparse.Namespace) -> None:
+    """Runs the sweep of a composed config in its directory. Asking Hydra itself would compose it twice more."""
+    with flag_override(raw.hydra, ["readonly", "struct"], False):
+        raw.hydra.sweep.dir = str(directory)
+        # What jobs are composed of.
+        raw.hydra.overrides.hydra.append(f"hydra.sweep.dir={quote(str(directory))}")
+    with _errors_of_ours(args), hydra_on(args.config_dir) as app:
+        configure_log(raw.hydra.hydra_logging, raw.hydra.verbose)
+        callbacks = Callbacks(raw)
+        callbacks.on_multirun_start(config=raw, config_name=args.config_name)
+        context = HydraContext(app.config_loader, callbacks)
+        sweeper = Plugins.instance().instantiate_sweeper(hydra_context=context, task_function=task, config=raw)
+        # As written: `${hydra.job.num}` in one of them has no value yet.
+        overrides: Any = OmegaConf.to_container(raw.hydra.overrides.task, resolve=False)
+        sweeper.sweep(arguments=overrides)
+        callbacks.on_multirun_end(config=raw, config_name=args.config_name)
+
+
+@contextmanager
+def _errors_of_ours(args: argparse.Namespace) -> Iterator[None]:
+    """What Hydra and OmegaConf raise, as errors of ours."""
+    full_error = os.environ.get("HYDRA_FULL_ERROR")
     # Hydra then raises its errors instead of printing them over many lines and exiting with 1.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
-        hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")(task)()
+        yield
     except (HydraException, OmegaConfBaseException, ValueError, TypeError, AssertionError) as error:
         if isinstance(error, MlpexpError) or full_error == "1":
             raise
         raise ConfigError(explain(error, args.overrides, args.config_dir)) from error
     finally:
-        sys.argv = argv
         if full_error is None:
             del os.environ["HYDRA_FULL_ERROR"]
         else:

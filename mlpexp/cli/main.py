@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
@@ -46,7 +47,12 @@ First steps:
 
 def main() -> None:
     """Entry point: runs the command line and exits with its code (0 done, 1 run failed, 2 command wrong)."""
-    sys.exit(call(sys.argv[1:]))
+    # Imports make some 400,000 objects that stay. Python would look through them for garbage after every few hundred
+    # more, and once again before it exits: together that took a fifth of the time of a short run.
+    gc.set_threshold(50_000, 5, 5)
+    code = call(sys.argv[1:])
+    gc.freeze()
+    sys.exit(code)
 
 
 def call(arguments: list[str]) -> int:

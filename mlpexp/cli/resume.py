@@ -31,10 +31,13 @@ def _resume_sweep(directory: Path, changed: dict[str, Any]) -> int:
     """What is missing or unfinished, in stacks; in the end the table of the whole sweep."""
     from mlpexp.cli.sweep_terminal import SweepTerminal, conclude
     from mlpexp.errors import ConfigError
+    from mlpexp.figures.drawing import Drawing, process_beside
     from mlpexp.sweep.resume import resume_sweep
 
     if "epochs" in changed:
         raise ConfigError(f"epochs={changed['epochs']}: a sweep goes on as it was; give a single run more epochs.")
-    resume_sweep(directory, changed, SweepTerminal(directory))
-    conclude(directory)
+    with Drawing(process_beside()) as drawing:
+        drawing.start()
+        resume_sweep(directory, changed, SweepTerminal(directory))
+        conclude(directory, drawing)
     return 0

@@ -8,17 +8,19 @@ from dataclasses import dataclass
 from itertools import islice
 
 from hydra.core.override_parser.types import ValueType
+from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from mlpexp.cli.dry_run import show_plan
-from mlpexp.cli.hydra_app import claim, hand_over
+from mlpexp.cli.hydra_app import claim, sweep_by_hydra
 from mlpexp.cli.main import report
 from mlpexp.cli.sweep_task import SweepTask, note_jobs
 from mlpexp.cli.sweep_terminal import conclude
-from mlpexp.config.compose import compose_raw, quote
+from mlpexp.config.compose import compose_raw
 from mlpexp.config.jobs import Job, check_jobs, expand
 from mlpexp.config.overrides import fixed, parse_override
 from mlpexp.errors import ConfigError, MlpexpError, RunError
+from mlpexp.figures.drawing import Drawing, process_beside
 from mlpexp.interruption import InterruptedRunError, stopped_with
 from mlpexp.prepare import Preparations
 from mlpexp.run.record import NAME
@@ -40,28 +42,27 @@ def run_sweep(args: argparse.Namespace) -> int:
     # One that no other sweep has, now that all jobs are checked.
     sweep = claim(raw, "hydra.sweep.dir")
     note_jobs(sweep, jobs or [], raw)
-    # Written anew, as overrides must stand together: behind `seed=0,1 -m` none can be added.
-    arguments = ["--config-name", args.config_name, *(["--multirun"] if args.multirun else [])]
-    if args.config_dir is not None:
-        arguments += ["--config-dir", args.config_dir]
     task = SweepTask(jobs or [], checked.preparations, searching=jobs is None)
-    try:
-        with stopped_with(f"the sweep is interrupted; go on with: mlpexp resume {sweep}"):
-            hand_over(task, [*arguments, *args.overrides, f"hydra.sweep.dir={quote(str(sweep))}"], args)
-    except InterruptedRunError:
-        raise
-    except Exception as error:
-        ours = isinstance(error, MlpexpError) or task.called
-        said = f"hydra/launcher={raw.hydra.runtime.choices['hydra/launcher']} ended with {_in_a_line(error)}"
-        if any(sweep.glob(f"**/{NAME}")):
-            # Jobs have failed; their directories tell which.
-            if not ours:
-                report(said)
-            conclude(sweep, told=task.called)
-        if ours:
+    # It imports what the last figure needs while the jobs train.
+    with Drawing(process_beside()) as drawing:
+        drawing.start()
+        try:
+            with stopped_with(f"the sweep is interrupted; go on with: mlpexp resume {sweep}"):
+                sweep_by_hydra(task, raw, sweep, args)
+        except InterruptedRunError:
             raise
-        raise RunError(said) from error
-    conclude(sweep, told=task.called)
+        except Exception as error:
+            ours = isinstance(error, MlpexpError) or task.called
+            said = f"hydra/launcher={raw.hydra.runtime.choices['hydra/launcher']} ended with {_in_a_line(error)}"
+            if any(sweep.glob(f"**/{NAME}")):
+                # Jobs have failed; their directories tell which.
+                if not ours:
+                    report(said)
+                conclude(sweep, drawing, told=task.called)
+            if ours:
+                raise
+            raise RunError(said) from error
+        conclude(sweep, drawing, told=task.called)
     return 0
 
 
@@ -86,7 +87,7 @@ def check_sweep(overrides: Sequence[str], config_dir: str | None, config_name: s
     """
     about_hydra = [given for given in overrides if given.lstrip("+~").startswith(("hydra.", "hydra/"))]
     ours = [given for given in overrides if given not in about_hydra]
-    sweep = _sweep_config(about_hydra, fixed(ours), config_dir, config_name)
+    sweep = _sweep_config(about_hydra, ours, config_dir, config_name)
     sweeper = sweep.hydra.sweeper
     grid = str(sweeper._target_).endswith(_GRID)
     if grid:
@@ -100,12 +101,14 @@ def check_sweep(overrides: Sequence[str], config_dir: str | None, config_name: s
 
 
 def _sweep_config(about_hydra: list[str], ours: list[str], config_dir: str | None, config_name: str) -> DictConfig:
-    """Where the sweep goes, which sweeper makes its jobs, and of what: an experiment may say it."""
+    """The config from which Hydra makes the sweep: where it goes, which sweeper makes its jobs, and of what."""
+    # The last one counts.
+    overrides = [*about_hydra, "hydra.mode=MULTIRUN", *ours]
     try:
-        return compose_raw([*about_hydra, *ours], config_dir, config_name, with_hydra=True)
+        return compose_raw(overrides, config_dir, config_name, with_hydra=True, run_mode=RunMode.MULTIRUN)
     except ConfigError:
         # Something is wrong with all jobs: they are checked nevertheless, as other things may be wrong with some.
-        experiments = [given for given in ours if given.startswith("experiment=")]
+        experiments = [given for given in fixed(ours) if given.startswith("experiment=")]
         return compose_raw([*about_hydra, *experiments], config_dir, config_name, with_hydra=True)
 
 

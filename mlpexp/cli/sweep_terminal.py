@@ -14,6 +14,7 @@ from mlpexp.cli.console import console, counted
 from mlpexp.cli.terminal import SECONDS_BETWEEN_UPDATES, epoch_bar, score_name
 from mlpexp.engine.loop import Engine, Row
 from mlpexp.errors import MlpexpError, RunError
+from mlpexp.figures.drawing import Drawing
 from mlpexp.prepare import Prepared
 from mlpexp.sweep.train import StackToTrain, SweepWatcher
 from mlpexp.training.attempt import Outcome
@@ -122,17 +123,17 @@ def said_of(sizes: Sequence[int]) -> str:
     return f"{counted(sum(sizes), 'run')}: {' and '.join(parts)}"
 
 
-def conclude(directory: Path, *, told: bool = True) -> None:
+def conclude(directory: Path, drawing: Drawing, *, told: bool = True) -> None:
     """The table at the end of a sweep; RunError in the end where a job has failed or is unfinished.
 
-    Unless it was `told` already, there is a line on each of these.
+    `drawing` draws its figure. Unless it was `told` already, there is a line on each of these.
     """
     from mlpexp.cli.compare import show_settings
     from mlpexp.comparison.report import sweep_summary
     from mlpexp.sweep.record import jobs_without_run
 
     out = console()
-    comparison = sweep_summary(directory)
+    comparison = sweep_summary(directory, drawing)
     show_settings(comparison, out)
     for line in _findings(comparison):
         out.print(Text(line))

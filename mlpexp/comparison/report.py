@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from mlpexp.comparison.compare import Comparison, compare_runs, own_metric, report_of
 from mlpexp.comparison.csv_table import csv_text
@@ -25,6 +26,10 @@ from mlpexp.comparison.verdict import verdict
 from mlpexp.config.report import FigureName
 from mlpexp.run.files import make_directory, write_bytes, write_text
 
+if TYPE_CHECKING:
+    from mlpexp.figures.drawing import Drawing
+    from mlpexp.figures.picture import Picture
+
 # Of the settings of a sweep, in its directory.
 TABLE = "sweep.csv"
 FIGURES = "figures"
@@ -32,11 +37,11 @@ FIGURES = "figures"
 _MOST_ROWS = 40
 
 
-def sweep_summary(directory: str | Path) -> Comparison:
+def sweep_summary(directory: str | Path, drawing: Drawing | None = None) -> Comparison:
     """Writes `sweep.csv` and `sweep.png` of the runs in a sweep's directory, in place of those from an earlier end.
 
-    So it does with the further `figures` that the runs' own `report` asks for. ConfigError where it holds no run;
-    RunError where they cannot be written.
+    So it does with the further `figures` that the runs' own `report` asks for. `drawing` draws sweep.png; without it,
+    it is drawn here. ConfigError where the directory holds no run; RunError where they cannot be written.
     """
     directory = Path(directory)
     runs, notes = find_runs([directory])
@@ -45,9 +50,11 @@ def sweep_summary(directory: str | Path) -> Comparison:
     mixed = report.metric is None and len(score_names(runs)) > 1
     metric = Metric("loss", "test") if mixed else own_metric(runs, report)
     comparison = compare_runs(runs, notes, None, metric, report)
+    picture = dots_picture(comparison, directory.resolve().name)
+    dots = drawing.begin(picture) if drawing else picture.png
     write_text(directory / TABLE, csv_text(comparison))
-    write_bytes(directory / "sweep.png", dots_png(comparison, directory.resolve().name))
     drawn, lacking = pictures(comparison, report.figures)
+    write_bytes(directory / "sweep.png", dots())
     if drawn:
         make_directory(directory / FIGURES)
     for name, png in drawn.items():
@@ -64,7 +71,7 @@ def write_report(comparison: Comparison, directory: Path, command: Sequence[str]
     drawn, lacking = pictures(comparison, dict.fromkeys(asked))
     missed = [line for name, line in lacking.items() if name in comparison.report.figures]
     comparison = replace(comparison, notes=[*comparison.notes, *missed])
-    content = {"dots": dots_png(comparison), **drawn}
+    content = {"dots": dots_picture(comparison).png(), **drawn}
     for name, png in content.items():
         write_bytes(directory / f"{name}.png", png)
     write_text(directory / "comparison.csv", csv_text(comparison))
@@ -72,10 +79,10 @@ def write_report(comparison: Comparison, directory: Path, command: Sequence[str]
     return [directory / name for name in ("comparison.md", "comparison.csv", *(f"{name}.png" for name in content))]
 
 
-def dots_png(comparison: Comparison, title: str = "") -> bytes:
-    """The dot plot, as a PNG file."""
+def dots_picture(comparison: Comparison, title: str = "") -> Picture[Any]:
+    """The dot plot."""
     from mlpexp.figures.dots import Row, dots
-    from mlpexp.figures.style import png
+    from mlpexp.figures.picture import Picture
 
     metric, n = comparison.metric, len(comparison.summaries)
     rows = []
@@ -85,7 +92,7 @@ def dots_png(comparison: Comparison, title: str = "") -> bytes:
         rows.append(Row(summary.label, values, found.interval if found else None, _remark(summary)))
     if n > _MOST_ROWS:
         title = f"{title}: the best {_MOST_ROWS} of {n} settings".removeprefix(": ")
-    return png(dots(rows, metric=metric.name, axis=metric.title, title=title))
+    return Picture(dots, rows, metric=metric.name, axis=metric.title, title=title)
 
 
 def _remark(summary: Summary) -> str:

@@ -44,12 +44,16 @@ def compose_raw(
     config_name: str = "config",
     *,
     with_hydra: bool = False,
+    run_mode: RunMode = RunMode.RUN,
 ) -> DictConfig:
-    """The composed config before it is checked; `with_hydra` leaves Hydra's own node in it."""
+    """The composed config before it is checked; `with_hydra` leaves Hydra's own node in it.
+
+    That of a sweep, in RunMode.MULTIRUN, lacks the values that it sweeps over.
+    """
     check_overrides(overrides)
     check_config_dir(config_dir)
     try:
-        return by_hydra(overrides, config_dir, config_name, with_hydra=with_hydra)
+        return by_hydra(overrides, config_dir, config_name, with_hydra=with_hydra, run_mode=run_mode)
     # Hydra, OmegaConf, the YAML reader and the parser of overrides raise a great many kinds.
     except Exception as error:
         raise ConfigError(explain(error, overrides, config_dir)) from error
@@ -61,11 +65,16 @@ def check_config_dir(config_dir: str | Path | None) -> None:
 
 
 def by_hydra(
-    overrides: Sequence[str], config_dir: str | Path | None, config_name: str, *, with_hydra: bool
+    overrides: Sequence[str],
+    config_dir: str | Path | None,
+    config_name: str,
+    *,
+    with_hydra: bool,
+    run_mode: RunMode = RunMode.RUN,
 ) -> DictConfig:
     """What Hydra composes; raises whatever it raises."""
     with hydra_on(config_dir) as hydra:
-        config = hydra.compose_config(config_name, list(overrides), RunMode.RUN, from_shell=False)
+        config = hydra.compose_config(config_name, list(overrides), run_mode, from_shell=False)
     if not with_hydra:
         with open_dict(config):
             del config["hydra"]

@@ -5,7 +5,7 @@ N points, M grid points, C classes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -29,7 +29,7 @@ _FEW = 20  # points in all, such as a truth table: drawn large
 
 @style.styled
 def decision_boundary(
-    probabilities: Callable[[np.ndarray], np.ndarray],
+    probabilities: np.ndarray,
     points: Points,
     classes: Sequence[str],
     feature_names: Sequence[str],
@@ -37,8 +37,8 @@ def decision_boundary(
 ) -> Figure:
     """Regions in the colour of the likeliest class, the deeper the surer, and the points of each split.
 
-    `probabilities` maps features [M, 2] to [M, C], and is called once. `points` maps splits to features [N, 2] and
-    classes [N]; splits that hold the same points are drawn as one.
+    `probabilities` [M, C] are those of the `grid` of the points. `points` maps splits to features [N, 2] and classes
+    [N]; splits that hold the same points are drawn as one.
     """
     points = merged(points)
     found = regions(probabilities, points)
@@ -68,12 +68,9 @@ class Regions:
     probabilities: np.ndarray
 
 
-def regions(probabilities: Callable[[np.ndarray], np.ndarray], points: Points) -> Regions:
-    """What a network says of the plane around the points."""
-    everything = np.concatenate([x for x, _ in points.values()]) if points else np.zeros((1, 2))
-    x, y = _centres(everything[:, 0]), _centres(everything[:, 1])
-    grid = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2).astype(np.float32)
-    return Regions(x, y, np.asarray(probabilities(grid), dtype=float).reshape(_GRID, _GRID, -1))
+def regions(probabilities: np.ndarray, points: Points) -> Regions:
+    """What a network says of the plane around the points: its probabilities [M, C] for their `grid`."""
+    return Regions(*_sides(points), np.asarray(probabilities, dtype=float).reshape(_GRID, _GRID, -1))
 
 
 def draw_regions(panel: Axes, found: Regions, points: Points, colours: np.ndarray) -> None:
@@ -87,6 +84,17 @@ def draw_regions(panel: Axes, found: Regions, points: Points, colours: np.ndarra
     scatter(panel, points, colours)
     panel.set_xlim(extent[:2])
     panel.set_ylim(extent[2:])
+
+
+def grid(points: Points) -> np.ndarray:
+    """The features [M, 2], float32, at which a network is to be asked for its probabilities, to show all points."""
+    return np.stack(np.meshgrid(*_sides(points)), axis=-1).reshape(-1, 2).astype(np.float32)
+
+
+def _sides(points: Points) -> tuple[np.ndarray, np.ndarray]:
+    """The coordinates of the grid's columns, and those of its rows."""
+    everything = np.concatenate([x for x, _ in merged(points).values()]) if points else np.zeros((1, 2))
+    return _centres(everything[:, 0]), _centres(everything[:, 1])
 
 
 def legend_columns(classes: Sequence[str]) -> int:

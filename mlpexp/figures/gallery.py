@@ -7,47 +7,43 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlpexp.figures.boundary import decision_boundary
+from mlpexp.figures.boundary import decision_boundary, grid
 from mlpexp.figures.confusion import confusion
 from mlpexp.figures.curves import curves
+from mlpexp.figures.picture import Picture
 from mlpexp.figures.predictions import MOST_BAR_PANELS, MOST_IMAGES, choose_examples, image_grid, probability_bars
-from mlpexp.figures.regression import fitted_curve, predicted_against_true
-from mlpexp.figures.style import png
+from mlpexp.figures.regression import fitted_curve, line, predicted_against_true
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from mlpexp.data.dataset import Data
     from mlpexp.run.results import Results
 
 
-def draw(
+def pictures(
     results: Results, history: Mapping[str, Sequence[float]] | None, best_epoch: int
-) -> Iterator[tuple[str, bytes]]:
-    """Names and PNG files of the figures of a run; without a `history` its curves are left out."""
-    for name, figure in figures(results, history, best_epoch):
-        yield name, png(figure)
-
-
-def figures(
-    results: Results, history: Mapping[str, Sequence[float]] | None, best_epoch: int
-) -> Iterator[tuple[str, Figure]]:
-    """Names and figures of a run."""
+) -> Iterator[tuple[str, Picture]]:
+    """Names and pictures of a run, not drawn yet; without a `history` its curves are left out."""
     data = results.data
     if history is not None:
-        yield "curves", curves(history, score=data.task.score, best_epoch=best_epoch, title=data.name)
+        yield "curves", Picture(curves, history, score=data.task.score, best_epoch=best_epoch, title=data.name)
     if data.task.kind == "classification":
-        yield "confusion_matrix", confusion(results.confusion(data.test), data.task.classes, title="Test split")
+        counts = results.confusion(data.test)
+        yield "confusion_matrix", Picture(confusion, counts, data.task.classes, title="Test split")
         yield "predictions", _predictions(results)
         if data.n_features == 2:
+            known = points(data)
+            probabilities = results.predict(grid(known))
             yield (
                 "decision_boundary",
-                decision_boundary(results.predict, points(data), data.task.classes, data.feature_names),
+                Picture(decision_boundary, probabilities, known, data.task.classes, data.feature_names),
             )
     elif data.n_features == 1:
+        known, exact = points(data), true_function(data)
+        at = line(known)
+        true = None if exact is None else exact(at)
         yield (
             "fitted_curve",
-            fitted_curve(results.predict, points(data), true_function(data), data.feature_names[0], data.target_name),
+            Picture(fitted_curve, results.predict(at), known, true, data.feature_names[0], data.target_name),
         )
     else:
         pairs = {
@@ -57,7 +53,7 @@ def figures(
             )
             for name, split in data.splits().items()
         }
-        yield "predicted_against_true", predicted_against_true(pairs, data.target_name)
+        yield "predicted_against_true", Picture(predicted_against_true, pairs, data.target_name)
 
 
 def points(data: Data) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -73,7 +69,7 @@ def points(data: Data) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     return found
 
 
-def _predictions(results: Results) -> Figure:
+def _predictions(results: Results) -> Picture:
     data = results.data
     outputs = results.outputs(data.test)
     probabilities = results.objective.loss.probabilities(outputs).numpy()
@@ -89,9 +85,9 @@ def _predictions(results: Results) -> Figure:
     if data.image_shape is not None:
         images = x.reshape(-1, *data.image_shape)
         shown = (true[chosen], predicted[chosen], probability[chosen])
-        return image_grid(images, *shown, data.task.classes, title=title)
+        return Picture(image_grid, images, *shown, data.task.classes, title=title)
     labels = [_row_label(row) for row in x]
-    return probability_bars(probabilities[chosen], true[chosen], data.task.classes, labels, title=title)
+    return Picture(probability_bars, probabilities[chosen], true[chosen], data.task.classes, labels, title=title)
 
 
 def _row_label(row: np.ndarray) -> str:

@@ -5,7 +5,7 @@ N points, M points of a line.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,34 +26,34 @@ _LINE = 400  # points
 
 @style.styled
 def fitted_curve(
-    predict: Callable[[np.ndarray], np.ndarray] | None,
+    network: np.ndarray | None,
     points: Points,
-    true_function: Callable[[np.ndarray], np.ndarray] | None,
+    true: np.ndarray | None,
     feature_name: str,
     target_name: str,
     title: str = "",
 ) -> Figure:
     """The network's output over its one feature, the points of each split, and the true function if known.
 
-    `predict` and `true_function` map [M, 1] to [M, 1]; `points` maps splits to features [N, 1] and targets [N, 1].
-    Without `predict` the data stand alone.
+    `network` and `true` are what both give for the `line` of the points [M, 1]; `points` maps splits to features
+    [N, 1] and targets [N, 1]. Without `network` the data stand alone.
     """
     flat = {name: (np.ravel(x), np.ravel(y)) for name, (x, y) in merged(points).items()}
-    low, high = spanned(np.concatenate([x for x, _ in flat.values()]))
-    line = np.linspace(low, high, _LINE, dtype=np.float32)[:, None]
+    at = line(points)[:, 0]
+    low, high = _span(points)
     above = 0.5 + 0.3 * bool(title)
     figure, (panel,) = style.panels(1, 5.6, 3.4, left=_LEFT, top=above)
     style.heading(figure, title, _LEFT)
     handles = data_points(panel, flat)
     heights = [y for _, y in flat.values()]
-    if true_function is not None:
-        exact = np.ravel(true_function(line))
+    if true is not None:
+        exact = np.ravel(true)
         heights.append(exact)
-        (handles["true function"],) = panel.plot(line[:, 0], exact, "--", color=style.TRUE_FUNCTION, lw=2)
+        (handles["true function"],) = panel.plot(at, exact, "--", color=style.TRUE_FUNCTION, lw=2)
     fitted = np.empty(0)
-    if predict is not None:
-        fitted = _finite(np.ravel(predict(line)))
-        (handles["network"],) = panel.plot(line[:, 0], fitted, color=style.NETWORK, lw=2)
+    if network is not None:
+        fitted = _finite(np.ravel(network))
+        (handles["network"],) = panel.plot(at, fitted, color=style.NETWORK, lw=2)
     panel.set_xlim(low, high)
     # The data decide the range, so that a network gone astray does not flatten them.
     bottom, top = spanned(np.concatenate(heights), 0.5)
@@ -61,6 +61,15 @@ def fitted_curve(
     _finish(figure, panel, feature_name, target_name)
     style.legend(figure, handles, _LEFT, above - 0.3, columns=len(handles))
     return figure
+
+
+def line(points: Points) -> np.ndarray:
+    """The feature [M, 1], float32, at which functions are to be asked for their values, to go past all points."""
+    return np.linspace(*_span(points), _LINE, dtype=np.float32)[:, None]
+
+
+def _span(points: Points) -> tuple[float, float]:
+    return spanned(np.concatenate([np.ravel(x) for x, _ in points.values()]))
 
 
 @style.styled

@@ -6,7 +6,6 @@ engines double the time to draw. matplotlib itself is imported where it is used.
 
 from __future__ import annotations
 
-import io
 import unicodedata
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,6 +14,8 @@ from functools import cache, lru_cache, wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
+
+from mlpexp.figures.png import encode
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -104,14 +105,11 @@ def styled(draw: Callable[P, T]) -> Callable[P, T]:
 def png(figure: Figure, dpi: float = _DPI) -> bytes:
     """The figure as a PNG file."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from PIL import Image
 
     figure.set_dpi(dpi)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
-    file = io.BytesIO()
-    Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB").save(file, "png", dpi=(dpi, dpi))
-    return file.getvalue()
+    return encode(np.asarray(canvas.buffer_rgba())[..., :3], dpi)
 
 
 def panels(

@@ -18,7 +18,7 @@ from mlpexp.figures.boundary import merged
 from mlpexp.figures.features import features
 from mlpexp.figures.gallery import points, true_function
 from mlpexp.figures.points import class_points
-from mlpexp.figures.regression import fitted_curve
+from mlpexp.figures.regression import fitted_curve, line
 from mlpexp.figures.samples import PER_CLASS, image_samples
 from mlpexp.prepare import Preparations
 
@@ -48,7 +48,9 @@ def figure_of(data: Data) -> Figure:
     classes = data.task.classes
     if not classes and data.n_features == 1:
         title = f"{data.name}: {n_rows} samples"
-        return fitted_curve(None, by_split, true_function(data), _names(data)[0], data.target_name, title)
+        exact = true_function(data)
+        true = None if exact is None else exact(line(by_split))
+        return fitted_curve(None, by_split, true, _names(data)[0], data.target_name, title)
     title, lines = f"{data.name}: {len(classes)} classes" if classes else data.name, [f"samples: {n_rows}"]
     if not classes:
         values = {name: np.ravel(y) for name, (_, y) in together.items()}

@@ -11,7 +11,7 @@ from mlpexp.comparison.claims import Judgement
 from mlpexp.comparison.compare import Comparison, compare
 from mlpexp.comparison.network_pictures import median_first
 from mlpexp.comparison.pictures import pictures
-from mlpexp.comparison.report import dots_png, lost_runs, method
+from mlpexp.comparison.report import dots_picture, lost_runs, method
 from mlpexp.comparison.table import SETTINGS_TITLE, settings_rows
 from mlpexp.comparison.verdict import verdict
 
@@ -78,7 +78,7 @@ def section_of(path: Path) -> Section:
     comparison = compare(path)
     report = comparison.report
     drawn, lacking = pictures(comparison, report.figures)
-    content = {"dots": dots_png(comparison), **drawn} if len(comparison.summaries) > 1 else dict(drawn)
+    content = {"dots": dots_picture(comparison).png(), **drawn} if len(comparison.summaries) > 1 else dict(drawn)
     shown = [Picture(_ABOUT[name], png) for name, png in content.items()]
     keys = comparison.keys or [""]
     return Section(

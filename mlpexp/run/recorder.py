@@ -13,6 +13,7 @@ from mlpexp.config.schema import Config
 from mlpexp.data.dataset import Data
 from mlpexp.doctor.finding import markdown
 from mlpexp.engine.loop import Row
+from mlpexp.figures.drawing import Drawing
 from mlpexp.run import checkpoint
 from mlpexp.run.directory import RunDirectory
 from mlpexp.run.files import make_directory, write_bytes
@@ -45,6 +46,7 @@ class Recorder:
         self._histogram_epochs = {round(every * i) for i in range(1, n_histograms + 1)}
         self._history = History(paths.history)
         self._tensorboard: TensorBoard | None = None
+        self._figures: dict[str, Callable[[], bytes]] = {}
 
     def begin(self, summary: str, module: nn.Module) -> None:
         """Drops what was written past the epochs done, and notes what there is to show before the next one.
@@ -160,16 +162,28 @@ class Recorder:
             if self._tensorboard is not None:
                 self._tensorboard.close()
 
-    def draw(self, results: Results, best_epoch: int) -> None:
-        """Draws the figures, where the config asks for them."""
+    def draw(self, results: Results, drawing: Drawing) -> None:
+        """Begins to draw the figures."""
         if not self._config.log.figures:
             return
-        from mlpexp.figures.gallery import draw
+        from mlpexp.figures.gallery import pictures
 
-        self._history.flush()
+        self._history.close()
+        history = read(self.paths.history)
+        self._figures = {
+            name: drawing.begin(picture) for name, picture in pictures(results, history, self.record.best_epoch)
+        }
+
+    def write_figures(self) -> None:
+        """Writes those whose drawing has begun."""
+        if not self._figures:
+            return
+        epoch = self.record.best_epoch
         make_directory(self.paths.figures)
-        for name, png in draw(results, read(self.paths.history), best_epoch):
+        for name, drawn in self._figures.items():
+            png = drawn()
             write_bytes(self.paths.figures / f"{name}.png", png)
             if self._tensorboard is not None:
                 tag = "confusion_matrix/test" if name == "confusion_matrix" else f"figures/{name}"
-                self._tensorboard.image(tag, png, best_epoch)
+                self._tensorboard.image(tag, png, epoch)
+        self._figures = {}

@@ -19,6 +19,7 @@ from mlpexp.engine.loop import Engine, Row
 from mlpexp.engine.member import Member
 from mlpexp.engine.stack import layers
 from mlpexp.errors import MlpexpError, RunError
+from mlpexp.figures.drawing import Drawing
 from mlpexp.run.directory import RunDirectory
 from mlpexp.run.history import read
 from mlpexp.run.record import Record
@@ -71,6 +72,7 @@ class Attempt:
         self._company = company
         self.outcome: Outcome | None = None
         self._results: Results | None = None
+        self._seconds_drawing = 0.0
         started = replace(
             begun, n_parameters=engine.n_parameters, epochs_done=engine.epoch, best_epoch=member.best.epoch
         )
@@ -176,21 +178,34 @@ class Attempt:
         explained = " ".join(map(said, findings)) or f"{self.member.failure}."
         self.outcome = RunError(f"{explained}{saved} Run directory: {path}")
 
+    def draw(self, drawing: Drawing) -> None:
+        """Begins to draw the figures of a run that has been judged."""
+        if self._results is None or self.outcome is not None:
+            return
+        with self._own_errors(), self._drawing():
+            self.recorder.draw(self._results, drawing)
+
     def finish(self, engine: Engine) -> None:
-        """Draws the figures of a run that has been judged, and examines it."""
+        """Writes the figures of a run that has been judged, and examines it."""
         if self._results is None or self.outcome is not None:
             return
         with self._own_errors():
-            began = time.perf_counter()
-            self.recorder.draw(self._results, self.member.best.epoch)
-            findings = self._examined(engine, self._results.module, figures=time.perf_counter() - began)
+            with self._drawing():
+                self.recorder.write_figures()
+            findings = self._examined(engine, self._results.module)
             self.recorder.finish(findings, completed=True)
             self.outcome = Run(self.directory, self.recorder.update("completed"), self._results)
 
-    def _examined(self, engine: Engine, module: nn.Module, figures: float = 0.0) -> list[dict[str, Any]]:
-        """What is wrong with the run, given its best network and the seconds that its figures took."""
+    @contextmanager
+    def _drawing(self) -> Iterator[None]:
+        began = time.perf_counter()
+        yield
+        self._seconds_drawing += time.perf_counter() - began
+
+    def _examined(self, engine: Engine, module: nn.Module) -> list[dict[str, Any]]:
+        """What is wrong with the run, given its best network."""
         history = self.recorder.paths.history
-        return examined(lambda: case(self.member, engine, module, read(history), self._company, figures))
+        return examined(lambda: case(self.member, engine, module, read(history), self._company, self._seconds_drawing))
 
     def abort(self, error: BaseException) -> None:
         """Leaves a run in order that ends for a reason of the whole stack's."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -16,12 +17,16 @@ from mlpexp.engine.loop import Engine, Row
 from mlpexp.engine.member import Member
 from mlpexp.engine.surroundings import surroundings
 from mlpexp.errors import MlpexpError, RunError
+from mlpexp.figures.drawing import Drawing, processes_for
 from mlpexp.interruption import InterruptedRunError, watched
 from mlpexp.prepare import Prepared
 from mlpexp.run import checkpoint, record
 from mlpexp.run.directory import RunDirectory
 from mlpexp.run.record import Record
 from mlpexp.training.attempt import Attempt, Outcome, Pending
+
+# A run has two to four.
+_PICTURES = 4
 
 
 class Watcher:
@@ -76,15 +81,16 @@ def train_stack(
             Attempt(run, entry, engine, member, len(runs))
             for run, entry, member in zip(kept, begun, members, strict=True)
         ]
+        drawing = Drawing(processes_for(_PICTURES * sum(run.config.log.figures for run in kept)))
         try:
             for attempt in attempts:
                 attempt.begin(engine)
             watcher.started(prepared, engine, [attempt.directory for attempt in attempts])
             numbers = {member: run.number for run, member in zip(runs, engine.members, strict=True)}
-            _epochs(engine, attempts, watcher, _Together(together, numbers))
-            watcher.ended()
-            for attempt in attempts:
-                attempt.finish(engine)
+            with drawing:
+                _epochs(engine, attempts, watcher, _Together(together, numbers), drawing)
+                watcher.ended()
+                _finish(engine, attempts, drawing)
         except BaseException as error:
             watcher.ended()
             for attempt in attempts:
@@ -123,7 +129,9 @@ class _Together:
         return True
 
 
-def _epochs(engine: Engine, attempts: Sequence[Attempt], watcher: Watcher, together: _Together) -> None:
+def _epochs(
+    engine: Engine, attempts: Sequence[Attempt], watcher: Watcher, together: _Together, drawing: Drawing
+) -> None:
     """The epochs of a stack, each noted; checkpoints when due and when a signal asks to stop."""
     of = {attempt.member: attempt for attempt in attempts}
     with watched() as interruption:
@@ -151,6 +159,9 @@ def _epochs(engine: Engine, attempts: Sequence[Attempt], watcher: Watcher, toget
                 engine.stopwatch.lap("checkpoints")
             if asked:
                 _interrupt(engine, attempts, asked)
+            if not going_on:
+                # While the runs are judged they import what they draw with.
+                drawing.start()
             _judge(engine, ended)
         _judge(engine, [of[member] for member in engine.members if member in of])
         # It may have come while the last were judged.
@@ -161,6 +172,17 @@ def _epochs(engine: Engine, attempts: Sequence[Attempt], watcher: Watcher, toget
 def _judge(engine: Engine, attempts: Sequence[Attempt]) -> None:
     for attempt in attempts:
         attempt.judge(engine)
+
+
+def _finish(engine: Engine, attempts: Sequence[Attempt], drawing: Drawing) -> None:
+    """Writes the figures, in order, while those of the next runs are drawn already."""
+    upcoming = iter(attempts)
+    for attempt in islice(upcoming, drawing.ahead // _PICTURES):
+        attempt.draw(drawing)
+    for attempt in attempts:
+        for later in islice(upcoming, 1):
+            later.draw(drawing)
+        attempt.finish(engine)
 
 
 def _interrupt(engine: Engine, attempts: Sequence[Attempt], signal_number: int) -> None:

@@ -9,7 +9,7 @@ import pytest
 from matplotlib.contour import ContourSet
 from matplotlib.figure import Figure
 
-from mlpexp.figures.boundary import decision_boundary, merged
+from mlpexp.figures.boundary import decision_boundary, grid, merged
 from mlpexp.figures.style import class_colours
 
 Read = Callable[[Figure], list[str]]  # the fixture's
@@ -41,28 +41,21 @@ def scatters(figure: Figure) -> list[np.ndarray]:
 
 
 def test_line_lies_where_both_classes_are_as_likely() -> None:
-    (line,) = lines(decision_boundary(halves, {"train": TABLE}, ["0", "1"], ["a", "b"]))
+    (line,) = lines(decision_boundary(halves(grid({"train": TABLE})), {"train": TABLE}, ["0", "1"], ["a", "b"]))
     np.testing.assert_allclose(line.sum(1), 1, atol=1e-3)
 
 
-def test_network_is_asked_once() -> None:
-    asked: list[np.ndarray] = []
-
-    def probabilities(x: np.ndarray) -> np.ndarray:
-        asked.append(x)
-        return halves(x)
-
-    decision_boundary(probabilities, {"train": TABLE}, ["0", "1"], ["a", "b"])
-    (grid,) = asked
-    assert grid.dtype == np.float32
-    assert grid.shape[1] == 2
-    assert len(grid) <= 200 * 200
-    assert (grid.min(0) < 0).all()
-    assert (grid.max(0) > 1).all()
+def test_grid_goes_past_all_points() -> None:
+    features = grid({"train": TABLE})
+    assert features.dtype == np.float32
+    assert features.shape[1] == 2
+    assert len(features) <= 200 * 200
+    assert (features.min(0) < 0).all()
+    assert (features.max(0) > 1).all()
 
 
 def test_regions_have_the_colour_of_their_class_deeper_where_surer() -> None:
-    figure = decision_boundary(halves, {"train": TABLE}, ["0", "1"], ["a", "b"])
+    figure = decision_boundary(halves(grid({"train": TABLE})), {"train": TABLE}, ["0", "1"], ["a", "b"])
     shades = np.asarray(figure.axes[0].images[0].get_array())
     corner, middle = shades[0, 0], shades[len(shades) // 2, len(shades) // 2]
     white, colour = np.ones(3), class_colours(2)[0]
@@ -73,7 +66,7 @@ def test_regions_have_the_colour_of_their_class_deeper_where_surer() -> None:
 def test_splits_that_are_the_same_points_are_drawn_once(read: Read) -> None:
     x, y = TABLE
     points = {"train": TABLE, "val": TABLE, "test": (x.copy(), y.copy())}
-    figure = decision_boundary(halves, points, ["0", "1"], ["a", "b"], title="xor")
+    figure = decision_boundary(halves(grid(points)), points, ["0", "1"], ["a", "b"], title="xor")
     texts = read(figure)
     (drawn,) = scatters(figure)
     np.testing.assert_array_equal(drawn, x)
@@ -91,7 +84,8 @@ def test_few_points_are_large_and_many_small(read: Read) -> None:
     areas = []
     for n in (4, 100, 1000, 10000):
         x = generator.random((n, 2)).astype(np.float32)
-        figure = decision_boundary(halves, {"train": (x, (x.sum(1) > 1).astype(int))}, ["0", "1"], ["a", "b"])
+        table = {"train": (x, (x.sum(1) > 1).astype(int))}
+        figure = decision_boundary(halves(grid(table)), table, ["0", "1"], ["a", "b"])
         read(figure)
         (points,) = [one for one in figure.axes[0].collections if not isinstance(one, ContourSet)]
         areas.append(points.get_sizes()[0])  # type: ignore[attr-defined]
@@ -106,7 +100,7 @@ def test_any_number_of_classes_can_be_read(n_classes: int, read: Read) -> None:
     y = sectors(n_classes, x).argmax(1)
     points = {"train": (x[:100], y[:100]), "val": (x[100:200], y[100:200]), "test": (x[200:], y[200:])}
     names = [f"long class name {k}" for k in range(n_classes)]
-    figure = decision_boundary(lambda grid: sectors(n_classes, grid), points, names, ["width", "height"])
+    figure = decision_boundary(sectors(n_classes, grid(points)), points, names, ["width", "height"])
     texts = read(figure)
     assert len(scatters(figure)) == 3
     assert {"train", "val", "test", "boundary"} <= set(texts)
@@ -115,15 +109,15 @@ def test_any_number_of_classes_can_be_read(n_classes: int, read: Read) -> None:
 
 
 def test_single_class_everywhere_has_no_line(read: Read) -> None:
-    figure = decision_boundary(lambda x: np.tile([0.9, 0.1], (len(x), 1)), {"train": TABLE}, ["0", "1"], ["a", "b"])
+    certain = np.tile([0.9, 0.1], (len(grid({"train": TABLE})), 1))
+    figure = decision_boundary(certain, {"train": TABLE}, ["0", "1"], ["a", "b"])
     assert not lines(figure)
     assert "boundary" not in read(figure)
 
 
 def test_network_that_gives_no_numbers_is_grey(read: Read) -> None:
-    figure = decision_boundary(
-        lambda x: np.full((len(x), 2), np.nan), {"train": TABLE}, ["_a", "$b$"], ["$x_1", "a" * 99]
-    )
+    lost = np.full((len(grid({"train": TABLE})), 2), np.nan)
+    figure = decision_boundary(lost, {"train": TABLE}, ["_a", "$b$"], ["$x_1", "a" * 99])
     texts = read(figure)
     assert {"not a number", "class _a", "class $b$", "$x_1"} <= set(texts)
     assert np.ptp(np.asarray(figure.axes[0].images[0].get_array())) == 0
@@ -132,5 +126,6 @@ def test_network_that_gives_no_numbers_is_grey(read: Read) -> None:
 @pytest.mark.parametrize("scale", [0, 1e-6, 1e6])
 def test_any_scale_of_features(scale: float, read: Read) -> None:
     x, y = TABLE
-    figure = decision_boundary(halves, {"train": (x * np.float32(scale), y)}, ["0", "1"], ["a", "b"])
+    scaled = {"train": (x * np.float32(scale), y)}
+    figure = decision_boundary(halves(grid(scaled)), scaled, ["0", "1"], ["a", "b"])
     read(figure)

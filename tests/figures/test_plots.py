@@ -13,7 +13,7 @@ from mlpexp.figures.activation_functions import Curve, activation_functions
 from mlpexp.figures.features import features
 from mlpexp.figures.optimizer_paths import Path, optimizer_paths
 from mlpexp.figures.points import class_points
-from mlpexp.figures.regression import fitted_curve
+from mlpexp.figures.regression import fitted_curve, line
 from mlpexp.figures.samples import image_samples
 from mlpexp.figures.schedules import Rates, schedules
 
@@ -68,8 +68,8 @@ def test_any_number_of_paths(n: int, read: Read) -> None:
     assert {"x", "y", "step", "loss (log scale)", "start", "minimum"} <= set(texts)
     assert "start at x = −4.5, y = 2; 100 steps; what leaves the frame is cut off" in texts
     losses = next(panel for panel in figure.axes if panel.get_yscale() == "log")
-    for line, path in zip(losses.lines, paths.values(), strict=True):
-        np.testing.assert_array_equal(np.asarray(line.get_ydata()), path.loss)
+    for curve, path in zip(losses.lines, paths.values(), strict=True):
+        np.testing.assert_array_equal(np.asarray(curve.get_ydata()), path.loss)
 
 
 @pytest.mark.filterwarnings("ignore:overflow")
@@ -163,6 +163,7 @@ def test_tables(n_features: int, classes: tuple[str, ...], read: Read) -> None:
 
 def test_a_curve_without_a_network(read: Read) -> None:
     x = np.linspace(-3, 3, 50, dtype=np.float32)[:, None]
-    texts = read(fitted_curve(None, {"train": (x, np.sin(x))}, np.sin, "x", "y", "sine"))
+    splits = {"train": (x, np.sin(x))}
+    texts = read(fitted_curve(None, splits, np.sin(line(splits)), "x", "y", "sine"))
     assert {"train", "true function", "sine"} <= set(texts)
     assert "network" not in texts

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from sklearn.metrics import r2_score
 
 from mlpexp.figures import style
-from mlpexp.figures.regression import fitted_curve, predicted_against_true
+from mlpexp.figures.regression import fitted_curve, line, predicted_against_true
 
 Read = Callable[[Figure], list[str]]  # the fixture's
 
@@ -21,7 +21,8 @@ SPLITS = {"train": (X[::2], Y[::2]), "val": (X[1::4], Y[1::4]), "test": (X[3::4]
 
 
 def test_curve_points_and_true_function(read: Read) -> None:
-    figure = fitted_curve(lambda x: 2 * x, SPLITS, np.sin, "angle", "height", title="sine")
+    at = line(SPLITS)
+    figure = fitted_curve(2 * at, SPLITS, np.sin(at), "angle", "height", title="sine")
     texts = read(figure)
     assert {"train", "val", "test", "true function", "network", "angle", "height", "sine"} <= set(texts)
     (panel,) = figure.axes
@@ -34,9 +35,8 @@ def test_curve_points_and_true_function(read: Read) -> None:
 
 
 def test_same_splits_are_drawn_once_and_an_unknown_function_not_at_all(read: Read) -> None:
-    figure = fitted_curve(
-        np.cos, {"train": (X[:30], Y[:30]), "val": (X[30:], Y[30:]), "test": (X[30:], Y[30:])}, None, "x", "y"
-    )
+    splits = {"train": (X[:30], Y[:30]), "val": (X[30:], Y[30:]), "test": (X[30:], Y[30:])}
+    figure = fitted_curve(np.cos(line(splits)), splits, None, "x", "y")
     texts = read(figure)
     assert "val = test" in texts
     assert "true function" not in texts
@@ -45,7 +45,7 @@ def test_same_splits_are_drawn_once_and_an_unknown_function_not_at_all(read: Rea
 
 @pytest.mark.parametrize("factor", [1e6, np.inf, np.nan])
 def test_network_gone_astray_does_not_flatten_the_data(factor: float, read: Read) -> None:
-    figure = fitted_curve(lambda x: np.full_like(x, factor), SPLITS, None, "x", "y")
+    figure = fitted_curve(np.full_like(line(SPLITS), factor), SPLITS, None, "x", "y")
     read(figure)
     low, high = figure.axes[0].get_ylim()
     assert low < Y.min() < Y.max() < high
@@ -55,7 +55,8 @@ def test_network_gone_astray_does_not_flatten_the_data(factor: float, read: Read
 @pytest.mark.parametrize("n", [1, 2, 5000])
 def test_any_number_of_points(n: int, read: Read) -> None:
     x = np.linspace(0, 1e5, n, dtype=np.float32)[:, None]
-    read(fitted_curve(lambda grid: grid, {"train": (x, x)}, None, "x", "y"))
+    splits = {"train": (x, x)}
+    read(fitted_curve(line(splits), splits, None, "x", "y"))
     read(predicted_against_true({"train": (x[:, 0], x[:, 0])}, "y"))
 
 

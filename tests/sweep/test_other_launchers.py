@@ -218,7 +218,7 @@ def test_what_a_launcher_fails_of_is_one_line(
     def failing(*_: Any, **__: Any) -> None:
         raise RuntimeError("no cluster\nfar and wide")
 
-    monkeypatch.setattr("mlpexp.cli.sweep.hand_over", failing)
+    monkeypatch.setattr("mlpexp.cli.sweep.sweep_by_hydra", failing)
     assert call(["train", "-m", "seed=0,1", "hydra/launcher=basic", *QUICK]) == 1
     assert capsys.readouterr().err == "mlpexp: hydra/launcher=basic ended with RuntimeError: no cluster\n"
 

@@ -18,6 +18,8 @@ from mlpexp import memory
 from mlpexp.cli.main import call
 from mlpexp.components.activation import activations
 from mlpexp.errors import RunError
+from mlpexp.figures import drawing
+from mlpexp.figures.drawing_process import DrawingProcess
 from mlpexp.run import checkpoint, history
 
 Scalars = Callable[[Path], dict[str, list[tuple[int, float]]]]
@@ -82,6 +84,30 @@ def test_a_member_leaves_the_files_of_a_run_alone(job: str, both: Path) -> None:
         return sorted("events" if "tfevents" in name else name for name in found)
 
     assert names(both / "stacked" / job) == names(both / "basic" / job)
+
+
+def test_figures_drawn_by_other_processes_are_those_drawn_here(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[int] = []
+    start = DrawingProcess.__init__
+
+    def note(process: DrawingProcess) -> None:
+        started.append(1)
+        start(process)
+
+    monkeypatch.setattr(DrawingProcess, "__init__", note)
+    for cores in (1, 4):
+        monkeypatch.setattr(drawing, "_cores", lambda cores=cores: cores)
+        assert call(["train", "-m", *MOONS, "seed=range(6)", f"hydra.sweep.dir={cores}"]) == 0
+    # One waits for the last figure.
+    assert len(started) == 3
+    figures = [path.relative_to("1") for path in Path("1").glob("*/figures/*.png")]
+    assert len(figures) == 24
+    for path in figures:
+        assert Path("4", path).read_bytes() == Path("1", path).read_bytes()
+    images = [
+        EventAccumulator(f"{cores}/5/tensorboard", {"images": 0}).Reload().Images("figures/curves") for cores in (1, 4)
+    ]
+    assert images[0][0].encoded_image_string == images[1][0].encoded_image_string
 
 
 @pytest.mark.parametrize("job", JOBS)

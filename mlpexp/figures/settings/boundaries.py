@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlpexp.figures import placing, style
-from mlpexp.figures.boundary import Points, class_keys, draw_regions, merged, region_keys, regions, split_keys
+from mlpexp.figures.boundary import Points, class_keys, draw_regions, grid, merged, region_keys, regions, split_keys
 from mlpexp.figures.settings.labels import broken
 
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ def boundaries(networks: dict[str, Network], notes: Sequence[str] = (), title: s
     top = placing.head(title, notes) + 0.1
     legend_left = _LEFT + columns * _SIDE + (columns - 1) * _GAP + 0.2
     points = [merged(network.points) for network in networks.values()]
-    found = [regions(network.probabilities, at) for network, at in zip(networks.values(), points, strict=True)]
+    asked = [network.probabilities(grid(at)) for network, at in zip(networks.values(), points, strict=True)]
+    found = list(map(regions, asked, points))
     colours = [style.class_colours(len(network.classes)) for network in networks.values()]
     handles: dict[str, Artist] = {}
     for network, hues in zip(networks.values(), colours, strict=True):

@@ -1,0 +1,111 @@
+"""Drawing many pictures: on all cores, where that pays."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from functools import lru_cache
+from queue import SimpleQueue
+from types import TracebackType
+from typing import Any
+
+from mlpexp.figures.drawing_process import DrawingProcess
+from mlpexp.figures.picture import Picture
+
+# A process takes half a second to import matplotlib, in which another draws a dozen pictures.
+_WORTH_A_PROCESS = 12
+# More would wait for this one, which tells them what to draw and writes the files.
+_MOST_PROCESSES = 16
+# So many pictures a process are begun at most, for their data take memory.
+_BEGUN = 16
+# So many of the last pictures are not drawn a second time.
+_REMEMBERED = 32
+
+
+def processes_for(n_pictures: int) -> int:
+    """How many processes pay for so many pictures that are to be drawn at once; none on a single core."""
+    cores = _cores()
+    return min(n_pictures // _WORTH_A_PROCESS, cores, _MOST_PROCESSES) if cores > 1 else 0
+
+
+def process_beside() -> int:
+    """1 where a process can import matplotlib while this one trains, 0 on a single core."""
+    return int(_cores() > 1)
+
+
+class Drawing:
+    """Draws pictures in so many processes of its own, from `start` on.
+
+    Where there are none, or one fails, pictures are drawn here, when they are asked for.
+    """
+
+    def __init__(self, n_processes: int) -> None:
+        self._n = n_processes
+        self._idle: SimpleQueue[DrawingProcess] = SimpleQueue()
+        self._processes: list[DrawingProcess] = []
+        self._threads: ThreadPoolExecutor | None = None
+        self._submit: Callable[[bytes], Future[bytes]] | None = None
+
+    def start(self) -> None:
+        """Starts the processes. They need some time until they can draw: call it ahead of `begin`."""
+        if self._processes or not self._n:
+            return
+        with suppress(OSError):
+            for _ in range(self._n):
+                self._processes.append(DrawingProcess())
+        if self._processes:
+            threads = self._threads = ThreadPoolExecutor(len(self._processes))
+            # Runs that agree, such as all that make no mistake, share a picture.
+            self._submit = lru_cache(_REMEMBERED)(lambda pickled: threads.submit(self._drawn, pickled))
+        for process in self._processes:
+            self._idle.put(process)
+
+    def __enter__(self) -> Drawing:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        for process in self._processes:
+            process.kill()
+        if self._threads is not None:
+            self._threads.shutdown(cancel_futures=True)
+        for process in self._processes:
+            process.close()
+
+    @property
+    def ahead(self) -> int:
+        """How many pictures are worth beginning before the first is asked for."""
+        return _BEGUN * len(self._processes)
+
+    def begin(self, picture: Picture[Any]) -> Callable[[], bytes]:
+        """Begins to draw a picture; what it gives waits for the PNG file."""
+        if self._submit is None:
+            return picture.png
+        begun = self._submit(pickle.dumps(picture))
+        return lambda: _result(begun) or picture.png()
+
+    def _drawn(self, pickled: bytes) -> bytes:
+        process = self._idle.get()
+        try:
+            return process.png(pickled)
+        finally:
+            self._idle.put(process)
+
+
+def _result(begun: Future[bytes]) -> bytes | None:
+    """None where it could not be drawn: drawn here, it may be, or the reason is said."""
+    try:
+        return begun.result()
+    except Exception:
+        return None
+
+
+def _cores() -> int:
+    """How many cores this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        # Not every system says it.
+        return os.cpu_count() or 1

@@ -1,0 +1,30 @@
+"""A figure that is not drawn yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Generic, ParamSpec
+
+from mlpexp.figures.style import png
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+P = ParamSpec("P")
+
+
+class Picture(Generic[P]):
+    """A function of this package that draws a figure, and what it is to draw: arrays, numbers and texts.
+
+    It can be pickled, for another process to draw it.
+    """
+
+    def __init__(self, draw: Callable[P, Figure], *args: P.args, **kwargs: P.kwargs) -> None:
+        self._draw, self._args, self._kwargs = draw, args, kwargs
+
+    def figure(self) -> Figure:
+        return self._draw(*self._args, **self._kwargs)
+
+    def png(self) -> bytes:
+        """The figure as a PNG file."""
+        return png(self.figure())
