@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: train test check benchmark clean
+.PHONY: train test check benchmark notebook clean
 
 # Trains a run: make train ARGS="dataset=mnist activation=gelu optimizer=adamw"
 train: $(VENV)/installed
@@ -22,6 +22,10 @@ check: $(VENV)/installed
 # The training loops side by side; needs MNIST under MLPEXP_DATA_DIR or ./data.
 benchmark: $(VENV)/installed
 	$(BIN)/python benchmarks/training_loop.py
+
+# Every exhibit of the course notebook on one page, in outputs/notebook; needs MNIST.
+notebook: $(VENV)/installed
+	$(BIN)/mlpexp notebook $(ARGS)
 
 $(VENV)/installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

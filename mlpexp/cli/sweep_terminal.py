@@ -20,7 +20,6 @@ from mlpexp.sweep.train import StackToTrain, SweepWatcher
 from mlpexp.training.attempt import Outcome
 
 if TYPE_CHECKING:
-    from mlpexp.comparison.compare import Comparison
     from mlpexp.comparison.summary import Lost
 
 # Without a terminal so many lines are printed for a sweep, and for a stack at least the last.
@@ -129,13 +128,13 @@ def conclude(directory: Path, drawing: Drawing, *, told: bool = True) -> None:
     `drawing` draws its figure. Unless it was `told` already, there is a line on each of these.
     """
     from mlpexp.cli.compare import show_settings
-    from mlpexp.comparison.report import sweep_summary
+    from mlpexp.comparison.report import sweep_summary, symptoms
     from mlpexp.sweep.record import jobs_without_run
 
     out = console()
     comparison = sweep_summary(directory, drawing)
     show_settings(comparison, out)
-    for line in _findings(comparison):
+    for line in symptoms(comparison):
         out.print(Text(line))
     lost = [entry for summary in comparison.summaries for entry in (*summary.failures, *summary.unfinished)]
     without_run = jobs_without_run(directory)
@@ -150,20 +149,6 @@ def conclude(directory: Path, drawing: Drawing, *, told: bool = True) -> None:
     n_runs = sum(len(summary.runs) for summary in comparison.summaries) + len(names)
     listed = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
     raise RunError(f"{len(names)} of the sweep's {counted(n_runs, 'job')} failed ({listed}); {written}")
-
-
-def _findings(comparison: Comparison) -> list[str]:
-    """A line for each symptom that the doctor has found."""
-    from mlpexp.doctor.many import in_short
-
-    runs = [
-        run
-        for summary in comparison.summaries
-        for run in (*summary.runs, *(entry.run for entry in (*summary.failures, *summary.unfinished)))
-    ]
-    # Job 2 before job 10.
-    runs.sort(key=lambda run: (len(run.directory.name), run.directory.name))
-    return in_short({run.directory.name: run.record.findings for run in runs})
 
 
 def _report_lost(lost: Sequence[Lost], without_run: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ from mlpexp.comparison.compare import Comparison, compare_runs, own_metric, repo
 from mlpexp.comparison.csv_table import csv_text
 from mlpexp.comparison.metric import Metric, score_names
 from mlpexp.comparison.pictures import pictures
-from mlpexp.comparison.runs import find_runs
+from mlpexp.comparison.runs import find_runs, natural
 from mlpexp.comparison.summary import Lost, Summary
 from mlpexp.comparison.table import (
     SETTINGS_TITLE,
@@ -111,6 +111,19 @@ def lost_runs(comparison: Comparison) -> list[str]:
 
 def _named(lost: Lost, summary: Summary) -> str:
     return f"{lost.run.directory} ({summary.label}, seed {lost.run.record.seed})"
+
+
+def symptoms(comparison: Comparison) -> list[str]:
+    """A line for each symptom that the doctor has found."""
+    from mlpexp.doctor.many import in_short
+
+    runs = [
+        run
+        for summary in comparison.summaries
+        for run in (*summary.runs, *(entry.run for entry in (*summary.failures, *summary.unfinished)))
+    ]
+    runs.sort(key=lambda run: natural(run.directory))
+    return in_short({run.directory.name: run.record.findings for run in runs})
 
 
 def markdown(comparison: Comparison, command: Sequence[str], pictures: Sequence[str]) -> str:

@@ -11,7 +11,7 @@ from mlpexp.comparison.claims import Judgement
 from mlpexp.comparison.compare import Comparison, compare
 from mlpexp.comparison.network_pictures import median_first
 from mlpexp.comparison.pictures import pictures
-from mlpexp.comparison.report import dots_picture, lost_runs, method
+from mlpexp.comparison.report import dots_picture, lost_runs, method, symptoms
 from mlpexp.comparison.table import SETTINGS_TITLE, settings_rows
 from mlpexp.comparison.verdict import verdict
 
@@ -91,7 +91,7 @@ def section_of(path: Path) -> Section:
         table=Table(SETTINGS_TITLE, settings_rows(comparison), len(keys)),
         words=verdict(comparison),
         method=method(comparison),
-        notes=[*lost_runs(comparison), *comparison.notes, *lacking.values()],
+        notes=[*lost_runs(comparison), *comparison.notes, *lacking.values(), *symptoms(comparison)],
     )
 
 
