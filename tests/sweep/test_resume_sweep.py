@@ -521,7 +521,7 @@ def test_a_study_of_24_runs_of_which_one_diverges(
     assert call(words) == 1
     out, err = capsys.readouterr()
     first, last = err.splitlines()
-    assert first.startswith("mlpexp: job 22 failed: diverged: the training loss was nan at the end of epoch 1. ")
+    assert first.startswith("mlpexp: job 22 failed: diverged: the training loss was nan at the end of epoch 1; ")
     assert last == "mlpexp: 1 of the sweep's 24 jobs failed (22); sweep directory: sweep (sweep.csv, sweep.png)"
     assert out.splitlines()[0] == "24 runs: 3 stacks of 8, 8, 8; sweep directory: sweep"
     rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in out.splitlines() if line.startswith("│")]

@@ -209,7 +209,8 @@ def test_one_that_diverges_does_not_disturb_the_others(here: Path, capsys: pytes
     assert states(sweep) == {"0": "completed", "1": "failed", "2": "completed"}
     assert said(sweep / "1")["reason"].startswith("diverged: the training loss was ")
     first, last = capsys.readouterr().err.splitlines()
-    assert first.startswith(f"mlpexp: job 1 failed: {said(sweep / '1')['reason']}. ")
+    assert first.startswith(f"mlpexp: job 1 failed: {said(sweep / '1')['reason']}")
+    assert " Try optimizer.lr=" in first
     assert first.endswith(" Run directory: sweep/1") or first.endswith(f" Run directory: {sweep / '1'}")
     assert last == "mlpexp: 1 of the sweep's 3 jobs failed (1); sweep directory: sweep (sweep.csv, sweep.png)"
     assert (sweep / "sweep.png").read_bytes().startswith(b"\x89PNG")
