@@ -14,11 +14,14 @@ from torch import nn
 
 from mlpexp.engine.member import build_module
 from mlpexp.engine.objective import Objective
+from mlpexp.errors import ConfigError
 from mlpexp.prepare import prepare
 from mlpexp.run import checkpoint, history, record
 from mlpexp.run.directory import RunDirectory, claim_new
 from mlpexp.run.files import write_bytes, write_text
+from mlpexp.run.record import Record
 from mlpexp.run.results import Results
+from mlpexp.training.saved import best as best_of
 from mlpexp.training.single import saved_config
 
 
@@ -30,6 +33,7 @@ class Evaluation:
     epoch: int  # of the weights
     metrics: dict[str, dict[str, float]]
     results: Results
+    remarks: tuple[str, ...]  # on what was damaged, and what took its place
 
 
 def load(directory: str | Path, changes: dict[str, Any] | None = None) -> tuple[Results, int]:
@@ -37,36 +41,53 @@ def load(directory: str | Path, changes: dict[str, Any] | None = None) -> tuple[
 
     `changes` may give other values of `device`, `data_dir` and `plugins`. Nothing of the run is executed.
     """
-    path = Path(directory)
-    paths = RunDirectory(path)
-    prepared = prepare(saved_config(record.read(path), path, changes or {}))
-    best = checkpoint.load(paths.best)
+    results, epoch, _ = _load(Path(directory), record.read(Path(directory)), changes or {})
+    return results, epoch
+
+
+def _load(path: Path, found: Record, changes: dict[str, Any]) -> tuple[Results, int, Path]:
+    """The best weights in their network, their epoch, and the checkpoint that they are from."""
+    prepared = prepare(saved_config(found, path, changes))
+    source, best = best_of(path, final=found.state == "completed")
     module: nn.Module = build_module(prepared.config, prepared.data, prepared.loss)
     try:
         module.load_state_dict(best["weights"])
         epoch = int(best["epoch"])
     except checkpoint.MISFITS as error:
-        raise checkpoint.misfit(paths.best, error) from error
+        raise checkpoint.misfit(source, error) from error
     device = prepared.device
     objective = Objective(prepared.data.task, prepared.loss)
     bf16 = prepared.config.precision == "bf16"
-    return Results(module.to(device), prepared.data.to(device), objective, bf16), epoch
+    return Results(module.to(device), prepared.data.to(device), objective, bf16), epoch, source
 
 
 def evaluate(directory: str | Path, changes: dict[str, Any] | None = None) -> Evaluation:
     """Writes metrics.json, the confusion matrix as CSV and the figures to RUN/evaluations/<date and time>."""
-    results, epoch = load(directory, changes)
+    path = Path(directory)
+    found = record.read(path)
+    results, epoch, source = _load(path, found, changes or {})
     metrics = results.metrics()
-    out = claim_new(Path(directory) / "evaluations" / datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
+    curves, remarks = _curves(path, found)
+    if source != RunDirectory(path).best:
+        remarks = (f"The weights are those in {source}, which has later or the only whole ones.", *remarks)
+    out = claim_new(path / "evaluations" / datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
     write_text(out / "metrics.json", json.dumps({"epoch": epoch, "metrics": metrics}, indent=2) + "\n")
     if results.data.task.kind == "classification":
         write_text(out / "confusion_matrix.csv", _confusion_csv(results))
     from mlpexp.figures.gallery import draw
 
-    curves = RunDirectory(Path(directory)).history
-    for name, png in draw(results, history.read(curves) if curves.exists() else None, epoch):
+    for name, png in draw(results, curves, epoch):
         write_bytes(out / f"{name}.png", png)
-    return Evaluation(out, epoch, metrics, results)
+    return Evaluation(out, epoch, metrics, results, remarks)
+
+
+def _curves(path: Path, found: Record) -> tuple[dict[str, list[float]] | None, tuple[str, ...]]:
+    """The run's history, where there is one; or why it is not drawn."""
+    file = RunDirectory(path).history
+    try:
+        return (history.read(file, found.history) if file.exists() else None), ()
+    except ConfigError as error:
+        return None, (f"{error} The curves are left out.",)
 
 
 def _confusion_csv(results: Results) -> str:

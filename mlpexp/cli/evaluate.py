@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mlpexp.cli.arguments import run_and_changes
+from mlpexp.cli.main import report
 
 _ALLOWED = ["device", "data_dir", "plugins"]
 
@@ -22,5 +23,7 @@ def run(arguments: list[str]) -> int:
     out.print(metrics_table(evaluation.metrics, task.score, f"Weights of epoch {evaluation.epoch}"))
     if task.kind == "classification":
         out.print(confusions(evaluation.results))
+    for remark in evaluation.remarks:
+        report(remark)
     out.print(Text(f"written to {evaluation.directory}"))
     return 0

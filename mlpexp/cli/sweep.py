@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 
 from hydra.core.override_parser.types import ValueType
 from omegaconf import DictConfig
@@ -38,7 +39,14 @@ def run_sweep(args: argparse.Namespace) -> int:
         show_plan(jobs, checked.preparations, stacked=stacked)
         return 0
     # One that no other sweep has, now that all jobs are checked.
-    sweep = claim(raw, "hydra.sweep.dir")
+    with claim(raw, "hydra.sweep.dir") as sweep:
+        _run_in(sweep, checked, args)
+    return 0
+
+
+def _run_in(sweep: Path, checked: CheckedSweep, args: argparse.Namespace) -> None:
+    """The jobs of a sweep in its directory, and what has come of them."""
+    raw, jobs = checked.raw, checked.jobs
     note_jobs(sweep, jobs or [], raw)
     # Written anew, as overrides must stand together: behind `seed=0,1 -m` none can be added.
     arguments = ["--config-name", args.config_name, *(["--multirun"] if args.multirun else [])]
@@ -62,7 +70,6 @@ def run_sweep(args: argparse.Namespace) -> int:
             raise
         raise RunError(said) from error
     conclude(sweep, told=task.called)
-    return 0
 
 
 def _in_a_line(error: Exception) -> str:

@@ -93,6 +93,11 @@ class SweepTerminal(SweepWatcher):
             self._progress.stop()
             self._progress = None
 
+    def left_out(self, numbers: Sequence[int], error: Exception) -> None:
+        from mlpexp.cli.main import report
+
+        report(f"{'job' if len(numbers) == 1 else 'jobs'} {', '.join(map(str, numbers))} left out: {error}")
+
     def outcome(self, number: int, outcome: Outcome) -> None:
         if isinstance(outcome, Exception):
             # Behind what the progress bar has left, and on stderr, where scripts look for it.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hydra._internal.callbacks import Callbacks
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
@@ -15,6 +17,9 @@ from mlpexp.cli.hydra_app import claim, hand_over, never, parse
 from mlpexp.config.compose import checked, compose_raw
 from mlpexp.config.overrides import fixed
 from mlpexp.errors import ConfigError
+
+if TYPE_CHECKING:
+    from mlpexp.prepare import Prepared
 
 
 def run(arguments: list[str]) -> int:
@@ -56,12 +61,13 @@ def _run_alone(raw: DictConfig, config_name: str) -> int:
     """One run of a composed config, as Hydra would run it. Asking Hydra itself would compose it twice more."""
     from mlpexp.prepare import prepare
 
-    config = checked(raw)
-    prepared = prepare(config)
-    path = claim(raw, "hydra.run.dir")
-    if raw.hydra.job.chdir:
-        path = path.absolute()
+    prepared = prepare(checked(raw))
+    with claim(raw, "hydra.run.dir") as path:
+        _run_in(path.absolute() if raw.hydra.job.chdir else path, prepared, raw, config_name)
+    return 0
 
+
+def _run_in(path: Path, prepared: Prepared, raw: DictConfig, config_name: str) -> None:
     failed: list[Exception] = []
 
     def task(_: DictConfig) -> None:
@@ -88,4 +94,3 @@ def _run_alone(raw: DictConfig, config_name: str) -> int:
     callbacks.on_run_end(config=raw, config_name=config_name, job_return=done)
     for error in failed:
         raise error
-    return 0

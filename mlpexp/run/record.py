@@ -20,6 +20,7 @@ from typing import Any, Literal
 
 from mlpexp.config.convert import convert
 from mlpexp.errors import ConfigError, MlpexpError
+from mlpexp.run.checksum import sealed, unsealed
 from mlpexp.run.files import write_text
 
 NAME = "run.json"
@@ -46,10 +47,11 @@ class Record:
     best_epoch: int = 0
     metrics: dict[str, dict[str, float]] = field(default_factory=dict)
     reason: str | None = None
+    history: dict[str, Any] = field(default_factory=dict)  # what metrics.csv had then: rows and their checksum
 
     def write(self, directory: Path) -> None:
-        """Puts run.json in place, whole or not at all."""
-        text = json.dumps(_finite(dataclasses.asdict(self)), indent=2, allow_nan=False)
+        """Puts run.json in place, whole or not at all, with the checksum of what it holds."""
+        text = json.dumps(sealed(_finite(dataclasses.asdict(self))), indent=2, allow_nan=False)
         write_text(directory / NAME, text + "\n")
 
 
@@ -112,15 +114,13 @@ def read(directory: Path) -> Record:
     if not directory.is_dir():
         raise ConfigError(f"{directory}: there is no such run directory.")
     try:
-        content = json.loads(path.read_text())
+        content = unsealed(json.loads(path.read_text()))
     except FileNotFoundError:
         raise ConfigError(f"{directory}: is no run directory: it has no {NAME}.{_runs_below(directory)}") from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}.") from None
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: is damaged: {error}.") from None
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path}: is damaged: it holds no record of a run.")
     for entry in dataclasses.fields(Record):
         if entry.name not in content:
             raise ConfigError(f"{path}: is damaged: '{entry.name}' is missing.")

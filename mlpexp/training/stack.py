@@ -27,6 +27,9 @@ from mlpexp.training.attempt import Attempt, Outcome, Pending
 class Watcher:
     """Is told how a stack goes. This one does nothing; the command line's show it on the terminal."""
 
+    def note(self, line: str) -> None:
+        """What is to be known beforehand, such as that a damaged checkpoint is made do without."""
+
     def started(self, prepared: Prepared, engine: Engine, directories: Sequence[Path]) -> None:
         """Before the first epoch."""
 
@@ -68,6 +71,9 @@ def train_stack(
             # A user's own component, or too small a card: the directories say what became of the runs all the same.
             for entry, run in zip(begun, kept, strict=True):
                 assert run.directory is not None
+                if run.resumed is not None:
+                    # It can still go on from where it is, in another way.
+                    continue
                 with suppress(MlpexpError):
                     replace(entry, state="failed", reason=str(error) or type(error).__name__).write(run.directory)
             raise _explained(error, runs, together, device) from error
@@ -80,7 +86,7 @@ def train_stack(
                 attempt.begin(engine)
             watcher.started(prepared, engine, [attempt.directory for attempt in attempts])
             numbers = {member: run.number for run, member in zip(runs, engine.members, strict=True)}
-            _epochs(engine, attempts, watcher, _Together(together, numbers))
+            _epochs(engine, attempts, watcher, _Together(together, numbers, attempts))
             watcher.ended()
             for attempt in attempts:
                 attempt.finish()
@@ -106,19 +112,21 @@ def _explained(error: Exception, runs: Sequence[Pending], together: Path | None,
 class _Together:
     """One file for the checkpoints of all members, by their numbers; without a path there is none."""
 
-    def __init__(self, path: Path | None, numbers: dict[Member, int]) -> None:
+    def __init__(self, path: Path | None, numbers: dict[Member, int], attempts: Sequence[Attempt]) -> None:
         self._path, self._numbers = path, numbers
+        self._recorders = {attempt.member: attempt.recorder for attempt in attempts}
 
     def save(self, engine: Engine) -> bool:
         """Writes the states of all who still learn or have just ended; says whether there is such a file."""
         if self._path is None:
             return False
-        states = {
-            self._numbers[member]: engine.state_dict(k)
-            for k, member in enumerate(engine.members)
-            if member.failure is None
-        }
-        checkpoint.save(self._path, {"epoch": engine.epoch, "states": states})
+        states = {}
+        for k, member in enumerate(engine.members):
+            if member.failure is None:
+                state, recorder = engine.state_dict(k), self._recorders.get(member)
+                # Who is there as company has no history.
+                states[self._numbers[member]] = state if recorder is None else recorder.complete(state)
+        checkpoint.save(self._path, {"epoch": engine.epoch, "states": states}, keep_previous=True)
         return True
 
 
