@@ -20,7 +20,7 @@ from mlpexp.run.files import remove_unfinished
 from mlpexp.run.lock import locked
 from mlpexp.run.record import Record
 from mlpexp.sweep.plan import plan
-from mlpexp.sweep.record import NAME, JobRecord, SweepRecord, checkpoint_of, read
+from mlpexp.sweep.record import CHECKPOINTS, NAME, JobRecord, SweepRecord, checkpoint_of, read
 from mlpexp.sweep.train import StackToTrain, SweepWatcher, stack_to_train, tidy, train_stacks
 from mlpexp.training.attempt import Pending
 from mlpexp.training.saved import newest
@@ -106,7 +106,8 @@ def _resume(directory: Path, changes: dict[str, Any], watcher: SweepWatcher) -> 
     if not stacks and not left_out and (directory / TABLE).exists():
         raise ConfigError(f"{directory}: all {len(saved.jobs)} jobs of the sweep have ended.")
     replace(noted, jobs=[replace(job, config={**job.config, **changes}) for job in noted.jobs]).write(directory)
-    remove_unfinished(directory)
+    for place in (directory, directory / CHECKPOINTS):
+        remove_unfinished(place)
     for numbers, error in left_out:
         watcher.left_out(numbers, error)
     for number, entry in found.items():

@@ -190,6 +190,7 @@ def gone_on(here: Path, kind: str, expected: Whole, contents: Callable[[Path], d
         epochs = history.read(run.parent / "metrics.csv")["epoch"]
         assert epochs == list(range(1, len(epochs) + 1))
     assert [path for path in (here / "it").rglob("*.tmp") if path.is_file()] == []
+    assert not (here / "it" / ".stacks").exists()
 
 
 @pytest.mark.parametrize("kind", KINDS)
