@@ -31,6 +31,7 @@ def run(arguments: list[str]) -> int:
 
     from mlpexp.cli.console import console
     from mlpexp.comparison.compare import compare
+    from mlpexp.comparison.learning_curves import damaged_histories
     from mlpexp.comparison.report import write_report
     from mlpexp.run.directory import claim_named, claim_new
 
@@ -40,6 +41,8 @@ def run(arguments: list[str]) -> int:
 
     out = console()
     show(comparison, out)
+    for line in damaged_histories(comparison.summaries):
+        out.print(Text(line))
     names = ", ".join(path.name for path in written)
     out.print(Text(f"written to {directory}: {names}"))
     return 0

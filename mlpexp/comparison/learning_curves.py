@@ -54,10 +54,26 @@ def _columns(runs: Sequence[StoredRun]) -> list[dict[str, list[float]]]:
     found = []
     for run in runs:
         try:
-            found.append(history.read(run.paths.history))
+            found.append(_history(run))
         except ConfigError:
             found.append({})
     return found
+
+
+def _history(run: StoredRun) -> dict[str, list[float]]:
+    return history.read(run.paths.history, run.record.history)
+
+
+def damaged_histories(summaries: Sequence[Summary]) -> list[str]:
+    """A line on each run that the curves leave out since its metrics.csv is damaged."""
+    lines = []
+    for summary in [summary for summary in summaries if summary.runs][: len(COLOURS)]:
+        for run in summary.runs:
+            try:
+                _history(run)
+            except ConfigError as error:
+                lines.append(f"left out of the curves: {error}")
+    return lines
 
 
 def _names(columns: dict[str, list[float]]) -> set[str]:

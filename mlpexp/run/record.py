@@ -120,7 +120,7 @@ def read(directory: Path) -> Record:
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}.") from None
     except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{path}: is damaged: {error}.") from None
+        raise ConfigError(f"{path}: is damaged: {error}.{_what_is_left(directory)}") from None
     for entry in dataclasses.fields(Record):
         if entry.name not in content:
             raise ConfigError(f"{path}: is damaged: '{entry.name}' is missing.")
@@ -154,6 +154,13 @@ def _checked(path: Path, name: str, content: dict[str, Any]) -> Any:
         return convert(value, _KINDS[name], name)
     except MlpexpError as error:
         raise ConfigError(f"{path}: is damaged: {error}") from None
+
+
+def _what_is_left(directory: Path) -> str:
+    """What can still be done with a run whose record is damaged."""
+    parts = {"checkpoints/best.pt": "weights", ".hydra/overrides.yaml": "overrides"}
+    said = [f"{directory / name} has its {what}" for name, what in parts.items() if (directory / name).exists()]
+    return f" {', '.join(said)}." if said else ""
 
 
 def _runs_below(directory: Path) -> str:

@@ -92,7 +92,11 @@ LeftOut = tuple[list[int], ConfigError]
 
 def resume_sweep(directory: Path, changes: dict[str, Any], watcher: SweepWatcher) -> None:
     """Trains what is left of a sweep, and says once more what had diverged. ConfigError where nothing is left."""
-    if not read(directory).jobs:
+    try:
+        known = read(directory)
+    except ConfigError as error:
+        raise ConfigError(f"{error} Runs with checkpoints of their own can go on one by one.") from None
+    if not known.jobs:
         raise ConfigError(f"{directory}: holds no job of a sweep.")
     with locked(directory):
         _resume(directory, changes, watcher)

