@@ -44,8 +44,9 @@ CASES = [
 
 def made_up_for(pattern: str, command: str) -> bool:
     """Whether something else does as well as the file: another checkpoint, most of all."""
-    only_one = pattern.endswith((".json", "metrics.csv")) and command.startswith("resume")
-    return not only_one and not pattern.endswith("run.json") and not command.startswith("resume whole")
+    if pattern.endswith(".json"):
+        return command.startswith("compare")
+    return not command.startswith("resume" if pattern.endswith("metrics.csv") else "resume whole")
 
 
 @dataclass(frozen=True)
