@@ -76,7 +76,7 @@ class SweepTask:
             if isinstance(terminal, JobLog):
                 terminal.failed(error)
             else:
-                report_failure(number, error)
+                report_failure([number], error)
             value = self._value(error)
             if isinstance(value, Exception):
                 raise

@@ -17,6 +17,7 @@ from mlpexp.cli.hydra_app import claim, hand_over, never, parse
 from mlpexp.config.compose import checked, compose_raw
 from mlpexp.config.overrides import fixed
 from mlpexp.errors import ConfigError
+from mlpexp.run.files import writing
 
 if TYPE_CHECKING:
     from mlpexp.prepare import Prepared
@@ -88,9 +89,11 @@ def _run_in(path: Path, prepared: Prepared, raw: DictConfig, config_name: str) -
     callbacks = Callbacks(raw)
     callbacks.on_run_start(config=raw, config_name=config_name)
     context = HydraContext(ConfigLoaderImpl(ConfigSearchPathImpl()), callbacks)
-    done = run_job(
-        task_function=task, config=raw, job_dir_key="hydra.run.dir", job_subdir_key=None, hydra_context=context
-    )
+    # Hydra writes its own files there.
+    with writing(path):
+        done = run_job(
+            task_function=task, config=raw, job_dir_key="hydra.run.dir", job_subdir_key=None, hydra_context=context
+        )
     callbacks.on_run_end(config=raw, config_name=config_name, job_return=done)
     for error in failed:
         raise error

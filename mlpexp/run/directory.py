@@ -58,7 +58,7 @@ def claim_new(path: Path) -> Path:
                 continue
             return candidate
     except OSError as error:
-        raise _refusal(error)(f"{path}: cannot be made: {error.strerror}.") from None
+        raise refusal(error)(f"{path}: cannot be made: {error.strerror}.") from None
     raise AssertionError("count() never ends")
 
 
@@ -75,7 +75,7 @@ def make_named(path: Path, key: str) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         reason = "a file has that name" if path.exists() and not path.is_dir() else error.strerror
-        raise _refusal(error)(f"{key}={path}: cannot be made: {reason}.") from None
+        raise refusal(error)(f"{key}={path}: cannot be made: {reason}.") from None
 
 
 def check_empty(path: Path, key: str, but: str | None = None) -> None:
@@ -83,7 +83,7 @@ def check_empty(path: Path, key: str, but: str | None = None) -> None:
     try:
         taken = any(entry.name != but for entry in path.iterdir())
     except OSError as error:
-        raise _refusal(error)(f"{key}={path}: cannot be read: {error.strerror}.") from None
+        raise refusal(error)(f"{key}={path}: cannot be read: {error.strerror}.") from None
     if taken:
         if (path / record.NAME).exists():
             held, remedy = "a run", f"choose another directory, or go on with `mlpexp resume {path}`"
@@ -96,5 +96,6 @@ def check_empty(path: Path, key: str, but: str | None = None) -> None:
 _OUTSIDE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO}
 
 
-def _refusal(error: OSError) -> type[ConfigError | RunError]:
+def refusal(error: OSError) -> type[ConfigError | RunError]:
+    """The kind of error that a path which cannot be made or read is."""
     return RunError if error.errno in _OUTSIDE else ConfigError

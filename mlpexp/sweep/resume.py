@@ -116,7 +116,7 @@ def _resume(directory: Path, changes: dict[str, Any], watcher: SweepWatcher) -> 
         watcher.left_out(numbers, error)
     for number, entry in found.items():
         if entry.diverged and entry.record is not None:
-            watcher.outcome(number, RunError(entry.record.reason))
+            watcher.outcome([number], RunError(entry.record.reason))
     for stack in stacks:
         for run in stack.runs:
             if run.directory is not None:

@@ -42,8 +42,8 @@ class SweepWatcher(Watcher):
     def left_out(self, numbers: Sequence[int], error: Exception) -> None:
         """Before the first stack: jobs that are too damaged to go on, and why."""
 
-    def outcome(self, number: int, outcome: Outcome) -> None:
-        """What became of a job, when its stack has ended."""
+    def outcome(self, numbers: Sequence[int], outcome: Outcome) -> None:
+        """What became of a job, or of several that failed of one thing, when their stack has ended."""
 
 
 def stack_to_train(
@@ -64,10 +64,14 @@ def train_stacks(
         for index, stack in enumerate(stacks):
             watcher.stack(index, stacks)
             ended = _train(stack, watcher)
+            alike: dict[int, list[int]] = {}
             for number, outcome in zip(stack.numbers, ended, strict=True):
-                watcher.outcome(number, outcome)
+                alike.setdefault(id(outcome), []).append(number)
                 # Not the network and the data, of which a long sweep has many.
                 outcomes[number] = outcome.record if isinstance(outcome, Run) else outcome
+            for outcome in ended:
+                if numbers := alike.pop(id(outcome), None):
+                    watcher.outcome(numbers, outcome)
     return outcomes
 
 
