@@ -17,7 +17,8 @@ from mlpexp.engine.objective import Objective
 from mlpexp.errors import ConfigError
 from mlpexp.prepare import prepare
 from mlpexp.run import checkpoint, history, record
-from mlpexp.run.directory import RunDirectory, claim_new
+from mlpexp.run.csv_cell import no_formula
+from mlpexp.run.directory import RunDirectory, claim_new, refuse_links
 from mlpexp.run.files import write_bytes, write_text
 from mlpexp.run.record import Record
 from mlpexp.run.results import Results
@@ -65,6 +66,7 @@ def evaluate(directory: str | Path, changes: dict[str, Any] | None = None) -> Ev
     """Writes metrics.json, the confusion matrix as CSV and the figures to RUN/evaluations/<date and time>."""
     path = Path(directory)
     found = record.read(path)
+    refuse_links(path)
     results, epoch, source = _load(path, found, changes or {})
     metrics = results.metrics()
     curves, remarks = _curves(path, found)
@@ -92,7 +94,7 @@ def _curves(path: Path, found: Record) -> tuple[dict[str, list[float]] | None, t
 
 def _confusion_csv(results: Results) -> str:
     """Counts on the test split: a row a true class, a column a predicted one."""
-    classes = results.data.task.classes
+    classes = [no_formula(name) for name in results.data.task.classes]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["true \\ predicted", *classes])

@@ -51,9 +51,11 @@ def run(arguments: list[str]) -> int:
 def _default_directory(paths: list[str]) -> Path:
     """Within the sweep (or day) that is looked at; beside the runs, in Hydra's layout, for a run or several paths."""
     from mlpexp.run import record
+    from mlpexp.run.directory import refuse_links
 
     now = datetime.now()
     if len(paths) == 1 and not (Path(paths[0]) / record.NAME).exists():
+        refuse_links(Path(paths[0]))
         return Path(paths[0]) / "comparisons" / f"{now:%Y-%m-%d_%H-%M-%S}"
     return Path("outputs") / "comparisons" / f"{now:%Y-%m-%d}" / f"{now:%H-%M-%S}"
 

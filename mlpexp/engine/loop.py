@@ -60,7 +60,7 @@ class Engine:
         full_batch = first.optimizer.full_batch
         self.batches = Batches(self.data, len(data.train) if full_batch else first.batch_size)
         self.total_epochs = first.epochs
-        self._diagnosed = _spread(first.log.diagnostics, self.total_epochs)
+        self._diagnoses = first.log.diagnostics
         self.epoch = 0
         if modules is None:
             modules = [build_module(config, data, self.loss) for config in configs]
@@ -97,7 +97,7 @@ class Engine:
             self.epoch += 1
             train = self._train_epoch()
             val = evaluate(self.stack, self.data, self.data.val, self.objective)
-            dead = self._dead_units() if self.epoch in self._diagnosed else {}
+            dead = self._dead_units() if _due(self.epoch, self._diagnoses, self.total_epochs) else {}
             rows = self._read(train, val, dead)
             better = [
                 k
@@ -240,9 +240,6 @@ def _stack(modules: Sequence[nn.Module], bf16: bool) -> Stack:
     return BatchedStack(modules, bf16)
 
 
-def _spread(n: int, epochs: int) -> set[int]:
-    """About `n` epochs, evenly spread, with the first and the last."""
-    if n == 0:
-        return set()
-    every = math.ceil(epochs / n)
-    return {1, epochs, *range(every, epochs + 1, every)}
+def _due(epoch: int, n: int, epochs: int) -> bool:
+    """Whether `epoch` is among about `n` epochs, evenly spread, with the first and the last."""
+    return n > 0 and (epoch in (1, epochs) or epoch % math.ceil(epochs / n) == 0)

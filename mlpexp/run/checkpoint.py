@@ -13,7 +13,7 @@ import torch
 
 from mlpexp.errors import ConfigError
 from mlpexp.run.checksum import archive_is_whole, sealed_archive
-from mlpexp.run.files import make_directory, write_bytes
+from mlpexp.run.files import make_directory, read_bytes, write_bytes
 
 
 def previous(path: Path) -> Path:
@@ -33,7 +33,7 @@ def save(path: Path, state: dict[str, Any], *, keep_previous: bool = False) -> N
 def load(path: Path) -> dict[str, Any]:
     """The checkpoint at `path`; ConfigError where it is missing, damaged or holds anything but plain data."""
     try:
-        content = path.read_bytes()
+        content = read_bytes(path)
     except FileNotFoundError:
         raise ConfigError(f"{path}: there is no such checkpoint.") from None
     except OSError as error:

@@ -12,6 +12,8 @@ from typing import Any
 
 # The key that holds it in a JSON object.
 KEY = "crc32"
+# Configs nest less than ten deep.
+_DEEPEST = 32
 # An archive ends with the length of its comment, in two bytes, and the comment.
 _MARK = b"crc32="
 _LENGTH = len(_MARK) + 8
@@ -50,7 +52,22 @@ def unsealed(values: Any) -> dict[str, Any]:
     content = {name: value for name, value in values.items() if name != KEY}
     if values[KEY] != _of(content):
         raise ValueError("its checksum is not that of what it holds")
+    _check_depth(content)
     return content
+
+
+def _check_depth(values: dict[str, Any]) -> None:
+    """ValueError for a nesting in which those who look into it would lose themselves."""
+    level: list[Any] = [values]
+    for _ in range(_DEEPEST):
+        level = [
+            entry
+            for value in level
+            if isinstance(value, dict | list)
+            for entry in (value.values() if isinstance(value, dict) else value)
+        ]
+    if level:
+        raise ValueError("it is nested too deeply")
 
 
 def _of(values: dict[str, Any]) -> str:

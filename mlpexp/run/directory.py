@@ -43,6 +43,25 @@ class RunDirectory:
         return self.path / "figures"
 
 
+# What a run or a sweep writes into, within its directory.
+_PARTS = ("checkpoints", "tensorboard", "figures", "evaluations", "comparisons", ".stacks", record.NAME)
+
+
+def refuse_links(directory: Path) -> None:
+    """ConfigError where a part of a run's or a sweep's directory is a link: what is written there could be elsewhere.
+
+    The directory itself may be reached by links: that is what the user has named.
+    """
+    for name in _PARTS:
+        refuse_link(directory / name)
+
+
+def refuse_link(path: Path) -> None:
+    """ConfigError where `path` is a link."""
+    if path.is_symlink():
+        raise ConfigError(f"{path}: is a link, which is not followed: put what it leads to in its place.")
+
+
 def claim_new(path: Path) -> Path:
     """Makes `path`, or where it is taken `path`_1, `path`_2 and so on, and gives the one that was made.
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -40,6 +42,16 @@ def write_bytes(path: Path, content: bytes, former: Path | None = None) -> None:
             temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def read_bytes(path: Path, most: int | None = None) -> bytes:
+    """A file's content. OSError also where it is a device or a pipe, which may never end, or larger than `most`."""
+    found = path.stat()
+    if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
+        raise OSError(errno.EINVAL, "it is not a regular file")
+    if most is not None and found.st_size > most:
+        raise OSError(errno.EFBIG, f"it is larger than {most >> 20} MiB")
+    return path.read_bytes()
 
 
 def write_text(path: Path, text: str) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from mlpexp.errors import ConfigError
 from mlpexp.run import checksum
-from mlpexp.run.files import write_bytes, writing
+from mlpexp.run.files import read_bytes, write_bytes, writing
 
 if TYPE_CHECKING:
     from mlpexp.engine.loop import Row
@@ -108,7 +108,7 @@ def _rows(path: Path, written: Written) -> bytes:
     """The header and as many rows as are `written`; ConfigError where they are not those."""
     n_rows = written["rows"]
     try:
-        content = path.read_bytes()
+        content = read_bytes(path)
     except OSError as error:
         raise ConfigError(f"{path}: is damaged or unreadable: {error.strerror}.") from None
     header, *rows = content.splitlines(keepends=True) or [b""]
@@ -136,8 +136,7 @@ def read(path: Path, written: Written | None = None) -> dict[str, list[float]]:
     if written:
         check(path, written)
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
+        rows = list(csv.DictReader(io.StringIO(read_bytes(path).decode(), newline="")))
         columns = list(rows[0]) if rows else []
         return {name: [float(row[name] or "nan") for row in rows] for name in columns}
     except (OSError, ValueError, TypeError, KeyError, csv.Error) as error:

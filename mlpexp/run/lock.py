@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mlpexp.errors import ConfigError
-from mlpexp.run.directory import check_empty, claim_new, make_named
+from mlpexp.run.directory import check_empty, claim_new, make_named, refuse_links
 from mlpexp.run.files import writing
 
 # An empty file. It stays, since whoever removed it could remove that of the next writer.
@@ -21,9 +21,12 @@ NAME = ".lock"
 def locked(directory: Path) -> Iterator[None]:
     """Within, no other process that asks for it writes in a directory; ConfigError where one does already.
 
+    So it is where a part of the directory is a link that leads out of it.
+
     The system itself frees the lock of a process that ends, whatever ends it. Where the file system knows no locks,
     as some network file systems do not, nobody is kept out.
     """
+    refuse_links(directory)
     path = directory / NAME
     with writing(path):
         # What a stranger's directory links to is neither made nor opened.

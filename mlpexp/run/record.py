@@ -21,9 +21,11 @@ from typing import Any, Literal
 from mlpexp.config.convert import convert
 from mlpexp.errors import ConfigError, MlpexpError
 from mlpexp.run.checksum import sealed, unsealed
-from mlpexp.run.files import write_text
+from mlpexp.run.files import read_bytes, write_text
 
 NAME = "run.json"
+# Bytes: a config with lists of thousands of numbers is far less.
+_MOST = 2**24
 State = Literal["running", "completed", "failed", "interrupted"]
 
 
@@ -64,8 +66,8 @@ def _finite(value: Any) -> Any:
     return [_finite(entry) for entry in value] if isinstance(value, list) else value
 
 
-def start(config: dict[str, Any], *, device: str, n_parameters: int) -> Record:
-    """The record of a run that begins now, in this process."""
+def start(config: dict[str, Any], *, device: str, n_parameters: int, ask_git: bool = True) -> Record:
+    """The record of a run that begins now, in this process; unless `ask_git`, without a commit."""
     return Record(
         state="running",
         config=config,
@@ -75,7 +77,7 @@ def start(config: dict[str, Any], *, device: str, n_parameters: int) -> Record:
         seed=config["seed"],
         n_parameters=n_parameters,
         versions=dict(_versions()),
-        git_commit=_git_commit(),
+        git_commit=_git_commit() if ask_git else None,
         host=socket.gethostname(),
         pid=os.getpid(),
     )
@@ -114,7 +116,7 @@ def read(directory: Path) -> Record:
     if not directory.is_dir():
         raise ConfigError(f"{directory}: there is no such run directory.")
     try:
-        content = unsealed(json.loads(path.read_text()))
+        content = unsealed(json.loads(read_bytes(path, _MOST)))
     except FileNotFoundError:
         raise ConfigError(f"{directory}: is no run directory: it has no {NAME}.{_runs_below(directory)}") from None
     except OSError as error:

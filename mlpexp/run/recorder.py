@@ -28,6 +28,12 @@ if TYPE_CHECKING:
 FLUSH_SECONDS = 1.0
 
 
+def histograms_due(epoch: int, n: int, epochs: int) -> bool:
+    """Whether `epoch` is among `n`, evenly spread, of `epochs`."""
+    nearest = round(epoch * n / epochs)
+    return any(round(epochs / n * i) == epoch for i in range(max(1, nearest - 1), nearest + 2))
+
+
 class Recorder:
     """The artefacts of one member, kept up to date epoch by epoch."""
 
@@ -44,9 +50,7 @@ class Recorder:
         self._state = state or {"epoch": 0, "history": {}}
         self._began = time.monotonic() - record.seconds
         self._last_checkpoint = self._last_flush = time.monotonic()
-        n_histograms = min(config.log.histograms, config.epochs)
-        every = config.epochs / max(1, n_histograms)
-        self._histogram_epochs = {round(every * i) for i in range(1, n_histograms + 1)}
+        self._n_histograms = min(config.log.histograms, config.epochs)
         self._history = History(paths.history)
         self._tensorboard: TensorBoard | None = None
 
@@ -70,7 +74,7 @@ class Recorder:
         board.start(hyperparameters(self._config.to_dict()), self._data.task.score)
         if epoch == 0:
             board.text("model", summary)
-            if self._histogram_epochs:
+            if self._n_histograms:
                 board.histograms(module, 0)
         board.flush()
 
@@ -92,7 +96,7 @@ class Recorder:
     ) -> None:
         epoch = int(row["epoch"])
         board.scalars(row, epoch)
-        if epoch in self._histogram_epochs or (last and self._histogram_epochs):
+        if self._n_histograms and (last or histograms_due(epoch, self._n_histograms, self._config.epochs)):
             board.histograms(module(), epoch)
         every = self._config.log.confusion_every
         if every and epoch % every == 0 and self._data.task.kind == "classification":

@@ -12,9 +12,11 @@ from typing import Any
 from mlpexp.errors import ConfigError
 from mlpexp.run import record as run
 from mlpexp.run.checksum import sealed, unsealed
-from mlpexp.run.files import write_text
+from mlpexp.run.files import read_bytes, write_text
 
 NAME = "sweep.json"
+# Bytes: a sweep of 100,000 jobs is less.
+_MOST = 2**29
 # Where the checkpoints of stacks lie within a sweep's directory while these train.
 CHECKPOINTS = ".stacks"
 
@@ -63,7 +65,7 @@ def read(directory: Path) -> SweepRecord:
     if not path.exists():
         return _of_runs(directory)
     try:
-        content = unsealed(json.loads(path.read_text()))
+        content = unsealed(json.loads(read_bytes(path, _MOST)))
         jobs = [JobRecord(**job) for job in content["jobs"]]
         found = SweepRecord(jobs, [list(stack) for stack in content["stacks"]])
     except OSError as error:

@@ -15,7 +15,7 @@ from mlpexp.engine.member import DIVERGED
 from mlpexp.errors import ConfigError, RunError
 from mlpexp.prepare import Preparations
 from mlpexp.run import checkpoint, record
-from mlpexp.run.directory import RunDirectory
+from mlpexp.run.directory import RunDirectory, refuse_link
 from mlpexp.run.files import remove_unfinished
 from mlpexp.run.lock import locked
 from mlpexp.run.record import Record
@@ -160,6 +160,8 @@ def _to_finish(
 
 def _look(directory: Path, job: JobRecord, changes: dict[str, Any]) -> _Found:
     path = directory / job.directory
+    for part in (path, *path.parents[: len(Path(job.directory).parts) - 1]):
+        refuse_link(part)
     entry, damaged = None, None
     try:
         entry = record.read(path) if (path / record.NAME).exists() else None

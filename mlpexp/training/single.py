@@ -10,7 +10,7 @@ from mlpexp.config.compose import load_plugins
 from mlpexp.config.convert import show
 from mlpexp.config.schema import Config, parse
 from mlpexp.errors import ConfigError
-from mlpexp.prepare import Prepared, prepare
+from mlpexp.prepare import Prepared, data_dir, prepare
 from mlpexp.run import checkpoint, record
 from mlpexp.run.lock import claimed, locked
 from mlpexp.run.record import Record
@@ -80,11 +80,17 @@ def checked_config(saved: dict[str, Any], file: Path, changes: dict[str, Any]) -
         )
     load_plugins(raw.get("plugins"))
     try:
-        return parse(raw)
+        config = parse(raw)
     except ConfigError as error:
         if re.split(r"[=.:\[]", str(error))[0] in changes:
             raise
         raise ConfigError(f"{file}: {error}") from None
+    if config.data_dir is not None and "data_dir" not in changes and config.dataset.missing(data_dir(config)):
+        raise ConfigError(
+            f"{file.parent}: was made with data_dir={config.data_dir}, where data are missing; they are not fetched to "
+            "where a run directory says: add data_dir=DIR."
+        )
+    return config
 
 
 def run_in(path: Path, prepared: Prepared, watcher: Watcher | None = None, command: str | None = None) -> Run:

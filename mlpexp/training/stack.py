@@ -181,13 +181,21 @@ def _interrupt(engine: Engine, attempts: Sequence[Attempt], signal_number: int) 
 
 def _begun(runs: Sequence[Pending], prepared: Prepared, device: str) -> list[Record]:
     """The records of runs that begin now; what takes time to find out, such as the git commit, is looked up once."""
-    now = record.start(runs[0].config.to_dict(), device=device, n_parameters=prepared.n_parameters)
+    # Going on asks git nothing: a stranger's repository can make it run programs.
+    new = any(run.resumed is None for run in runs)
+    now = record.start(runs[0].config.to_dict(), device=device, n_parameters=prepared.n_parameters, ask_git=new)
     begun = []
     for run in runs:
         command = run.command or now.command
         own = replace(now, config=run.config.to_dict(), seed=run.config.seed, command=command)
         if run.resumed is not None:
             before = run.resumed
-            own = replace(own, command=before.command, started=before.started, seconds=before.seconds)
+            own = replace(
+                own,
+                command=before.command,
+                started=before.started,
+                seconds=before.seconds,
+                git_commit=before.git_commit,
+            )
         begun.append(own)
     return begun
