@@ -69,6 +69,8 @@ def damaged_histories(summaries: Sequence[Summary]) -> list[str]:
     lines = []
     for summary in [summary for summary in summaries if summary.runs][: len(COLOURS)]:
         for run in summary.runs:
+            if not run.paths.history.exists():
+                continue
             try:
                 _history(run)
             except ConfigError as error:
