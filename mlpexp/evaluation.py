@@ -14,11 +14,15 @@ from torch import nn
 
 from mlpexp.engine.member import build_module
 from mlpexp.engine.objective import Objective
+from mlpexp.errors import ConfigError
 from mlpexp.prepare import Preparations
 from mlpexp.run import checkpoint, history, record
-from mlpexp.run.directory import RunDirectory, claim_new
+from mlpexp.run.csv_cell import no_formula
+from mlpexp.run.directory import RunDirectory, claim_new, refuse_links
 from mlpexp.run.files import write_bytes, write_text
+from mlpexp.run.record import Record
 from mlpexp.run.results import Results
+from mlpexp.training.saved import best as best_of
 from mlpexp.training.single import saved_config
 
 
@@ -30,6 +34,7 @@ class Evaluation:
     epoch: int  # of the weights
     metrics: dict[str, dict[str, float]]
     results: Results
+    remarks: tuple[str, ...]  # on what was damaged, and what took its place
 
 
 def load(
@@ -45,42 +50,66 @@ def load(
     `preparations` keep the data where several runs are loaded.
     """
     path = Path(directory)
-    paths = RunDirectory(path)
-    config = saved_config(record.read(path), path, changes or {})
-    prepared = (preparations or Preparations()).of(config)
-    file, key = (paths.best, "weights") if weights == "best" else (paths.last, "module")
-    state = checkpoint.load(file)
+    results, epoch, _ = _load(path, record.read(path), changes or {}, weights, preparations or Preparations())
+    return results, epoch
+
+
+def _load(
+    path: Path, found: Record, changes: dict[str, Any], weights: Literal["best", "last"], preparations: Preparations
+) -> tuple[Results, int, Path]:
+    """A run's network with the weights asked for, their epoch, and the checkpoint that they are from."""
+    config = saved_config(found, path, changes)
+    prepared = preparations.of(config)
+    if weights == "best":
+        source, state = best_of(path, final=found.state == "completed")
+    else:
+        source = RunDirectory(path).last
+        state = checkpoint.load(source)
     module: nn.Module = build_module(config, prepared.data, prepared.loss)
     try:
-        module.load_state_dict(state[key])
+        module.load_state_dict(state["weights" if weights == "best" else "module"])
         epoch = int(state["epoch"])
     except checkpoint.MISFITS as error:
-        raise checkpoint.misfit(file, error) from error
+        raise checkpoint.misfit(source, error) from error
     device = prepared.device
     objective = Objective(prepared.data.task, prepared.loss)
     bf16 = config.precision == "bf16"
-    return Results(module.to(device), prepared.data.to(device), objective, bf16), epoch
+    return Results(module.to(device), prepared.data.to(device), objective, bf16), epoch, source
 
 
 def evaluate(directory: str | Path, changes: dict[str, Any] | None = None) -> Evaluation:
     """Writes metrics.json, the confusion matrix as CSV and the figures to RUN/evaluations/<date and time>."""
-    results, epoch = load(directory, changes)
+    path = Path(directory)
+    found = record.read(path)
+    refuse_links(path)
+    results, epoch, source = _load(path, found, changes or {}, "best", Preparations())
     metrics = results.metrics()
-    out = claim_new(Path(directory) / "evaluations" / datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
+    curves, remarks = _curves(path, found)
+    if source != RunDirectory(path).best:
+        remarks = (f"The weights are those in {source}, which has later or the only whole ones.", *remarks)
+    out = claim_new(path / "evaluations" / datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
     write_text(out / "metrics.json", json.dumps({"epoch": epoch, "metrics": metrics}, indent=2) + "\n")
     if results.data.task.kind == "classification":
         write_text(out / "confusion_matrix.csv", _confusion_csv(results))
     from mlpexp.figures.gallery import pictures
 
-    curves = RunDirectory(Path(directory)).history
-    for name, picture in pictures(results, history.read(curves) if curves.exists() else None, epoch):
+    for name, picture in pictures(results, curves, epoch):
         write_bytes(out / f"{name}.png", picture.png())
-    return Evaluation(out, epoch, metrics, results)
+    return Evaluation(out, epoch, metrics, results, remarks)
+
+
+def _curves(path: Path, found: Record) -> tuple[dict[str, list[float]] | None, tuple[str, ...]]:
+    """The run's history, where there is one; or why it is not drawn."""
+    file = RunDirectory(path).history
+    try:
+        return (history.read(file, found.history) if file.exists() else None), ()
+    except ConfigError as error:
+        return None, (f"{error} The curves are left out.",)
 
 
 def _confusion_csv(results: Results) -> str:
     """Counts on the test split: a row a true class, a column a predicted one."""
-    classes = results.data.task.classes
+    classes = [no_formula(name) for name in results.data.task.classes]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["true \\ predicted", *classes])

@@ -7,8 +7,14 @@ import os
 # Workers that run side by side with several threads each wait for one another; subprocesses inherit this.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from collections.abc import Callable
+import csv
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +23,8 @@ from mlpexp.config.schema import Config
 
 # What makes a run small, without a config of the tests' own.
 _SMALL = ["epochs=3", "log.figures=false", "log.tensorboard=false"]
+# What of run.json and of sweep.csv is never twice the same.
+_OF_THE_MOMENT = ("command", "started", "seconds", "pid", "crc32")
 
 
 @pytest.fixture
@@ -35,6 +43,97 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working directory."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def scalars() -> Callable[[Path], dict[str, list[tuple[int, float]]]]:
+    """By tag, the steps and values that TensorBoard reads of a run, but those of its end."""
+    return _scalars
+
+
+@pytest.fixture(scope="session")
+def contents() -> Callable[[Path], dict[str, Any]]:
+    """Every number that the directory of a run or a sweep holds, by run; floats to the bit."""
+
+    def of(directory: Path) -> dict[str, Any]:
+        found = {str(path.parent.relative_to(directory)): _of_run(path.parent) for path in directory.rglob("run.json")}
+        if (directory / "sweep.csv").exists():
+            table = csv.DictReader((directory / "sweep.csv").read_text().splitlines())
+            found["table"] = [{key: row[key] for key in row if key != "seconds/mean"} for row in table]
+        return found
+
+    return of
+
+
+def _of_run(run: Path) -> Any:
+    from mlpexp.run import checkpoint
+
+    said = json.loads((run / "run.json").read_text())
+    found = {
+        "run.json": {key: value for key, value in said.items() if key not in _OF_THE_MOMENT},
+        "metrics.csv": (run / "metrics.csv").read_text(),
+        "checkpoints": {path.name: _plain(checkpoint.load(path)) for path in run.glob("checkpoints/*")},
+        "figures": sorted(path.name for path in run.glob("figures/*")),
+    }
+    if (run / "tensorboard").exists():
+        found["scalars"] = _scalars(run)
+    return found
+
+
+def _plain(value: Any) -> Any:
+    """With the bytes of its tensors, which `==` compares whole."""
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        return value.dtype, value.shape, value.contiguous().view(-1).view(torch.uint8).numpy().tobytes()
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items()}
+    return [_plain(entry) for entry in value] if isinstance(value, list | tuple) else value
+
+
+def _scalars(run: Path) -> dict[str, list[tuple[int, float]]]:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(run / "tensorboard"), {"scalars": 0}).Reload()
+    return {
+        tag: [(event.step, event.value) for event in events.Scalars(tag)]
+        for tag in events.Tags()["scalars"]
+        if not tag.startswith("final/")
+    }
+
+
+@pytest.fixture(scope="session")
+def locked_by_another() -> Callable[[Path], AbstractContextManager[None]]:
+    """Within, another process has a directory locked; in the end it is killed."""
+
+    @contextmanager
+    def locked(directory: Path) -> Iterator[None]:
+        code = (
+            "import sys; from pathlib import Path; from mlpexp.run.lock import locked\n"
+            "with locked(Path(sys.argv[1])): print('locked', flush=True); input()"
+        )
+        words = [sys.executable, "-c", code, str(directory)]
+        with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+            assert other.stdout is not None
+            assert other.stdout.readline() == b"locked\n"
+            yield
+            other.kill()
+
+    return locked
+
+
+@pytest.fixture(scope="session")
+def edit() -> Callable[[Path, Callable[[dict[str, Any]], object]], None]:
+    """Changes what a run.json or sweep.json holds, as whoever means to would: with a new checksum."""
+
+    def edited(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+        from mlpexp.run.checksum import sealed, unsealed
+
+        content = unsealed(json.loads(path.read_text()))
+        change(content)
+        path.write_text(json.dumps(sealed(content)))
+
+    return edited
 
 
 @pytest.fixture(scope="session")

@@ -33,9 +33,8 @@ def test_a_saved_network_speaks_in_the_units_of_the_users_table(small: Small, he
     assert predicted[:, 0] == pytest.approx([7000, 15000], rel=0.05)
 
 
-def test_a_run_is_not_resumed_to_fewer_epochs_than_it_has(small: Small, here: Path) -> None:
+def test_a_run_is_not_resumed_to_fewer_epochs_than_it_has(small: Small, here: Path, edit: Callable[..., None]) -> None:
     mlpexp.train(small("dataset=xor", "epochs=5"), "run")
-    record = here / "run" / "run.json"
-    record.write_text(record.read_text().replace('"state": "completed"', '"state": "interrupted"'))
+    edit(here / "run" / "run.json", lambda said: said.update(state="interrupted"))
     with pytest.raises(ConfigError, match=r"epochs=2: run has 5 epochs behind it already"):
         mlpexp.resume("run", {"epochs": 2})

@@ -31,6 +31,7 @@ def run(arguments: list[str]) -> int:
 
     from mlpexp.cli.console import console
     from mlpexp.comparison.compare import compare
+    from mlpexp.comparison.histories import damaged_histories
     from mlpexp.comparison.report import write_report
     from mlpexp.run.directory import claim_named, claim_new
 
@@ -40,6 +41,8 @@ def run(arguments: list[str]) -> int:
 
     out = console()
     show(comparison, out)
+    for line in damaged_histories(comparison.summaries):
+        out.print(Text(line))
     names = ", ".join(path.name for path in written)
     out.print(Text(f"written to {directory}: {names}"))
     return 0
@@ -48,9 +51,11 @@ def run(arguments: list[str]) -> int:
 def _default_directory(paths: list[str]) -> Path:
     """Within the sweep (or day) that is looked at; beside the runs, in Hydra's layout, for a run or several paths."""
     from mlpexp.run import record
+    from mlpexp.run.directory import refuse_links
 
     now = datetime.now()
     if len(paths) == 1 and not (Path(paths[0]) / record.NAME).exists():
+        refuse_links(Path(paths[0]))
         return Path(paths[0]) / "comparisons" / f"{now:%Y-%m-%d_%H-%M-%S}"
     return Path("outputs") / "comparisons" / f"{now:%Y-%m-%d}" / f"{now:%H-%M-%S}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mlpexp.cli.arguments import run_and_changes
+from mlpexp.cli.main import report
 
 _ALLOWED = ["device", "data_dir", "plugins"]
 
@@ -25,6 +26,8 @@ def run(arguments: list[str]) -> int:
     out.print(metrics_table(evaluation.metrics, task.score, f"Weights of epoch {evaluation.epoch}"))
     if task.kind == "classification":
         out.print(confusions(evaluation.results))
+    for remark in evaluation.remarks:
+        report(remark)
     show_findings(record.read(Path(directory)).findings, out)
     out.print(Text(f"written to {evaluation.directory}"))
     return 0

@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -46,9 +46,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     return args
 
 
-def claim(raw: DictConfig, key: str) -> Path:
-    """The directory that the config gives at `key`, made; where the user named it, it must be empty."""
-    from mlpexp.run.directory import claim_named, claim_new
+def claim(raw: DictConfig, key: str) -> AbstractContextManager[Path]:
+    """The directory that the config gives at `key`, made and locked; where the user named it, it must be empty."""
+    from mlpexp.run.lock import claimed
 
     try:
         path = str(OmegaConf.select(raw, key, throw_on_missing=True))
@@ -57,7 +57,7 @@ def claim(raw: DictConfig, key: str) -> Path:
     if not path.strip():
         raise ConfigError(f"{key}=: must name a directory.")
     named = any(override.lstrip("+").startswith(f"{key}=") for override in raw.hydra.overrides.hydra)
-    return claim_named(Path(path), key) if named else claim_new(Path(path))
+    return claimed(Path(path), key if named else None)
 
 
 def hand_over(task: TaskFunction, arguments: list[str], args: argparse.Namespace) -> None:

@@ -88,6 +88,8 @@ def _numbered(path: Path) -> Iterator[Path]:
 
 def _claim(candidates: Iterator[Path]) -> Path:
     """The first of the candidates that is free, made as an empty file, so that no other command takes it too."""
+    from mlpexp.run.directory import refusal
+
     path = Path()
     try:
         for path in candidates:
@@ -98,6 +100,6 @@ def _claim(candidates: Iterator[Path]) -> Path:
                 continue
             return path
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be made: {error.strerror}.") from None
+        raise refusal(error)(f"{path}: cannot be made: {error.strerror}.") from None
     # Only a name of the user's own is one candidate and no more.
     return _check_name(path)

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 
 from hydra.core.override_parser.types import ValueType
 from hydra.types import RunMode
@@ -40,7 +41,14 @@ def run_sweep(args: argparse.Namespace) -> int:
         show_plan(jobs, checked.preparations, stacked=stacked)
         return 0
     # One that no other sweep has, now that all jobs are checked.
-    sweep = claim(raw, "hydra.sweep.dir")
+    with claim(raw, "hydra.sweep.dir") as sweep:
+        _run_in(sweep, checked, args)
+    return 0
+
+
+def _run_in(sweep: Path, checked: CheckedSweep, args: argparse.Namespace) -> None:
+    """The jobs of a sweep in its directory, and what has come of them."""
+    raw, jobs = checked.raw, checked.jobs
     note_jobs(sweep, jobs or [], raw)
     task = SweepTask(jobs or [], checked.preparations, searching=jobs is None)
     # It imports what the last figure needs while the jobs train.
@@ -63,7 +71,6 @@ def run_sweep(args: argparse.Namespace) -> int:
                 raise
             raise RunError(said) from error
         conclude(sweep, drawing, told=task.called)
-    return 0
 
 
 def _in_a_line(error: Exception) -> str:

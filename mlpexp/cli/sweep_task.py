@@ -19,6 +19,7 @@ from mlpexp.config.schema import Config
 from mlpexp.engine.member import DIVERGED
 from mlpexp.interruption import InterruptedRunError
 from mlpexp.prepare import Preparations, prepare
+from mlpexp.run.lock import locked
 from mlpexp.run.record import NAME, Record, command_line
 from mlpexp.sweep.record import JobRecord, SweepRecord
 from mlpexp.sweep.start import train_jobs
@@ -75,7 +76,7 @@ class SweepTask:
             if isinstance(terminal, JobLog):
                 terminal.failed(error)
             else:
-                report_failure(number, error)
+                report_failure([number], error)
             value = self._value(error)
             if isinstance(value, Exception):
                 raise
@@ -89,7 +90,8 @@ class SweepTask:
         if (path / NAME).exists():
             # A cluster has stopped the job and begun it again, for it has a directory to itself.
             return resume(path, {"plugins": config.plugins}, watcher)
-        return run_in(path, prepare(config), watcher, self._sent_by)
+        with locked(path):
+            return run_in(path, prepare(config), watcher, self._sent_by)
 
     def run_jobs(self, raws: Sequence[DictConfig]) -> Sequence[float | Exception]:
         """All jobs, in stacks."""

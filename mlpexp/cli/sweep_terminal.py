@@ -94,19 +94,33 @@ class SweepTerminal(SweepWatcher):
             self._progress.stop()
             self._progress = None
 
-    def outcome(self, number: int, outcome: Outcome) -> None:
+    def left_out(self, numbers: Sequence[int], error: Exception) -> None:
+        from mlpexp.cli.main import report
+
+        report(f"{_jobs(numbers)} left out: {error}")
+
+    def outcome(self, numbers: Sequence[int], outcome: Outcome) -> None:
         if isinstance(outcome, Exception):
             # Behind what the progress bar has left, and on stderr, where scripts look for it.
-            report_failure(number, outcome)
+            report_failure(numbers, outcome)
 
 
-def report_failure(number: int, error: Exception) -> None:
-    """A line on a job that has failed."""
+def report_failure(numbers: Sequence[int], error: Exception) -> None:
+    """A line on a job that has failed, or on several that failed of one thing."""
     from mlpexp.cli.main import report
 
     # What a component of the user's own raises may not say what is wrong, such as KeyError('x').
     kind = "" if isinstance(error, MlpexpError) else f"{type(error).__name__}: " if str(error) else type(error).__name__
-    report(f"job {number} failed: {kind}{error}")
+    report(f"{_jobs(numbers)} failed: {kind}{error}")
+
+
+def _jobs(numbers: Sequence[int]) -> str:
+    return f"{'job' if len(numbers) == 1 else 'jobs'} {_listed(numbers)}"
+
+
+def _listed(names: Sequence[object]) -> str:
+    """The first of them, where there are many."""
+    return ", ".join(map(str, names[:10])) + (", …" if len(names) > 10 else "")
 
 
 def said_of(sizes: Sequence[int]) -> str:
@@ -147,8 +161,7 @@ def conclude(directory: Path, drawing: Drawing, *, told: bool = True) -> None:
         out.print(Text(f"{written}{hint}"))
         return
     n_runs = sum(len(summary.runs) for summary in comparison.summaries) + len(names)
-    listed = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
-    raise RunError(f"{len(names)} of the sweep's {counted(n_runs, 'job')} failed ({listed}); {written}")
+    raise RunError(f"{len(names)} of the sweep's {counted(n_runs, 'job')} failed ({_listed(names)}); {written}")
 
 
 def _report_lost(lost: Sequence[Lost], without_run: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mlpexp.cli.console import console, counted
+from mlpexp.cli.main import report
 from mlpexp.components.loss import Loss, losses
 from mlpexp.config.convert import show
 from mlpexp.config.schema import Config
@@ -55,6 +56,9 @@ class Terminal(Watcher):
         self._shown = 0.0
         self._last: Row = {}
         self._score = "accuracy"
+
+    def note(self, line: str) -> None:
+        report(line)
 
     def started(self, prepared: Prepared, engine: Engine, directories: Sequence[Path]) -> None:
         self._score = prepared.data.task.score

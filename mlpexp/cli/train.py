@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hydra._internal.callbacks import Callbacks
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
@@ -15,6 +17,10 @@ from mlpexp.cli.hydra_app import claim, hand_over, never, parse
 from mlpexp.config.compose import checked, compose_raw
 from mlpexp.config.overrides import fixed
 from mlpexp.errors import ConfigError
+from mlpexp.run.files import writing
+
+if TYPE_CHECKING:
+    from mlpexp.prepare import Prepared
 
 
 def run(arguments: list[str]) -> int:
@@ -57,12 +63,13 @@ def _run_alone(raw: DictConfig, config_name: str) -> int:
     """One run of a composed config, as Hydra would run it. Asking Hydra itself would compose it twice more."""
     from mlpexp.prepare import prepare
 
-    config = checked(raw)
-    prepared = prepare(config)
-    path = claim(raw, "hydra.run.dir")
-    if raw.hydra.job.chdir:
-        path = path.absolute()
+    prepared = prepare(checked(raw))
+    with claim(raw, "hydra.run.dir") as path:
+        _run_in(path.absolute() if raw.hydra.job.chdir else path, prepared, raw, config_name)
+    return 0
 
+
+def _run_in(path: Path, prepared: Prepared, raw: DictConfig, config_name: str) -> None:
     failed: list[Exception] = []
 
     def task(_: DictConfig) -> None:
@@ -83,10 +90,11 @@ def _run_alone(raw: DictConfig, config_name: str) -> int:
     callbacks = Callbacks(raw)
     callbacks.on_run_start(config=raw, config_name=config_name)
     context = HydraContext(ConfigLoaderImpl(ConfigSearchPathImpl()), callbacks)
-    done = run_job(
-        task_function=task, config=raw, job_dir_key="hydra.run.dir", job_subdir_key=None, hydra_context=context
-    )
+    # Hydra writes its own files there.
+    with writing(path):
+        done = run_job(
+            task_function=task, config=raw, job_dir_key="hydra.run.dir", job_subdir_key=None, hydra_context=context
+        )
     callbacks.on_run_end(config=raw, config_name=config_name, job_return=done)
     for error in failed:
         raise error
-    return 0

@@ -11,6 +11,7 @@ from mlpexp.comparison.metric import SCORES, Metric
 from mlpexp.comparison.settings import MISSING
 from mlpexp.comparison.statistics import Estimate
 from mlpexp.comparison.summary import Summary
+from mlpexp.run.csv_cell import no_formula
 
 Cells = dict[str, Any]
 
@@ -34,7 +35,7 @@ def csv_text(comparison: Comparison) -> str:
     file = io.StringIO()
     writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
     writer.writeheader()
-    writer.writerows({name: _plain(cell) for name, cell in row.items()} for row in rows)
+    writer.writerows({name: no_formula(cell) for name, cell in row.items()} for row in rows)
     return file.getvalue()
 
 
@@ -74,14 +75,3 @@ def _contrast_cells(contrast: Contrast | None) -> Cells:
         "p/holm": contrast.p if contrast else None,
         "effect_size": difference.effect if difference else None,
     }
-
-
-def _plain(cell: Any) -> Any:
-    """A text that a spreadsheet would run as a formula gets a quote before it; a negative number does not."""
-    if not isinstance(cell, str) or not cell.startswith(("=", "+", "-", "@")):
-        return cell
-    try:
-        float(cell)
-    except ValueError:
-        return f"'{cell}"
-    return cell

@@ -64,3 +64,9 @@ def score_of(summaries: Sequence[Summary]) -> str | None:
     with_runs = [summary for summary in summaries if summary.runs][:MOST]
     tags = {tag for summary in with_runs for run in summary.runs for tag in run.history}
     return next((score for score in ("accuracy", "r2") if f"{score}/val" in tags), None)
+
+
+def damaged_histories(summaries: Sequence[Summary]) -> list[str]:
+    """A line on each run that figures leave out since its metrics.csv is damaged."""
+    runs = [run for summary in summaries for run in summary.runs]
+    return [f"left out of the curves: {run.damage}" for run in runs if run.damage is not None]

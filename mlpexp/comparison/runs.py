@@ -29,11 +29,23 @@ class StoredRun:
 
     @cached_property
     def history(self) -> dict[str, list[float]]:
-        """The columns of its metrics.csv; none where that cannot be read."""
+        """The columns of its metrics.csv; none where there is none, or it is damaged."""
         try:
-            return read(self.paths.history)
+            return self._read_history()
         except ConfigError:
             return {}
+
+    @property
+    def damage(self) -> str | None:
+        """What is wrong with its metrics.csv, where there is one."""
+        try:
+            self._read_history()
+        except ConfigError as error:
+            return str(error) if self.paths.history.exists() else None
+        return None
+
+    def _read_history(self) -> dict[str, list[float]]:
+        return read(self.paths.history, self.record.history)
 
 
 def find_runs(paths: Sequence[str | Path]) -> tuple[list[StoredRun], list[str]]:

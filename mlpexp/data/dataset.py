@@ -124,6 +124,10 @@ class Dataset(ABC):
 
     recommended: Recommended = field(default_factory=Recommended)
 
+    def missing(self, data_dir: Path) -> list[str]:
+        """The names of files that `load` would have to fetch into `data_dir`."""
+        return []
+
     @abstractmethod
     def load(self, data_dir: Path) -> Data:
         """The data, on the CPU. ConfigError where files are missing or unreadable, naming them and what to do."""

@@ -41,11 +41,14 @@ class MNIST(Dataset):
     limit: Count | None = None
     seed: Index = 0
 
+    def missing(self, data_dir: Path) -> list[str]:
+        return [name for name in TRAIN + TEST if _find(data_dir / "MNIST" / "raw", name) is None]
+
     def load(self, data_dir: Path) -> Data:
         import torch
 
         folder = data_dir / "MNIST" / "raw"
-        if missing := [name for name in TRAIN + TEST if _find(folder, name) is None]:
+        if missing := self.missing(data_dir):
             _download(data_dir, folder, missing)
         known, test = _read_split(folder, TRAIN), _read_split(folder, TEST)
         if self.val_size >= len(known):

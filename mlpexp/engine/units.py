@@ -36,12 +36,12 @@ class UnitDiagnostics:
         # Modules of another type, in a network of the user's own, are taken for unbounded.
         self._type = type(activation.build()) if activation.limits else None
         self._data = data
-        self._epochs = _spread(config.log.diagnostics, config.epochs)
+        self._n, self._total_epochs = config.log.diagnostics, config.epochs
 
     @torch.no_grad()
     def measure(self, stack: Stack, epoch: int) -> dict[str, Tensor]:
         """`dead_units/<activation>` and `saturated/<activation>` [K]; empty at epochs without diagnostics."""
-        if epoch not in self._epochs:
+        if not due(epoch, self._n, self._total_epochs):
             return {}
         x = self._data.inputs(self._data.train.x[:_PROBE_ROWS])
         found: dict[str, Tensor] = {}
@@ -73,9 +73,6 @@ def _near(values: Tensor, low: float, high: float) -> Tensor:
     return ((values - (low + half)).abs() >= half * (1 - 2 * SATURATED)).float()
 
 
-def _spread(n: int, epochs: int) -> set[int]:
-    """About `n` epochs, evenly spread, with the first and the last."""
-    if n == 0:
-        return set()
-    every = math.ceil(epochs / n)
-    return {1, epochs, *range(every, epochs + 1, every)}
+def due(epoch: int, n: int, epochs: int) -> bool:
+    """Whether `epoch` is among about `n` epochs, evenly spread, with the first and the last."""
+    return n > 0 and (epoch in (1, epochs) or epoch % math.ceil(epochs / n) == 0)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import socket
+import errno
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
-from mlpexp.errors import ConfigError
+from mlpexp.errors import ConfigError, RunError
 from mlpexp.run import record
 
 
@@ -44,6 +43,25 @@ class RunDirectory:
         return self.path / "figures"
 
 
+# What a run or a sweep writes into, within its directory.
+_PARTS = ("checkpoints", "tensorboard", "figures", "evaluations", "comparisons", ".stacks", record.NAME)
+
+
+def refuse_links(directory: Path) -> None:
+    """ConfigError where a part of a run's or a sweep's directory is a link: what is written there could be elsewhere.
+
+    The directory itself may be reached by links: that is what the user has named.
+    """
+    for name in _PARTS:
+        refuse_link(directory / name)
+
+
+def refuse_link(path: Path) -> None:
+    """ConfigError where `path` is a link."""
+    if path.is_symlink():
+        raise ConfigError(f"{path}: is a link, which is not followed: put what it leads to in its place.")
+
+
 def claim_new(path: Path) -> Path:
     """Makes `path`, or where it is taken `path`_1, `path`_2 and so on, and gives the one that was made.
 
@@ -59,45 +77,44 @@ def claim_new(path: Path) -> Path:
                 continue
             return candidate
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be made: {error.strerror}.") from None
+        raise refusal(error)(f"{path}: cannot be made: {error.strerror}.") from None
     raise AssertionError("count() never ends")
 
 
 def claim_named(path: Path, key: str) -> Path:
     """Makes the directory that the user named at `key`; ConfigError where it holds anything already."""
+    make_named(path, key)
+    check_empty(path, key)
+    return path
+
+
+def make_named(path: Path, key: str) -> None:
+    """Makes the directory that the user named at `key`, or finds it made."""
     try:
         path.mkdir(parents=True, exist_ok=True)
-        taken = any(path.iterdir())
     except OSError as error:
         reason = "a file has that name" if path.exists() and not path.is_dir() else error.strerror
-        raise ConfigError(f"{key}={path}: cannot be made: {reason}.") from None
+        raise refusal(error)(f"{key}={path}: cannot be made: {reason}.") from None
+
+
+def check_empty(path: Path, key: str, but: str | None = None) -> None:
+    """ConfigError where the directory that the user named at `key` holds anything `but` the file of that name."""
+    try:
+        taken = any(entry.name != but for entry in path.iterdir())
+    except OSError as error:
+        raise refusal(error)(f"{key}={path}: cannot be read: {error.strerror}.") from None
     if taken:
         if (path / record.NAME).exists():
             held, remedy = "a run", f"choose another directory, or go on with `mlpexp resume {path}`"
         else:
             held, remedy = "files", "choose another directory"
         raise ConfigError(f"{key}={path}: already holds {held}; {remedy}.")
-    return path
 
 
-def check_not_running(path: Path, found: record.Record) -> None:
-    """ConfigError where the process that writes this run is still alive on this machine."""
-    if found.state == "running" and found.host == socket.gethostname() and _alive(found.pid):
-        raise ConfigError(f"{path}: is being written by process {found.pid}, which is still running.")
+# What the command line is not to blame for: the disk is full, or this user may not write there.
+_OUTSIDE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO}
 
 
-def _alive(pid: int) -> bool:
-    if pid == os.getpid():
-        return False
-    command = Path(f"/proc/{pid}/cmdline")
-    # Ray's processes name themselves after what they run.
-    if command.exists() and not any(name in command.read_bytes() for name in (b"mlpexp", b"python", b"ray::")):
-        # The number has been given to another program since.
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+def refusal(error: OSError) -> type[ConfigError | RunError]:
+    """The kind of error that a path which cannot be made or read is."""
+    return RunError if error.errno in _OUTSIDE else ConfigError

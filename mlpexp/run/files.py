@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
 
 from mlpexp.errors import RunError
 
@@ -20,21 +21,49 @@ def writing(path: Path) -> Iterator[None]:
         raise RunError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
-def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Calls `write` on a temporary file beside `path`, which takes its place once it is safely on disk.
+def write_bytes(path: Path, content: bytes, former: Path | None = None) -> None:
+    """Writes a file whole or not at all: under a temporary name, which it changes once it is safely on disk.
 
-    RunError where that cannot be done, such as on a full disk; what `path` held before is then still whole.
+    `former` is where the file goes that `path` was before; else it is gone. RunError where writing cannot be done,
+    such as on a full disk; what `path` held before is then still whole.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with writing(path):
-            with temporary.open("wb") as file:
-                write(file)
+            # Whatever has that name, such as a link that leads elsewhere, is not written into.
+            temporary.unlink(missing_ok=True)
+            with temporary.open("xb") as file:
+                file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
+            if former is not None:
+                with suppress(FileNotFoundError):
+                    path.replace(former)
             temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def read_bytes(path: Path, most: int | None = None) -> bytes:
+    """A file's content. OSError also where it is a device or a pipe, which may never end, or larger than `most`."""
+    found = path.stat()
+    if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
+        raise OSError(errno.EINVAL, "it is not a regular file")
+    if most is not None and found.st_size > most:
+        raise OSError(errno.EFBIG, f"it is larger than {most >> 20} MiB")
+    return path.read_bytes()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file whole or not at all."""
+    write_bytes(path, text.encode())
+
+
+def remove_unfinished(directory: Path) -> None:
+    """Removes the temporary files of writers that have died, in a directory in which nobody else writes."""
+    with writing(directory):
+        for path in directory.glob(".*.[0-9]*.tmp"):
+            path.unlink(missing_ok=True)
 
 
 def make_directory(path: Path) -> None:
@@ -43,13 +72,3 @@ def make_directory(path: Path) -> None:
         path.mkdir(exist_ok=True)
     except OSError as error:
         raise RunError(f"{path}: cannot be made: {error.strerror}") from error
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a text file whole or not at all."""
-    write_bytes(path, text.encode())
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Writes a file whole or not at all."""
-    write_atomically(path, lambda file: file.write(content))

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
+import io
+import zlib
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from mlpexp.errors import ConfigError
-from mlpexp.run.files import write_text, writing
+from mlpexp.run import checksum
+from mlpexp.run.files import read_bytes, write_bytes, writing
 
 if TYPE_CHECKING:
     from mlpexp.engine.loop import Row
+
+# How many rows there are, and their checksum with the header's: what checkpoints and run.json hold of a history.
+Written = Mapping[str, Any]
 
 
 class History:
@@ -22,8 +28,28 @@ class History:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._pending: list[Row] = []
-        self._file: TextIO | None = None
+        self._file: BinaryIO | None = None
         self._columns: tuple[str, ...] = ()
+        self._n_rows, self._crc = 0, 0
+
+    @property
+    def written(self) -> dict[str, Any]:
+        """How many rows have been handed to the system, and their checksum."""
+        return {"rows": self._n_rows, checksum.KEY: checksum.shown(self._crc)}
+
+    def go_on(self, epoch: int, written: Written) -> None:
+        """Drops the rows after `epoch`: those that a run had written when it died past its last checkpoint.
+
+        ConfigError where those before it are not the ones that the checkpoint knows as `written`.
+        """
+        if epoch == 0:
+            # The header may itself be incomplete.
+            with writing(self.path):
+                self.path.unlink(missing_ok=True)
+            return
+        kept = _rows(self.path, {**written, "rows": epoch})
+        write_bytes(self.path, kept)
+        self._n_rows, self._crc = epoch, zlib.crc32(kept)
 
     def add(self, row: Row) -> None:
         """Takes note of a row; the first one decides the columns."""
@@ -37,19 +63,26 @@ class History:
             return
         with writing(self.path):
             file = self._file or self._open(tuple(rows[0]))
+            lines = []
             for row in rows:
                 pattern, pick = _line(self._columns, tuple(row))
-                file.write(pattern % pick(row))
+                lines.append(pattern % pick(row))
+            content = "".join(lines).encode()
+            file.write(content)
             file.flush()
+        self._n_rows, self._crc = self._n_rows + len(rows), zlib.crc32(content, self._crc)
 
-    def _open(self, columns: tuple[str, ...]) -> TextIO:
-        new = not self.path.exists()
-        if not new:
-            with self.path.open(newline="") as file:
-                columns = tuple(next(csv.reader(file)))
-        self._file, self._columns = self.path.open("a", newline=""), columns
-        if new:
-            csv.writer(self._file, lineterminator="\n").writerow(columns)
+    def _open(self, columns: tuple[str, ...]) -> BinaryIO:
+        self._file, self._columns = self.path.open("ab"), columns
+        if self._n_rows:
+            with self.path.open(newline="", encoding="utf-8") as file:
+                self._columns = tuple(next(csv.reader(file)))
+        else:
+            header = io.StringIO()
+            csv.writer(header, lineterminator="\n").writerow(columns)
+            content = header.getvalue().encode()
+            self._file.write(content)
+            self._crc = zlib.crc32(content)
         return self._file
 
     def close(self) -> None:
@@ -71,30 +104,40 @@ def _line(columns: tuple[str, ...], measured: tuple[str, ...]) -> tuple[str, Cal
     return pattern, itemgetter(*[name for name in columns if name in measured])
 
 
-def read(path: Path) -> dict[str, list[float]]:
-    """The columns of a metrics.csv; a value that was not measured is nan. ConfigError where it is damaged."""
+def _rows(path: Path, written: Written) -> bytes:
+    """The header and as many rows as are `written`; ConfigError where they are not those."""
+    n_rows = written["rows"]
     try:
-        with path.open(newline="") as file:
-            rows = list(csv.DictReader(file))
+        content = read_bytes(path)
+    except OSError as error:
+        raise ConfigError(f"{path}: is damaged or unreadable: {error.strerror}.") from None
+    header, *rows = content.splitlines(keepends=True) or [b""]
+    # Only the last row can be incomplete, and it is past the checkpoint.
+    kept = [row for row in rows[:n_rows] if row.endswith(b"\n")]
+    if len(kept) != n_rows:
+        raise ConfigError(f"{path}: is damaged: it has {len(kept)} rows of the {n_rows} epochs that were checkpointed.")
+    content = b"".join([header, *kept])
+    if written.get(checksum.KEY) != checksum.shown(zlib.crc32(content)):
+        raise ConfigError(f"{path}: is damaged: its first {n_rows} rows are not those that were written.")
+    return content
+
+
+def check(path: Path, written: Written) -> None:
+    """ConfigError unless the history begins with the rows that are `written`."""
+    if written["rows"]:
+        _rows(path, written)
+
+
+def read(path: Path, written: Written | None = None) -> dict[str, list[float]]:
+    """The columns of a metrics.csv; a value that was not measured is nan.
+
+    ConfigError where it is damaged; silent damage shows only against what is known to be `written`.
+    """
+    if written:
+        check(path, written)
+    try:
+        rows = list(csv.DictReader(io.StringIO(read_bytes(path).decode(), newline="")))
         columns = list(rows[0]) if rows else []
         return {name: [float(row[name] or "nan") for row in rows] for name in columns}
     except (OSError, ValueError, TypeError, KeyError, csv.Error) as error:
         raise ConfigError(f"{path}: is damaged or unreadable: {error}") from None
-
-
-def cut(path: Path, epoch: int) -> None:
-    """Drops the rows after `epoch`: those that a run had written when it died past its last checkpoint."""
-    if epoch == 0:
-        # The header may itself be incomplete.
-        with writing(path):
-            path.unlink(missing_ok=True)
-        return
-    try:
-        header, *rows = path.read_text().splitlines(keepends=True)
-        # Only the last row can be incomplete, and it is past the checkpoint.
-        kept = [row for row in rows if row.endswith("\n") and int(row.split(",", 1)[0]) <= epoch]
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path}: is damaged or unreadable: {error}") from None
-    if len(kept) != epoch:
-        raise ConfigError(f"{path}: is damaged: it has {len(kept)} rows of the {epoch} epochs that were checkpointed.")
-    write_text(path, "".join([header, *kept]))

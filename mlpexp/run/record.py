@@ -21,9 +21,12 @@ from typing import Any, Literal
 from mlpexp.config.convert import convert
 from mlpexp.doctor.finding import Finding
 from mlpexp.errors import ConfigError, MlpexpError
-from mlpexp.run.files import write_text
+from mlpexp.run.checksum import sealed, unsealed
+from mlpexp.run.files import read_bytes, write_text
 
 NAME = "run.json"
+# Bytes: a config with lists of thousands of numbers is far less.
+_MOST = 2**24
 State = Literal["running", "completed", "failed", "interrupted"]
 
 
@@ -52,10 +55,11 @@ class Record:
     metrics: dict[str, dict[str, float]] = field(default_factory=dict)
     reason: str | None = None
     findings: list[dict[str, Any]] = field(default_factory=list)
+    history: dict[str, Any] = field(default_factory=dict)  # what metrics.csv had then: rows and their checksum
 
     def write(self, directory: Path) -> None:
-        """Puts run.json in place, whole or not at all."""
-        text = json.dumps(_finite(dataclasses.asdict(self)), indent=2, allow_nan=False)
+        """Puts run.json in place, whole or not at all, with the checksum of what it holds."""
+        text = json.dumps(sealed(_finite(dataclasses.asdict(self))), indent=2, allow_nan=False)
         write_text(directory / NAME, text + "\n")
 
 
@@ -68,8 +72,8 @@ def _finite(value: Any) -> Any:
     return [_finite(entry) for entry in value] if isinstance(value, list) else value
 
 
-def start(config: dict[str, Any], *, device: str, n_parameters: int) -> Record:
-    """The record of a run that begins now, in this process."""
+def start(config: dict[str, Any], *, device: str, n_parameters: int, ask_git: bool = True) -> Record:
+    """The record of a run that begins now, in this process; unless `ask_git`, without a commit."""
     return Record(
         state="running",
         config=config,
@@ -79,7 +83,7 @@ def start(config: dict[str, Any], *, device: str, n_parameters: int) -> Record:
         seed=config["seed"],
         n_parameters=n_parameters,
         versions=dict(_versions()),
-        git_commit=_git_commit(),
+        git_commit=_git_commit() if ask_git else None,
         host=socket.gethostname(),
         pid=os.getpid(),
     )
@@ -118,15 +122,13 @@ def read(directory: Path) -> Record:
     if not directory.is_dir():
         raise ConfigError(f"{directory}: there is no such run directory.")
     try:
-        content = json.loads(path.read_text())
+        content = unsealed(json.loads(read_bytes(path, _MOST)))
     except FileNotFoundError:
         raise ConfigError(f"{directory}: is no run directory: it has no {NAME}.{_runs_below(directory)}") from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}.") from None
     except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{path}: is damaged: {error}.") from None
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path}: is damaged: it holds no record of a run.")
+        raise ConfigError(f"{path}: is damaged: {error}.{_what_is_left(directory)}") from None
     for entry in dataclasses.fields(Record):
         if entry.name not in content:
             raise ConfigError(f"{path}: is damaged: '{entry.name}' is missing.")
@@ -162,6 +164,13 @@ def _checked(path: Path, name: str, content: dict[str, Any]) -> Any:
         return [dataclasses.asdict(finding) for finding in checked] if name == "findings" else checked
     except MlpexpError as error:
         raise ConfigError(f"{path}: is damaged: {error}") from None
+
+
+def _what_is_left(directory: Path) -> str:
+    """What can still be done with a run whose record is damaged."""
+    parts = {"checkpoints/best.pt": "weights", ".hydra/overrides.yaml": "overrides"}
+    said = [f"{directory / name} has its {what}" for name, what in parts.items() if (directory / name).exists()]
+    return f" {', '.join(said)}." if said else ""
 
 
 def _runs_below(directory: Path) -> str:

@@ -16,8 +16,8 @@ from mlpexp.engine.loop import Row
 from mlpexp.figures.drawing import Drawing
 from mlpexp.run import checkpoint
 from mlpexp.run.directory import RunDirectory
-from mlpexp.run.files import make_directory, write_bytes
-from mlpexp.run.history import History, cut, read
+from mlpexp.run.files import make_directory, remove_unfinished, write_bytes, writing
+from mlpexp.run.history import History, read
 from mlpexp.run.hyperparameters import hyperparameters
 from mlpexp.run.record import Record, State
 from mlpexp.run.results import Results
@@ -30,20 +30,29 @@ if TYPE_CHECKING:
 FLUSH_SECONDS = 1.0
 
 
+def histograms_due(epoch: int, n: int, epochs: int) -> bool:
+    """Whether `epoch` is among `n`, evenly spread, of `epochs`."""
+    nearest = round(epoch * n / epochs)
+    return any(round(epochs / n * i) == epoch for i in range(max(1, nearest - 1), nearest + 2))
+
+
 class Recorder:
     """The artefacts of one member, kept up to date epoch by epoch."""
 
-    def __init__(self, paths: RunDirectory, record: Record, config: Config, data: Data, epoch: int = 0) -> None:
-        """Begins at `epoch` epochs done: 0 for a new run. Nothing is written before `begin`."""
+    def __init__(
+        self, paths: RunDirectory, record: Record, config: Config, data: Data, state: dict[str, Any] | None = None
+    ) -> None:
+        """Begins where `state`, that of a checkpoint, was taken; without one the run is new.
+
+        Nothing is written before `begin`.
+        """
         self.paths, self.record = paths, record
         self.begun = False
         self._config, self._data = config, data
-        self._epoch = epoch
+        self._state = state or {"epoch": 0, "history": {}}
         self._began = time.monotonic() - record.seconds
         self._last_checkpoint = self._last_flush = time.monotonic()
-        n_histograms = min(config.log.histograms, config.epochs)
-        every = config.epochs / max(1, n_histograms)
-        self._histogram_epochs = {round(every * i) for i in range(1, n_histograms + 1)}
+        self._n_histograms = min(config.log.histograms, config.epochs)
         self._history = History(paths.history)
         self._tensorboard: TensorBoard | None = None
         self._figures: dict[str, Callable[[], bytes]] = {}
@@ -53,19 +62,22 @@ class Recorder:
 
         `summary` is Markdown. A directory that cannot be written, or whose history lacks epochs, stays as it is.
         """
-        cut(self.paths.history, self._epoch)
-        self.record.write(self.paths.path)
+        epoch = self._state["epoch"]
+        self._history.go_on(epoch, self._state["history"])
+        for directory in (self.paths.path, self.paths.checkpoints, self.paths.figures):
+            remove_unfinished(directory)
+        self.update("running")
         self.begun = True
         if not self._config.log.tensorboard:
             return
         from mlpexp.run.tensorboard import TensorBoard
 
-        board = TensorBoard(self.paths.tensorboard, self._epoch)
+        board = TensorBoard(self.paths.tensorboard, epoch)
         self._tensorboard = board
         board.start(hyperparameters(self._config.to_dict()), self._data.task)
-        if self._epoch == 0:
+        if epoch == 0:
             board.text("model", summary)
-            if self._histogram_epochs:
+            if self._n_histograms:
                 board.histograms(module, 0)
         board.flush()
 
@@ -87,7 +99,7 @@ class Recorder:
     ) -> None:
         epoch = int(row["epoch"])
         board.scalars(row, epoch)
-        if epoch in self._histogram_epochs or (last and self._histogram_epochs):
+        if self._n_histograms and (last or histograms_due(epoch, self._n_histograms, self._config.epochs)):
             board.histograms(module(), epoch)
         every = self._config.log.confusion_every
         if every and epoch % every == 0 and self._data.task.kind == "classification":
@@ -109,14 +121,23 @@ class Recorder:
         """Whether last.pt is older than the config allows."""
         return time.monotonic() - self._last_checkpoint >= self._config.checkpoint.every_seconds
 
-    def checkpoint(self, state: dict[str, Any]) -> None:
-        """Writes last.pt, from which the run can go on, and best.pt, which is evaluated."""
-        best = state["member"]["best"]
+    def checkpoint(self, state: dict[str, Any], final: bool = False) -> None:
+        """Writes last.pt, from which the run can go on, and best.pt, which is evaluated.
+
+        The last.pt before it stays beside it, but for the `final` one.
+        """
         # First the numbers: a run that goes on from a checkpoint needs all of them up to it.
         self.flush()
-        checkpoint.save(self.paths.last, state)
-        self.save_best(best)
+        checkpoint.save(self.paths.last, self.complete(state), keep_previous=not final)
+        self.save_best(state["member"]["best"])
+        if final:
+            with writing(self.paths.checkpoints):
+                checkpoint.previous(self.paths.last).unlink(missing_ok=True)
         self.checkpointed()
+
+    def complete(self, state: dict[str, Any]) -> dict[str, Any]:
+        """The engine's part of a checkpoint with that of the history, which has been flushed."""
+        return {**state, "history": self._history.written}
 
     def checkpointed(self) -> None:
         """Takes note that the run is saved as it is now."""
@@ -133,7 +154,8 @@ class Recorder:
 
     def update(self, state: State, **changes: Any) -> Record:
         """Puts a new state, and what else has changed, in run.json."""
-        self.note(state=state, seconds=round(time.monotonic() - self._began, 3), **changes)
+        seconds = round(time.monotonic() - self._began, 3)
+        self.note(state=state, seconds=seconds, history=self._history.written, **changes)
         self.record.write(self.paths.path)
         return self.record
 

@@ -11,9 +11,14 @@ from typing import Any
 
 from mlpexp.errors import ConfigError
 from mlpexp.run import record as run
-from mlpexp.run.files import write_text
+from mlpexp.run.checksum import sealed, unsealed
+from mlpexp.run.files import read_bytes, write_text
 
 NAME = "sweep.json"
+# Bytes: a sweep of 100,000 jobs is less.
+_MOST = 2**29
+# Where the checkpoints of stacks lie within a sweep's directory while these train.
+CHECKPOINTS = ".stacks"
 
 
 @dataclass(frozen=True)
@@ -42,8 +47,8 @@ class SweepRecord:
         return SweepRecord([*self.jobs, *more], [*filter(None, kept), *map(list, stacks)])
 
     def write(self, directory: Path) -> None:
-        """Puts sweep.json in place, whole or not at all."""
-        write_text(directory / NAME, json.dumps(dataclasses.asdict(self)) + "\n")
+        """Puts sweep.json in place, whole or not at all, with the checksum of what it holds."""
+        write_text(directory / NAME, json.dumps(sealed(dataclasses.asdict(self))) + "\n")
 
 
 def is_sweep(directory: Path) -> bool:
@@ -60,7 +65,7 @@ def read(directory: Path) -> SweepRecord:
     if not path.exists():
         return _of_runs(directory)
     try:
-        content = json.loads(path.read_text())
+        content = unsealed(json.loads(read_bytes(path, _MOST)))
         jobs = [JobRecord(**job) for job in content["jobs"]]
         found = SweepRecord(jobs, [list(stack) for stack in content["stacks"]])
     except OSError as error:
@@ -71,9 +76,25 @@ def read(directory: Path) -> SweepRecord:
     return found if found.jobs else _of_runs(directory)
 
 
+def checkpoint_of(directory: Path, numbers: Sequence[int]) -> Path | None:
+    """The file for the checkpoints of all members of a stack, named after the first; a run alone has its own."""
+    return directory / CHECKPOINTS / f"{numbers[0]}.pt" if len(numbers) > 1 else None
+
+
 def jobs_without_run(directory: Path) -> list[str]:
-    """The directories of jobs, within the sweep's, that hold no run: it could not even be said there what failed."""
-    return [job.directory for job in read(directory).jobs if not (directory / job.directory / run.NAME).exists()]
+    """The directories of jobs, within the sweep's, that hold no run: it could not even be said there what failed.
+
+    Or it was said, and cannot be read.
+    """
+    return [job.directory for job in read(directory).jobs if not _holds_run(directory / job.directory)]
+
+
+def _holds_run(directory: Path) -> bool:
+    try:
+        run.read(directory)
+    except ConfigError:
+        return False
+    return True
 
 
 def _of_runs(directory: Path) -> SweepRecord:

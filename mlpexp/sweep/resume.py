@@ -15,12 +15,15 @@ from mlpexp.engine.member import DIVERGED
 from mlpexp.errors import ConfigError, RunError
 from mlpexp.prepare import Preparations
 from mlpexp.run import checkpoint, record
-from mlpexp.run.directory import RunDirectory, check_not_running
+from mlpexp.run.directory import RunDirectory, refuse_link
+from mlpexp.run.files import remove_unfinished
+from mlpexp.run.lock import locked
 from mlpexp.run.record import Record
 from mlpexp.sweep.plan import plan
-from mlpexp.sweep.record import NAME, JobRecord, SweepRecord, read
-from mlpexp.sweep.train import StackToTrain, SweepWatcher, checkpoint_of, stack_to_train, tidy, train_stacks
+from mlpexp.sweep.record import CHECKPOINTS, NAME, JobRecord, SweepRecord, checkpoint_of, read
+from mlpexp.sweep.train import StackToTrain, SweepWatcher, stack_to_train, tidy, train_stacks
 from mlpexp.training.attempt import Pending
+from mlpexp.training.saved import newest
 from mlpexp.training.single import checked_config
 
 
@@ -32,16 +35,24 @@ class _Found:
     planned: Config  # that of the sweep; the run's own is another where it was gone on with by itself
     directory: Path
     record: Record | None
+    damaged: ConfigError | None  # what is wrong with run.json
 
     @property
     def ended(self) -> bool:
-        """Whether nothing is left to do.
+        """Whether nothing is left to do, or can be done.
 
         A run that failed of something outside, such as a full disk, is tried again.
         """
+        if self.damaged is not None:
+            return True
         if self.record is None:
             return False
         return self.record.state == "completed" or self.diverged
+
+    @property
+    def gone(self) -> bool:
+        """Whether the directory holds no run, though it may have held one."""
+        return self.record is None and self.damaged is None
 
     @property
     def failed(self) -> bool:
@@ -67,28 +78,45 @@ class _Found:
 
     def from_its_own(self) -> Pending:
         """The run, to go on from its own last checkpoint."""
-        last = RunDirectory(self.directory).last
-        return self.pending(checkpoint.load(last) if last.exists() else None)
+        last = newest(self.directory)
+        return self.pending(last.state if last else None)
 
     def along(self, state: dict[str, Any] | None) -> Pending:
         """The run as company for others."""
         return Pending(self.planned, None, self.job.number, None, state)
 
 
+# Jobs that cannot go on, and why.
+LeftOut = tuple[list[int], ConfigError]
+
+
 def resume_sweep(directory: Path, changes: dict[str, Any], watcher: SweepWatcher) -> None:
     """Trains what is left of a sweep, and says once more what had diverged. ConfigError where nothing is left."""
-    saved = read(directory)
-    if not saved.jobs:
+    try:
+        known = read(directory)
+    except ConfigError as error:
+        raise ConfigError(f"{error} Runs with checkpoints of their own can go on one by one.") from None
+    if not known.jobs:
         raise ConfigError(f"{directory}: holds no job of a sweep.")
+    with locked(directory):
+        _resume(directory, changes, watcher)
+
+
+def _resume(directory: Path, changes: dict[str, Any], watcher: SweepWatcher) -> None:
+    saved = read(directory)
     found = {job.number: _look(directory, job, changes) for job in saved.jobs}
-    noted, stacks = _to_finish(directory, saved, found)
+    noted, stacks, left_out = _to_finish(directory, saved, found)
     # A sweep that died in the meantime still lacks its table.
-    if not stacks and (directory / TABLE).exists():
+    if not stacks and not left_out and (directory / TABLE).exists():
         raise ConfigError(f"{directory}: all {len(saved.jobs)} jobs of the sweep have ended.")
     replace(noted, jobs=[replace(job, config={**job.config, **changes}) for job in noted.jobs]).write(directory)
+    for place in (directory, directory / CHECKPOINTS):
+        remove_unfinished(place)
+    for numbers, error in left_out:
+        watcher.left_out(numbers, error)
     for number, entry in found.items():
         if entry.diverged and entry.record is not None:
-            watcher.outcome(number, RunError(entry.record.reason))
+            watcher.outcome([number], RunError(entry.record.reason))
     for stack in stacks:
         for run in stack.runs:
             if run.directory is not None:
@@ -98,23 +126,28 @@ def resume_sweep(directory: Path, changes: dict[str, Any], watcher: SweepWatcher
 
 def _to_finish(
     directory: Path, saved: SweepRecord, found: Mapping[int, _Found]
-) -> tuple[SweepRecord, list[StackToTrain]]:
-    """What is left to train of a sweep, as it was to train together; and its record, with jobs stacked anew."""
-    for entry in found.values():
-        if entry.record is not None and not entry.ended:
-            check_not_running(entry.directory, entry.record)
+) -> tuple[SweepRecord, list[StackToTrain], list[LeftOut]]:
+    """What is left to train of a sweep, as it was to train together; its record, with jobs stacked anew; and what
+    of it is too damaged to go on."""
+    left_out: list[LeftOut] = [([number], entry.damaged) for number, entry in found.items() if entry.damaged]
     preparations = Preparations()
     to_train: list[StackToTrain] = []
     missing: list[Job] = []
     for numbers in saved.stacks:
         entries = [found[number] for number in numbers]
         if all(entry.ended for entry in entries):
-            tidy(checkpoint_of(directory, numbers))
+            if not any(entry.damaged for entry in entries):
+                tidy(checkpoint_of(directory, numbers))
             continue
         if len(entries) == 1 and entries[0].record is None:
             missing.append(entries[0].job)
             continue
-        for runs, path in _resumed(directory, entries):
+        try:
+            resumed = _resumed(directory, entries)
+        except ConfigError as error:
+            left_out.append(([entry.job.number for entry in entries if not entry.ended], error))
+            continue
+        for runs, path in resumed:
             size = len(entries) if path is not None else None
             to_train.append(StackToTrain(tuple(runs), preparations.of(runs[0].config), path, size))
     # Jobs that another launcher was to run one by one can as well train together, now that they have not begun.
@@ -122,16 +155,22 @@ def _to_finish(
     at = {number: entry.directory for number, entry in found.items()}
     for stack in planned:
         to_train.append(stack_to_train(stack.jobs, at, preparations, checkpoint_of(directory, stack.numbers)))
-    return saved.extended([], [stack.numbers for stack in planned]), to_train
+    return saved.extended([], [stack.numbers for stack in planned]), to_train, left_out
 
 
 def _look(directory: Path, job: JobRecord, changes: dict[str, Any]) -> _Found:
     path = directory / job.directory
-    entry = record.read(path) if (path / record.NAME).exists() else None
+    for part in (path, *path.parents[: len(Path(job.directory).parts) - 1]):
+        refuse_link(part)
+    entry, damaged = None, None
+    try:
+        entry = record.read(path) if (path / record.NAME).exists() else None
+    except ConfigError as error:
+        damaged = ConfigError(f"{error} With {path} moved away, the job is trained anew.")
     raw, source = (job.config, directory / NAME) if entry is None else (entry.config, path / record.NAME)
     config = checked_config(raw, source, changes)
     planned = config if raw == job.config else checked_config(job.config, directory / NAME, changes)
-    return _Found(Job(job.number, job.overrides, config), planned, path, entry)
+    return _Found(Job(job.number, job.overrides, config), planned, path, entry, damaged)
 
 
 def _resumed(directory: Path, entries: Sequence[_Found]) -> list[tuple[list[Pending], Path | None]]:
@@ -143,11 +182,15 @@ def _resumed(directory: Path, entries: Sequence[_Found]) -> list[tuple[list[Pend
     path = checkpoint_of(directory, [entry.job.number for entry in entries])
     if path is None:
         return [([entries[0].from_its_own()], None)]
-    # Without a checkpoint, from the start: where one has ended for good, the others must have its company again.
-    states = _states(path) if path.exists() else {entry.job.number: None for entry in entries}
+    states = _states(path)
+    if states is None or any(entry.job.number in states for entry in entries if entry.gone):
+        # From the start: where one has ended for good, the others must have its company again.
+        begun, states = False, {entry.job.number: None for entry in entries}
+    else:
+        begun = True
     inside = [entry for entry in entries if entry.job.number in states]
-    here = [entry for entry in inside if not (entry.ended or entry.apart or (entry.judged and not path.exists()))]
-    if not path.exists() and len(here) < len(entries) and all(entry.failed for entry in here):
+    here = [entry for entry in inside if not (entry.ended or entry.apart or (entry.judged and not begun))]
+    if not begun and len(here) < len(entries) and all(entry.failed for entry in here):
         # The stack has been through: for what failed of a full disk it is not to train once more.
         here = []
     runs = [(entry.pending if entry in here else entry.along)(states[entry.job.number]) for entry in inside]
@@ -155,9 +198,18 @@ def _resumed(directory: Path, entries: Sequence[_Found]) -> list[tuple[list[Pend
     return [*([(runs, path)] if here else []), *alone]
 
 
-def _states(path: Path) -> dict[int, dict[str, Any] | None]:
-    saved = checkpoint.load(path)
-    try:
-        return {int(number): state for number, state in saved["states"].items()}
-    except checkpoint.MISFITS as error:
-        raise ConfigError(f"{path}: is damaged; without it these runs begin anew: {error}") from None
+def _states(path: Path) -> dict[int, dict[str, Any] | None] | None:
+    """What the newest checkpoint of a stack that is whole holds of its members; None where there is none yet."""
+    damaged = []
+    for source in (path, checkpoint.previous(path)):
+        if not source.exists():
+            continue
+        try:
+            return {int(number): state for number, state in checkpoint.load(source)["states"].items()}
+        except ConfigError as error:
+            damaged.append(str(error))
+        except checkpoint.MISFITS as error:
+            damaged.append(str(checkpoint.misfit(source, error)))
+    if damaged:
+        raise ConfigError(f"{damaged[0]} With {path.parent} moved away, these runs begin anew.")
+    return None

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from mlpexp.config.jobs import Job, check_jobs, expand
 from mlpexp.errors import ConfigError
 from mlpexp.prepare import Preparations
-from mlpexp.run.directory import claim_named
+from mlpexp.run.lock import claimed
 from mlpexp.run.record import Record
 from mlpexp.sweep.plan import plan
-from mlpexp.sweep.record import JobRecord, lies_within, read
-from mlpexp.sweep.train import SweepWatcher, checkpoint_of, stack_to_train, train_stacks
+from mlpexp.sweep.record import JobRecord, checkpoint_of, lies_within, read
+from mlpexp.sweep.train import SweepWatcher, stack_to_train, train_stacks
 
 if TYPE_CHECKING:
     from mlpexp.comparison.compare import Comparison
@@ -39,12 +39,12 @@ def train_sweep(
 
     preparations = Preparations()
     jobs = check_jobs(expand(overrides, config_dir=config_dir), config_dir=config_dir, preparations=preparations)
-    path = claim_named(Path(directory), "directory")
-    at = {job.number: path / str(job.number) for job in jobs}
-    for own in at.values():
-        own.mkdir()
-    train_jobs(path, jobs, at, preparations, watcher or SweepWatcher())
-    return sweep_summary(path)
+    with claimed(Path(directory), "directory") as path:
+        at = {job.number: path / str(job.number) for job in jobs}
+        for own in at.values():
+            own.mkdir()
+        train_jobs(path, jobs, at, preparations, watcher or SweepWatcher())
+        return sweep_summary(path)
 
 
 def train_jobs(

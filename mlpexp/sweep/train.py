@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mlpexp.config.jobs import Job
+from mlpexp.errors import ConfigError, MlpexpError
 from mlpexp.interruption import InterruptedRunError, stopped_with
 from mlpexp.prepare import Preparations, Prepared
-from mlpexp.run.record import Record
+from mlpexp.run.checkpoint import previous
+from mlpexp.run.lock import locked
+from mlpexp.run.record import NAME, Record, read
 from mlpexp.training.attempt import Outcome, Pending, Run
 from mlpexp.training.stack import Watcher, train_stack
-
-# Where the checkpoints of stacks lie within a sweep's directory while these train.
-CHECKPOINTS = ".stacks"
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,11 @@ class SweepWatcher(Watcher):
     def stack(self, index: int, stacks: Sequence[StackToTrain]) -> None:
         """Before each stack."""
 
-    def outcome(self, number: int, outcome: Outcome) -> None:
-        """What became of a job, when its stack has ended."""
+    def left_out(self, numbers: Sequence[int], error: Exception) -> None:
+        """Before the first stack: jobs that are too damaged to go on, and why."""
+
+    def outcome(self, numbers: Sequence[int], outcome: Outcome) -> None:
+        """What became of a job, or of several that failed of one thing, when their stack has ended."""
 
 
 def stack_to_train(
@@ -48,11 +52,6 @@ def stack_to_train(
     """Jobs that have not begun, in the directories of their numbers."""
     runs = tuple(Pending(job.config, directories[job.number], job.number) for job in jobs)
     return StackToTrain(runs, preparations.of(jobs[0].config), checkpoint)
-
-
-def checkpoint_of(directory: Path, numbers: Sequence[int]) -> Path | None:
-    """The file for the checkpoints of all members of a stack, named after the first; a run alone has its own."""
-    return directory / CHECKPOINTS / f"{numbers[0]}.pt" if len(numbers) > 1 else None
 
 
 def train_stacks(
@@ -65,27 +64,55 @@ def train_stacks(
         for index, stack in enumerate(stacks):
             watcher.stack(index, stacks)
             ended = _train(stack, watcher)
+            alike: dict[int, list[int]] = {}
             for number, outcome in zip(stack.numbers, ended, strict=True):
-                watcher.outcome(number, outcome)
+                alike.setdefault(id(outcome), []).append(number)
                 # Not the network and the data, of which a long sweep has many.
                 outcomes[number] = outcome.record if isinstance(outcome, Run) else outcome
+            for outcome in ended:
+                if numbers := alike.pop(id(outcome), None):
+                    watcher.outcome(numbers, outcome)
     return outcomes
 
 
 def _train(stack: StackToTrain, watcher: SweepWatcher) -> list[Outcome]:
+    """What became of each of the stack's runs that have a directory."""
+    with ExitStack() as locks:
+        refused = {run.number: error for run in stack.runs if (error := _refusal(run, locks)) is not None}
+        # The others must have their company all the same.
+        runs = [replace(run, directory=None) if run.number in refused else run for run in stack.runs]
+        trained = [run.number for run in runs if run.directory is not None]
+        try:
+            ended = train_stack(runs, stack.prepared, watcher, stack.checkpoint, stack.size) if trained else []
+        except InterruptedRunError:
+            raise
+        except Exception as error:
+            ended = [error] * len(trained)
+        else:
+            if not refused:
+                tidy(stack.checkpoint)
+    outcomes: dict[int, Outcome] = {**refused, **dict(zip(trained, ended, strict=True))}
+    return [outcomes[number] for number in stack.numbers]
+
+
+def _refusal(run: Pending, locks: ExitStack) -> MlpexpError | None:
+    """Locks a run's directory, or says what another process does, or has done meanwhile, there."""
+    if run.directory is None:
+        return None
     try:
-        ended = train_stack(stack.runs, stack.prepared, watcher, stack.checkpoint, stack.size)
-    except InterruptedRunError:
-        raise
-    except Exception as error:
-        return [error] * len(stack.numbers)
-    tidy(stack.checkpoint)
-    return ended
+        locks.enter_context(locked(run.directory))
+        now = read(run.directory) if (run.directory / NAME).exists() else None
+    except MlpexpError as error:
+        return error
+    if now != run.resumed:
+        return ConfigError(f"{run.directory}: another process has gone on with it meanwhile.")
+    return None
 
 
 def tidy(path: Path | None) -> None:
-    """Removes the checkpoint of a stack that has ended, and the directory of them with the last."""
+    """Removes the checkpoints of a stack that has ended, and the directory of them with the last."""
     if path is not None:
         path.unlink(missing_ok=True)
+        previous(path).unlink(missing_ok=True)
         if path.parent.is_dir() and not any(path.parent.iterdir()):
             path.parent.rmdir()

@@ -76,7 +76,7 @@ class Attempt:
         started = replace(
             begun, n_parameters=engine.n_parameters, epochs_done=engine.epoch, best_epoch=member.best.epoch
         )
-        self.recorder = Recorder(RunDirectory(run.directory), started, run.config, engine.data, engine.epoch)
+        self.recorder = Recorder(RunDirectory(run.directory), started, run.config, engine.data, run.state)
 
     @contextmanager
     def _own_errors(self) -> Iterator[None]:
@@ -161,7 +161,7 @@ class Attempt:
             if self.member.failure is not None:
                 self._fail(engine, k)
                 return
-            self.recorder.checkpoint(engine.state_dict(k))
+            self.recorder.checkpoint(engine.state_dict(k), final=True)
             self._results = _results(engine, engine.best_network(k))
             self.recorder.note(**self._progress(engine), metrics=self._results.metrics())
 

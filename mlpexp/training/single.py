@@ -10,11 +10,12 @@ from mlpexp.config.compose import load_plugins
 from mlpexp.config.convert import show
 from mlpexp.config.schema import Config, parse
 from mlpexp.errors import ConfigError
-from mlpexp.prepare import Prepared, prepare
+from mlpexp.prepare import Prepared, data_dir, prepare
 from mlpexp.run import checkpoint, record
-from mlpexp.run.directory import RunDirectory, check_not_running, claim_named
+from mlpexp.run.lock import claimed, locked
 from mlpexp.run.record import Record
 from mlpexp.training.attempt import Pending, Run
+from mlpexp.training.saved import newest
 from mlpexp.training.stack import Watcher, train_stack
 
 
@@ -24,7 +25,8 @@ def train(config: Config, directory: str | Path) -> Run:
     ConfigError where the config cannot be run, with nothing written; RunError where the run fails.
     """
     prepared = prepare(config)
-    return run_in(claim_named(Path(directory), "directory"), prepared)
+    with claimed(Path(directory), "directory") as path:
+        return run_in(path, prepared)
 
 
 def resume(directory: str | Path, changes: dict[str, Any] | None = None, watcher: Watcher | None = None) -> Run:
@@ -33,15 +35,21 @@ def resume(directory: str | Path, changes: dict[str, Any] | None = None, watcher
     `changes` may give other values of `epochs`, `device`, `data_dir` and `plugins`.
     """
     path = Path(directory)
+    # Where there is no run, there is nothing to lock either.
+    record.read(path)
+    with locked(path):
+        return _resumed(path, changes or {}, watcher or Watcher())
+
+
+def _resumed(path: Path, changes: dict[str, Any], watcher: Watcher) -> Run:
     found = record.read(path)
-    check_not_running(path, found)
-    config = saved_config(found, path, changes or {})
-    paths = RunDirectory(path)
-    last = checkpoint.load(paths.last) if paths.last.exists() else None
+    config = saved_config(found, path, changes)
+    last = newest(path)
     try:
-        done, stopped_early = (last["epoch"], last["member"]["stopped_early"]) if last else (0, False)
+        done, stopped_early = (last.state["epoch"], last.state["member"]["stopped_early"]) if last else (0, False)
     except checkpoint.MISFITS as error:
-        raise checkpoint.misfit(paths.last, error) from error
+        assert last is not None
+        raise checkpoint.misfit(last.path, error) from error
     if found.state == "completed" and stopped_early:
         raise ConfigError(f"{path}: has completed: it stopped early, after epoch {done}.")
     if found.state == "completed" and config.epochs <= done:
@@ -50,7 +58,10 @@ def resume(directory: str | Path, changes: dict[str, Any] | None = None, watcher
         )
     if config.epochs < done:
         raise ConfigError(f"epochs={config.epochs}: {path} has {done} epochs behind it already; give at least as many.")
-    return _alone(Pending(config, path, resumed=found, state=last), prepare(config), watcher)
+    prepared = prepare(config)
+    if last is not None and last.damaged:
+        watcher.note(f"{last.damaged[0]} Going on from {last.path}, after epoch {done}.")
+    return _alone(Pending(config, path, resumed=found, state=last.state if last else None), prepared, watcher)
 
 
 def saved_config(found: Record, path: Path, changes: dict[str, Any]) -> Config:
@@ -69,15 +80,21 @@ def checked_config(saved: dict[str, Any], file: Path, changes: dict[str, Any]) -
         )
     load_plugins(raw.get("plugins"))
     try:
-        return parse(raw)
+        config = parse(raw)
     except ConfigError as error:
         if re.split(r"[=.:\[]", str(error))[0] in changes:
             raise
         raise ConfigError(f"{file}: {error}") from None
+    if config.data_dir is not None and "data_dir" not in changes and config.dataset.missing(data_dir(config)):
+        raise ConfigError(
+            f"{file.parent}: was made with data_dir={config.data_dir}, where data are missing; they are not fetched to "
+            "where a run directory says: add data_dir=DIR."
+        )
+    return config
 
 
 def run_in(path: Path, prepared: Prepared, watcher: Watcher | None = None, command: str | None = None) -> Run:
-    """Trains one run in a directory that is the caller's already.
+    """Trains one run in a directory that is the caller's already, and locked.
 
     `command` is the command line that asks for it, where that is not this process's own.
     """

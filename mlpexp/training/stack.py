@@ -32,6 +32,9 @@ _PICTURES = 4
 class Watcher:
     """Is told how a stack goes. This one does nothing; the command line's show it on the terminal."""
 
+    def note(self, line: str) -> None:
+        """What is to be known beforehand, such as that a damaged checkpoint is made do without."""
+
     def started(self, prepared: Prepared, engine: Engine, directories: Sequence[Path]) -> None:
         """Before the first epoch."""
 
@@ -73,6 +76,9 @@ def train_stack(
             # A user's own component, or too small a card: the directories say what became of the runs all the same.
             for entry, run in zip(begun, kept, strict=True):
                 assert run.directory is not None
+                if run.resumed is not None:
+                    # It can still go on from where it is, in another way.
+                    continue
                 with suppress(MlpexpError):
                     replace(entry, state="failed", reason=str(error) or type(error).__name__).write(run.directory)
             raise _explained(error, runs, together, device) from error
@@ -88,7 +94,7 @@ def train_stack(
             watcher.started(prepared, engine, [attempt.directory for attempt in attempts])
             numbers = {member: run.number for run, member in zip(runs, engine.members, strict=True)}
             with drawing:
-                _epochs(engine, attempts, watcher, _Together(together, numbers), drawing)
+                _epochs(engine, attempts, watcher, _Together(together, numbers, attempts), drawing)
                 watcher.ended()
                 _finish(engine, attempts, drawing)
         except BaseException as error:
@@ -113,19 +119,21 @@ def _explained(error: Exception, runs: Sequence[Pending], together: Path | None,
 class _Together:
     """One file for the checkpoints of all members, by their numbers; without a path there is none."""
 
-    def __init__(self, path: Path | None, numbers: dict[Member, int]) -> None:
+    def __init__(self, path: Path | None, numbers: dict[Member, int], attempts: Sequence[Attempt]) -> None:
         self._path, self._numbers = path, numbers
+        self._recorders = {attempt.member: attempt.recorder for attempt in attempts}
 
     def save(self, engine: Engine) -> bool:
         """Writes the states of all who still learn or have just ended; says whether there is such a file."""
         if self._path is None:
             return False
-        states = {
-            self._numbers[member]: engine.state_dict(k)
-            for k, member in enumerate(engine.members)
-            if member.failure is None
-        }
-        checkpoint.save(self._path, {"epoch": engine.epoch, "states": states})
+        states = {}
+        for k, member in enumerate(engine.members):
+            if member.failure is None:
+                state, recorder = engine.state_dict(k), self._recorders.get(member)
+                # Who is there as company has no history.
+                states[self._numbers[member]] = state if recorder is None else recorder.complete(state)
+        checkpoint.save(self._path, {"epoch": engine.epoch, "states": states}, keep_previous=True)
         return True
 
 
@@ -198,13 +206,21 @@ def _interrupt(engine: Engine, attempts: Sequence[Attempt], signal_number: int) 
 
 def _begun(runs: Sequence[Pending], prepared: Prepared, device: str) -> list[Record]:
     """The records of runs that begin now; what takes time to find out, such as the git commit, is looked up once."""
-    now = record.start(runs[0].config.to_dict(), device=device, n_parameters=prepared.n_parameters)
+    # Going on asks git nothing: a stranger's repository can make it run programs.
+    new = any(run.resumed is None for run in runs)
+    now = record.start(runs[0].config.to_dict(), device=device, n_parameters=prepared.n_parameters, ask_git=new)
     begun = []
     for run in runs:
         command = run.command or now.command
         own = replace(now, config=run.config.to_dict(), seed=run.config.seed, command=command)
         if run.resumed is not None:
             before = run.resumed
-            own = replace(own, command=before.command, started=before.started, seconds=before.seconds)
+            own = replace(
+                own,
+                command=before.command,
+                started=before.started,
+                seconds=before.seconds,
+                git_commit=before.git_commit,
+            )
         begun.append(own)
     return begun

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 import shlex
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from mlpexp.cli.main import COMMANDS, call
 from mlpexp.config.locate import groups, options
 from mlpexp.config.schema import SETTINGS
 from mlpexp.errors import ConfigError
+from mlpexp.run.checksum import sealed_archive
 from mlpexp.run.directory import RunDirectory
 
 MOST = 2**53  # the largest whole number that a config may hold
@@ -461,13 +462,19 @@ def refuses(arguments: list[str], run: Path, capsys: pytest.CaptureFixture[str])
     ids=str,
 )
 def test_a_wrong_record(
-    command: str, changes: dict[str, Any], message: str, run: Path, capsys: pytest.CaptureFixture[str]
+    command: str,
+    changes: dict[str, Any],
+    message: str,
+    run: Path,
+    edit: Callable[..., None],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    record = json.loads((run / "run.json").read_text())
-    for key, value in changes.items():
-        section = record["config"] if key.startswith("config.") else record
-        section[key.removeprefix("config.")] = value
-    (run / "run.json").write_text(json.dumps(record))
+    def change(record: dict[str, Any]) -> None:
+        for key, value in changes.items():
+            section = record["config"] if key.startswith("config.") else record
+            section[key.removeprefix("config.")] = value
+
+    edit(run / "run.json", change)
     said = refuses([command, "run"], run, capsys)
     assert set(matches_any(said, message)) == {True}, said
 
@@ -492,12 +499,10 @@ def test_a_damaged_record(command: str, content: bytes, run: Path, capsys: pytes
 
 @pytest.mark.parametrize("command", ["resume", "eval"])
 def test_a_plugin_that_a_run_names_is_not_imported(
-    command: str, run: Path, here: Path, capsys: pytest.CaptureFixture[str]
+    command: str, run: Path, here: Path, edit: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     (here / "evil.py").write_text("raise SystemExit('imported')\n")
-    record = json.loads((run / "run.json").read_text())
-    record["config"]["plugins"] = ["evil"]
-    (run / "run.json").write_text(json.dumps(record))
+    edit(run / "run.json", lambda record: record["config"].update(plugins=["evil"]))
     assert refuses([command, "run"], run, capsys) == (
         "run: was made with plugins=[evil]; modules that a run directory names are not imported unasked: "
         "add plugins=[evil]."
@@ -528,14 +533,20 @@ BAD_CHECKPOINTS: dict[str, Any] = {
 def test_a_bad_checkpoint_is_named_and_runs_no_code(
     command: str, kind: str, run: Path, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = RunDirectory(Path("run")).last if command == "resume" else RunDirectory(Path("run")).best
+    """Whoever makes such a file can give it a checksum too."""
+    paths = RunDirectory(Path("run"))
+    path, other = (paths.last, paths.best) if command == "resume" else (paths.best, paths.last)
     BAD_CHECKPOINTS[kind](path)
+    if path.is_file() and path.read_bytes().endswith(b"\0\0"):
+        path.write_bytes(sealed_archive(path.read_bytes()))
+    other.unlink()
     assert refuses([command, "run"], run, capsys).startswith(f"{path}: ")
     assert not (here / "evil").exists()
 
 
 def test_a_run_without_best_weights_cannot_be_judged(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     RunDirectory(run).best.unlink()
+    RunDirectory(run).last.unlink()
     assert refuses(["eval", "run"], run, capsys) == "run/checkpoints/best.pt: there is no such checkpoint."
 
 

@@ -71,5 +71,5 @@ def test_a_path_without_runs_is_an_error(write_run: WriteRun, here: Path, path: 
 
 def test_only_damaged_runs_are_an_error(write_run: WriteRun, here: Path) -> None:
     (write_run("sweep/0") / "run.json").write_text("{}")
-    with pytest.raises(ConfigError, match=r"^no run can be read: sweep/0/run\.json: is damaged: 'state' is missing\.$"):
+    with pytest.raises(ConfigError, match=r"^no run can be read: sweep/0/run\.json: is damaged: it has no crc32\.$"):
         find_runs(["sweep"])

@@ -83,7 +83,7 @@ def test_a_checkpoint_comes_after_all_that_it_covers(writing: Writing, monkeypat
     for _ in range(3):
         writing.epoch()
     seen: list[Any] = []
-    monkeypatch.setattr(checkpoint, "save", lambda path, state: seen.append((path.name, writing.on_disk())))
+    monkeypatch.setattr(checkpoint, "save", lambda path, state, **_: seen.append((path.name, writing.on_disk())))
     writing.recorder.checkpoint(writing.engine.state_dict(0))
     assert seen == [("last.pt", (3, 3)), ("best.pt", (3, 3))]
 
@@ -136,6 +136,7 @@ def test_rows_are_as_the_csv_module_writes_them(tmp_path: Path) -> None:
     written.close()
     writer.writerow(rows[1])
     again = History(tmp_path / "metrics.csv")
+    again.go_on(4, written.written)
     again.add(rows[2])
     again.close()
     writer.writerow(rows[2])

@@ -6,11 +6,13 @@ import csv
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
@@ -28,7 +30,7 @@ from mlpexp.config.compose import compose
 from mlpexp.errors import ConfigError, RunError
 from mlpexp.evaluation import evaluate
 from mlpexp.prepare import prepare
-from mlpexp.run import checkpoint, history, record
+from mlpexp.run import checkpoint, history
 from mlpexp.run.directory import claim_new
 from mlpexp.run.files import write_text
 from mlpexp.training.single import resume, run_in, train
@@ -89,7 +91,7 @@ def test_everything_that_a_run_of_the_command_line_leaves(dataset: str, here: Pa
     assert call(["train", f"dataset={dataset}", "epochs=2", "seed=3", "hydra.run.dir=out/run"]) == 0
     run = here / "out" / "run"
     assert {path.name for path in run.iterdir()} == {
-        ".hydra", "run.json", "metrics.csv", "checkpoints", "tensorboard", "figures",
+        ".hydra", ".lock", "run.json", "metrics.csv", "checkpoints", "tensorboard", "figures",
     }  # fmt: skip
     assert {path.name for path in (run / ".hydra").iterdir()} == {"config.yaml", "overrides.yaml", "hydra.yaml"}
     assert {path.name for path in (run / "checkpoints").iterdir()} == {"best.pt", "last.pt"}
@@ -198,10 +200,10 @@ def test_a_run_whose_disk_fills_up_fails_in_one_line_and_can_go_on(
     whole, full = train(config, tmp_path / "whole"), tmp_path / "full"
     save = checkpoint.save
 
-    def fill_up(path: Path, state: dict[str, Any]) -> None:
+    def fill_up(path: Path, state: dict[str, Any], **named: bool) -> None:
         if state["epoch"] == 4 and path.name == "last.pt":
             raise RunError(f"{path}: cannot be written: No space left on device")
-        save(path, state)
+        save(path, state, **named)
 
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint, "save", fill_up)
@@ -333,17 +335,13 @@ def test_a_completed_run_says_what_would_extend_it(tmp_path: Path) -> None:
     assert said_by(run.directory)["state"] == "completed"
 
 
-def test_a_run_that_another_process_writes_is_left_alone(tmp_path: Path) -> None:
+def test_a_run_that_another_process_writes_is_left_alone(tmp_path: Path, locked_by_another: Callable[..., Any]) -> None:
     run = train(compose(["dataset=xor", "epochs=1", "log.figures=false", "log.tensorboard=false"]), tmp_path / "run")
-    waits = [sys.executable, "-c", "print('up', flush=True); input()"]
-    with subprocess.Popen(waits, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
-        assert other.stdout is not None
-        other.stdout.readline()  # before it is a program of its own, the system knows no command of it
-        said = said_by(run.directory)
-        (run.directory / record.NAME).write_text(json.dumps({**said, "state": "running", "pid": other.pid}))
-        with pytest.raises(ConfigError, match=rf"is being written by process {other.pid}, which is still running"):
-            resume(run.directory, {"epochs": 2})
-        other.communicate(b"\n")
+    with (
+        locked_by_another(run.directory),
+        pytest.raises(ConfigError, match=r"run: is being written by another process, which is still running\.$"),
+    ):
+        resume(run.directory, {"epochs": 2})
     assert resume(run.directory, {"epochs": 2}).record.epochs_done == 2
 
 
@@ -454,8 +452,12 @@ def test_eval_finds_the_metrics_of_run_json_and_overwrites_nothing(here: Path) -
 
 
 def test_eval_of_weights_that_are_not_there_is_one_line(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    train(compose(["dataset=xor", "epochs=1", "log.figures=false", "log.tensorboard=false"]), here / "run")
+    run = train(compose(["dataset=xor", "epochs=1", "log.figures=false", "log.tensorboard=false"]), here / "run")
     (here / "run" / "checkpoints" / "best.pt").unlink()
+    # last.pt has them too.
+    assert evaluate("run").metrics == run.metrics
+    shutil.rmtree(here / "run" / "evaluations")
+    (here / "run" / "checkpoints" / "last.pt").unlink()
     assert call(["eval", "run"]) == 2
     assert capsys.readouterr().err == "mlpexp: run/checkpoints/best.pt: there is no such checkpoint.\n"
     assert not (here / "run" / "evaluations").exists()

@@ -308,7 +308,12 @@ def test_a_diverged_run_is_a_failed_session_without_final_metrics(tmp_path: Path
 def test_all_of_it_can_be_switched_off(tmp_path: Path) -> None:
     config = ["dataset=xor", "epochs=2"]
     train(compose([*config, "log.tensorboard=false", "log.figures=false"]), tmp_path / "off")
-    assert sorted(path.name for path in (tmp_path / "off").iterdir()) == ["checkpoints", "metrics.csv", "run.json"]
+    assert sorted(path.name for path in (tmp_path / "off").iterdir()) == [
+        ".lock",
+        "checkpoints",
+        "metrics.csv",
+        "run.json",
+    ]
     few = ["log.figures=false", "log.histograms=0"]
     events = read(train(compose([*config, *few]), tmp_path / "few"))
     assert events.Tags()["images"] == []

@@ -9,7 +9,6 @@ import os
 import pkgutil
 import shutil
 import signal
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout, suppress
@@ -25,7 +24,7 @@ from mlpexp.components.activation import activations
 from mlpexp.components.init import inits
 from mlpexp.engine.member import streams
 from mlpexp.errors import RunError
-from mlpexp.run import history
+from mlpexp.run import checkpoint, history
 from mlpexp.run.recorder import Recorder
 
 Contents = Callable[[Path], dict[str, Any]]
@@ -382,8 +381,9 @@ def test_a_damaged_checkpoint_is_named(
     if damage in ("empty", "half"):
         path.write_bytes(content[: len(content) // 2 if damage == "half" else 0])
     else:
-        torch.save({"states": 3} if damage == "no states" else {"states": {0: {}, 1: {}}}, path)
-    assert call(["resume", "sweep"]) in (1, 2)
+        checkpoint.save(path, {"states": 3} if damage == "no states" else {"states": {0: {}, 1: {}}})
+    checkpoint.previous(path).unlink()
+    assert call(["resume", "sweep"]) == 1
     first = capsys.readouterr().err.splitlines()[0]
     assert first.startswith("mlpexp: ")
     assert "sweep/.stacks/0.pt: " in first
@@ -392,15 +392,21 @@ def test_a_damaged_checkpoint_is_named(
 
 
 def test_modules_that_a_stranger_names_are_not_imported(
-    here: Path, copy: Callable[..., Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    here: Path,
+    copy: Callable[..., Path],
+    edit: Callable[..., None],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     sweep = copy(BEFORE_ALL)
     (here / "of_a_stranger.py").write_text("from pathlib import Path\nPath('imported').touch()\n")
     monkeypatch.syspath_prepend(str(here))
-    content = json.loads((sweep / "sweep.json").read_text())
-    for job in content["jobs"]:
-        job["config"]["plugins"] = ["of_a_stranger"]
-    (sweep / "sweep.json").write_text(json.dumps(content))
+
+    def name_it(content: dict[str, Any]) -> None:
+        for job in content["jobs"]:
+            job["config"]["plugins"] = ["of_a_stranger"]
+
+    edit(sweep / "sweep.json", name_it)
     assert call(["resume", "sweep"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("mlpexp: sweep: was made with plugins=[of_a_stranger]; ")
@@ -443,18 +449,15 @@ def test_a_change_holds_for_all_that_is_left(copy: Callable[..., Path], capsys: 
 
 
 def test_a_sweep_that_another_process_trains_is_left_alone(
-    copy: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+    copy: Callable[..., Path], locked_by_another: Callable[..., Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     sweep = copy(EPOCH_4)
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
-        path = sweep / "1" / "run.json"
-        path.write_text(json.dumps({**json.loads(path.read_text()), "pid": other.pid}))
+    with locked_by_another(sweep):
         before = files_of(sweep)
         assert call(["resume", "sweep"]) == 2
-        said = f"mlpexp: sweep/1: is being written by process {other.pid}, which is still running.\n"
+        said = "mlpexp: sweep: is being written by another process, which is still running.\n"
         assert capsys.readouterr().err == said
         assert files_of(sweep) == before
-        other.communicate(b"\n")
 
 
 def test_a_run_that_failed_of_something_outside_is_tried_again(

@@ -70,6 +70,7 @@ def test_the_sweep_has_a_stack(both: Path) -> None:
     assert json.loads((both / "stacked" / "sweep.json").read_text())["stacks"] == [[0, 1, 2, 3]]
     assert {path.name for path in (both / "stacked").iterdir()} == {
         *JOBS,
+        ".lock",
         "multirun.yaml",
         "sweep.json",
         "sweep.csv",
@@ -221,7 +222,7 @@ def test_one_that_diverges_does_not_disturb_the_others(here: Path, capsys: pytes
 @pytest.mark.parametrize(
     "where",
     [
-        "mlpexp.run.recorder.cut",
+        "mlpexp.run.history.History.go_on",
         "mlpexp.run.record.Record.write",
         "mlpexp.run.tensorboard.TensorBoard.start",
         "mlpexp.run.recorder.Recorder.epoch",

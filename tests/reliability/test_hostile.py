@@ -1,0 +1,287 @@
+"""What a stranger's run directory cannot do: run code, read the environment, write elsewhere, fill the memory."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import shutil
+import subprocess
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from mlpexp.cli.main import call
+from mlpexp.engine.units import due
+from mlpexp.run import checkpoint, record
+from mlpexp.run.checksum import sealed_archive
+from mlpexp.run.recorder import histograms_due
+
+Edit = Callable[..., None]
+Capture = pytest.CaptureFixture[str]
+
+QUICK = ["dataset=xor", "epochs=3", "log.tensorboard=true", "device=cpu", "log.histograms=0"]
+SECRET = "do-not-tell"
+
+
+@pytest.fixture(scope="module")
+def originals(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run and a sweep."""
+    directory = tmp_path_factory.mktemp("originals")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(directory)
+        assert call(["train", *QUICK, "hydra.run.dir=run"]) == 0
+        assert call(["train", "-m", *QUICK, "log.figures=false", "seed=0,1", "hydra.sweep.dir=sweep"]) == 0
+    return directory
+
+
+@pytest.fixture
+def stranger(originals: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory: copies of `run` and `sweep`, to be made hostile. `outside` lies beside it."""
+    monkeypatch.setenv("MLPEXP_TEST_SECRET", SECRET)
+    monkeypatch.delenv("MLPEXP_DATA_DIR", raising=False)
+    here = Path(shutil.copytree(originals, tmp_path / "here"))
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "precious").write_text("mine")
+    monkeypatch.chdir(here)
+    return here
+
+
+def outside(stranger: Path) -> dict[str, str]:
+    """All that lies outside of the stranger's directory."""
+    return {str(path): path.read_text() for path in (stranger.parent / "outside").rglob("*") if path.is_file()}
+
+
+def refused(command: str, capsys: Capture) -> str:
+    """The one line that a command ends in."""
+    capsys.readouterr()
+    assert call(command.split()) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert SECRET not in line
+    assert len(line) < 1000
+    return line
+
+
+deep: list[Any] = []
+for _ in range(400):
+    deep = [deep]
+
+CONFIGS: dict[str, tuple[dict[str, Any], str]] = {
+    "a network of 10⁹ units": (
+        {"model": {"name": "mlp", "hidden": [10**9]}},
+        "must be at least 1 and at most 1000000.",
+    ),
+    "a network of 10¹² weights": (
+        {"model": {"name": "mlp", "hidden": [10**6, 10**6]}},
+        "of memory. Choose smaller layers.",
+    ),
+    "10¹² samples": ({"dataset": {"name": "moons", "n_samples": 10**12}}, "dataset.n_samples=1000000000000: must be "),
+    "a batch of 2⁵³": ({"batch_size": 2**53, "model": {"name": "mlp", "hidden": [8]}}, "memory"),
+    "an environment variable": ({"seed": "${oc.env:MLPEXP_TEST_SECRET}"}, "seed=${oc.env:MLPEXP_TEST_SECRET}: must be"),
+    "a resolver in a name": ({"activation": {"name": "${oc.env:MLPEXP_TEST_SECRET}"}}, "no such activation"),
+    "a class": ({"optimizer": {"name": "adam", "_target_": "os.system"}}, "optimizer._target_=os.system: no such key"),
+    "a class in place of a name": ({"optimizer": {"_target_": "os.system"}}, "optimizer.name=null"),
+    "a module": ({"plugins": ["os"]}, "are not imported unasked: add plugins=[os]."),
+    "a deep list": ({"model": {"name": "mlp", "hidden": deep}}, "run.json: is damaged: it is nested too deeply"),
+    "a deep list as a name": ({"activation": {"name": deep}}, "run.json: is damaged: it is nested too deeply"),
+    "a table that is a device": ({"dataset": {"name": "csv", "path": "/dev/zero"}}, "is not a regular file."),
+    "a link to whatever": ({"dataset": {"name": "csv", "path": "/proc/self/environ"}}, "/proc/self/environ: "),
+    "a place to write to": ({"dataset": {"name": "mnist"}, "data_dir": "../outside"}, "add data_dir=DIR."),
+    "a place by a variable": ({"dataset": {"name": "mnist"}, "data_dir": "${oc.env:HOME}"}, "data_dir=${oc.env:HOME}"),
+}
+
+
+@pytest.mark.parametrize("command", ["resume run epochs=5", "eval run"])
+@pytest.mark.parametrize(("changes", "said"), CONFIGS.values(), ids=CONFIGS)
+def test_a_config(
+    command: str, changes: dict[str, Any], said: str, stranger: Path, edit: Edit, capsys: Capture
+) -> None:
+    edit(stranger / "run" / "run.json", lambda content: content["config"].update(changes))
+    before = outside(stranger)
+    assert said in refused(command, capsys)
+    assert outside(stranger) == before
+    assert not (stranger / "run" / "evaluations").exists()
+
+
+def test_the_config_of_a_sweep(stranger: Path, edit: Edit, capsys: Capture) -> None:
+    shutil.rmtree(stranger / "sweep" / "1")
+
+    def change(content: dict[str, Any]) -> None:
+        content["jobs"][1]["config"]["activation"] = {"name": "relu", "_target_": "os.system"}
+
+    edit(stranger / "sweep" / "sweep.json", change)
+    assert "activation._target_=os.system: no such key" in refused("resume sweep", capsys)
+
+
+@pytest.mark.parametrize("directory", ["../outside", "/tmp/outside", "0/../../outside"])
+def test_a_job_outside_of_its_sweep(directory: str, stranger: Path, edit: Edit, capsys: Capture) -> None:
+    edit(stranger / "sweep" / "sweep.json", lambda content: content["jobs"][1].update(directory=directory))
+    before = outside(stranger)
+    assert "job 1 has no directory within the sweep's" in refused("resume sweep", capsys)
+    assert outside(stranger) == before
+
+
+@pytest.mark.parametrize("command", ["resume run epochs=5", "eval run"])
+@pytest.mark.parametrize("part", ["checkpoints", "tensorboard", "figures", "evaluations", "run.json"])
+def test_a_link_that_leads_out_of_a_run(part: str, command: str, stranger: Path, capsys: Capture) -> None:
+    path, elsewhere = stranger / "run" / part, stranger.parent / "outside" / part
+    if path.exists():
+        path.rename(elsewhere)
+    else:
+        elsewhere.mkdir()
+    path.symlink_to(elsewhere)
+    before = {found: found.read_bytes() for found in elsewhere.parent.rglob("*") if found.is_file()}
+    assert refused(command, capsys).startswith(f"mlpexp: run/{part}: is a link, which is not followed")
+    assert {found: found.read_bytes() for found in elsewhere.parent.rglob("*") if found.is_file()} == before
+
+
+@pytest.mark.parametrize("part", ["1", ".stacks", "comparisons"])
+def test_a_link_that_leads_out_of_a_sweep(part: str, stranger: Path, capsys: Capture) -> None:
+    path, elsewhere = stranger / "sweep" / part, stranger.parent / "outside" / part
+    if path.exists():
+        shutil.move(path, elsewhere)
+        (elsewhere / "run.json").unlink()
+    else:
+        elsewhere.mkdir()
+    path.symlink_to(elsewhere)
+    before = sorted(elsewhere.rglob("*"))
+    command = "compare sweep" if part == "comparisons" else "resume sweep"
+    assert refused(command, capsys).startswith(f"mlpexp: sweep/{part}: is a link, which is not followed")
+    assert sorted(elsewhere.rglob("*")) == before
+
+
+def test_a_link_in_place_of_a_file_is_not_written_into(stranger: Path) -> None:
+    precious = stranger.parent / "outside" / "precious"
+    run, pid = stranger / "run", os.getpid()
+    (run / f".run.json.{pid}.tmp").symlink_to(precious)
+    (run / "checkpoints" / f".last.pt.{pid}.tmp").symlink_to(precious)
+    shutil.copy(run / "metrics.csv", stranger.parent / "outside" / "rows")
+    (run / "metrics.csv").unlink()
+    (run / "metrics.csv").symlink_to(stranger.parent / "outside" / "rows")
+    before = outside(stranger)
+    assert call(["resume", "run", "epochs=5"]) == 0
+    assert outside(stranger) == before
+
+
+def test_a_lock_that_leads_elsewhere(stranger: Path, capsys: Capture) -> None:
+    (stranger / "run" / ".lock").unlink()
+    (stranger / "run" / ".lock").symlink_to(stranger.parent / "outside" / "made")
+    assert call(["resume", "run", "epochs=5"]) == 1
+    assert capsys.readouterr().err.startswith("mlpexp: run/.lock: cannot be written: ")
+    assert not (stranger.parent / "outside" / "made").exists()
+
+
+@pytest.mark.parametrize("command", ["resume run epochs=5", "eval run"])
+@pytest.mark.parametrize("name", ["run.json", "checkpoints/best.pt", "checkpoints/last.pt", "metrics.csv"])
+@pytest.mark.parametrize("kind", ["a pipe", "a device"])
+def test_a_file_without_an_end(kind: str, name: str, command: str, stranger: Path, capsys: Capture) -> None:
+    for other in ("best.pt", "last.pt") if name.startswith("checkpoints") else ():
+        (stranger / "run" / "checkpoints" / other).unlink()
+    path = stranger / "run" / name
+    path.unlink(missing_ok=True)
+    if kind == "a pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/zero")
+    code = call(command.split())
+    _out, err = capsys.readouterr()
+    needless = (command == "eval run" and name == "metrics.csv") or (command != "eval run" and name.endswith("best.pt"))
+    assert code == (0 if needless else 2)
+    lines = err.splitlines()
+    assert len(lines) == (0 if needless and "best" in name else 1), lines
+    assert all(f"run/{name}" in line for line in lines)
+
+
+def test_a_record_that_is_too_large(stranger: Path, capsys: Capture) -> None:
+    with (stranger / "run" / "run.json").open("r+b") as file:
+        file.truncate(2**24 + 1)
+    assert "run/run.json: cannot be read: it is larger than 16 MiB" in refused("eval run", capsys)
+
+
+def test_a_checkpoint_that_is_a_bomb(stranger: Path, capsys: Capture) -> None:
+    path = stranger / "run" / "checkpoints" / "best.pt"
+    state = checkpoint.load(path)
+    plain, packed = io.BytesIO(), io.BytesIO()
+    torch.save({**state, "more": torch.zeros(10_000_000)}, plain)
+    with zipfile.ZipFile(plain) as source, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as target:
+        for part in source.infolist():
+            target.writestr(part.filename, source.read(part))
+    path.write_bytes(sealed_archive(packed.getvalue()))
+    (stranger / "run" / "checkpoints" / "last.pt").unlink()
+    assert path.stat().st_size < 10**6
+    assert "best.pt: is damaged" in refused("eval run", capsys)
+
+
+def test_what_a_file_holds_tells_the_terminal_nothing(stranger: Path, edit: Edit, capsys: Capture) -> None:
+    title = "\x1b]0;mine\x07\x9b31m"
+
+    def change(content: dict[str, Any]) -> None:
+        content.update(state="failed", reason=f"{title} reason")
+        content["config"]["activation"]["name"] = title
+
+    edit(stranger / "sweep" / "1" / "run.json", change)
+    assert call(["compare", "sweep"]) == 0
+    out, err = capsys.readouterr()
+    assert "reason" in out
+    assert not set(out + err) & {"\x1b", "\x07", "\x9b"}
+
+
+def test_hydras_own_files_are_not_read(stranger: Path) -> None:
+    evil = "!!python/object/apply:os.system ['touch ../outside/made']\n_target_: os.system\nx: ${oc.env:HOME}\n"
+    for name in ("config.yaml", "hydra.yaml", "overrides.yaml"):
+        (stranger / "run" / ".hydra" / name).write_text(evil)
+    before = outside(stranger)
+    assert call(["resume", "run", "epochs=5"]) == 0
+    assert call(["eval", "run"]) == 0
+    assert outside(stranger) == before
+
+
+def test_a_strangers_repository_runs_no_program(stranger: Path) -> None:
+    """`git describe --dirty` would."""
+    if shutil.which("git") is None:
+        pytest.skip("there is no git")
+    made = stranger.parent / "outside" / "made"
+    script = stranger / "evil.sh"
+    script.write_text(f"#!/bin/sh\ntouch {made}\n")
+    script.chmod(0o755)
+    for words in (["init", "-q"], ["add", "evil.sh"], ["config", "core.fsmonitor", "./evil.sh"]):
+        subprocess.run(["git", *words], check=True, capture_output=True)
+    commit = ["git", "-c", "core.fsmonitor=", "-c", "user.name=x", "-c", "user.email=x", "commit", "-qm", "x"]
+    subprocess.run(commit, check=True, capture_output=True)
+    record._git_commit()
+    assert made.exists(), "this git runs nothing: the test would show nothing"
+    made.unlink()
+    assert call(["resume", "run", "epochs=5"]) == 0
+    shutil.rmtree(stranger / "sweep" / "sweep.csv", ignore_errors=True)
+    assert call(["eval", "run"]) == 0
+    assert call(["compare", "run"]) == 0
+    assert not made.exists()
+
+
+def test_a_table_with_formulas(here: Path) -> None:
+    """They may be class names; in what spreadsheets open they are texts."""
+    formula = "=HYPERLINK(A1)"
+    rows = [f"{i / 10},{formula if i % 2 else '@SUM(1)'}" for i in range(40)]
+    (here / "t.csv").write_text("\n".join(["x,kind", *rows]) + "\n")
+    words = ["dataset=csv", "dataset.path=t.csv", "epochs=2", "log.figures=false", "log.tensorboard=false"]
+    assert call(["train", *words, "hydra.run.dir=run"]) == 0
+    assert call(["eval", "run"]) == 0
+    (path,) = here.glob("run/evaluations/*/confusion_matrix.csv")
+    header, *counts = list(csv.reader(path.read_text().splitlines()))
+    assert header[1:] == [row[0] for row in counts] == [f"'{formula}", "'@SUM(1)"]
+
+
+@pytest.mark.parametrize(("n", "epochs"), [(1, 7), (3, 10), (5, 5), (6, 7), (7, 1000), (999, 1000)])
+def test_what_is_due_at_some_epochs_is_so_without_a_list_of_them(n: int, epochs: int) -> None:
+    """Which could be as long as a config says."""
+    every = -(-epochs // n)
+    diagnosed = [epoch for epoch in range(1, epochs + 1) if due(epoch, n, epochs)]
+    assert diagnosed == sorted({1, epochs, *range(every, epochs + 1, every)})
+    shown = [epoch for epoch in range(1, epochs + 1) if histograms_due(epoch, n, epochs)]
+    assert shown == sorted({round(epochs / n * i) for i in range(1, n + 1)})
+    assert due(2**53, 2**53, 2**53)
+    assert histograms_due(2**52, 2**53, 2**53)
