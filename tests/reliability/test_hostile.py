@@ -157,7 +157,8 @@ def test_a_link_that_leads_out_of_a_sweep(part: str, stranger: Path, capsys: Cap
 def test_a_link_in_place_of_a_file_is_not_written_into(stranger: Path) -> None:
     precious = stranger.parent / "outside" / "precious"
     run, pid = stranger / "run", os.getpid()
-    (run / f".run.json.{pid}.tmp").symlink_to(precious)
+    for name in ("run.json", "metrics.csv"):
+        (run / f".{name}.{pid}.tmp").symlink_to(precious)
     (run / "checkpoints" / f".last.pt.{pid}.tmp").symlink_to(precious)
     shutil.copy(run / "metrics.csv", stranger.parent / "outside" / "rows")
     (run / "metrics.csv").unlink()
