@@ -41,6 +41,7 @@ def prepare(config: Config, data: Data | None = None) -> Prepared:
         raise ConfigError("compile=true: needs a C++ compiler, such as g++ or the one that CXX names; there is none.")
     if data is None:
         data = config.dataset.load(data_dir(config))
+        _check_finite(data)
     loss = config.loss.resolve(data.task)
     for name, part in config.regularizer.items():
         if part.smoothing and data.task.kind != "classification":
@@ -82,6 +83,24 @@ def _has_compiler() -> bool:
 def data_dir(config: Config) -> Path:
     """Where data sets that are files lie: `data_dir`, else $MLPEXP_DATA_DIR, else ./data."""
     return Path(config.data_dir or os.environ.get("MLPEXP_DATA_DIR") or "data").expanduser()
+
+
+def _check_finite(data: Data) -> None:
+    """ConfigError naming the first value of the data that is not finite: its loss would not be either."""
+    for name, split in data.splits().items():
+        for values, names in ((split.x, data.feature_names), (split.y.reshape(len(split), -1), (data.target_name,))):
+            bad = (~values.isfinite()).nonzero()
+            if values.is_floating_point() and len(bad):
+                row, column = bad[0].tolist()
+                called = f"'{names[column]}'" if column < len(names) else str(column + 1)
+                raise ConfigError(
+                    f"dataset={data.name}: row {row + 1} of its {name} split, column {called}: is "
+                    f"{values[row, column].item()}; {_counted(len(bad))} not finite."
+                )
+
+
+def _counted(n: int) -> str:
+    return "one value is" if n == 1 else f"{n:,} values are"
 
 
 def _check_memory(config: Config, n_parameters: int, n_features: int, device: torch.device) -> None:
