@@ -13,8 +13,8 @@ class Experiment:
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A command that draws a picture; `words` are those behind `mlpexp`."""
+class Command:
+    """A command that draws a picture, or prints what is to be shown; `words` are those behind `mlpexp`."""
 
     name: str
     title: str
@@ -22,23 +22,13 @@ class Picture:
     words: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Printed:
-    """A command that prints what is to be shown."""
-
-    name: str
-    title: str
-    shows: str
-    words: tuple[str, ...]
-
-
-Exhibit = Experiment | Picture | Printed
+Exhibit = Experiment | Command
 
 EXHIBITS: tuple[Exhibit, ...] = (
     Experiment("gates"),
     Experiment("xor"),
     Experiment("linear_collapse"),
-    Picture(
+    Command(
         "plot_activations",
         "Activation functions",
         "Functions and the derivatives that autograd finds. That of the sigmoid is at most 1/4: over ten layers a "
@@ -46,13 +36,13 @@ EXHIBITS: tuple[Exhibit, ...] = (
         ("plot", "activations", "activation=sigmoid,tanh,relu,leaky_relu,gelu,silu"),
     ),
     Experiment("vanishing_gradients"),
-    Printed(
+    Command(
         "losses",
         "Loss functions",
         "What a network is trained to make small, for regression and for classification.",
         ("list", "loss"),
     ),
-    Picture(
+    Command(
         "plot_optimizers",
         "Optimizers on a quadratic function",
         "The notebook's x² + 10y², ten times as steep in one direction as in the other: gradient descent must be slow "
@@ -64,7 +54,7 @@ EXHIBITS: tuple[Exhibit, ...] = (
     Experiment("dropout"),
     Experiment("batchnorm"),
     Experiment("weight_decay"),
-    Picture(
+    Command(
         "plot_dataset",
         "MNIST",
         "Samples of each class of the training split, and how many each split holds.",
@@ -72,7 +62,7 @@ EXHIBITS: tuple[Exhibit, ...] = (
     ),
     Experiment("mnist"),
     Experiment("activations"),
-    Picture(
+    Command(
         "plot_schedulers",
         "Learning-rate schedules",
         "The rate of each step of ten epochs, without any training; plateau waits for a loss that no longer falls.",
@@ -82,7 +72,7 @@ EXHIBITS: tuple[Exhibit, ...] = (
     Experiment("early_stopping"),
     Experiment("inits"),
     Experiment("gradient_clipping"),
-    Picture(
+    Command(
         "lr_find",
         "The learning-rate finder",
         "One step at each of a hundred rising rates, over four seeds: the loss falls fastest where the rate is good, "

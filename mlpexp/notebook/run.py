@@ -10,10 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from mlpexp.errors import MlpexpError
-from mlpexp.notebook.exhibits import Exhibit, Experiment, Picture, Printed
+from mlpexp.notebook.exhibits import Command, Exhibit, Experiment
 from mlpexp.report.page import page
-from mlpexp.report.section import Picture as Shown
-from mlpexp.report.section import Section, section_of
+from mlpexp.report.section import Picture, Section, section_of
 from mlpexp.run.files import write_text
 
 PAGE = "report.html"
@@ -49,7 +48,7 @@ def run_exhibits(
 def _made(exhibit: Exhibit, directory: Path, overrides: Sequence[str], call: Call) -> tuple[Section, int]:
     if isinstance(exhibit, Experiment):
         return _experiment(exhibit, directory / exhibit.name, overrides, call)
-    if isinstance(exhibit, Printed):
+    if exhibit.words[0] == "list":
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
             code = call(list(exhibit.words))
@@ -72,7 +71,7 @@ def _experiment(exhibit: Experiment, at: Path, overrides: Sequence[str], call: C
         return Section(exhibit.name, exhibit.name, command, notes=[reason]), code or 1
 
 
-def _picture(exhibit: Picture, directory: Path, call: Call) -> tuple[Section, int]:
+def _picture(exhibit: Command, directory: Path, call: Call) -> tuple[Section, int]:
     if exhibit.words[0] == "plot":
         out = file = directory / f"{exhibit.name}.png"
     else:
@@ -81,12 +80,10 @@ def _picture(exhibit: Picture, directory: Path, call: Call) -> tuple[Section, in
     code = 0 if file.exists() else call([*exhibit.words, "--out", str(out)])
     if not file.exists():
         return _section(exhibit, notes=["has no result"]), code or 1
-    return _section(exhibit, figures=[Shown(exhibit.title, file.read_bytes())]), code
+    return _section(exhibit, figures=[Picture(exhibit.title, file.read_bytes())]), code
 
 
-def _section(
-    exhibit: Picture | Printed, text: str = "", figures: Sequence[Shown] = (), notes: Sequence[str] = ()
-) -> Section:
+def _section(exhibit: Command, text: str = "", figures: Sequence[Picture] = (), notes: Sequence[str] = ()) -> Section:
     command = shlex.join(["mlpexp", *exhibit.words])
     return Section(
         exhibit.name, exhibit.title, command, exhibit.shows, text=text.rstrip(), figures=figures, notes=notes
