@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: train test check benchmark notebook clean
+.PHONY: train test test-reliability check benchmark notebook clean
 
 # Trains a run: make train ARGS="dataset=mnist activation=gelu optimizer=adamw"
 train: $(VENV)/installed
@@ -13,6 +13,10 @@ train: $(VENV)/installed
 # Lint, types and tests.
 test: check
 	$(BIN)/python -m pytest -n 2
+
+# The long forms too of the tests of what README promises: kills, damage, full disks, five hundred runs, any line.
+test-reliability: $(VENV)/installed
+	$(BIN)/python -m pytest -n 2 -m "reliability or not reliability" tests/reliability tests/cli/test_fuzz.py
 
 check: $(VENV)/installed
 	$(BIN)/ruff check .

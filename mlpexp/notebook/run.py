@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mlpexp.errors import MlpexpError
+from mlpexp.interruption import InterruptedRunError
 from mlpexp.notebook.exhibits import Command, Exhibit, Experiment
 from mlpexp.report.page import page
 from mlpexp.report.section import Picture, Section, section_of
@@ -22,6 +23,9 @@ _INTRODUCTION = (
     "them."
 )
 
+# Exit codes above this say which signal has ended a command.
+_SIGNALS = 128
+
 # Runs the words behind `mlpexp`, and gives the exit code.
 Call = Callable[[list[str]], int]
 
@@ -31,13 +35,17 @@ def run_exhibits(
 ) -> list[str]:
     """Runs what has no result in `directory` yet, writes report.html there, and gives the names of what failed.
 
-    `overrides` are added to those of each experiment. An experiment that was interrupted goes on.
+    `overrides` are added to those of each experiment. One that was interrupted before goes on; InterruptedRunError
+    where one is interrupted now.
     """
     failed = []
     sections = []
     for number, exhibit in enumerate(exhibits, start=1):
         say(f"{number}/{len(exhibits)} {exhibit.name}")
         section, code = _made(exhibit, directory, overrides, call)
+        if code > _SIGNALS:
+            said = f"the notebook is interrupted; go on with: mlpexp notebook --out {directory}"
+            raise InterruptedRunError(said, code - _SIGNALS)
         sections.append(section)
         if code:
             failed.append(exhibit.name)

@@ -1,24 +1,33 @@
-"""Whatever is typed behind `mlpexp train` is a config or one clear line; never a traceback.
+"""Whatever is typed behind `mlpexp train`, or stands in YAML, is a config or one clear line; never a traceback.
 
-MLPEXP_FUZZ=3000 looks further than the tests have time for.
+The long form looks at more than a thousand of each; MLPEXP_FUZZ=30000 at as many as there is time for.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mlpexp.cli.main import call
 from mlpexp.config.compose import compose
 from mlpexp.config.locate import groups, options
 from mlpexp.config.schema import Config
 from mlpexp.errors import ConfigError
 from mlpexp.prepare import prepare
 
-EXAMPLES = int(os.environ.get("MLPEXP_FUZZ", "200"))
+MANY = int(os.environ.get("MLPEXP_FUZZ", "1200"))
+# How many lines, or files, are tried.
+amounts = pytest.mark.parametrize("n", [60, pytest.param(MANY, marks=pytest.mark.reliability)])
+
+# A line costs at most so many seconds of the processor, and all of them so many MB more than the first.
+MOST_SECONDS, MOST_MB = 10, 500
 
 CHOICES = {group: [option.name for option in options(group)] for group in groups()}
 NAMES = sorted({name for names in CHOICES.values() for name in names} - {"mnist"})
@@ -128,19 +137,127 @@ def refuse(*_: object) -> None:
     raise ConfigError("dataset=mnist: is not fetched here")
 
 
-@settings(
-    max_examples=EXAMPLES,
-    derandomize=True,
-    deadline=None,
-    database=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.filter_too_much],
+def tried(n: int) -> Any:
+    """Settings of hypothesis: `n` examples, the same ones each time."""
+    return settings(
+        max_examples=n,
+        derandomize=True,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+
+
+@amounts
+def test_any_overrides_are_a_config_or_one_line(n: int, here: Path, offline: None) -> None:
+    @tried(n)
+    @given(overrides=lines)
+    def try_all(overrides: list[str]) -> None:
+        try:
+            config = compose(overrides)
+            assert isinstance(config, Config)
+            prepare(config)
+        except ConfigError as error:
+            said_well(" ".join(str(error).split()))
+        assert not list(here.iterdir())
+
+    try_all()
+
+
+flags = st.sampled_from([["--dry-run"]] * 4 + [["-m", "--dry-run"]] * 4 + [["--cfg", "job"]])
+
+
+@amounts
+def test_any_command_line_is_valid_or_wrong_in_a_line_for_each_thing(
+    n: int, here: Path, offline: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @tried(n)
+    @given(flags=flags, overrides=lines)
+    def try_all(flags: list[str], overrides: list[str]) -> None:
+        answers(["train", *flags, *overrides], capsys)
+        assert not list(here.iterdir())
+
+    bounded(try_all)
+
+
+scalars = st.one_of(
+    atoms.map(str),
+    st.sampled_from(
+        [
+            "!!python/object/apply:os.system ['touch made']",
+            "!!python/name:os.system",
+            "!!binary aGVsbG8=",
+            "&a [*a]",
+            "*b",
+            "2026-11-24",
+            "1_000",
+            "0o17",
+            ".inf",
+            "~",
+            "|",
+            "? x",
+            "'",
+            '"\\x00"',
+            "???",
+            "{}",
+            "[[[[]]]]",
+        ]
+    ),
 )
-@given(overrides=lines)
-def test_any_overrides_are_a_config_or_one_line(overrides: list[str], here: Path, offline: None) -> None:
-    try:
-        config = compose(overrides)
-        assert isinstance(config, Config)
-        prepare(config)
-    except ConfigError as error:
-        said_well(" ".join(str(error).split()))
-    assert not list(here.iterdir())
+entries = st.tuples(
+    st.sampled_from(["name", "lr", "_target_", "_partial_", "defaults", "slope", "hydra", "<<", "", "epochs", "x y"]),
+    st.sampled_from([": ", ":", ": \n  ", " "]),
+    scalars,
+).map("".join)
+documents = st.one_of(
+    st.lists(entries, max_size=4).map("\n".join),
+    st.lists(entries, max_size=3).map(lambda found: "\n".join(["# @package _global_", *found])),
+    st.lists(scalars.map("- ".__add__), max_size=3).map("\n".join),
+    st.text(max_size=30),
+)
+groups_of_ones_own = st.sampled_from(["activation", "optimizer", "regularizer", "experiment", "hydra/launcher"])
+
+
+@amounts
+def test_any_yaml_is_an_option_or_one_line(
+    n: int, here: Path, offline: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @tried(n)
+    @given(group=groups_of_ones_own, document=documents)
+    def try_all(group: str, document: str) -> None:
+        path = here / "conf" / group / "mine.yaml"
+        path.parent.mkdir(parents=True)
+        path.write_text(document, encoding="utf-8", errors="replace")
+        try:
+            answers(["train", "--dry-run", "--config-dir", "conf", f"{group}=mine"], capsys)
+            assert [found for found in here.rglob("*") if found.is_file()] == [path]
+        finally:
+            shutil.rmtree(here / "conf")
+
+    bounded(try_all)
+
+
+def answers(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """A command line ends well, or with 2 and nothing but lines on what is wrong."""
+    began = time.process_time()
+    code = call(words)
+    out, err = capsys.readouterr()
+    assert time.process_time() - began < MOST_SECONDS
+    if code == 0:
+        assert err == ""
+        return
+    assert code == 2
+    assert out == ""
+    assert err.endswith("\n")
+    for line in err.removesuffix("\n").split("\n"):
+        assert line.startswith("mlpexp: ")
+        said_well(line)
+
+
+def bounded(tries: Any) -> None:
+    """Within MOST_MB more than it takes before."""
+    resource = pytest.importorskip("resource", reason="what a process has taken is known on POSIX")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    tries()
+    # In KiB, but for macOS.
+    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024 < MOST_MB

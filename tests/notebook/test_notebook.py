@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from mlpexp.cli.main import call
+from mlpexp.interruption import InterruptedRunError
 from mlpexp.notebook.exhibits import EXHIBITS, Experiment
+from mlpexp.notebook.run import run_exhibits
 
 SHRUNK = ["epochs=2", "seed=0,1", "log.tensorboard=false", "log.figures=false"]
 
@@ -66,3 +68,17 @@ def test_what_a_user_can_get_wrong(
 def test_names_are_unique_and_say_what_they_show() -> None:
     assert len({exhibit.name for exhibit in EXHIBITS}) == len(EXHIBITS)
     assert all(exhibit.title and exhibit.shows for exhibit in EXHIBITS if not isinstance(exhibit, Experiment))
+
+
+def test_an_interruption_ends_it_all(here: Path) -> None:
+    called = []
+
+    def call_(words: list[str]) -> int:
+        called.append(words)
+        return 143
+
+    with pytest.raises(InterruptedRunError, match="go on with: mlpexp notebook --out nb") as raised:
+        run_exhibits(EXHIBITS, Path("nb"), [], call_, lambda line: None)
+    assert raised.value.exit_code == 143
+    assert len(called) == 1
+    assert not (here / "nb").exists()

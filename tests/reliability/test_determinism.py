@@ -34,7 +34,7 @@ def twice(words: list[str], kind: str, here: Path, mlpexp: Callable[..., Any], c
     ("kind", "asked"),
     [
         ("run", []),
-        ("stack", ["deterministic=true"]),
+        pytest.param("stack", ["deterministic=true"], marks=pytest.mark.reliability),
         pytest.param("run", ["deterministic=true"], marks=pytest.mark.reliability),
         pytest.param("stack", [], marks=pytest.mark.reliability),
         pytest.param("run", ["device.threads=2"], marks=pytest.mark.reliability),

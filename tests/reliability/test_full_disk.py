@@ -126,7 +126,7 @@ sys.exit(call(sys.argv[2:]))
 """
 
 
-@pytest.mark.parametrize("kind", COMMANDS)
+@pytest.mark.parametrize("kind", ["run", pytest.param("sweep", marks=pytest.mark.reliability)])
 def test_a_limit_on_the_size_of_files(kind: str, here: Path, whole: dict[str, Any], contents: Contents) -> None:
     """TensorBoard's file is the first to meet it: checkpoints are smaller."""
     pytest.importorskip("resource", reason="limits on the size of a file are a matter of POSIX")

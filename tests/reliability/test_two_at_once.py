@@ -67,7 +67,10 @@ def test_fifty_processes_of_one_second_have_fifty_directories(
     assert sorted(found) == sorted(map(str, tmp_path.iterdir()))
 
 
-@pytest.mark.parametrize("there", [False, True], ids=["new", "there and empty"])
+@pytest.mark.parametrize(
+    "there",
+    [pytest.param(False, id="new"), pytest.param(True, id="there and empty", marks=pytest.mark.reliability)],
+)
 def test_of_fifty_processes_one_has_the_directory_that_all_name(
     there: bool, tmp_path: Path, claims: Callable[[Path, str | None], list[Any]]
 ) -> None:
