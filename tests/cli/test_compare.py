@@ -45,7 +45,7 @@ def test_a_sweep(sweep: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     ):
         assert part in out
     new = files(sweep) - before
-    assert {path.name for path in new} == {"comparison.md", "comparison.csv", "dots.png", "curves.png"}
+    assert {path.name for path in new} == {"comparison.md", "comparison.csv", "dots.png", "learning_curves.png"}
     (directory,) = {path.parent for path in new}
     assert directory.parent == sweep / "comparisons"
     assert re.fullmatch(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d(_\d+)?", directory.name)
@@ -60,7 +60,7 @@ def test_several_paths_baseline_metric_and_out(sweep: Path, here: Path, capsys: 
         "comparison.md",
         "comparison.csv",
         "dots.png",
-        "curves.png",
+        "learning_curves.png",
     }
     assert "to the baseline, model=perceptron" in capsys.readouterr().out
     assert call(["compare", *runs]) == 0

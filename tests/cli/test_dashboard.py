@@ -112,7 +112,7 @@ def test_what_it_serves_is_what_the_runs_wrote(outputs: Path, runs: dict[str, Ru
         assert differ == [info["name"] for info in experiment["hparamInfos"]][: len(differ)]
         assert {"activation", "dataset", "epochs", "regularizer"} <= set(differ)
         metrics = [info["name"]["tag"] for info in experiment["metricInfos"]]
-        scores = ("accuracy", "loss", "r2")
+        scores = ("accuracy", "calibration_error", "loss", "r2")
         assert sorted(metrics) == [f"final/{name}/{split}" for name in scores for split in ("test", "train", "val")]
 
         statuses = [f"STATUS_{name}" for name in ("UNKNOWN", "SUCCESS", "FAILURE", "RUNNING")]

@@ -29,6 +29,7 @@ from mlpexp.doctor.many import in_short
 from mlpexp.doctor.sign import Sign, Symptom
 from mlpexp.errors import ConfigError
 from mlpexp.run import record
+from mlpexp.run.checksum import sealed, unsealed
 from mlpexp.training.single import resume, train
 
 Make = Callable[..., Case]
@@ -216,9 +217,9 @@ def test_in_short_the_most_frequent_symptom_goes_first() -> None:
 def test_damaged_findings_are_named(tmp_path: Path, damage: Any) -> None:
     train(compose(["dataset=xor", "epochs=1", "log.figures=false", "log.tensorboard=false"]), tmp_path / "run")
     path = tmp_path / "run" / "run.json"
-    content = json.loads(path.read_text())
+    content = unsealed(json.loads(path.read_text()))
     assert record.read(tmp_path / "run").findings == content["findings"]
-    path.write_text(json.dumps({**content, "findings": damage}))
+    path.write_text(json.dumps(sealed({**content, "findings": damage})))
     with pytest.raises(ConfigError, match=r"run.json: is damaged: findings"):
         record.read(tmp_path / "run")
 
