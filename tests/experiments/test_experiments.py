@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -55,7 +56,8 @@ def test_shrunk(name: str, small_mnist: Path, here: Path) -> None:
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_the_header_gives_command_figures_and_runtime(name: str) -> None:
     text = (CONF / "experiment" / f"{name}.yaml").read_text()
-    header = " ".join(text[: text.index("defaults:")].replace("\n#", "").split())
+    comments = takewhile(lambda line: line.startswith("#"), text.splitlines())
+    header = " ".join(" ".join(line.lstrip("#") for line in comments).split())
     assert f" mlpexp train experiment={name} " in header
     assert re.search(r" Measured over \d+ seeds", header)
     assert re.search(r"\d+ s on two cores", header)
