@@ -270,6 +270,8 @@ SWEEPS = {
     "or choose another hydra/sweeper.",
     "hydra.sweep.dir=/dev/null/x": "hydra.sweep.dir=/dev/null/x: cannot be made: Not a directory.",
     "hydra/launcher=foo": "hydra/launcher=foo: no such option…",
+    "~hydra/launcher": "~hydra/launcher: a sweep needs one launcher.",
+    "~hydra/sweeper": "~hydra/sweeper: a sweep needs one sweeper.",
     # Of all jobs: their numbers say nothing.
     "epochs=0 seed=0,1": f"epochs=0: {COUNT}",
     # Neither is wrong with the first value of the other.
