@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hydra.core.override_parser.types import ValueType
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from mlpexp.cli.dry_run import show_plan
 from mlpexp.cli.hydra_app import claim, sweep_by_hydra
@@ -95,6 +95,9 @@ def check_sweep(overrides: Sequence[str], config_dir: str | None, config_name: s
     about_hydra = [given for given in overrides if given.lstrip("+~").startswith(("hydra.", "hydra/"))]
     ours = [given for given in overrides if given not in about_hydra]
     sweep = _sweep_config(about_hydra, ours, config_dir, config_name)
+    for name in ("launcher", "sweeper"):
+        if OmegaConf.is_missing(sweep.hydra, name):
+            raise ConfigError(f"~hydra/{name}: a sweep needs one {name}.")
     sweeper = sweep.hydra.sweeper
     grid = str(sweeper._target_).endswith(_GRID)
     if grid:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from mlpexp.errors import ConfigError
-from mlpexp.run.checksum import archive_is_whole, sealed_archive
+from mlpexp.run.checksum import archive_is_whole, seal_archive
 from mlpexp.run.files import make_directory, read_bytes, write_bytes
 
 
@@ -27,7 +27,8 @@ def save(path: Path, state: dict[str, Any], *, keep_previous: bool = False) -> N
     # Straight to the file, torch would hide a full disk behind an error of its own.
     buffer = io.BytesIO()
     torch.save(state, buffer)
-    write_bytes(path, sealed_archive(buffer.getvalue()), previous(path) if keep_previous else None)
+    seal_archive(buffer)
+    write_bytes(path, buffer.getbuffer(), previous(path) if keep_previous else None)
 
 
 def load(path: Path) -> dict[str, Any]:

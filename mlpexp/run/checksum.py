@@ -6,6 +6,7 @@ can make a new one, and what is read is harmless for other reasons (see README, 
 
 from __future__ import annotations
 
+import io
 import json
 import zlib
 from typing import Any
@@ -24,20 +25,24 @@ def shown(crc: int) -> str:
     return f"{crc:08x}"
 
 
-def sealed_archive(content: bytes) -> bytes:
-    """A ZIP archive that has no comment, with its checksum as the comment; its readers do not mind.
+def seal_archive(archive: io.BytesIO) -> None:
+    """Gives a ZIP archive that has no comment its checksum as the comment; its readers do not mind.
 
     torch's own reader checks none of the checksums that a ZIP archive has for its parts.
     """
-    assert content.endswith(b"\0\0"), "there is a comment already"
-    head = content[:-2] + _LENGTH.to_bytes(2, "little") + _MARK
-    return head + shown(zlib.crc32(head)).encode()
+    archive.seek(-2, io.SEEK_END)
+    assert archive.read() == b"\0\0", "there is a comment already"
+    archive.seek(-2, io.SEEK_END)
+    archive.write(_LENGTH.to_bytes(2, "little") + _MARK)
+    # Not of a copy: weights can be large.
+    crc = zlib.crc32(archive.getbuffer())
+    archive.write(shown(crc).encode())
 
 
 def archive_is_whole(content: bytes) -> bool:
-    """Whether an archive is as `sealed_archive` gave it."""
-    head, crc = content[:-8], content[-8:]
-    return head.endswith(_MARK) and crc == shown(zlib.crc32(head)).encode()
+    """Whether an archive is as `seal_archive` left it."""
+    head, crc = memoryview(content)[:-8], content[-8:]
+    return head[-len(_MARK) :] == _MARK and crc == shown(zlib.crc32(head)).encode()
 
 
 def sealed(values: dict[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ def writing(path: Path) -> Iterator[None]:
         raise RunError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
-def write_bytes(path: Path, content: bytes, former: Path | None = None) -> None:
+def write_bytes(path: Path, content: bytes | memoryview, former: Path | None = None) -> None:
     """Writes a file whole or not at all: under a temporary name, which it changes once it is safely on disk.
 
     `former` is where the file goes that `path` was before; else it is gone. RunError where writing cannot be done,

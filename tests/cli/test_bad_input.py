@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 import shlex
 import shutil
@@ -16,7 +17,7 @@ from mlpexp.cli.main import COMMANDS, call
 from mlpexp.config.locate import groups, options
 from mlpexp.config.schema import SETTINGS
 from mlpexp.errors import ConfigError
-from mlpexp.run.checksum import sealed_archive
+from mlpexp.run.checksum import seal_archive
 from mlpexp.run.directory import RunDirectory
 
 MOST = 2**53  # the largest whole number that a config may hold
@@ -270,6 +271,8 @@ SWEEPS = {
     "or choose another hydra/sweeper.",
     "hydra.sweep.dir=/dev/null/x": "hydra.sweep.dir=/dev/null/x: cannot be made: Not a directory.",
     "hydra/launcher=foo": "hydra/launcher=foo: no such option…",
+    "~hydra/launcher": "~hydra/launcher: a sweep needs one launcher.",
+    "~hydra/sweeper": "~hydra/sweeper: a sweep needs one sweeper.",
     # Of all jobs: their numbers say nothing.
     "epochs=0 seed=0,1": f"epochs=0: {COUNT}",
     # Neither is wrong with the first value of the other.
@@ -538,7 +541,9 @@ def test_a_bad_checkpoint_is_named_and_runs_no_code(
     path, other = (paths.last, paths.best) if command == "resume" else (paths.best, paths.last)
     BAD_CHECKPOINTS[kind](path)
     if path.is_file() and path.read_bytes().endswith(b"\0\0"):
-        path.write_bytes(sealed_archive(path.read_bytes()))
+        archive = io.BytesIO(path.read_bytes())
+        seal_archive(archive)
+        path.write_bytes(archive.getvalue())
     other.unlink()
     assert refuses([command, "run"], run, capsys).startswith(f"{path}: ")
     assert not (here / "evil").exists()

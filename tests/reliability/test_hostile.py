@@ -18,7 +18,7 @@ import torch
 from mlpexp.cli.main import call
 from mlpexp.engine.units import due
 from mlpexp.run import checkpoint, record
-from mlpexp.run.checksum import sealed_archive
+from mlpexp.run.checksum import seal_archive
 from mlpexp.run.recorder import histograms_due
 
 Edit = Callable[..., None]
@@ -211,7 +211,8 @@ def test_a_checkpoint_that_is_a_bomb(stranger: Path, capsys: Capture) -> None:
     with zipfile.ZipFile(plain) as source, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as target:
         for part in source.infolist():
             target.writestr(part.filename, source.read(part))
-    path.write_bytes(sealed_archive(packed.getvalue()))
+    seal_archive(packed)
+    path.write_bytes(packed.getvalue())
     (stranger / "run" / "checkpoints" / "last.pt").unlink()
     assert path.stat().st_size < 10**6
     assert "best.pt: is damaged" in refused("eval run", capsys)
