@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -64,6 +65,19 @@ def remove_unfinished(directory: Path) -> None:
     with writing(directory):
         for path in directory.glob(".*.[0-9]*.tmp"):
             path.unlink(missing_ok=True)
+
+
+def allow_open_files(n: int) -> None:
+    """Lets this process have `n` files open at a time, as far as the system does: often it is 1024, or 256."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = n if hard == resource.RLIM_INFINITY else min(n, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def make_directory(path: Path) -> None:

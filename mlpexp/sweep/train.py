@@ -12,6 +12,7 @@ from mlpexp.errors import ConfigError, MlpexpError
 from mlpexp.interruption import InterruptedRunError, stopped_with
 from mlpexp.prepare import Preparations, Prepared
 from mlpexp.run.checkpoint import previous
+from mlpexp.run.files import allow_open_files
 from mlpexp.run.lock import locked
 from mlpexp.run.record import NAME, Record, read
 from mlpexp.training.attempt import Outcome, Pending, Run
@@ -77,6 +78,8 @@ def train_stacks(
 
 def _train(stack: StackToTrain, watcher: SweepWatcher) -> list[Outcome]:
     """What became of each of the stack's runs that have a directory."""
+    # Of each member the lock, metrics.csv and TensorBoard's file; and whatever else the program has open.
+    allow_open_files(3 * len(stack.numbers) + 200)
     with ExitStack() as locks:
         refused = {run.number: error for run in stack.runs if (error := _refusal(run, locks)) is not None}
         # The others must have their company all the same.

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from mlpexp.cli.main import call
+
 # Of each seed one run in a stack, of 25 in the long form, and one alone: quasi-Newton steps do not stack.
 SWEEP = ["train", "-m", "dataset=xor", "epochs=3", "optimizer=adam,lbfgs", "hydra.sweep.dir=sweep"]
 
@@ -67,6 +69,19 @@ def test_nothing_grows(n: int, here: Path) -> None:
     if n == 500:
         # Generous: other things run on the machine.
         assert each(late) < 1.5 * each(early)
+
+
+def test_a_stack_of_more_members_than_files_may_be_open(here: Path) -> None:
+    resource = pytest.importorskip("resource", reason="a limit on open files is a matter of POSIX")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    few = 100
+    resource.setrlimit(resource.RLIMIT_NOFILE, (few, hard))
+    try:
+        words = ["dataset=xor", "epochs=2", "log.figures=false", "seed=range(60)", "hydra.sweep.dir=sweep"]
+        assert call(["train", "-m", *words]) == 0
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] > few
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def between(samples: list[dict[str, Any]], first: float, last: float) -> list[dict[str, Any]]:
