@@ -1,9 +1,10 @@
-"""Arguments of the sub-commands that take a run directory: `RUN [key=value ...]`."""
+"""Arguments that several sub-commands take: a run directory, `RUN [key=value ...]`, and a new file, `--out FILE`."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from mlpexp.errors import ConfigError, unknown
@@ -14,6 +15,15 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise ConfigError(f"{self.prog.removeprefix('mlpexp ')}: {message}; see {self.prog} --help.")
+
+
+def new_file(path: Path, *suffixes: str) -> Path:
+    """The file that --out names, or ConfigError before anything is computed."""
+    if path.suffix.lower() not in suffixes:
+        raise ConfigError(f"--out={path}: must end in {suffixes[0]}.")
+    if path.exists():
+        raise ConfigError(f"--out={path}: already exists, and nothing is overwritten; choose another name.")
+    return path
 
 
 def run_and_changes(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mlpexp.cli.arguments import Parser
 from mlpexp.errors import ConfigError, RunError, unknown
-from mlpexp.notebook.exhibits import EXHIBITS, Exhibit
+from mlpexp.notebook.exhibits import EXHIBITS, PAGE, Exhibit
 
 
 def run(arguments: list[str]) -> int:
@@ -25,7 +25,7 @@ def run(arguments: list[str]) -> int:
 
     from mlpexp.cli.console import console
     from mlpexp.cli.main import call
-    from mlpexp.notebook.run import PAGE, run_exhibits
+    from mlpexp.notebook.run import run_exhibits
     from mlpexp.run.directory import claim_new
 
     directory = _directory(args.out) or claim_new(Path(f"outputs/notebook/{datetime.now():%Y-%m-%d_%H-%M-%S}"))
@@ -54,7 +54,7 @@ def _directory(named: str | None) -> Path | None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"--out={named}: cannot be made: {error.strerror}.") from None
-    known = {exhibit.name for exhibit in EXHIBITS} | {f"{exhibit.name}.png" for exhibit in EXHIBITS} | {"report.html"}
+    known = {exhibit.name for exhibit in EXHIBITS} | {f"{exhibit.name}.png" for exhibit in EXHIBITS} | {PAGE}
     strange = sorted(entry.name for entry in path.iterdir() if entry.name not in known)
     if strange:
         raise ConfigError(f"--out={named}: holds other files, such as {strange[0]}; choose another directory.")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
-from mlpexp.cli.arguments import Parser
+from mlpexp.cli.arguments import Parser, new_file
 from mlpexp.errors import ConfigError, unknown
 
 # Each is a module of mlpexp.plots with `draw(overrides, config_dir) -> (figure, notes)`; it needs torch.
@@ -25,7 +25,7 @@ def run(arguments: list[str]) -> int:
     args = _parse(arguments)
     if args.kind not in KINDS:
         raise ConfigError(unknown(f"plot {args.kind}: no such picture", args.kind, KINDS))
-    named = None if args.out is None else _check_name(Path(args.out))
+    named = None if args.out is None else new_file(Path(args.out), ".png")
 
     module = importlib.import_module(f"mlpexp.plots.{_MODULES.get(args.kind, args.kind)}")
     figure, notes = module.draw(args.overrides, args.config_dir)
@@ -72,15 +72,6 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     return args
 
 
-def _check_name(path: Path) -> Path:
-    """The file that --out names, or ConfigError before anything is computed."""
-    if path.suffix.lower() != ".png":
-        raise ConfigError(f"--out={path}: must end in .png.")
-    if path.exists():
-        raise ConfigError(f"--out={path}: already exists, and nothing is overwritten; choose another name.")
-    return path
-
-
 def _numbered(path: Path) -> Iterator[Path]:
     """path.png, path_1.png, path_2.png and so on."""
     return (path.with_name(f"{path.name}{f'_{n}' if n else ''}.png") for n in count())
@@ -102,4 +93,4 @@ def _claim(candidates: Iterator[Path]) -> Path:
     except OSError as error:
         raise refusal(error)(f"{path}: cannot be made: {error.strerror}.") from None
     # Only a name of the user's own is one candidate and no more.
-    return _check_name(path)
+    return new_file(path, ".png")

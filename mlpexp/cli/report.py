@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
-from mlpexp.cli.arguments import Parser
+from mlpexp.cli.arguments import Parser, new_file
 from mlpexp.errors import ConfigError
 
 
@@ -15,7 +15,7 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("--title", default="mlpexp report", help="the title of the page")
     parser.add_argument("--out", metavar="FILE.html", help="a new file; else a new one in outputs/reports")
     args = parser.parse_args(arguments)
-    named = None if args.out is None else check_name(Path(args.out))
+    named = None if args.out is None else _check_name(Path(args.out))
 
     from rich.text import Text
 
@@ -32,12 +32,9 @@ def run(arguments: list[str]) -> int:
     return 0
 
 
-def check_name(path: Path) -> Path:
-    """The file that --out names, or ConfigError before anything is computed."""
-    if path.suffix.lower() not in (".html", ".htm"):
-        raise ConfigError(f"--out={path}: must end in .html.")
-    if path.exists():
-        raise ConfigError(f"--out={path}: already exists, and nothing is overwritten; choose another name.")
+def _check_name(path: Path) -> Path:
+    """The file that --out names, in a directory that exists, or ConfigError before anything is computed."""
+    new_file(path, ".html", ".htm")
     if not path.parent.is_dir():
         raise ConfigError(f"--out={path}: there is no directory {path.parent}.")
     return path

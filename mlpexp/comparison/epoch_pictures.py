@@ -23,20 +23,24 @@ _BY_LAYER = "grad_norm/"
 
 def learning_curves(comparison: Comparison) -> Figure | None:
     """Validation loss and score."""
-    from mlpexp.figures.epoch_axes import loss_axis
-    from mlpexp.figures.settings.lines import LinesPanel, lines
+    from mlpexp.figures.settings.lines import lines
 
     score = score_of(comparison.summaries)
     if score is None:
         return None
     found = histories(comparison.summaries, ["loss/val", f"{score}/val"])
+    return lines([_loss_panel(found), _score_panel(found, score)], found.remarks)
 
-    def of_loss(panel: Axes, values: np.ndarray) -> None:
+
+def _loss_panel(found: Histories) -> LinesPanel:
+    from mlpexp.figures.epoch_axes import loss_axis
+    from mlpexp.figures.settings.lines import LinesPanel
+
+    def finish(panel: Axes, values: np.ndarray) -> None:
         loss_axis(panel, values)
         panel.set_ylabel(f"validation {panel.get_ylabel()}")
 
-    panels = [LinesPanel(found.of("loss/val"), of_loss), _score_panel(found, score)]
-    return lines(panels, found.remarks)
+    return LinesPanel(found.of("loss/val"), finish)
 
 
 def _score_panel(found: Histories, score: str) -> LinesPanel:
@@ -82,7 +86,7 @@ def learning_rates(comparison: Comparison) -> Figure | None:
 
 def gradient_norms(comparison: Comparison) -> Figure | None:
     """The norm of all gradients before clipping, beside the validation loss, and what settings clip to."""
-    from mlpexp.figures.epoch_axes import LOG_FROM, log_axis, loss_axis
+    from mlpexp.figures.epoch_axes import LOG_FROM, log_axis
     from mlpexp.figures.settings.lines import LinesPanel, lines
     from mlpexp.figures.style import plain_numbers
 
@@ -97,14 +101,9 @@ def gradient_norms(comparison: Comparison) -> Figure | None:
             log_axis(panel)
         panel.set_ylabel("gradient norm before clipping")
 
-    def of_loss(panel: Axes, values: np.ndarray) -> None:
-        loss_axis(panel, values)
-        panel.set_ylabel(f"validation {panel.get_ylabel()}")
-
     clipped = {label: runs[0].record.config.get("clip", {}).get("norm") for label, runs in found.runs.items()}
     bounds = {label: norm for label, norm in clipped.items() if norm is not None}
-    panels = [LinesPanel(found.of("grad_norm"), of_norms, bounds), LinesPanel(found.of("loss/val"), of_loss)]
-    return lines(panels, found.remarks)
+    return lines([LinesPanel(found.of("grad_norm"), of_norms, bounds), _loss_panel(found)], found.remarks)
 
 
 def gradients_by_layer(comparison: Comparison) -> Figure | None:

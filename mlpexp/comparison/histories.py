@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mlpexp.comparison.metric import SCORES
 from mlpexp.comparison.runs import StoredRun
 from mlpexp.comparison.summary import Summary
 
@@ -63,7 +64,7 @@ def score_of(summaries: Sequence[Summary]) -> str | None:
     """Which score the histories of the best settings hold; None where they hold none."""
     with_runs = [summary for summary in summaries if summary.runs][:MOST]
     tags = {tag for summary in with_runs for run in summary.runs for tag in run.history}
-    return next((score for score in ("accuracy", "r2") if f"{score}/val" in tags), None)
+    return next((score for score in SCORES if f"{score}/val" in tags), None)
 
 
 def damaged_histories(summaries: Sequence[Summary]) -> list[str]:

@@ -27,25 +27,22 @@ class StoredRun:
     def paths(self) -> RunDirectory:
         return RunDirectory(self.directory)
 
-    @cached_property
+    @property
     def history(self) -> dict[str, list[float]]:
         """The columns of its metrics.csv; none where there is none, or it is damaged."""
-        try:
-            return self._read_history()
-        except ConfigError:
-            return {}
+        return self._history[0]
 
     @property
     def damage(self) -> str | None:
         """What is wrong with its metrics.csv, where there is one."""
-        try:
-            self._read_history()
-        except ConfigError as error:
-            return str(error) if self.paths.history.exists() else None
-        return None
+        return self._history[1]
 
-    def _read_history(self) -> dict[str, list[float]]:
-        return read(self.paths.history, self.record.history)
+    @cached_property
+    def _history(self) -> tuple[dict[str, list[float]], str | None]:
+        try:
+            return read(self.paths.history, self.record.history), None
+        except ConfigError as error:
+            return {}, str(error) if self.paths.history.exists() else None
 
 
 def find_runs(paths: Sequence[str | Path]) -> tuple[list[StoredRun], list[str]]:

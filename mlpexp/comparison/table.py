@@ -22,7 +22,7 @@ def settings_rows(comparison: Comparison) -> Rows:
     """A header and a row a setting: the keys that differ, then numbers."""
     metrics = _shown_metrics(comparison.metric)
     unfinished = any(summary.unfinished for summary in comparison.summaries)
-    rows = [[*_keys(comparison), "n", *(metric.title for metric in metrics), "seconds", "failed"]]
+    rows = [[*key_titles(comparison), "n", *(metric.title for metric in metrics), "seconds", "failed"]]
     rows[0] += ["unfinished"] * unfinished
     for summary in comparison.summaries:
         means = [_mean(metric, summary.estimate(metric)) for metric in metrics]
@@ -41,7 +41,7 @@ def contrasts_title(comparison: Comparison) -> str:
 
 def contrasts_rows(comparison: Comparison) -> Rows:
     """A header and a row for each setting but the reference; d is the effect size."""
-    rows = [[*_keys(comparison), "pairs", "difference", "95 % CI", "p", "p (Holm)", "d"]]
+    rows = [[*key_titles(comparison), "pairs", "difference", "95 % CI", "p", "p (Holm)", "d"]]
     for contrast in comparison.contrasts:
         difference = contrast.difference
         mean = MISSING if difference.mean is None else comparison.metric.signed(difference.mean)
@@ -52,7 +52,8 @@ def contrasts_rows(comparison: Comparison) -> Rows:
     return rows
 
 
-def _keys(comparison: Comparison) -> list[str]:
+def key_titles(comparison: Comparison) -> list[str]:
+    """The titles of the first columns, which are words: the keys that differ, or one that is empty."""
     return comparison.keys or [""]
 
 
@@ -95,7 +96,7 @@ def rich_table(comparison: Comparison, rows: Rows, title: str) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    n_keys = len(_keys(comparison))
+    n_keys = len(key_titles(comparison))
     table = Table(title=Text(title), title_justify="left", title_style="")
     for position, name in enumerate(rows[0]):
         if position < n_keys:
@@ -109,7 +110,7 @@ def rich_table(comparison: Comparison, rows: Rows, title: str) -> Table:
 
 def markdown_table(comparison: Comparison, rows: Rows) -> str:
     """Rows of text, the first of them the header, as a table of GitHub's Markdown; settings are set as code."""
-    n_keys = len(_keys(comparison))
+    n_keys = len(key_titles(comparison))
     header, *body = rows
     lines = [header, ["---"] * n_keys + ["---:"] * (len(header) - n_keys)]
     lines += [[*map(code, row[:n_keys]), *row[n_keys:]] for row in body]

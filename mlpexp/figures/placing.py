@@ -22,6 +22,14 @@ def page(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), dpi=100)
 
 
+def page_with_legend(names: Sequence[str], left: float, top: float, below: float) -> Figure:
+    """An empty figure with room for a legend of `names` at its right, `left` and `top` inches from its corner.
+
+    `below` is the height of what stands beside the legend; a longer legend makes the figure higher.
+    """
+    return page(left + style.legend_width(names) + 0.15, top + max(below, style.legend_height(names)))
+
+
 def place(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
     """A panel of `width` × `height` inches, its upper left corner `left` and `top` inches from that of the figure."""
     total_width, total_height = figure.get_size_inches()

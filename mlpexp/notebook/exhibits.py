@@ -24,6 +24,9 @@ class Command:
 
 Exhibit = Experiment | Command
 
+# What all of them come to stand on, in the directory that holds them.
+PAGE = "report.html"
+
 EXHIBITS: tuple[Exhibit, ...] = (
     Experiment("gates"),
     Experiment("xor"),

@@ -11,12 +11,11 @@ from pathlib import Path
 
 from mlpexp.errors import MlpexpError
 from mlpexp.interruption import InterruptedRunError
-from mlpexp.notebook.exhibits import Command, Exhibit, Experiment
+from mlpexp.notebook.exhibits import PAGE, Command, Exhibit, Experiment
 from mlpexp.report.page import page
 from mlpexp.report.section import Picture, Section, section_of
 from mlpexp.run.files import write_text
 
-PAGE = "report.html"
 _INTRODUCTION = (
     "Every exhibit of a course notebook on multilayer perceptrons and how to train them, each made by the command that "
     "stands above it, over several seeds. What the notebook says of one seed is put as claims here, and held to all of "
@@ -76,7 +75,7 @@ def _experiment(exhibit: Experiment, at: Path, overrides: Sequence[str], call: C
         return replace(section_of(at), command=command), code
     except MlpexpError as error:
         reason = f"has no result: {error}"
-        return Section(exhibit.name, exhibit.name, command, notes=[reason]), code or 1
+        return Section(exhibit.name, command, notes=[reason]), code or 1
 
 
 def _picture(exhibit: Command, directory: Path, call: Call) -> tuple[Section, int]:
@@ -93,6 +92,4 @@ def _picture(exhibit: Command, directory: Path, call: Call) -> tuple[Section, in
 
 def _section(exhibit: Command, text: str = "", figures: Sequence[Picture] = (), notes: Sequence[str] = ()) -> Section:
     command = shlex.join(["mlpexp", *exhibit.words])
-    return Section(
-        exhibit.name, exhibit.title, command, exhibit.shows, text=text.rstrip(), figures=figures, notes=notes
-    )
+    return Section(exhibit.title, command, exhibit.shows, text=text.rstrip(), figures=figures, notes=notes)

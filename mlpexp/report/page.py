@@ -21,11 +21,11 @@ def page(title: str, sections: Sequence[Section], introduction: str = "") -> str
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     verdicts = Counter(judgement.verdict for section in sections for judgement in section.judgements)
-    made = f"mlpexp {version('mlpexp')}, torch {version('torch')}, {platform.python_implementation()} "
+    versions = f"mlpexp {version('mlpexp')}, torch {version('torch')}, {platform.python_implementation()}"
     return template.render(
         title=title,
         introduction=introduction,
         sections=sections,
         verdicts=verdicts,
-        made=f"{made}{platform.python_version()}, {datetime.now():%Y-%m-%d %H:%M}",
+        made=f"{versions} {platform.python_version()}, {datetime.now():%Y-%m-%d %H:%M}",
     )

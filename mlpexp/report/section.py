@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from mlpexp.comparison.claims import Judgement
@@ -12,7 +12,7 @@ from mlpexp.comparison.compare import Comparison, compare
 from mlpexp.comparison.network_pictures import median_first
 from mlpexp.comparison.pictures import pictures
 from mlpexp.comparison.report import dots_picture, lost_runs, method, symptoms
-from mlpexp.comparison.table import SETTINGS_TITLE, settings_rows
+from mlpexp.comparison.table import SETTINGS_TITLE, key_titles, settings_rows
 from mlpexp.comparison.verdict import verdict
 
 _ABOUT = {
@@ -60,7 +60,6 @@ class Table:
 class Section:
     """A part of a page: what it shows and the command that made it, claims, figures, numbers, words."""
 
-    name: str
     title: str
     command: str
     shows: str = ""
@@ -70,7 +69,7 @@ class Section:
     words: Sequence[str] = ()
     method: Sequence[str] = ()
     text: str = ""  # as a command has printed it
-    notes: Sequence[str] = field(default_factory=list)
+    notes: Sequence[str] = ()
 
 
 def section_of(path: Path) -> Section:
@@ -80,15 +79,13 @@ def section_of(path: Path) -> Section:
     drawn, lacking = pictures(comparison, report.figures)
     content = {"dots": dots_picture(comparison).png(), **drawn} if len(comparison.summaries) > 1 else dict(drawn)
     shown = [Picture(_ABOUT[name], png) for name, png in content.items()]
-    keys = comparison.keys or [""]
     return Section(
-        name=path.resolve().name,
         title=report.title or path.resolve().name,
         command=_command(comparison),
         shows=report.shows,
         judgements=comparison.judgements,
         figures=[*shown, *_of_one_run(comparison)],
-        table=Table(SETTINGS_TITLE, settings_rows(comparison), len(keys)),
+        table=Table(SETTINGS_TITLE, settings_rows(comparison), len(key_titles(comparison))),
         words=verdict(comparison),
         method=method(comparison),
         notes=[*lost_runs(comparison), *comparison.notes, *lacking.values(), *symptoms(comparison)],
@@ -109,5 +106,5 @@ def _of_one_run(comparison: Comparison) -> list[Picture]:
         return []
     run = median_first(first, comparison.metric)[0]
     which = "" if len(first.runs) == 1 else f" (seed {run.record.seed}, that of median score)"
-    found: Mapping[str, Path] = {path.stem: path for path in sorted(run.paths.figures.glob("*.png"))}
-    return [Picture(f"{_ABOUT[name]}{which}", found[name].read_bytes()) for name in _ABOUT if name in found]
+    files = {name: run.paths.figures / f"{name}.png" for name in _ABOUT}
+    return [Picture(f"{_ABOUT[name]}{which}", path.read_bytes()) for name, path in files.items() if path.exists()]

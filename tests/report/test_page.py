@@ -104,7 +104,7 @@ def test_in_a_browser(written: Path, browser_page: Page) -> None:
 def test_whatever_a_section_says_is_text() -> None:
     evil = "<script>alert(1)</script>"
     section = Section(
-        evil, evil, evil, evil, figures=[Picture(f'" onload="{evil}', b"")], table=Table(evil, [[evil], [evil]], 1),
+        evil, evil, evil, figures=[Picture(f'" onload="{evil}', b"")], table=Table(evil, [[evil], [evil]], 1),
         words=[evil], method=[evil], text=evil, notes=[evil],
     )  # fmt: skip
     text = page(evil, [section, section], evil)

@@ -53,9 +53,7 @@ def fits(
         heights.append(exact)
     legend_left = _LEFT + len(moments) * _WIDTH + (len(moments) - 1) * _GAP + 0.15
     named = [*flat, "true function", *legends]
-    figure = placing.page(
-        legend_left + style.legend_width(named) + 0.15, top + max(_HEIGHT + _BOTTOM, style.legend_height(named))
-    )
+    figure = placing.page_with_legend(named, legend_left, top, _HEIGHT + _BOTTOM)
     placing.write_head(figure, title, notes, _LEFT)
     handles: dict[str, Artist] = {}
     for position, (moment, found) in enumerate(moments.items()):

@@ -41,10 +41,7 @@ def layer_gradients(
     notes = [*([SEEDS] if several else []), *notes]
     top = placing.head(title, notes) + 0.3
     legend_left = _LEFT + len(moments) * _WIDTH + (len(moments) - 1) * _GAP + 0.15
-    legends = [*names, _ZERO]
-    figure = placing.page(
-        legend_left + style.legend_width(legends) + 0.15, top + max(_HEIGHT + _BOTTOM, style.legend_height(legends))
-    )
+    figure = placing.page_with_legend([*names, _ZERO], legend_left, top, _HEIGHT + _BOTTOM)
     placing.write_head(figure, title, notes, _LEFT)
     handles: dict[str, Artist] = {}
     for position, (moment, found) in enumerate(moments.items()):

@@ -50,9 +50,7 @@ def lines(panels: Sequence[LinesPanel], notes: Sequence[str], title: str = "") -
     legend_left = _LEFT + len(panels) * _WIDTH + (len(panels) - 1) * _GAP + 0.15
     bounded = any(panel.bounds for panel in panels)
     legends = [*names, *(["clipped to"] if bounded else [])]
-    figure = placing.page(
-        legend_left + style.legend_width(legends) + 0.15, top + max(_HEIGHT + _BOTTOM, style.legend_height(legends))
-    )
+    figure = placing.page_with_legend(legends, legend_left, top, _HEIGHT + _BOTTOM)
     placing.write_head(figure, title, notes, _LEFT)
     handles: dict[str, Artist] = {}
     for position, shown in enumerate(panels):
