@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: train test test-reliability check benchmark notebook clean
+.PHONY: train test test-long test-reliability check benchmark notebook clean
 
 # Trains a run: make train ARGS="dataset=mnist activation=gelu optimizer=adamw"
 train: $(VENV)/installed
@@ -12,11 +12,16 @@ train: $(VENV)/installed
 
 # Lint, types and tests.
 test: check
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+# What README says of MNIST, at full size; and the long forms of everything else.
+test-long: $(VENV)/installed
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m long
 
 # The long forms too of the tests of what README promises: kills, damage, full disks, five hundred runs, any line.
 test-reliability: $(VENV)/installed
-	$(BIN)/python -m pytest -n 2 -m "reliability or not reliability" tests/reliability tests/cli/test_fuzz.py
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "long or not long" tests/reliability tests/cli/test_fuzz.py \
+		tests/sweep/test_resume_sweep.py
 
 check: $(VENV)/installed
 	$(BIN)/ruff check .

@@ -93,6 +93,7 @@ def test_options_train(small: Small, tmp_path: Path, options: str) -> None:
     assert run.record.state == "completed"
 
 
+@pytest.mark.long
 @pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler, and there is none")
 @pytest.mark.filterwarnings("default")  # the compiler's own
 def test_a_compiled_network_learns_what_a_plain_one_does(small: Small, tmp_path: Path) -> None:

@@ -48,6 +48,7 @@ def test_xor_is_learned_by_almost_every_seed() -> None:
     assert right >= 95
 
 
+@pytest.mark.long
 @pytest.mark.mnist
 @pytest.mark.parametrize(
     ("overrides", "least"), [(NOTEBOOK, 0.980), (["dataset=mnist", "activation=gelu", "optimizer=adamw"], 0.975)]

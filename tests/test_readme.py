@@ -16,7 +16,8 @@ README = (ROOT / "README.md").read_text()
 COMMAND_LINES = re.findall(r"^\s*\$ (.+)$", README, re.MULTILINE)
 # What asks for an extra.
 OTHER_ENGINES = re.compile("hydra/launcher=(joblib|submitit_local|submitit_slurm|ray)|hydra/sweeper=optuna")
-# What needs its own process, a terminal or a fresh environment: other tests or .ci/run run these.
+CI_LINES = (ROOT / ".ci" / "run").read_text().splitlines()
+# What needs its own process, a terminal or a fresh environment: other tests run these.
 ELSEWHERE = {
     "mlpexp dashboard": "tests/cli/test_dashboard.py",
     'eval "$(mlpexp -sc install=bash)"': "tests/cli/test_completion.py",
@@ -47,18 +48,17 @@ def as_in_readme(here: Path) -> Path:
 
 
 def test_every_command_is_run_somewhere() -> None:
-    ci = (ROOT / ".ci" / "run").read_text().splitlines()
     for line in COMMAND_LINES:
         run_here = line.startswith("mlpexp ")
-        assert run_here or line in ELSEWHERE or any(line in step for step in ci), f"nothing runs: {line}"
+        assert run_here or line in ELSEWHERE or any(line in step for step in CI_LINES), f"nothing runs: {line}"
 
 
 def test_the_commands_run_as_they_stand(as_in_readme: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = [line for line in COMMAND_LINES if line.startswith("mlpexp ") and line not in ELSEWHERE]
     assert len(lines) > 12
     for line in lines:
-        if "mnist" in line:
-            continue  # see below
+        if "mnist" in line or f".venv/bin/{line}" in CI_LINES:
+            continue  # see below, and .ci/run, which runs those of a quarter of a minute
         try:
             code = call(shlex.split(line)[1:])
         except SystemExit as exit_:  # argparse and Hydra end --help so

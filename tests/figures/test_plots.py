@@ -27,7 +27,7 @@ def named(n: int) -> list[str]:
     return [f"{NAMES[k % len(NAMES)]}{k}" for k in range(n)]
 
 
-@pytest.mark.parametrize("n", [1, 2, 6, 7, 24])
+@pytest.mark.parametrize("n", [1, 7, *(pytest.param(n, marks=pytest.mark.long) for n in (2, 6, 24))])
 def test_any_number_of_activations(n: int, read: Read) -> None:
     curves = {name: Curve(X, np.tanh(X), 1 - np.tanh(X) ** 2) for name in named(n)}
     figure = activation_functions(curves)
@@ -60,7 +60,7 @@ def descent(rate: float, n: int = 100) -> Path:
     return Path(visited, bowl(visited), n)
 
 
-@pytest.mark.parametrize("n", [1, 3, 6, 11, 24])
+@pytest.mark.parametrize("n", [1, 6, *(pytest.param(n, marks=pytest.mark.long) for n in (3, 11, 24))])
 def test_any_number_of_paths(n: int, read: Read) -> None:
     paths = {name: descent(0.01 * (k + 1) / n) for k, name in enumerate(named(n))}
     figure = optimizer_paths(paths, bowl, "x² + 10y²")
@@ -89,7 +89,10 @@ def test_divergence_is_named_and_leaves_the_frame(read: Read) -> None:
     assert paths["lost"].diverged
 
 
-@pytest.mark.parametrize(("n", "epochs"), [(1, 30), (3, 1), (6, 1000), (7, 1), (24, 30)])
+@pytest.mark.parametrize(
+    ("n", "epochs"),
+    [(1, 30), (6, 1000), (7, 1), *(pytest.param(*case, marks=pytest.mark.long) for case in [(3, 1), (24, 30)])],
+)
 def test_any_number_of_schedules(n: int, epochs: int, read: Read) -> None:
     rates = {
         name: Rates(np.linspace(1, 0, 7 * epochs) * 10.0**-k, 7, epochs if k == 1 else None)

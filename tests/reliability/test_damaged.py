@@ -121,9 +121,7 @@ def left(contents: Contents, command: str) -> Any:
 SHORT = range(0, len(CASES), 3)
 
 
-@pytest.mark.parametrize(
-    "seed", [pytest.param(i, marks=[] if i in SHORT else [pytest.mark.reliability]) for i in range(200)]
-)
+@pytest.mark.parametrize("seed", [pytest.param(i, marks=[] if i in SHORT else [pytest.mark.long]) for i in range(200)])
 def test_a_damaged_file_does_not_matter_or_is_named(
     seed: int,
     here: Path,

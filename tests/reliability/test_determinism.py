@@ -34,11 +34,11 @@ def twice(words: list[str], kind: str, here: Path, mlpexp: Callable[..., Any], c
     ("kind", "asked"),
     [
         ("run", []),
-        pytest.param("stack", ["deterministic=true"], marks=pytest.mark.reliability),
-        pytest.param("run", ["deterministic=true"], marks=pytest.mark.reliability),
-        pytest.param("stack", [], marks=pytest.mark.reliability),
-        pytest.param("run", ["device.threads=2"], marks=pytest.mark.reliability),
-        pytest.param("stack", ["device.threads=2"], marks=pytest.mark.reliability),
+        pytest.param("stack", ["deterministic=true"], marks=pytest.mark.long),
+        pytest.param("run", ["deterministic=true"], marks=pytest.mark.long),
+        pytest.param("stack", [], marks=pytest.mark.long),
+        pytest.param("run", ["device.threads=2"], marks=pytest.mark.long),
+        pytest.param("stack", ["device.threads=2"], marks=pytest.mark.long),
     ],
 )
 def test_two_processes_on_a_cpu(

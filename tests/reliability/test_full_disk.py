@@ -71,7 +71,7 @@ def sizes(kind: str) -> list[Any]:
     """Of disks, in kB: too small for the files of Hydra, for run.json, a checkpoint, all of them, the figures."""
     short = {"run": [4, 64, 160], "sweep": [16, 160]}[kind]
     longer = range(8, 240, 8)
-    marked = [pytest.param(kind, size, marks=pytest.mark.reliability) for size in longer if size not in short]
+    marked = [pytest.param(kind, size, marks=pytest.mark.long) for size in longer if size not in short]
     return [*(pytest.param(kind, size) for size in short), *marked]
 
 
@@ -126,7 +126,7 @@ sys.exit(call(sys.argv[2:]))
 """
 
 
-@pytest.mark.parametrize("kind", ["run", pytest.param("sweep", marks=pytest.mark.reliability)])
+@pytest.mark.parametrize("kind", ["run", pytest.param("sweep", marks=pytest.mark.long)])
 def test_a_limit_on_the_size_of_files(kind: str, here: Path, whole: dict[str, Any], contents: Contents) -> None:
     """TensorBoard's file is the first to meet it: checkpoints are smaller."""
     pytest.importorskip("resource", reason="limits on the size of a file are a matter of POSIX")

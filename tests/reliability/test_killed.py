@@ -135,7 +135,7 @@ def begun(directory: Path, kind: str) -> Path:
 
 def seeds(n_short: int, n: int) -> list[Any]:
     """Of which all but the first few are left to `make test-reliability`."""
-    return [pytest.param(i, marks=[] if i < n_short else [pytest.mark.reliability]) for i in range(n)]
+    return [pytest.param(i, marks=[] if i < n_short else [pytest.mark.long]) for i in range(n)]
 
 
 @pytest.mark.parametrize("kind", KINDS)

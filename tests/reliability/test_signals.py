@@ -42,7 +42,7 @@ def started(words: list[str], here: Path, there: str) -> subprocess.Popen[str]:
 KINDS = {"run": (["hydra.run.dir=it"], "it"), "sweep": (["seed=0,1", "hydra.sweep.dir=it", "-m"], "it/0")}
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["run", pytest.param("sweep", marks=pytest.mark.long)])
 def test_the_second_ends_it_at_once(kind: str, here: Path) -> None:
     words, run = KINDS[kind]
     with started([*LONG, *words], here, f"{run}/run.json") as process:
@@ -66,8 +66,8 @@ def test_the_second_ends_it_at_once(kind: str, here: Path) -> None:
     [
         ("run", signal.SIGTERM, 143),
         ("sweep", signal.SIGINT, 130),
-        pytest.param("run", signal.SIGINT, 130, marks=pytest.mark.reliability),
-        pytest.param("sweep", signal.SIGTERM, 143, marks=pytest.mark.reliability),
+        pytest.param("run", signal.SIGINT, 130, marks=pytest.mark.long),
+        pytest.param("sweep", signal.SIGTERM, 143, marks=pytest.mark.long),
     ],
 )
 def test_the_first_lets_the_epoch_end(kind: str, number: signal.Signals, code: int, here: Path) -> None:

@@ -48,7 +48,7 @@ sys.exit(code)
 """
 
 
-@pytest.mark.parametrize("n", [pytest.param(40), pytest.param(500, marks=pytest.mark.reliability)])
+@pytest.mark.parametrize("n", [pytest.param(40), pytest.param(500, marks=pytest.mark.long)])
 def test_nothing_grows(n: int, here: Path) -> None:
     if not Path("/proc/self/statm").exists():
         pytest.skip("what a process holds is read from Linux's /proc")

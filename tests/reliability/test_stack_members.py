@@ -61,7 +61,7 @@ def test_members_have_stopped_early_and_others_not(killed: Path) -> None:
     assert min(lengths[name] for name in "0123") < AFTER < max(lengths[name] for name in "0123")
 
 
-@pytest.mark.parametrize("member", ["0", "1", "2", "3"])
+@pytest.mark.parametrize("member", ["0", "3", *(pytest.param(name, marks=pytest.mark.long) for name in "12")])
 def test_a_member_goes_on_by_itself_from_where_its_stack_was(
     member: str, sweep: Path, killed: Path, monkeypatch: pytest.MonkeyPatch, contents: Contents
 ) -> None:
@@ -108,7 +108,7 @@ def test_a_member_is_judged_by_the_weights_that_its_stack_has(sweep: Path) -> No
     assert results.metrics()["val"]["loss"] == pytest.approx(best["loss"])
 
 
-@pytest.mark.parametrize("member", ["0", "3"])
+@pytest.mark.parametrize("member", ["3", pytest.param("0", marks=pytest.mark.long)])
 def test_a_damaged_record_keeps_only_its_own_job_from_going_on(
     member: str, sweep: Path, killed: Path, contents: Contents, capsys: pytest.CaptureFixture[str]
 ) -> None:

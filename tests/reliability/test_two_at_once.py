@@ -69,7 +69,10 @@ def test_fifty_processes_of_one_second_have_fifty_directories(
 
 @pytest.mark.parametrize(
     "there",
-    [pytest.param(False, id="new"), pytest.param(True, id="there and empty", marks=pytest.mark.reliability)],
+    [
+        pytest.param(False, id="new", marks=pytest.mark.long),
+        pytest.param(True, id="there and empty", marks=pytest.mark.long),
+    ],
 )
 def test_of_fifty_processes_one_has_the_directory_that_all_name(
     there: bool, tmp_path: Path, claims: Callable[[Path, str | None], list[Any]]

@@ -250,8 +250,15 @@ run_in(path, prepare(compose(sys.argv[3:])), Killer())
 """
 
 
-@pytest.mark.parametrize("flush", [0, 1000], ids=["its numbers written", "its numbers still in memory"])
-@pytest.mark.parametrize("every", [ALWAYS, NEVER], ids=["with a checkpoint", "before the first checkpoint"])
+@pytest.mark.parametrize(
+    ("every", "flush"),
+    [
+        pytest.param(ALWAYS, 1000, id="with a checkpoint, its numbers still in memory"),
+        pytest.param(NEVER, 0, id="before the first checkpoint, its numbers written"),
+        pytest.param(ALWAYS, 0, marks=pytest.mark.long),
+        pytest.param(NEVER, 1000, marks=pytest.mark.long),
+    ],
+)
 def test_a_run_that_is_killed_goes_on_as_if_nothing_had_been(every: str, flush: int, tmp_path: Path) -> None:
     """SIGKILL after epoch 4, which metrics.csv and TensorBoard know or not; last.pt, if there is one, is of epoch 3."""
     overrides = [*STATEFUL, every]

@@ -262,7 +262,7 @@ def known(overrides: tuple[str, ...]) -> Config:
 overrides = st.tuples(*[st.sampled_from([f"{key}={value}" for value in values]) for key, values in CHOICES.items()])
 
 
-@settings(deadline=None, max_examples=40, derandomize=True)
+@settings(deadline=None, max_examples=20, derandomize=True)
 @given(st.lists(overrides, min_size=1, max_size=12))
 def test_every_job_is_in_one_stack(jobs: list[tuple[str, ...]]) -> None:
     configs = [known(job) for job in jobs]

@@ -129,6 +129,18 @@ CASES: list[tuple[str, str, float, Moment]] = [
     ("alone", ALWAYS, 0, EPOCH_4),
     ("alone", NEVER, 0, SECOND_STACK),
 ]
+# One of each kind and of each part of a sweep; the others are for `make test-reliability`.
+SHORT = {
+    ("stateful", ALWAYS, 0, EPOCH_4),
+    ("stateful", NEVER, 0, EPOCH_4),
+    ("stateful", ALWAYS, 0, SECOND_STACK),
+    ("stateful", ALWAYS, 0, JUDGED_TWO),
+    ("stateful", ALWAYS, 0, FIGURES),
+    ("stateful", ALWAYS, 0, BEFORE_TABLE),
+    ("stopping", ALWAYS, 0, EPOCH_5),
+    ("stopping", NEVER, 0, JUDGED_TWO),
+    ("alone", ALWAYS, 0, EPOCH_4),
+}
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +178,10 @@ def files_of(run: Path) -> dict[Path, tuple[int, bytes]]:
     return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in run.rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize(("kind", "every", "flush", "moment"), CASES)
+@pytest.mark.parametrize(
+    ("kind", "every", "flush", "moment"),
+    [pytest.param(*case, marks=[] if case in SHORT else [pytest.mark.long]) for case in CASES],
+)
 def test_a_sweep_that_is_killed_ends_as_if_nothing_had_been(
     kind: str,
     every: str,
@@ -241,11 +256,17 @@ def test_a_sweep_that_is_killed_again_and_again(
     ("moment", "every", "number", "code"),
     [
         (BEFORE_FIRST, ALWAYS, signal.SIGINT, 130),
-        (EPOCH_4, ALWAYS, signal.SIGTERM, 143),
-        (EPOCH_4, NEVER, signal.SIGINT, 130),
-        (JUDGED_TWO, NEVER, signal.SIGTERM, 143),
-        (FIGURES, NEVER, signal.SIGTERM, 143),
+        (EPOCH_4, NEVER, signal.SIGTERM, 143),
         (FIGURES, ALWAYS, signal.SIGINT, 130),
+        *(
+            pytest.param(*case, marks=pytest.mark.long)
+            for case in [
+                (EPOCH_4, ALWAYS, signal.SIGTERM, 143),
+                (EPOCH_4, NEVER, signal.SIGINT, 130),
+                (JUDGED_TWO, NEVER, signal.SIGTERM, 143),
+                (FIGURES, NEVER, signal.SIGTERM, 143),
+            ]
+        ),
     ],
 )
 def test_a_signal_ends_a_sweep_with_a_word_on_how_to_go_on(

@@ -222,15 +222,20 @@ def test_one_that_diverges_does_not_disturb_the_others(here: Path, capsys: pytes
 @pytest.mark.parametrize(
     "where",
     [
-        "mlpexp.run.history.History.go_on",
-        "mlpexp.run.record.Record.write",
-        "mlpexp.run.tensorboard.TensorBoard.start",
         "mlpexp.run.recorder.Recorder.epoch",
-        "mlpexp.run.tensorboard.TensorBoard.histograms",
-        "mlpexp.run.history.History.flush",
         "mlpexp.run.checkpoint.save",
-        "mlpexp.run.recorder.write_bytes",
         "mlpexp.run.tensorboard.TensorBoard.finish",
+        *(
+            pytest.param(where, marks=pytest.mark.long)
+            for where in [
+                "mlpexp.run.history.History.go_on",
+                "mlpexp.run.record.Record.write",
+                "mlpexp.run.tensorboard.TensorBoard.start",
+                "mlpexp.run.tensorboard.TensorBoard.histograms",
+                "mlpexp.run.history.History.flush",
+                "mlpexp.run.recorder.write_bytes",
+            ]
+        ),
     ],
 )
 def test_one_that_cannot_be_written_does_not_disturb_the_others(
