@@ -67,7 +67,7 @@ EXHIBITS: tuple[Exhibit, ...] = (
     Experiment("activations"),
     Command(
         "plot_schedulers",
-        "Learning-rate schedules",
+        "Learning-rate schedules, simulated",
         "The rate of each step of ten epochs, without any training; plateau waits for a loss that no longer falls.",
         ("plot", "schedulers", "scheduler=none,step,cosine,plateau", "optimizer.lr=0.01", "epochs=10"),
     ),

@@ -139,6 +139,9 @@ def test_names_are_broken_after_commas() -> None:
     # Within a list only where it does not fit.
     assert broken("regularizer=[batchnorm,dropout]", 1.8) == ["regularizer=[batchnorm,", "dropout]"]
     assert broken("regularizer=[batchnorm,dropout]", 4.0) == ["regularizer=[batchnorm,dropout]"]
+    assert broken("regularizer.early_stopping.patience=5", 2.3) == ["regularizer.early_stopping.", "patience=5"]
+    # Before a value, never within it.
+    assert broken("optimizer.weight_decay=0.0001", 1.4) == ["optimizer.", "weight_decay=", "0.0001"]
     lines = broken(LONG, 2.3)
     assert len(lines) == 3
     assert lines[0] == "activation=leaky_relu,"
