@@ -160,7 +160,8 @@ def _epochs(
                 for attempt in here:
                     attempt.flush()
                 if not together.save(engine) or asked:
-                    for attempt in going_on:
+                    # Who has ended in the epoch of the signal is judged when it goes on.
+                    for attempt in here if asked else going_on:
                         attempt.checkpoint(engine)
                 for attempt in going_on:
                     attempt.note_progress(engine)
@@ -197,7 +198,6 @@ def _interrupt(engine: Engine, attempts: Sequence[Attempt], signal_number: int) 
     for attempt in attempts:
         if attempt.member.failure is not None:
             attempt.judge(engine)
-        attempt.checkpoint(engine)
         attempt.interrupted()
     raise InterruptedRunError(
         f"interrupted after epoch {engine.epoch}; go on with: mlpexp resume {attempts[0].directory}", signal_number
