@@ -81,8 +81,8 @@ def write_report(comparison: Comparison, directory: Path, command: Sequence[str]
 
 def dots_picture(comparison: Comparison, title: str = "") -> Picture[Any]:
     """The dot plot."""
-    from mlpexp.figures.dots import Row, dots
     from mlpexp.figures.picture import Picture
+    from mlpexp.figures.settings.dots import Row, dots
 
     metric, n = comparison.metric, len(comparison.summaries)
     rows = []

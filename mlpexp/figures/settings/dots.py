@@ -10,6 +10,7 @@ import numpy as np
 
 from mlpexp.figures import style
 from mlpexp.figures.epoch_axes import LOG_FROM, LOWEST_R2, log_axis
+from mlpexp.figures.settings.labels import broken
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _WIDTH = 4.4  # of the panel, inches
-_MOST_LABEL, _MOST_LINES = 3.6, 3  # inches of a line of a label, and lines
+_MOST_LABEL = 3.6  # inches of a line of a label
 _LINE = 0.155  # inches between the lines of a label
 _RIGHT_OF_PANEL = 0.12
 _DOT = style.VAL
@@ -41,7 +42,7 @@ def dots(rows: Sequence[Row], *, metric: str, axis: str, title: str = "") -> Fig
     Intervals of few seeds can be many times as wide as what they are about: where they pass the edge of the panel,
     which has room for all dots and as much again, an arrow says so.
     """
-    labels = [_lines(row.label) for row in rows]
+    labels = [broken(row.label, _MOST_LABEL) for row in rows]
     left = 0.2 + max(style.text_width(line, style.SMALL) for lines in labels for line in lines)
     right = 0.15 + _RIGHT_OF_PANEL + max(style.text_width(row.remark, style.SMALL) for row in rows)
     legend_width = sum(0.64 + style.text_width(name, style.SMALL) for name in _LEGEND)
@@ -65,19 +66,6 @@ def dots(rows: Sequence[Row], *, metric: str, axis: str, title: str = "") -> Fig
     named = {name: handles[name] for name in _LEGEND if name in handles}
     style.legend(figure, named, min(left, left + _WIDTH + right - legend_width), top - 0.32, max(len(named), 1))
     return figure
-
-
-def _lines(label: str) -> list[str]:
-    """A label, broken after commas into lines that fit."""
-    lines: list[str] = []
-    for part in label.split(", "):
-        longer = f"{lines[-1]}, {part}" if lines else part
-        if lines and (len(lines) == _MOST_LINES or style.text_width(longer, style.SMALL) <= _MOST_LABEL):
-            lines[-1] = longer
-        else:
-            lines.append(part)
-    ends = [","] * (len(lines) - 1) + [""]
-    return [style.fit(line + end, style.SMALL, _MOST_LABEL) for line, end in zip(lines, ends, strict=True)]
 
 
 def _beside(panel: Axes, y: float, text: str, alignment: str) -> None:
