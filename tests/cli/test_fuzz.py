@@ -1,4 +1,4 @@
-"""Whatever is typed behind `mlpexp train`, or stands in YAML, is a config or one clear line; never a traceback.
+"""Whatever is typed behind `mlpexp train`, or stands in YAML, is a config that trains or one line; never a traceback.
 
 The long form looks at more than a thousand of each; MLPEXP_FUZZ=30000 at as many as there is time for.
 """
@@ -19,8 +19,10 @@ from mlpexp.cli.main import call
 from mlpexp.config.compose import compose
 from mlpexp.config.locate import groups, options
 from mlpexp.config.schema import Config
+from mlpexp.engine.loop import Engine
+from mlpexp.engine.surroundings import surroundings
 from mlpexp.errors import ConfigError
-from mlpexp.prepare import prepare
+from mlpexp.prepare import Prepared, prepare
 
 MANY = int(os.environ.get("MLPEXP_FUZZ", "1200"))
 # How many lines, or files, are tried.
@@ -156,12 +158,30 @@ def test_any_overrides_are_a_config_or_one_line(n: int, here: Path, offline: Non
         try:
             config = compose(overrides)
             assert isinstance(config, Config)
-            prepare(config)
+            prepared = prepare(config)
         except ConfigError as error:
             said_well(" ".join(str(error).split()))
+        else:
+            make_a_step(prepared)
         assert not list(here.iterdir())
 
     try_all()
+
+
+def make_a_step(prepared: Prepared) -> None:
+    """What passes for a config can be trained: nothing in it is first seen to be wrong by torch."""
+    config = prepared.config
+    if prepared.n_parameters > 100_000 or config.compile:
+        return  # it would take too long
+    with surroundings(config, prepared.n_parameters) as device:
+        engine = Engine([config], prepared.data, device)
+        with engine.training_batches() as batches:
+            for group in engine.groups:
+                group.apply_lr()
+            engine.step(next(batches))
+        for group in engine.groups:
+            group.schedule.after_step()
+            group.schedule.after_epoch(1.0)
 
 
 flags = st.sampled_from([["--dry-run"]] * 4 + [["-m", "--dry-run"]] * 4 + [["--cfg", "job"]])
