@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from mlpexp.figures import style
 
 _MOST_LINES = 3
+# Where lines may end, the worse later: between keys, within lists, within a key and before its value.
+_ENDS = (r", ", r",\s*", r"=|\.(?=[^\W\d])")
 
 
 def broken(label: str, width: float) -> list[str]:
-    """A setting's name, broken into lines of at most `width` inches: after commas, within lists only if it must be."""
+    """A setting's name, broken into lines of at most `width` inches: after commas, elsewhere only where it must be."""
     found: list[str] = []
     for part in _parts(label, width):
         longer = found[-1] + part if found else part
@@ -20,10 +22,6 @@ def broken(label: str, width: float) -> list[str]:
         else:
             found.append(part)
     return [style.fit(line.rstrip(), style.SMALL, width) for line in found]
-
-
-# Ends of lines, the worse later: between keys, within lists, within a key and before its value.
-_ENDS = (r", ", r",\s*", r"=|\.(?=[^\W\d])")
 
 
 def _parts(text: str, width: float, ends: Sequence[str] = _ENDS) -> list[str]:
