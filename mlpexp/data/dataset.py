@@ -82,8 +82,8 @@ class Data:
         """Rows [..., F] of a split as the network sees them: standardised, float32."""
         if x.is_floating_point():
             return x
-        # Bytes less a float are floats: one pass over them instead of two.
-        return x.sub(self.shift).mul_(self.scale)
+        # Bytes less a float would be floats too, converted in a copy that the difference is not written to.
+        return x.float().sub_(self.shift).mul_(self.scale)
 
     def from_own_units(self, x: Tensor) -> Tensor:
         """Inputs [N, F] in the data's own units (pixels, a table's columns) as the network sees them, on the CPU."""
