@@ -153,18 +153,20 @@ class BatchedStack(stack.Stack):
         return torch.stack(norms, 1)
 
     def clip(self, norms: Sequence[float | None], values: Sequence[float | None]) -> None:
-        gradients = [parameter.grad for parameter in self.net.parameters() if parameter.grad is not None]
         if any(norm is not None for norm in norms):
-            limits = _limits(norms, gradients[0].device)
             # As torch.nn.utils.clip_grad_norm_ has it.
-            scale = (limits / (self.gradient_norms().square().sum(1).sqrt() + 1e-6)).clamp(max=1.0)
-            for gradient in gradients:
+            overall = self.gradient_norms().square().sum(1).sqrt()
+            scale = (_limits(norms, overall.device) / (overall + 1e-6)).clamp(max=1.0)
+            for gradient in self._gradients():
                 gradient.mul_(scale.view(-1, *[1] * (gradient.ndim - 1)))
         if any(value is not None for value in values):
-            limits = _limits(values, gradients[0].device)
-            for gradient in gradients:
+            for gradient in self._gradients():
+                limits = _limits(values, gradient.device)
                 most = limits.view(-1, *[1] * (gradient.ndim - 1)).to(gradient.dtype)
                 gradient.clamp_(-most, most)
+
+    def _gradients(self) -> list[Tensor]:
+        return [parameter.grad for parameter in self.net.parameters() if parameter.grad is not None]
 
     def activations(self) -> dict[str, nn.Module]:
         return {name: self.net.get_submodule(name) for name in stack.activations(self._plain[0])}
