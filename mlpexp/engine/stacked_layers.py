@@ -18,7 +18,6 @@ from mlpexp.engine.dropout import (
     Dropout,
     Generator,
     alpha_scaled,
-    by_torch,
     fill,
     in_steps,
     kept,
@@ -146,25 +145,27 @@ class StackedPReLU(StackedLayer):
 class StackedDropout(StackedLayer):
     """Each member's dropout with its own p, from its own generator: the very masks of its run alone."""
 
+    _dropped: Tensor
+
     def __init__(self, layers: Sequence[nn.Dropout]) -> None:
         super().__init__(layers)
         self.p = [layer.p for layer in layers]
         self.generators: Sequence[Generator] = [None] * len(layers)
-        self._dropped = torch.tensor([in_steps(p) for p in self.p])[:, None]
+        self.register_buffer("_dropped", torch.tensor([in_steps(p) for p in self.p])[:, None], persistent=False)
 
     def _masks(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Which elements of x [K, B, H] are kept, and the p in force, [K, 1, 1]."""
+        """1 where an element of x [K, B, H] is kept, else 0, and the p in force, [K, 1, 1]."""
         n = x[0].numel()
         # A member without dropout draws nothing, alone too.
         drawing = [(k, generator) for k, (p, generator) in enumerate(zip(self.p, self.generators, strict=True)) if p]
-        if by_torch(x.device):
+        if torch.compiler.is_compiling():
             draws = torch.ones(len(x), n, device=x.device)
             for k, generator in drawing:
                 draws[k].uniform_(generator=generator)
             # Without a wait for the device.
             p = torch.tensor(self.p).to(x.device, non_blocking=True)[:, None]
-            return (draws >= p).view(x.shape), p[..., None]
-        bits = torch.empty(len(x), words(n), dtype=torch.int64)
+            return (draws >= p).to(x.dtype).view(x.shape), p[..., None]
+        bits = torch.empty(len(x), words(n), dtype=torch.int64, device=x.device)
         for k, generator in drawing:
             fill(bits[k], generator)
         return kept(bits, n, self._dropped).view(x.shape), (self._dropped / 2**16)[..., None].to(x.dtype)

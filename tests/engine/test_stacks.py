@@ -28,7 +28,6 @@ from mlpexp.engine.spans import spans
 from mlpexp.prepare import prepare
 
 Small = Callable[..., Config]
-CPU = torch.device("cpu")
 # Moons with 100 training rows in batches of 20: 13 epochs are 65 steps.
 SHAPE = ["dataset.n_samples=143", "batch_size=20", "epochs=13", "model.hidden=[8,8]"]
 ALONE = {"lbfgs", "muon"}
@@ -41,11 +40,16 @@ def in_double(data: Data) -> Data:
     return dataclasses.replace(data, train=converted(data.train), val=converted(data.val), test=converted(data.test))
 
 
-def trained(configs: Sequence[Config]) -> tuple[Engine, list[list[Row]]]:
+@pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.cuda)])
+def device(request: pytest.FixtureRequest) -> torch.device:
+    return torch.device(request.param)
+
+
+def trained(configs: Sequence[Config], device: torch.device) -> tuple[Engine, list[list[Row]]]:
     """An engine that has trained `configs` together, and every member's rows."""
     data = in_double(prepare(configs[0]).data)
     loss = configs[0].loss.resolve(data.task)
-    engine = Engine(configs, data, CPU, [build_module(config, data, loss).double() for config in configs])
+    engine = Engine(configs, data, device, [build_module(config, data, loss).double() for config in configs])
     members = list(engine.members)
     histories: list[list[Row]] = [[] for _ in configs]
     for rows in engine.epochs():
@@ -54,11 +58,11 @@ def trained(configs: Sequence[Config]) -> tuple[Engine, list[list[Row]]]:
     return engine, histories
 
 
-def assert_alike(configs: Sequence[Config], rel: float = 1e-4) -> None:
+def assert_alike(configs: Sequence[Config], device: torch.device, rel: float = 1e-4) -> None:
     """Every number of every epoch, the weights and the best weights are those of the runs alone."""
-    stack, together = trained(configs)
+    stack, together = trained(configs, device)
     for config, history in zip(configs, together, strict=True):
-        alone, (rows,) = trained([config])
+        alone, (rows,) = trained([config], device)
         assert [row.keys() for row in history] == [row.keys() for row in rows]
         for mine, theirs in zip(history, rows, strict=True):
             assert mine == pytest.approx(theirs, rel=rel, abs=1e-6)
@@ -100,10 +104,10 @@ CHOICES = [
 
 
 @pytest.mark.parametrize("choice", CHOICES)
-def test_four_members_are_their_runs_alone(small: Small, choice: str) -> None:
+def test_four_members_are_their_runs_alone(small: Small, device: torch.device, choice: str) -> None:
     regression = choice in ("loss=mse", "loss=mae", "loss=huber")
     dataset = "sine" if regression else "moons"
-    assert_alike(four(small, *choice.split(), dataset=dataset))
+    assert_alike(four(small, *choice.split(), dataset=dataset), device)
 
 
 DIFFERENT = {
@@ -140,35 +144,35 @@ DIFFERENT = {
 
 
 @pytest.mark.parametrize("what", DIFFERENT)
-def test_members_may_differ(small: Small, what: str) -> None:
+def test_members_may_differ(small: Small, device: torch.device, what: str) -> None:
     configs = [small("dataset=moons", *SHAPE, f"seed={seed}", *part) for seed, part in enumerate(DIFFERENT[what])]
-    assert_alike(configs)
+    assert_alike(configs, device)
 
 
-def test_members_that_stop_early_leave_the_stack(small: Small) -> None:
+def test_members_that_stop_early_leave_the_stack(small: Small, device: torch.device) -> None:
     stopping = ["regularizer=[early_stopping,dropout]", "regularizer.early_stopping.patience=2", "optimizer.lr=0.1"]
     configs = [
         small("dataset=moons", *SHAPE[:2], "epochs=40", *stopping, f"seed={seed}", f"optimizer.lr={lr}")
         for seed, lr in enumerate((0.3, 0.1, 0.001, 0.03))
     ]
-    _, histories = trained(configs)
+    _, histories = trained(configs, device)
     lengths = [len(history) for history in histories]
     assert len(set(lengths)) > 2, "all stop at once: the test shows nothing"
-    assert_alike(configs)
+    assert_alike(configs, device)
 
 
-def test_one_diverges_beside_three_that_do_not(small: Small) -> None:
+def test_one_diverges_beside_three_that_do_not(small: Small, device: torch.device) -> None:
     configs = [
         small("dataset=moons", *SHAPE, "optimizer=sgd", f"seed={seed}", f"optimizer.lr={lr}", "regularizer=[l2]")
         for seed, lr in enumerate((0.1, 1e38, 0.2, 0.1))
     ]
-    engine, histories = trained(configs)
+    engine, histories = trained(configs, device)
     assert [len(history) for history in histories] == [13, len(histories[1]), 13, 13]
     assert len(histories[1]) < 13
     assert len(engine.members) == 3
     assert all(member.failure is None for member in engine.members)
     assert not math.isfinite(histories[1][-1]["loss/train"])
-    assert_alike([config for k, config in enumerate(configs) if k != 1])
+    assert_alike([config for k, config in enumerate(configs) if k != 1], device)
 
 
 # Under Adam the biases before a batch normalisation follow the rounding of gradients that are zero.
@@ -176,17 +180,19 @@ NOISY = ["regularizer=[batchnorm,dropout,mixup]", "optimizer=momentum"]
 
 
 @pytest.mark.parametrize("extra", [[], NOISY, ["scheduler=plateau"]])
-def test_a_stack_goes_on_from_checkpoints_as_if_it_had_never_stopped(small: Small, extra: list[str]) -> None:
+def test_a_stack_goes_on_from_checkpoints_as_if_it_had_never_stopped(
+    small: Small, device: torch.device, extra: list[str]
+) -> None:
     """Bit for bit in the same company; in another one up to rounding."""
     configs = [small("dataset=moons", *SHAPE[:2], "epochs=6", *extra, f"seed={seed}") for seed in range(4)]
     data = prepare(configs[0]).data
-    whole = Engine(configs, data, CPU)
+    whole = Engine(configs, data, device)
     states = []
     for _ in whole.epochs():
         if whole.epoch == 3:
             states = [whole.state_dict(k) for k in range(4)]
     for company in ([0, 1, 2, 3], [1, 3], [2]):
-        rest = Engine([configs[k] for k in company], data, CPU)
+        rest = Engine([configs[k] for k in company], data, device)
         rest.load_state_dicts([states[k] for k in company])
         for _ in rest.epochs():
             pass
@@ -208,7 +214,7 @@ def test_what_does_not_stack_is_named(small: Small) -> None:
     assert unstackable(torch.nn.Linear(2, 2), torch.nn.ReLU) == "Linear"
 
 
-def test_a_member_that_leaves_takes_its_own_dropout_along(small: Small) -> None:
+def test_a_member_that_leaves_takes_its_own_dropout_along(small: Small, device: torch.device) -> None:
     parts = ["regularizer=[dropout,early_stopping]", "regularizer.early_stopping.patience=2"]
     configs = [
         small(
@@ -222,7 +228,7 @@ def test_a_member_that_leaves_takes_its_own_dropout_along(small: Small) -> None:
         )
         for k, (lr, p) in enumerate(((0.3, 0.1), (0.0001, 0.5), (0.0001, 0.8)))
     ]
-    assert_alike(configs)
+    assert_alike(configs, device)
 
 
 def test_a_stack_takes_only_its_own_weights(small: Small) -> None:
