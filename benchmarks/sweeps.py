@@ -2,6 +2,7 @@
 
     python benchmarks/sweeps.py [--turns 5] [--mnist-turns 3] [--command-turns 3]
                                 [--no-xor] [--no-digits] [--no-mnist] [--no-commands] [--jax-python PYTHON]
+                                [--device cuda]
 
 - Training loops: an engine for each seed, one after the other in one process, against one engine for all of them.
   The engines record what they always do; nothing is written. Building them is not timed.
@@ -136,7 +137,7 @@ class Jax:
 
 
 @contextmanager
-def jax_side(python: str, prepared: Prepared) -> Iterator[Jax | None]:
+def jax_side(python: str, prepared: Prepared, device: str) -> Iterator[Jax | None]:
     """None, and a line that says so, where that interpreter has no JAX."""
     if subprocess.run([python, "-c", "import jax, optax"], capture_output=True).returncode:
         print(f"JAX: {python} has no jax and optax: pip install 'mlpexp[bench]', or choose another by --jax-python")
@@ -148,7 +149,7 @@ def jax_side(python: str, prepared: Prepared) -> Iterator[Jax | None]:
         path = Path(directory, "mnist.npz")
         np.savez(path, x=x, y=y, x_val=x_val, y_val=y_val)
         command = [python, str(Path(__file__).with_name("jax_mnist.py")), str(path), "--members", str(MNIST.members)]
-        environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
+        environment = {**os.environ, "JAX_PLATFORMS": device}
         with subprocess.Popen(
             command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         ) as process:
@@ -157,8 +158,8 @@ def jax_side(python: str, prepared: Prepared) -> Iterator[Jax | None]:
             process.stdin.close()
 
 
-def loops(sweep: Sweep, turns: int, jax_python: str | None = None) -> None:
-    prepared = prepare(compose([*sweep.overrides, "device=cpu"]))
+def loops(sweep: Sweep, turns: int, device: str, jax_python: str | None = None) -> None:
+    prepared = prepare(compose([*sweep.overrides, f"device={device}"]))
     configs = [replace(prepared.config, seed=seed) for seed in range(sweep.members)]
     stacked = Training(sweep, prepared, [configs])
     sides: dict[str, Side] = {"alone": Training(sweep, prepared, [[config] for config in configs]), "stacked": stacked}
@@ -166,7 +167,7 @@ def loops(sweep: Sweep, turns: int, jax_python: str | None = None) -> None:
     if jax_python is None:
         report(what, measure(sides, turns), sweep.goal)
         return
-    with jax_side(jax_python, prepared) as jax:
+    with jax_side(jax_python, prepared, device) as jax:
         if jax is not None:
             sides["JAX"] = jax
         times = measure(sides, turns)
@@ -201,16 +202,18 @@ def main() -> None:
     for part in ("xor", "digits", "mnist", "commands"):
         parser.add_argument(f"--no-{part}", action="store_true")
     parser.add_argument("--jax-python", default=sys.executable, help="the interpreter that has jax and optax")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where all sides compute")
     args = parser.parse_args()
     print(f"torch {torch.__version__}, at most {torch.get_num_threads()} threads")
     if not args.no_xor:
-        loops(XOR, args.turns)
+        loops(XOR, args.turns, args.device)
     if not args.no_digits:
-        loops(DIGITS, args.turns)
+        loops(DIGITS, args.turns, args.device)
     if not args.no_mnist:
-        loops(MNIST, args.mnist_turns, args.jax_python)
+        loops(MNIST, args.mnist_turns, args.device, args.jax_python)
     if not args.no_commands:
         for name, more in (("", []), (", no figures", ["log.figures=false"])):
+            more = [*more, f"device={args.device}"]
             sides = {"basic": command("hydra/launcher=basic", *more), "stacked": command(*more)}
             report(f"mlpexp train -m, XOR, 32 seeds{name}", measure(sides, args.command_turns, False), COMMAND_GOAL)
 

@@ -1,6 +1,6 @@
 """Three training loops on MNIST, side by side in one process: the notebook's, a bare one, and mlpexp's.
 
-    python benchmarks/training_loop.py [--epochs 5] [--notebook-epochs 2]
+    python benchmarks/training_loop.py [--epochs 5] [--notebook-epochs 2] [--device cuda]
 
 The same network (784-256-256-10, batch normalisation, dropout 0.2), Adam, batches of 64, the same 55,000
 training and 5,000 validation rows, and the same four numbers an epoch: loss and accuracy of both splits.
@@ -40,7 +40,6 @@ OVERRIDES = [
     "optimizer=adam",
     "optimizer.lr=0.001",
     f"batch_size={BATCH_SIZE}",
-    "device=cpu",
     "epochs=1000",
 ]
 
@@ -63,14 +62,16 @@ def notebook_loop(prepared: Prepared) -> Callable[[], None]:
     n_train, n_val = len(prepared.data.train), len(prepared.data.val)
     train_loader = DataLoader(Subset(images, range(n_train)), batch_size=BATCH_SIZE, shuffle=True)
     val_loader = DataLoader(Subset(images, range(n_train, n_train + n_val)), batch_size=1000)
-    net = nn.Sequential(nn.Flatten(), network())
+    device = prepared.device
+    net = nn.Sequential(nn.Flatten(), network()).to(device)
     criterion = nn.CrossEntropyLoss()
     optimizer = torch.optim.Adam(net.parameters(), lr=0.001)
 
     def one_pass(loader: DataLoader[tuple[torch.Tensor, torch.Tensor]], learn: bool) -> tuple[float, float]:
         net.train(learn)
         loss_sum, right, seen = 0.0, 0, 0
-        for x, y in loader:
+        for inputs, targets in loader:
+            x, y = inputs.to(device), targets.to(device)
             if learn:
                 optimizer.zero_grad()
             outputs = net(x)
@@ -95,13 +96,14 @@ def bare_loop(data: Data, fused: bool | None) -> Callable[[], None]:
     """An epoch by hand, on tensors in memory."""
     x, y = data.inputs(data.train.x), data.train.y
     x_val, y_val = data.inputs(data.val.x), data.val.y
-    net = network()
+    net = network().to(x.device)
     optimizer = torch.optim.Adam(net.parameters(), lr=0.001, fused=fused)
 
     def epoch() -> None:
         net.train()
-        loss_sum, right = torch.zeros(()), torch.zeros((), dtype=torch.long)
-        for rows in torch.randperm(len(x)).split(BATCH_SIZE):
+        loss_sum = torch.zeros((), device=x.device)
+        right = torch.zeros((), dtype=torch.long, device=x.device)
+        for rows in torch.randperm(len(x), device=x.device).split(BATCH_SIZE):
             targets = y[rows]
             optimizer.zero_grad()
             outputs = net(x[rows])
@@ -140,11 +142,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--epochs", type=int, default=7, help="epochs of each fast loop that are timed")
     parser.add_argument("--notebook-epochs", type=int, default=3, help="epochs of the notebook's loop")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where all loops compute")
     args = parser.parse_args()
-    prepared = prepare(compose(OVERRIDES))
+    prepared = prepare(compose([*OVERRIDES, f"device={args.device}"]))
+    data = prepared.data.to(prepared.device)
     fast = {
-        "bare, Adam": bare_loop(prepared.data, fused=None),
-        "bare, fused Adam": bare_loop(prepared.data, fused=True),
+        "bare, Adam": bare_loop(data, fused=None),
+        "bare, fused Adam": bare_loop(data, fused=True),
         "mlpexp": engine_loop(prepared),
     }
     slow = {"notebook": notebook_loop(prepared)}
@@ -155,12 +159,13 @@ def main() -> None:
         turn = {**(slow if index < args.notebook_epochs else {}), **(fast if index < args.epochs else {})}
         for name, epoch in turn.items():
             times[name].append(seconds(epoch))
-    report(times)
+    where = f"{torch.get_num_threads()} threads" if args.device == "cpu" else torch.cuda.get_device_name()
+    report(times, where)
 
 
-def report(times: dict[str, list[float]]) -> None:
+def report(times: dict[str, list[float]], where: str) -> None:
     """Medians, and the medians of the ratios between epochs that ran in the same turn."""
-    table = Table(title=f"MNIST, one epoch, {torch.get_num_threads()} threads, torch {torch.__version__}")
+    table = Table(title=f"MNIST, one epoch, {where}, torch {torch.__version__}")
     table.add_column("loop")
     for column in ("seconds (median)", "÷ mlpexp", "runs"):
         table.add_column(column, justify="right")
