@@ -215,11 +215,14 @@ def test_cuda_follows_the_cpu(small: Small) -> None:
 
 
 @pytest.mark.cuda
-def test_nothing_waits_for_the_card_inside_an_epoch(small: Small) -> None:
-    engine = Engine([small("dataset=digits", NOISY)], prepare(small("dataset=digits")).data, torch.device("cuda"))
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype feature")
+@pytest.mark.parametrize("members", [1, 3])
+def test_nothing_waits_for_the_card_inside_an_epoch(small: Small, members: int) -> None:
+    configs = [small("dataset=digits", NOISY, f"seed={seed}") for seed in range(members)]
+    engine = Engine(configs, prepare(configs[0]).data, torch.device("cuda"))
     next(engine.epochs())
-    torch.cuda.set_sync_debug_mode("error")
     try:
+        torch.cuda.set_sync_debug_mode("error")
         engine._train_epoch()
     finally:
         torch.cuda.set_sync_debug_mode("default")

@@ -23,6 +23,7 @@ SWEEP = [
     *["train", "-m", "dataset=moons", "dataset.n_samples=143", "batch_size=20", "model.hidden=[8]", "epochs=12"],
     *["activation=relu,tanh", "optimizer.lr=0.3,0.001", "seed=0,1", "log.figures=false", "log.tensorboard=false"],
     *["regularizer=[dropout,early_stopping]", "regularizer.early_stopping.patience=2", "hydra.sweep.dir=whole"],
+    "device=cpu",
 ]
 AFTER = 5
 

@@ -55,5 +55,5 @@ def test_a_run_knows_its_own(small: Callable[..., Config], tmp_path: Path) -> No
     results, _ = mlpexp.load(tmp_path / "run")
     test = results.data.test
     probabilities = results.outputs(test).softmax(-1).numpy()
-    assert run.metrics["test"]["calibration_error"] == calibration(probabilities, test.y.numpy()).error
+    assert run.metrics["test"]["calibration_error"] == calibration(probabilities, test.y.cpu().numpy()).error
     assert set(mlpexp.train(small("dataset=sine"), tmp_path / "sine").metrics["test"]) == {"loss", "r2"}

@@ -50,6 +50,7 @@ STOPPING = [
     "epochs=12",
     "optimizer.lr=1,0.3,0.001",
     "seed=0,1",
+    "device=cpu",
     "regularizer=[dropout,early_stopping]",
     "regularizer.early_stopping.patience=2",
 ]

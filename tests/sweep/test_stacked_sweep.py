@@ -349,8 +349,8 @@ def test_a_dry_run_shows_the_plan_and_writes_nothing(
     ("words", "first"),
     [
         (["train", "-m", "--dry-run", "dataset=xor", "seed=0"], "1 run in 1 stack; everything is right with them"),
-        (["train", "--dry-run", "dataset=xor", "epochs=1"], "1 run of 1 epoch on cpu, about "),
-        (["train", "--dry-run", "dataset=xor", "epochs=1000"], "1 run of 1,000 epochs on cpu, about "),
+        (["train", "--dry-run", "dataset=xor", "epochs=1", "device=cpu"], "1 run of 1 epoch on cpu, about "),
+        (["train", "--dry-run", "dataset=xor", "epochs=1000", "device=cpu"], "1 run of 1,000 epochs on cpu, about "),
     ],
 )
 def test_a_dry_run_of_one_run(words: list[str], first: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
