@@ -23,6 +23,11 @@ Threads = Annotated[int, Range(low=1, high=1024)]
 class Device(ABC):
     """Base of all devices."""
 
+    @property
+    def records_steps(self) -> bool:
+        """Whether steps are recorded as CUDA graphs where the device turns out to be a CUDA card."""
+        return True
+
     @abstractmethod
     def find(self) -> torch.device:
         """The torch device, or ConfigError where this machine has none such."""
@@ -91,10 +96,18 @@ class CPU(Device):
 @devices.register("cuda")
 @dataclass(frozen=True)
 class CUDA(Device):
-    """An NVIDIA card by its `index`; `tf32` lets products round float32 to 10 bits of mantissa, for speed."""
+    """An NVIDIA card by its `index`; `tf32` lets products round float32 to 10 bits of mantissa, for speed.
+
+    With `graphs` a step is recorded as a CUDA graph and replayed; without, its kernels are launched one by one.
+    """
 
     index: Index = 0
     tf32: bool = False
+    graphs: bool = True
+
+    @property
+    def records_steps(self) -> bool:
+        return self.graphs
 
     def find(self) -> torch.device:
         import torch

@@ -101,6 +101,7 @@ class BCE(Loss):
         return 1 if task.n_classes == 2 else task.n_classes
 
     def per_sample(self, outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
+        import torch
         import torch.nn.functional as F
 
         n_outputs = outputs.shape[-1]
@@ -108,7 +109,8 @@ class BCE(Loss):
             wanted = targets.unsqueeze(-1).to(outputs.dtype)
             n_classes = 2
         else:
-            wanted = F.one_hot(targets, n_outputs).to(outputs.dtype)
+            # F.one_hot waits for the device, to look whether there are other classes.
+            wanted = (targets.unsqueeze(-1) == torch.arange(n_outputs, device=targets.device)).to(outputs.dtype)
             n_classes = n_outputs
         if smoothing:
             wanted = wanted * (1 - smoothing) + smoothing / n_classes

@@ -30,6 +30,8 @@ class Optimizer(ABC):
     # Whether each element of a parameter is moved by its own gradients alone, so that members of a stack can share
     # one optimizer.
     by_element: ClassVar[bool] = False
+    # Whether torch's optimizer can be part of a CUDA graph, with its rate in a tensor.
+    recordable: ClassVar[bool] = False
     # Whether steps are about as long as the rate says, whatever the size of the gradients: Adam and its kin.
     scales_steps: ClassVar[bool] = True
 
@@ -59,6 +61,7 @@ class SGD(Optimizer):
     """θ ← θ − η·(g + weight_decay·θ)."""
 
     by_element: ClassVar[bool] = True
+    recordable: ClassVar[bool] = True
     scales_steps: ClassVar[bool] = False
 
     weight_decay: NonNegative = 0.0
@@ -76,6 +79,7 @@ class Momentum(Optimizer):
     """v ← μ·v + g, θ ← θ − η·v (Polyak 1964), μ = `momentum`."""
 
     by_element: ClassVar[bool] = True
+    recordable: ClassVar[bool] = True
     scales_steps: ClassVar[bool] = False
 
     momentum: Fraction = 0.9
@@ -110,6 +114,7 @@ class AdaptiveMoments(Optimizer):
     """What Adam and its kin share: decaying means m of g and v of g², θ ← θ − η·m̂/(√v̂ + ε)."""
 
     by_element: ClassVar[bool] = True
+    recordable: ClassVar[bool] = True
 
     betas: list[Fraction] = field(default_factory=lambda: [0.9, 0.999])
     eps: Positive = 1e-8
@@ -187,6 +192,7 @@ class RMSprop(Optimizer):
     """v ← α·v + (1 − α)·g², θ ← θ − η·g/(√v + ε) (Hinton 2012, lecture 6e)."""
 
     by_element: ClassVar[bool] = True
+    recordable: ClassVar[bool] = True
 
     alpha: Fraction = 0.99
     eps: Positive = 1e-8

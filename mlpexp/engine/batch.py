@@ -12,8 +12,8 @@ from mlpexp.data.dataset import Data
 from mlpexp.engine.dropout import Generator
 
 # How many inputs are gathered and standardised in one go: the cost of starting these operations is shared by
-# several batches, and the result still fits in a processor's cache.
-_CHUNK_ELEMENTS = 2**20
+# several batches, and the result still fits in a processor's cache. On a card starting them is what costs.
+_CHUNK_ELEMENTS = {"cpu": 2**20, "cuda": 2**24}
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,22 @@ class Batch:
         generators = [generator for part in parts for generator in part._generators]
         x, y = torch.cat([part.x for part in parts]), torch.cat([part.y for part in parts])
         return Batch(x, y, partner, share, generators)
+
+    def clone(self) -> Batch:
+        """The same in memory of its own."""
+        partner = None if self.partner is None else self.partner.clone()
+        share = None if self.share is None else self.share.clone()
+        return Batch(self.x.clone(), self.y.clone(), partner, share, self.generators)
+
+    def copy_(self, other: Batch) -> None:
+        """Puts the values of `other`, a batch of this kind, in the place of these."""
+        self.x.copy_(other.x)
+        self.y.copy_(other.y)
+        if self.partner is not None and self.share is not None:
+            assert other.partner is not None
+            assert other.share is not None
+            self.partner.copy_(other.partner)
+            self.share.copy_(other.share)
 
     @property
     def _generators(self) -> Sequence[Generator]:
@@ -104,7 +120,8 @@ class Batches:
         order = torch.stack([torch.randperm(n, generator=generator) for generator in orders])
         order = order.to(train.x.device, non_blocking=True)
         sizes = self.sizes
-        batches_at_once = max(1, _CHUNK_ELEMENTS // (k * sizes[0] * train.x.shape[1]))
+        elements = _CHUNK_ELEMENTS.get(train.x.device.type, _CHUNK_ELEMENTS["cpu"])
+        batches_at_once = max(1, elements // (k * sizes[0] * train.x.shape[1]))
         start = 0
         for first in range(0, len(sizes), batches_at_once):
             chunk = sizes[first : first + batches_at_once]

@@ -48,6 +48,7 @@ class BatchedStack(stack.Stack):
         self._plain = (copy.deepcopy(members[0]),)
         self._kept: dict[str, Tensor] = {}
         self._views: list[tuple[nn.Parameter, nn.Parameter, slice]] = []
+        self._limits: dict[tuple[float | None, ...], Tensor] = {}
 
     def __len__(self) -> int:
         return self._size
@@ -156,14 +157,21 @@ class BatchedStack(stack.Stack):
         if any(norm is not None for norm in norms):
             # As torch.nn.utils.clip_grad_norm_ has it.
             overall = self.gradient_norms().square().sum(1).sqrt()
-            scale = (_limits(norms, overall.device) / (overall + 1e-6)).clamp(max=1.0)
+            scale = (self._limits_of(norms) / (overall + 1e-6)).clamp(max=1.0)
             for gradient in self._gradients():
                 gradient.mul_(scale.view(-1, *[1] * (gradient.ndim - 1)))
         if any(value is not None for value in values):
             for gradient in self._gradients():
-                limits = _limits(values, gradient.device)
-                most = limits.view(-1, *[1] * (gradient.ndim - 1)).to(gradient.dtype)
+                most = self._limits_of(values).view(-1, *[1] * (gradient.ndim - 1)).to(gradient.dtype)
                 gradient.clamp_(-most, most)
+
+    def _limits_of(self, limits: Sequence[float | None]) -> Tensor:
+        """Limits [K] of the members, put on the device once; those that have none have infinity."""
+        key = tuple(limits)
+        if key not in self._limits:
+            found = torch.tensor([float("inf") if limit is None else limit for limit in limits])
+            self._limits[key] = found.to(next(self.net.parameters()).device)
+        return self._limits[key]
 
     def _gradients(self) -> list[Tensor]:
         return [parameter.grad for parameter in self.net.parameters() if parameter.grad is not None]
@@ -178,12 +186,6 @@ def _mapped(change: Callable[..., Any], *states: dict[int, dict[str, Any]]) -> d
         index: {name: change(index, *[state[index][name] for state in states]) for name in states[0][index]}
         for index in states[0]
     }
-
-
-def _limits(limits: Sequence[float | None], device: torch.device) -> Tensor:
-    """Limits [K] of the members; those that have none have infinity."""
-    found = torch.tensor([float("inf") if limit is None else limit for limit in limits])
-    return found.to(device, non_blocking=True)
 
 
 def _stacked(layers: Sequence[nn.Module]) -> nn.Module:

@@ -12,8 +12,9 @@ from mlpexp.data.dataset import Data, Split
 from mlpexp.engine.objective import Objective
 from mlpexp.engine.stack import Stack
 
-# Rows are evaluated in parts whose inputs hold about this many numbers, so that memory stays bounded.
-_PART_ELEMENTS = 2**21
+# Rows are evaluated in parts whose inputs hold about this many numbers, so that memory stays bounded. On a card the
+# number of parts is what costs.
+_PART_ELEMENTS = {"cpu": 2**21, "cuda": 2**24}
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ class Evaluation:
 def _parts(stack: Stack, data: Data, split: Split) -> Iterator[tuple[Tensor, Tensor]]:
     """Outputs [K, b, C] and targets [K, b] or [K, b, 1] of consecutive rows of a split."""
     k = len(stack)
-    rows = max(1, _PART_ELEMENTS // (k * split.x.shape[1]))
+    elements = _PART_ELEMENTS.get(split.x.device.type, _PART_ELEMENTS["cpu"])
+    rows = max(1, elements // (k * split.x.shape[1]))
     for x, y in zip(split.x.split(rows), split.y.split(rows), strict=True):
         inputs = data.inputs(x).expand(k, *x.shape)
         yield stack(inputs), y.expand(k, *y.shape)

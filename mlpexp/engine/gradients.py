@@ -25,7 +25,8 @@ class GradientNorms:
         self._layer_of = torch.tensor([i for i, own in enumerate(owned.values()) for _ in own], device=device)
         self._total = torch.zeros(len(stack), device=device)
         self._by_layer = torch.zeros(len(stack), len(self.layer_names), device=device)
-        self._count = 0
+        # On the device, as a recorded step counts too.
+        self._count = torch.zeros((), device=device)
 
     @torch.no_grad()
     def measure(self) -> None:
@@ -37,8 +38,8 @@ class GradientNorms:
 
     def read(self) -> Tensor:
         """[K, 1 + L]: mean norms over all parameters and by layer since the last reading, which starts anew."""
-        means = torch.cat([self._total[:, None], self._by_layer], 1) / max(1, self._count)
+        means = torch.cat([self._total[:, None], self._by_layer], 1) / self._count.clamp(min=1)
         self._total.zero_()
         self._by_layer.zero_()
-        self._count = 0
+        self._count.zero_()
         return means

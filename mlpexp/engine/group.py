@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import torch
+
 from mlpexp.config.schema import Config
 from mlpexp.engine.eager import plain_step
 from mlpexp.engine.schedule import Schedule
@@ -19,40 +21,69 @@ class Group:
     members with the same settings, over parameters that are slices of the stack's.
     """
 
-    def __init__(self, stack: Stack, members: slice, config: Config, steps_per_epoch: int) -> None:
+    def __init__(self, stack: Stack, members: slice, config: Config, steps_per_epoch: int, recorded: bool) -> None:
+        """`recorded`: whether the steps are to be replayed, with whatever rate there is at the time."""
         self.members = members
         self._stack = stack
         self.optimizer = config.optimizer.build(stack.parameters_of(members))
         self.full_batch = config.optimizer.full_batch
         self.step = plain_step(self.optimizer)
         self.schedule = Schedule(config.scheduler, config.optimizer.lr, config.epochs, steps_per_epoch)
+        self._recorded = recorded
+        self._lr = config.optimizer.lr
+        self._place_rate()
+
+    def _place_rate(self) -> None:
+        """For steps that are recorded, the rate lies on the device, and so does the count of steps ("capturable")."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = torch.tensor(self._lr, device=group["params"][0].device) if self._recorded else self._lr
+            if "capturable" in group:
+                group["capturable"] = self._recorded
 
     def apply_lr(self) -> None:
         """Sets the rate of the next step, as the schedule has it."""
-        self.schedule.apply(self.optimizer)
+        self.set_lr(self.schedule.begin_step())
 
     def set_lr(self, lr: float) -> None:
         """Sets the rate of the next step, whatever the schedule has."""
+        if lr == self._lr:
+            return
+        self._lr = lr
         for group in self.optimizer.param_groups:
-            group["lr"] = lr
+            if self._recorded:
+                group["lr"].fill_(lr)
+            else:
+                group["lr"] = lr
 
     def state_dict(self, k: int) -> dict[str, Any]:
         """The states of optimizer and schedule as member `k` has them when it runs alone."""
         state = self._stack.optimizer_state(self.optimizer.state_dict(), self.members, k)
-        return {"optimizer": state, "schedule": self.schedule.state_dict()}
+        return {"optimizer": _with_groups(state, lr=self._lr, capturable=False), "schedule": self.schedule.state_dict()}
 
     def load_state_dicts(self, states: Sequence[dict[str, Any]]) -> None:
         """Goes on from the states of all members."""
         whole = self._stack.joined_optimizer_state([state["optimizer"] for state in states])
-        self.optimizer.load_state_dict(whole)
+        self.optimizer.load_state_dict(_with_groups(whole, capturable=self._recorded))
+        self._place_rate()
         self.schedule.load_state_dict(states[0]["schedule"])
 
 
-def groups(stack: Stack, configs: Sequence[Config], steps_per_epoch: int) -> list[Group]:
+def _with_groups(state: dict[str, Any], **numbers: Any) -> dict[str, Any]:
+    """The state of an optimizer with other `numbers` in its parameter groups, where these have such."""
+    if "param_groups" not in state:
+        return state
+    changed = [
+        {**group, **{name: value for name, value in numbers.items() if name in group}}
+        for group in state["param_groups"]
+    ]
+    return {**state, "param_groups": changed}
+
+
+def groups(stack: Stack, configs: Sequence[Config], steps_per_epoch: int, recorded: bool = False) -> list[Group]:
     """The groups of a stack: neighbours with the same optimizer and schedule."""
     settings = [
         # A schedule that looks at the validation loss soon gives each member a rate of its own.
         (config.optimizer, config.scheduler, k if Schedule.looks_at_loss(config.scheduler) else None)
         for k, config in enumerate(configs)
     ]
-    return [Group(stack, members, configs[members.start], steps_per_epoch) for members, _ in spans(settings)]
+    return [Group(stack, members, configs[members.start], steps_per_epoch, recorded) for members, _ in spans(settings)]

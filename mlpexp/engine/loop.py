@@ -6,7 +6,7 @@ K members, B samples of a batch, F features, C outputs.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,6 +25,7 @@ from mlpexp.engine.heap import keep_freed_memory
 from mlpexp.engine.member import Member, build_module
 from mlpexp.engine.objective import Objective
 from mlpexp.engine.regularization import Regularization
+from mlpexp.engine.replay import Replay, recordable
 from mlpexp.engine.stack import ModuleStack, Stack
 from mlpexp.engine.states import copied
 from mlpexp.engine.stopwatch import Stopwatch
@@ -77,11 +78,20 @@ class Engine:
         if first.compile:
             self.stack.compile()
         self.objective = Objective(self.data.task, self.loss, tuple(config.smoothing for config in configs))
-        self.groups: list[Group] = groups(self.stack, configs, len(self.batches.sizes))
+        self._recorded = recordable(configs, self.device)
+        self.groups: list[Group] = groups(self.stack, configs, len(self.batches.sizes), self._recorded)
         self.gradient_norms = GradientNorms(self.stack)
         self._regularization = Regularization(configs)
         self._parameters = list(self.stack.parameters())
         self._clip = [config.clip.norm for config in configs], [config.clip.value for config in configs]
+        # Of the epoch so far, [K] each.
+        self._loss = torch.zeros(len(self.stack), device=self.device)
+        self._hits = torch.zeros(len(self.stack), device=self.device)
+        self._advance = self._stepping()
+
+    def _stepping(self) -> Callable[[Batch, bool], None]:
+        """What makes a step of the epoch."""
+        return Replay(self._make_step, self.device) if self._recorded else self._make_step
 
     @property
     def n_parameters(self) -> int:
@@ -130,20 +140,24 @@ class Engine:
     def _train_epoch(self) -> Evaluation:
         """One pass over the training rows; loss and score are those of each batch before its step."""
         sizes = self.batches.sizes
-        loss = torch.zeros(len(self.stack), device=self.device)
-        hits = torch.zeros(len(self.stack), device=self.device)
+        self._loss.zero_()
+        self._hits.zero_()
         stride = math.ceil(len(sizes) / GradientNorms.STEPS)
         with self.training_batches() as batches:
             for index, batch in enumerate(batches):
                 for group in self.groups:
                     group.apply_lr()
-                losses, outputs = self.step(batch, measure=index % stride == 0)
-                loss.add_(losses, alpha=sizes[index])
-                hits.add_(self.objective.training_hits(outputs, batch))
+                self._advance(batch, index % stride == 0)
                 for group in self.groups:
                     group.schedule.after_step()
         n = sum(sizes)
-        return Evaluation(loss / n, self.objective.score(hits, n, self.data.train.y))
+        return Evaluation(self._loss / n, self.objective.score(self._hits, n, self.data.train.y))
+
+    def _make_step(self, batch: Batch, measure: bool) -> None:
+        """A step, and its losses and hits to those of the epoch."""
+        losses, outputs = self.step(batch, measure)
+        self._loss.add_(losses, alpha=batch.x.shape[1])
+        self._hits.add_(self.objective.training_hits(outputs, batch))
 
     @contextmanager
     def training_batches(self) -> Iterator[Iterator[Batch]]:
@@ -234,6 +248,8 @@ class Engine:
                 self.stack.load_kept(k, state["member"]["best"]["weights"])
         for group in self.groups:
             group.load_state_dicts(states[group.members])
+        # Moments and generators are other tensors now.
+        self._advance = self._stepping()
 
 
 def _stack(modules: Sequence[nn.Module], bf16: bool) -> Stack:

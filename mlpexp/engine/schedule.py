@@ -22,7 +22,7 @@ class _StandIn(Optimizer):
 
 
 class Schedule:
-    """Says which learning rate a member's next step has, and sets it in its optimizer's groups.
+    """Says which learning rate a member's next step has.
 
     The torch scheduler moves the rate of a stand-in optimizer. So a schedule knows nothing of the optimizer
     that trains, and members that share one optimizer can have schedules of their own.
@@ -53,11 +53,10 @@ class Schedule:
             lr *= start + (1 - start) * self.step / self.span.warmup_steps
         return lr
 
-    def apply(self, optimizer: Optimizer) -> None:
-        """Sets the rate of the next step in every group of `optimizer`."""
+    def begin_step(self) -> float:
+        """The rate of the step that is made now."""
         self.applied_lr = self.lr
-        for group in optimizer.param_groups:
-            group["lr"] = self.applied_lr
+        return self.applied_lr
 
     def after_step(self) -> None:
         self.step += 1

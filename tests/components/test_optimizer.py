@@ -303,6 +303,13 @@ def test_only_lbfgs_wants_the_whole_set_as_one_batch(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_a_graph_can_hold_what_torch_says_it_can(name: str) -> None:
+    """Those of torch's that have "capturable"; and SGD, which counts no steps."""
+    built = optimizers[name](lr=0.1).build(start())
+    assert optimizers[name].recordable == ("capturable" in built.defaults or isinstance(built, torch.optim.SGD))
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_any_iterable_of_parameters_will_do(name: str) -> None:
     made = optimizers[name](lr=0.05).build(iter(start()))
     assert sum(len(group["params"]) for group in made.param_groups) == 2

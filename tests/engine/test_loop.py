@@ -228,6 +228,14 @@ def test_nothing_waits_for_the_card_inside_an_epoch(small: Small, members: int) 
         torch.cuda.set_sync_debug_mode("default")
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "muon"])
+def test_the_rate_is_set_in_every_group_of_an_optimizer(small: Small, optimizer: str) -> None:
+    engine = engine_of(small("dataset=moons", f"optimizer={optimizer}"))
+    (group,) = engine.groups
+    group.set_lr(0.25)
+    assert [part["lr"] for part in group.optimizer.param_groups] == [0.25] * (2 if optimizer == "muon" else 1)
+
+
 def test_r2_of_an_epoch_that_leaves_a_row_out(small: Small) -> None:
     """Nine training rows in batches of eight: the errors of eight rows stand against the spread of eight."""
     config = small("dataset=sine", "dataset.n_samples=15", "batch_size=8", "optimizer.lr=1e-9", "epochs=40")

@@ -24,6 +24,7 @@ from mlpexp.data.dataset import Data, Split
 from mlpexp.engine.batched import BatchedStack, unstackable
 from mlpexp.engine.loop import Engine, Row
 from mlpexp.engine.member import build_module
+from mlpexp.engine.replay import recordable
 from mlpexp.engine.spans import spans
 from mlpexp.prepare import prepare
 
@@ -242,3 +243,23 @@ def test_a_stack_takes_only_its_own_weights(small: Small) -> None:
 def test_spans() -> None:
     assert spans([]) == []
     assert spans([1, 1, 2, 1]) == [(slice(0, 2), 1), (slice(2, 3), 2), (slice(3, 4), 1)]
+
+
+CARD = torch.device("cuda")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "recorded"),
+    [
+        ([[], ["optimizer=sgd"]], True),
+        ([["optimizer=adam"], ["optimizer=adagrad"]], False),
+        ([["optimizer=muon"]], False),
+        ([["compile=true"]], False),
+        ([["device=cuda"]], True),
+        ([["device=cuda", "device.graphs=false"]], False),
+    ],
+)
+def test_which_stacks_are_recorded_on_a_card(small: Small, overrides: list[list[str]], recorded: bool) -> None:
+    configs = [small("dataset=moons", *each) for each in overrides]
+    assert recordable(configs, CARD) is recorded
+    assert not recordable(configs, torch.device("cpu"))
