@@ -21,7 +21,7 @@ from mlpexp.prepare import prepare
 from mlpexp.training.single import train
 
 # A run that has each symptom, and one that has none at all: where it can be, the same but for one setting.
-SMALL = ["log.figures=false", "log.tensorboard=false"]
+SMALL = ["device=cpu", "log.figures=false", "log.tensorboard=false"]
 DEEP = "model.hidden=[8,8,8,8,8,8]"
 NOISY = ["dataset=sine", "dataset.noise=0.6", "batch_size=30", "optimizer.lr=0.01", "epochs=300"]
 ILL_AND_WELL = {
@@ -137,7 +137,7 @@ def test_a_gpu_that_is_there_and_not_used(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_a_run_that_waits_for_something_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    overrides = ["dataset=and", "log.tensorboard=false", "epochs=20"]
+    overrides = ["dataset=and", "device=cpu", "log.tensorboard=false", "epochs=20"]
 
     def symptoms(name: str, *more: str) -> dict[str, dict[str, Any]]:
         train(compose([*overrides, *more]), tmp_path / name)

@@ -20,6 +20,7 @@ from mlpexp.run import history
 
 # All that has a state: dropout, batch statistics, mixup, momentum, a schedule that waits, early stopping that waits.
 LEARNING = [
+    "device=cpu",
     "dataset=moons",
     "dataset.n_samples=143",
     "batch_size=20",

@@ -455,7 +455,7 @@ def test_eval_finds_the_metrics_of_run_json_and_overwrites_nothing(here: Path) -
     data = run.results.data
     predicted = run.results.outputs(data.test).argmax(1)
     assert header == ["true \\ predicted", *map(str, range(10))]
-    assert [[int(cell) for cell in row[1:]] for row in rows] == confusion_matrix(data.test.y, predicted).tolist()
+    assert [[int(cell) for cell in row[1:]] for row in rows] == confusion_matrix(data.test.y.cpu(), predicted).tolist()
 
 
 def test_eval_of_weights_that_are_not_there_is_one_line(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

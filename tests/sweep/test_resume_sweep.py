@@ -30,7 +30,7 @@ from mlpexp.run.recorder import Recorder
 Contents = Callable[[Path], dict[str, Any]]
 
 QUICK = ["log.figures=false", "log.tensorboard=false"]
-MOONS = ["dataset=moons", "dataset.n_samples=143", "batch_size=20", "model.hidden=[8]", "epochs=6"]
+MOONS = ["dataset=moons", "dataset.n_samples=143", "batch_size=20", "model.hidden=[8]", "device=cpu", "epochs=6"]
 ALWAYS, NEVER = "checkpoint.every_seconds=0", "checkpoint.every_seconds=1000"
 # Two stacks of four; everything that has a state is in play.
 STATEFUL = [
@@ -50,7 +50,6 @@ STOPPING = [
     "epochs=12",
     "optimizer.lr=1,0.3,0.001",
     "seed=0,1",
-    "device=cpu",
     "regularizer=[dropout,early_stopping]",
     "regularizer.early_stopping.patience=2",
 ]
