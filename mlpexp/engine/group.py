@@ -64,6 +64,7 @@ class Group:
         """Goes on from the states of all members."""
         whole = self._stack.joined_optimizer_state([state["optimizer"] for state in states])
         self.optimizer.load_state_dict(_with_groups(whole, capturable=self._recorded))
+        self._lr = float(self.optimizer.param_groups[0]["lr"])
         self._place_rate()
         self.schedule.load_state_dict(states[0]["schedule"])
 
