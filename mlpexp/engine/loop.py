@@ -6,7 +6,7 @@ K members, B samples of a batch, F features, C outputs.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -87,11 +87,7 @@ class Engine:
         # Of the epoch so far, [K] each.
         self._loss = torch.zeros(len(self.stack), device=self.device)
         self._hits = torch.zeros(len(self.stack), device=self.device)
-        self._advance = self._stepping()
-
-    def _stepping(self) -> Callable[[Batch, bool], None]:
-        """What makes a step of the epoch."""
-        return Replay(self._make_step, self.device) if self._recorded else self._make_step
+        self._replay = Replay(self.device) if self._recorded else None
 
     @property
     def n_parameters(self) -> int:
@@ -152,6 +148,13 @@ class Engine:
                     group.schedule.after_step()
         n = sum(sizes)
         return Evaluation(self._loss / n, self.objective.score(self._hits, n, self.data.train.y))
+
+    def _advance(self, batch: Batch, measure: bool) -> None:
+        """Makes a step of the epoch, or replays it."""
+        if self._replay is None:
+            self._make_step(batch, measure)
+        else:
+            self._replay.step(self._make_step, batch, measure)
 
     def _make_step(self, batch: Batch, measure: bool) -> None:
         """A step, and its losses and hits to those of the epoch."""
@@ -248,8 +251,8 @@ class Engine:
                 self.stack.load_kept(k, state["member"]["best"]["weights"])
         for group in self.groups:
             group.load_state_dicts(states[group.members])
-        # Moments and generators are other tensors now.
-        self._advance = self._stepping()
+        # Moments and generators are other ones now.
+        self._replay = Replay(self.device) if self._recorded else None
 
 
 def _stack(modules: Sequence[nn.Module], bf16: bool) -> Stack:

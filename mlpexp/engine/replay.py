@@ -6,7 +6,6 @@ the time. A CUDA graph of the step is launched at once (https://docs.pytorch.org
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 
@@ -17,69 +16,63 @@ from mlpexp.engine.batch import Batch
 from mlpexp.errors import RunError
 
 # So many steps of a kind are made as usual before one is recorded: libraries set themselves up in them, and optimizers
-# their moments. The last of them is watched.
+# their moments.
 _WARM_UP = 3
 
 # What a recording is for: the shape of the inputs, whether they are mixed, whether gradients are measured.
 _Kind = tuple[torch.Size, bool, bool]
+# Makes a step with a batch, and measures its gradients or does not.
+_Make = Callable[[Batch, bool], None]
 
 
 def recordable(configs: Sequence[Config], device: torch.device) -> bool:
-    """Whether the steps of a stack can be recorded: on a CUDA card, with such optimizers, where nothing is compiled."""
-    wanted = configs[0].device.records_steps and not configs[0].compile
-    return device.type == "cuda" and wanted and all(config.optimizer.recordable for config in configs)
+    """Whether the steps of a stack can be recorded: on a CUDA card, with our own components, where nothing is compiled.
+
+    A user's may wait for the card, which no recording can, or do something in Python, which no replay does again.
+    """
+    first = configs[0]
+    if device.type != "cuda" or first.compile or not first.device.records_steps:
+        return False
+    parts = [
+        part
+        for config in configs
+        for part in (config.model, config.activation, config.loss, config.optimizer, *config.regularizer.values())
+    ]
+    ours = all(type(part).__module__.startswith("mlpexp.") for part in parts)
+    return ours and all(config.optimizer.recordable for config in configs)
 
 
 class Replay:
-    """Calls `step(batch, measure)`, or replays what it did with such a batch before.
+    """The steps of one stack, as they were recorded.
 
     All that a step reads and writes must stay where it is in the card's memory: whoever puts other tensors in the
     place of parameters, moments, sums or generators begins with a new Replay.
     """
 
-    def __init__(self, step: Callable[[Batch, bool], None], device: torch.device) -> None:
-        self._step = step
+    def __init__(self, device: torch.device) -> None:
         self._stream = torch.cuda.Stream(device)
         self._pool = torch.cuda.graph_pool_handle()
         self._made: Counter[_Kind] = Counter()
         # What steps read, recorded or not: products of batches that lie otherwise are rounded otherwise.
         self._held: dict[_Kind, Batch] = {}
         self._graphs: dict[_Kind, torch.cuda.CUDAGraph] = {}
-        self._waits = False
 
-    def __call__(self, batch: Batch, measure: bool) -> None:
+    def step(self, make: _Make, batch: Batch, measure: bool) -> None:
+        """Calls `make(batch, measure)`, or replays what it did with such a batch before."""
         kind = (batch.x.shape, batch.partner is not None, measure)
         if kind not in self._held:
             self._held[kind] = batch.clone()
         held = self._held[kind]
         held.copy_(batch)
         self._made[kind] += 1
-        if self._made[kind] > _WARM_UP and not self._waits:
-            if kind not in self._graphs:
-                self._graphs[kind] = self._record(held, measure)
-            self._graphs[kind].replay()
-        elif self._made[kind] == _WARM_UP:
-            self._waits = self._waits_for_the_card(held, measure) or self._waits
-        else:
-            self._step(held, measure)
+        if self._made[kind] <= _WARM_UP:
+            make(held, measure)
+            return
+        if kind not in self._graphs:
+            self._graphs[kind] = self._record(make, held, measure)
+        self._graphs[kind].replay()
 
-    def _waits_for_the_card(self, batch: Batch, measure: bool) -> bool:
-        """Makes a step, and says whether the processor waited for the card in it.
-
-        Our own layers do not, but a user's may. Such a step cannot be recorded, and to try would leave torch's
-        generators unusable.
-        """
-        before = torch.cuda.get_sync_debug_mode()
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            try:
-                torch.cuda.set_sync_debug_mode("warn")
-                self._step(batch, measure)
-            finally:
-                torch.cuda.set_sync_debug_mode(before)
-        return any("synchronizing CUDA operation" in str(warning.message) for warning in caught)
-
-    def _record(self, batch: Batch, measure: bool) -> torch.cuda.CUDAGraph:
+    def _record(self, make: _Make, batch: Batch, measure: bool) -> torch.cuda.CUDAGraph:
         """A step that reads what lies in `batch` at the time; nothing is computed now. RunError where that fails."""
         graph = torch.cuda.CUDAGraph()
         for generator in batch.generators:
@@ -92,7 +85,7 @@ class Replay:
                 # Other threads, TensorBoard's for one, may go on.
                 graph.capture_begin(pool=self._pool, capture_error_mode="thread_local")
                 try:
-                    self._step(batch, measure)
+                    make(batch, measure)
                 finally:
                     graph.capture_end()
         except torch.OutOfMemoryError:

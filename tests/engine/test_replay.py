@@ -6,16 +6,13 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from torch import nn
 
-from mlpexp.components.activation import ReLU
 from mlpexp.components.loss import losses
 from mlpexp.components.optimizer import optimizers
 from mlpexp.components.regularizer import regularizers
 from mlpexp.components.scheduler import schedulers
 from mlpexp.config.schema import Config
 from mlpexp.engine.loop import Engine, Row
-from mlpexp.engine.replay import Replay
 from mlpexp.prepare import prepare
 
 Small = Callable[..., Config]
@@ -59,8 +56,8 @@ def test_replayed_steps_are_those_made_one_by_one(small: Small, choice: str, mem
     (replayed, rows), (launched, expected) = (
         trained(small, graphs, members, *dataset, *choice.split()) for graphs in (True, False)
     )
-    recorded = replayed._advance._graphs if isinstance(replayed._advance, Replay) else {}
-    assert bool(recorded) == replayed.members[0].config.optimizer.recordable
+    recorded = replayed._replay is not None and bool(replayed._replay._graphs)
+    assert recorded == replayed.members[0].config.optimizer.recordable
     for mine, theirs in zip(rows, expected, strict=True):
         for one, other in zip(mine, theirs, strict=True):
             assert one == pytest.approx(other, rel=1e-3, abs=1e-5)
@@ -97,28 +94,6 @@ def test_a_checkpoint_is_the_same_on_every_device(small: Small, members: int, ov
     assert not list(back.epochs())
 
 
-class Waits(nn.Module):
-    """An activation that asks the card for a number, which no graph can."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x.relu() if x.sum().item() == x.sum().item() else x
-
-
-@pytest.mark.parametrize("members", [1, 3])
-def test_what_waits_for_the_card_is_launched_step_by_step(
-    small: Small, members: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    noisy = ["optimizer=momentum", "regularizer=[dropout]"]
-    _, expected = trained(small, False, members, *noisy)
-    monkeypatch.setattr(ReLU, "build", lambda self: Waits())
-    engine, rows = trained(small, True, members, *noisy)
-    assert isinstance(engine._advance, Replay)
-    assert not engine._advance._graphs
-    for mine, theirs in zip(rows, expected, strict=True):
-        for one, other in zip(mine, theirs, strict=True):
-            assert one == pytest.approx(other, rel=1e-3, abs=1e-5)
-
-
 def test_members_that_leave_are_recorded_anew(small: Small) -> None:
     stopping = ["regularizer=[early_stopping,dropout]", "regularizer.early_stopping.patience=2", "epochs=40"]
     configs = [
@@ -128,5 +103,5 @@ def test_members_that_leave_are_recorded_anew(small: Small) -> None:
     engine = Engine(configs, prepare(configs[0]).data, torch.device(CUDA))
     sizes = [len(rows) for rows in engine.epochs()]
     assert len(set(sizes)) > 1, "all stop at once: the test shows nothing"
-    assert isinstance(engine._advance, Replay)
-    assert engine._advance._graphs
+    assert engine._replay is not None
+    assert engine._replay._graphs

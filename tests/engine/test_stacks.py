@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import pytest
 import torch
 
-from mlpexp.components.activation import activations
+from mlpexp.components.activation import ReLU, activations
 from mlpexp.components.init import inits
 from mlpexp.components.loss import losses
 from mlpexp.components.model import models
@@ -263,3 +263,13 @@ def test_which_stacks_are_recorded_on_a_card(small: Small, overrides: list[list[
     configs = [small("dataset=moons", *each) for each in overrides]
     assert recordable(configs, CARD) is recorded
     assert not recordable(configs, torch.device("cpu"))
+
+
+def test_what_a_users_own_component_does_in_python_is_not_replayed(small: Small) -> None:
+    class Own(ReLU):
+        pass
+
+    config = small("dataset=moons")
+    assert recordable([config], CARD)
+    Own.__module__ = "plugin"
+    assert not recordable([config, dataclasses.replace(config, activation=Own())], CARD)
