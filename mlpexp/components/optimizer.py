@@ -167,6 +167,9 @@ class AdamW(AdaptiveMoments):
 class NAdam(AdaptiveMoments):
     """Adam with Nesterov momentum (Dozat 2016)."""
 
+    # torch's recordable form corrects in float32 what the other one does in float64: other steps near β₂ = 1.
+    recordable: ClassVar[bool] = False
+
     momentum_decay: NonNegative = 0.004
 
     def build(self, parameters: Iterable[nn.Parameter]) -> TorchOptimizer:
@@ -179,6 +182,9 @@ class NAdam(AdaptiveMoments):
 @dataclass(frozen=True)
 class RAdam(AdaptiveMoments):
     """Adam that rectifies the variance of its first steps (Liu et al. 2020, arXiv 1908.03265)."""
+
+    # torch's recordable form corrects in float32 what the other one does in float64: other steps near β₂ = 1.
+    recordable: ClassVar[bool] = False
 
     def build(self, parameters: Iterable[nn.Parameter]) -> TorchOptimizer:
         import torch

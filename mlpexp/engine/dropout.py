@@ -14,6 +14,11 @@ _STEPS = 2**16
 _ALPHA = -1.7580993408473766
 
 
+def by_torch(device: torch.device) -> bool:
+    """Whether masks are drawn as torch does: in compiled code, and on MPS, which had no full range of integers."""
+    return device.type == "mps" or torch.compiler.is_compiling()
+
+
 def in_steps(p: float) -> int:
     """p in steps of 2⁻¹⁶, below 1."""
     return min(round(p * _STEPS), _STEPS - 1)
@@ -53,13 +58,14 @@ def alpha_scaled(x: Tensor, mask: Tensor, p: float | Tensor) -> Tensor:
     α' = −λα of SELU, a = ((1 − p)(1 + p·α'²))^−½, b = −a·α'·p (Klambauer et al. 2017, arXiv 1706.02515).
     """
     a = ((1 - p) * (1 + p * _ALPHA**2)) ** -0.5
-    # b + a·α' is what all have in common.
-    return (x - _ALPHA) * mask.to(x.dtype).mul_(a) + a * _ALPHA * (1 - p)
+    # What stands for x where it is dropped, and b, in the type of the mask: bfloat16 would not keep the mean.
+    rest = ((1 - mask) - p) * (a * _ALPHA)
+    return x * (mask * a).to(x.dtype) + rest.to(x.dtype)
 
 
 def _mask(x: Tensor, p: float) -> tuple[Tensor, float]:
     """1 where an element of x is kept, else 0, and the p in force."""
-    if torch.compiler.is_compiling():
+    if by_torch(x.device):
         return (torch.rand_like(x) >= p).to(x.dtype), p
     draws = torch.empty(words(x.numel()), dtype=torch.int64, device=x.device)
     fill(draws, None)
@@ -76,7 +82,7 @@ class Dropout(nn.Dropout):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.p == 0:
             return x
-        return F.dropout(x, self.p) if torch.compiler.is_compiling() else scaled(x, *_mask(x, self.p))
+        return F.dropout(x, self.p) if by_torch(x.device) else scaled(x, *_mask(x, self.p))
 
 
 class AlphaDropout(nn.AlphaDropout):

@@ -14,7 +14,7 @@ from mlpexp.engine.stack import Stack
 
 # Rows are evaluated in parts whose inputs hold about this many numbers, so that memory stays bounded. On a card the
 # number of parts is what costs.
-_PART_ELEMENTS = {"cpu": 2**21, "cuda": 2**24}
+_PART_ELEMENTS = {"cpu": 2**21, "cuda": 2**22}
 
 
 @dataclass(frozen=True)

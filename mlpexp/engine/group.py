@@ -46,7 +46,7 @@ class Group:
 
     def set_lr(self, lr: float) -> None:
         """Sets the rate of the next step, whatever the schedule has."""
-        if lr == self._lr:
+        if self._recorded and lr == self._lr:
             return
         self._lr = lr
         for group in self.optimizer.param_groups:

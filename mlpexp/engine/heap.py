@@ -8,7 +8,7 @@ import sys
 
 # As <malloc.h> of glibc numbers them.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-# So much freed memory is kept at most, and single blocks up to this size, the most that glibc takes.
+# So much freed memory is kept at most, and of single blocks those up to this size. For the whole process, for good.
 _KEPT = 256 * 2**20
 _BLOCK = 32 * 2**20
 

@@ -31,16 +31,20 @@ class Noise:
     def _devices(self) -> list[torch.device]:
         return [] if self._device.type == "cpu" else [self._device]
 
+    def _card(self) -> list[torch.device]:
+        """Which card is meant, where there can be several."""
+        return [self._device] if self._device.type == "cuda" else []
+
     def _read(self) -> dict[str, torch.Tensor]:
         state = {"cpu": torch.get_rng_state()}
         if self._device.type != "cpu":
-            state[self._device.type] = torch.get_device_module(self._device).get_rng_state()
+            state[self._device.type] = torch.get_device_module(self._device).get_rng_state(*self._card())
         return state
 
     def _write(self, state: dict[str, torch.Tensor]) -> None:
         torch.set_rng_state(state["cpu"])
         if self._device.type in state and self._device.type != "cpu":
-            torch.get_device_module(self._device).set_rng_state(state[self._device.type])
+            torch.get_device_module(self._device).set_rng_state(state[self._device.type], *self._card())
 
     @contextmanager
     def in_use(self) -> Iterator[Sequence[torch.Generator]]:

@@ -6,8 +6,10 @@ the time. A CUDA graph of the step is launched at once (https://docs.pytorch.org
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import torch
 
@@ -75,23 +77,39 @@ class Replay:
     def _record(self, make: _Make, batch: Batch, measure: bool) -> torch.cuda.CUDAGraph:
         """A step that reads what lies in `batch` at the time; nothing is computed now. RunError where that fails."""
         graph = torch.cuda.CUDAGraph()
-        for generator in batch.generators:
-            if generator is not None:
-                graph.register_generator_state(generator)
         outside = torch.cuda.current_stream(self._stream.device)
         self._stream.wait_stream(outside)
-        try:
-            with torch.cuda.stream(self._stream):
+        with torch.cuda.stream(self._stream):
+            _register(graph, batch)
+            # The memory of a recording is its own: it cannot have what was freed and kept for other steps.
+            torch.cuda.synchronize()
+            torch.cuda.empty_cache()
+            try:
                 # Other threads, TensorBoard's for one, may go on.
                 graph.capture_begin(pool=self._pool, capture_error_mode="thread_local")
                 try:
                     make(batch, measure)
-                finally:
-                    graph.capture_end()
-        except torch.OutOfMemoryError:
-            raise
-        except RuntimeError as error:
-            reason = str(error).split("\n", 1)[0]
-            raise RunError(f"a step cannot be recorded as a CUDA graph: {reason} Try device.graphs=false.") from error
+                except BaseException:
+                    # What it says then is that something went wrong before.
+                    with suppress(RuntimeError):
+                        graph.capture_end()
+                    raise
+                graph.capture_end()
+            except torch.OutOfMemoryError:
+                raise
+            except RuntimeError as error:
+                reason = str(error).split("\n", 1)[0]
+                advice = "Try device=cuda device.graphs=false."
+                raise RunError(f"a step cannot be recorded as a CUDA graph: {reason} {advice}") from error
         outside.wait_stream(self._stream)
         return graph
+
+
+def _register(graph: torch.cuda.CUDAGraph, batch: Batch) -> None:
+    """Lets a recording draw from the members' generators. Newer releases of torch need not be told, and warn."""
+    register = getattr(graph, "register_generator_state", None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for generator in batch.generators:
+            if register is not None and generator is not None:
+                register(generator)

@@ -18,6 +18,7 @@ from mlpexp.engine.dropout import (
     Dropout,
     Generator,
     alpha_scaled,
+    by_torch,
     fill,
     in_steps,
     kept,
@@ -158,7 +159,7 @@ class StackedDropout(StackedLayer):
         n = x[0].numel()
         # A member without dropout draws nothing, alone too.
         drawing = [(k, generator) for k, (p, generator) in enumerate(zip(self.p, self.generators, strict=True)) if p]
-        if torch.compiler.is_compiling():
+        if by_torch(x.device):
             draws = torch.ones(len(x), n, device=x.device)
             for k, generator in drawing:
                 draws[k].uniform_(generator=generator)
