@@ -113,8 +113,9 @@ class Nesterov(Momentum):
 class AdaptiveMoments(Optimizer):
     """What Adam and its kin share: decaying means m of g and v of g², θ ← θ − η·m̂/(√v̂ + ε)."""
 
+    # Not recordable, but Adam and AdamW: the recordable forms of the others correct in float32 what is else done in
+    # float64, which makes other steps where β₂ is near 1.
     by_element: ClassVar[bool] = True
-    recordable: ClassVar[bool] = True
 
     betas: list[Fraction] = field(default_factory=lambda: [0.9, 0.999])
     eps: Positive = 1e-8
@@ -138,6 +139,8 @@ class AdaptiveMoments(Optimizer):
 class Adam(AdaptiveMoments):
     """Adam (Kingma & Ba 2015, arXiv 1412.6980); weight_decay adds weight_decay·θ to the gradient (L2)."""
 
+    recordable: ClassVar[bool] = True
+
     amsgrad: bool = False
 
     def build(self, parameters: Iterable[nn.Parameter]) -> TorchOptimizer:
@@ -151,6 +154,8 @@ class Adam(AdaptiveMoments):
 @dataclass(frozen=True)
 class AdamW(AdaptiveMoments):
     """Adam with decoupled weight decay, θ ← θ − η·weight_decay·θ (Loshchilov & Hutter 2019, arXiv 1711.05101)."""
+
+    recordable: ClassVar[bool] = True
 
     weight_decay: NonNegative = 0.01
     amsgrad: bool = False
@@ -167,9 +172,6 @@ class AdamW(AdaptiveMoments):
 class NAdam(AdaptiveMoments):
     """Adam with Nesterov momentum (Dozat 2016)."""
 
-    # torch's recordable form corrects in float32 what the other one does in float64: other steps near β₂ = 1.
-    recordable: ClassVar[bool] = False
-
     momentum_decay: NonNegative = 0.004
 
     def build(self, parameters: Iterable[nn.Parameter]) -> TorchOptimizer:
@@ -182,9 +184,6 @@ class NAdam(AdaptiveMoments):
 @dataclass(frozen=True)
 class RAdam(AdaptiveMoments):
     """Adam that rectifies the variance of its first steps (Liu et al. 2020, arXiv 1908.03265)."""
-
-    # torch's recordable form corrects in float32 what the other one does in float64: other steps near β₂ = 1.
-    recordable: ClassVar[bool] = False
 
     def build(self, parameters: Iterable[nn.Parameter]) -> TorchOptimizer:
         import torch

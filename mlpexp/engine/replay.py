@@ -62,10 +62,11 @@ class Replay:
     def step(self, make: _Make, batch: Batch, measure: bool) -> None:
         """Calls `make(batch, measure)`, or replays what it did with such a batch before."""
         kind = (batch.x.shape, batch.partner is not None, measure)
-        if kind not in self._held:
+        if kind in self._held:
+            self._held[kind].copy_(batch)
+        else:
             self._held[kind] = batch.clone()
         held = self._held[kind]
-        held.copy_(batch)
         self._made[kind] += 1
         if self._made[kind] <= _WARM_UP:
             make(held, measure)
