@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 
 
 class MlpexpError(Exception):
@@ -18,21 +18,19 @@ class MlpexpError(Exception):
 
 
 class ConfigError(MlpexpError, ValueError):
-    """The command, the config or the data it names is wrong; nothing was written. Exit code 2."""
+    """The command, the config or the data it names is wrong; nothing was written. Exit code 2.
+
+    Each argument is a line on one thing that is wrong.
+    """
 
     exit_code = 2
 
-
-class JobsError(ConfigError):
-    """What is wrong with the jobs of a sweep, a line each."""
-
-    def __init__(self, lines: Sequence[str]) -> None:
-        super().__init__("\n".join(lines))
-        self._lines = tuple(lines)
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.args))
 
     @property
     def lines(self) -> tuple[str, ...]:
-        return self._lines
+        return tuple(map(str, self.args))
 
 
 class RunError(MlpexpError, RuntimeError):
@@ -51,10 +49,13 @@ def nearest(word: str, choices: Iterable[str]) -> str | None:
     return next((choice for choice in known if len(word) > 1 and choice.startswith(word)), None)
 
 
-def unknown(what: str, word: str, choices: Iterable[str]) -> str:
-    """`what` (such as "activation=geluu: no such activation") with the nearest match and all choices."""
+def unknown(what: str, word: str, choices: Iterable[str], synonyms: Mapping[str, str] | None = None) -> str:
+    """`what` (such as "activation=geluu: no such activation") with the nearest match and all choices.
+
+    `synonyms` gives the choice that a word of other libraries means.
+    """
     known = sorted(choices)
-    match = nearest(word, known)
+    match = (synonyms or {}).get(word.lower()) or nearest(word, known)
     hint = f"; did you mean '{match}'?" if match else ""
     listed = f" Choose from: {', '.join(known)}." if known else ""
     return f"{what}{hint}{'' if hint else '.'}{listed}"

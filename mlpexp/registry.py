@@ -26,8 +26,10 @@ class Registry(Mapping[str, type[C]], Generic[C]):
     ... class ReLU(Activation): ...
     """
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, synonyms: Mapping[str, str] | None = None) -> None:
+        """`synonyms` gives for a name that other libraries use the one that is used here."""
         self.kind = kind
+        self.synonyms = dict(synonyms or {})
         self._components: dict[str, type[C]] = {}
 
     def register(self, name: str) -> Callable[[type[D]], type[D]]:
@@ -48,7 +50,7 @@ class Registry(Mapping[str, type[C]], Generic[C]):
             return self._components[name]
         except KeyError:
             raise ConfigError(
-                unknown(f"{self.kind}.name={name}: no such {self.kind}", name, self._components)
+                unknown(f"{self.kind}.name={name}: no such {self.kind}", name, self._components, self.synonyms)
             ) from None
 
     def __iter__(self) -> Iterator[str]:

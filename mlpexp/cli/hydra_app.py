@@ -1,34 +1,29 @@
-"""Hydra's command line as part of ours: its parser, its entry point, its directories."""
+"""Hydra's command line as part of ours: its options, its directories, what it shows."""
 
 from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
-import hydra
-from hydra._internal.callbacks import Callbacks
-from hydra._internal.utils import get_args_parser
-from hydra.core.plugins import Plugins
-from hydra.core.utils import configure_log
 from hydra.errors import HydraException
-from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf, flag_override
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from mlpexp.config.compose import hydra_on, quote
-from mlpexp.config.explain import explain, explain_value
-from mlpexp.config.locate import CONF
+from mlpexp.config import hydra_adapter
+from mlpexp.config.composer import selected
 from mlpexp.errors import ConfigError, MlpexpError
+
+# Options that show something and train nothing.
+_SHOWING = ("help", "hydra_help", "cfg", "info", "shell_completion")
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
-    """Hydra's own parser, which answers a wrong option in one line."""
-    parser = get_args_parser()
+    """Hydra's own options and --dry-run; a wrong one is answered in one line."""
+    parser = hydra_adapter.argument_parser()
     parser.add_argument("--dry-run", action="store_true", help="Check everything and show the plan; train nothing")
 
     def error(message: str) -> NoReturn:
@@ -37,76 +32,57 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.error = error  # type: ignore[method-assign]
     args = parser.parse_args(arguments)
     args.config_name = args.config_name or "config"
+    if args.config_dir is not None:
+        args.config_dir = os.path.expanduser(args.config_dir)  # noqa: PTH111
     if args.config_path is not None:
         raise ConfigError(f"--config-path={args.config_path}: would hide mlpexp's configs; use --config-dir.")
-    if sum(map(bool, (args.run, args.cfg, args.multirun, args.shell_completion, args.info))) > 1:
+    if args.experimental_rerun is not None:
+        raise ConfigError(f"--experimental-rerun={args.experimental_rerun}: a run goes on by mlpexp resume RUN.")
+    modes = {"--run": args.run, "--multirun": args.multirun, "--cfg": args.cfg, "--info": args.info}
+    if sum(map(bool, (*modes.values(), args.shell_completion))) > 1:
         raise ConfigError("train: only one of --run, --multirun, --cfg and --info can be given.")
     if args.resolve and not (args.cfg or args.help):
         raise ConfigError("train: --resolve goes with --cfg.")
+    if args.package is not None and not args.cfg:
+        raise ConfigError(f"train: --package={args.package} goes with --cfg.")
+    if args.dry_run and shows(args):
+        raise ConfigError("train: --dry-run shows the plan of a run or a sweep; leave out what else is to be shown.")
     return args
+
+
+def shows(args: argparse.Namespace) -> bool:
+    """Whether Hydra is asked to show something instead of running anything."""
+    return any(getattr(args, name) for name in _SHOWING)
+
+
+def show(arguments: list[str]) -> None:
+    """Shows what Hydra is asked to show."""
+    with errors_of_ours():
+        hydra_adapter.hand_over(_never, arguments)
 
 
 def claim(raw: DictConfig, key: str) -> AbstractContextManager[Path]:
     """The directory that the config gives at `key`, made and locked; where the user named it, it must be empty."""
     from mlpexp.run.lock import claimed
 
-    try:
-        path = str(OmegaConf.select(raw, key, throw_on_missing=True))
-    except OmegaConfBaseException as error:
-        raise ConfigError(explain_value(error, raw)) from error
+    path = str(selected(raw, key))
     if not path.strip():
         raise ConfigError(f"{key}=: must name a directory.")
     named = any(override.lstrip("+").startswith(f"{key}=") for override in raw.hydra.overrides.hydra)
-    return claimed(Path(path), key if named else None)
-
-
-def hand_over(task: TaskFunction, arguments: list[str], args: argparse.Namespace) -> None:
-    """Calls Hydra's entry point as if `mlpexp train` were a program of its own."""
-    argv = sys.argv
-    sys.argv = ["mlpexp train", *arguments]
-    try:
-        with _errors_of_ours(args):
-            hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")(task)()
-    finally:
-        sys.argv = argv
-
-
-def sweep_by_hydra(task: TaskFunction, raw: DictConfig, directory: Path, args: argparse.Namespace) -> None:
-    """Runs the sweep of a composed config in its directory. Asking Hydra itself would compose it twice more."""
-    with flag_override(raw.hydra, ["readonly", "struct"], False):
-        raw.hydra.sweep.dir = str(directory)
-        # What jobs are composed of.
-        raw.hydra.overrides.hydra.append(f"hydra.sweep.dir={quote(str(directory))}")
-    with _errors_of_ours(args), hydra_on(args.config_dir) as app:
-        configure_log(raw.hydra.hydra_logging, raw.hydra.verbose)
-        callbacks = Callbacks(raw)
-        callbacks.on_multirun_start(config=raw, config_name=args.config_name)
-        context = HydraContext(app.config_loader, callbacks)
-        sweeper = Plugins.instance().instantiate_sweeper(hydra_context=context, task_function=task, config=raw)
-        # As written: `${hydra.job.num}` in one of them has no value yet.
-        overrides: Any = OmegaConf.to_container(raw.hydra.overrides.task, resolve=False)
-        sweeper.sweep(arguments=overrides)
-        callbacks.on_multirun_end(config=raw, config_name=args.config_name)
+    return claimed(Path(path).expanduser(), key if named else None)
 
 
 @contextmanager
-def _errors_of_ours(args: argparse.Namespace) -> Iterator[None]:
+def errors_of_ours() -> Iterator[None]:
     """What Hydra and OmegaConf raise, as errors of ours."""
-    full_error = os.environ.get("HYDRA_FULL_ERROR")
-    # Hydra then raises its errors instead of printing them over many lines and exiting with 1.
-    os.environ["HYDRA_FULL_ERROR"] = "1"
+    full_error = os.environ.get("HYDRA_FULL_ERROR") == "1"
     try:
         yield
     except (HydraException, OmegaConfBaseException, ValueError, TypeError, AssertionError) as error:
-        if isinstance(error, MlpexpError) or full_error == "1":
+        if isinstance(error, MlpexpError) or full_error:
             raise
-        raise ConfigError(explain(error, args.overrides, args.config_dir)) from error
-    finally:
-        if full_error is None:
-            del os.environ["HYDRA_FULL_ERROR"]
-        else:
-            os.environ["HYDRA_FULL_ERROR"] = full_error
+        raise ConfigError(" ".join(str(error).split()) or type(error).__name__) from error
 
 
-def never(_: DictConfig) -> None:
+def _never(_: DictConfig) -> None:
     raise AssertionError("Hydra shows what it is asked for without running anything")

@@ -2,61 +2,63 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from hydra.core.override_parser.types import ValueType
-from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, flag_override
 
 from mlpexp.cli.dry_run import show_plan
-from mlpexp.cli.hydra_app import claim, sweep_by_hydra
+from mlpexp.cli.hydra_app import claim, errors_of_ours
 from mlpexp.cli.main import report
-from mlpexp.cli.sweep_task import SweepTask, note_jobs
+from mlpexp.cli.sweep_task import SweepTask
 from mlpexp.cli.sweep_terminal import conclude
-from mlpexp.config.compose import compose_raw
+from mlpexp.config import hydra_adapter
+from mlpexp.config.composer import Composer
 from mlpexp.config.jobs import Job, check_jobs, expand
-from mlpexp.config.overrides import fixed, parse_override
+from mlpexp.config.overrides import count, parse_override, values
 from mlpexp.errors import ConfigError, MlpexpError, RunError
 from mlpexp.figures.drawing import Drawing, process_beside
 from mlpexp.interruption import InterruptedRunError, stopped_with
 from mlpexp.prepare import Preparations
 from mlpexp.run.record import NAME
+from mlpexp.sweep.record import SweepRecord, job_records
 
-# The sweepers whose jobs are all combinations of the values. What others try is theirs to choose.
-_GRID = (".BasicSweeper", ".CheckedSweeper")
 # Of a longer range another sweeper's values are looked at as far as this.
 _MOST_VALUES = 1000
 
 
-def run_sweep(args: argparse.Namespace) -> int:
+def run_sweep(composer: Composer, overrides: Sequence[str], *, dry_run: bool) -> int:
     """The jobs of a sweep, by Hydra's sweeper and launcher; in the end what has come of them."""
-    checked = check_sweep(args.overrides, args.config_dir, args.config_name)
-    raw, jobs = checked.raw, checked.jobs
-    if args.dry_run:
-        stacked = raw.hydra.launcher._target_.endswith(".StackedLauncher")
-        show_plan(jobs, checked.preparations, stacked=stacked)
+    checked = check_sweep(composer, overrides)
+    if dry_run:
+        stacked = checked.raw.hydra.launcher._target_.endswith(".StackedLauncher")
+        show_plan(checked.jobs, checked.preparations, stacked=stacked)
         return 0
     # One that no other sweep has, now that all jobs are checked.
-    with claim(raw, "hydra.sweep.dir") as sweep:
-        _run_in(sweep, checked, args)
+    with claim(checked.raw, "hydra.sweep.dir") as sweep:
+        _run_in(sweep, checked, composer)
     return 0
 
 
-def _run_in(sweep: Path, checked: CheckedSweep, args: argparse.Namespace) -> None:
+def _run_in(sweep: Path, checked: CheckedSweep, composer: Composer) -> None:
     """The jobs of a sweep in its directory, and what has come of them."""
     raw, jobs = checked.raw, checked.jobs
-    note_jobs(sweep, jobs or [], raw)
-    task = SweepTask(jobs or [], checked.preparations, searching=jobs is None)
+    with flag_override(raw.hydra, ["readonly", "struct"], False):
+        raw.hydra.sweep.dir = str(sweep)
+    # What the sweep is to do, so that it can be gone on with from any instant.
+    records = job_records(jobs or [])
+    SweepRecord(records, [[job.number] for job in records], search=_search(raw) if jobs is None else None).write(sweep)
+    task = SweepTask(sweep, jobs or [], checked.preparations, composer=composer, searching=jobs is None)
     # It imports what the last figure needs while the jobs train.
     with Drawing(process_beside()) as drawing:
         drawing.start()
         try:
-            with stopped_with(f"the sweep is interrupted; go on with: mlpexp resume {sweep}"):
-                sweep_by_hydra(task, raw, sweep, args)
+            with stopped_with(f"the sweep is interrupted; go on with: mlpexp resume {sweep}"), errors_of_ours():
+                _launch(task, checked, composer)
         except InterruptedRunError:
             raise
         except Exception as error:
@@ -73,9 +75,30 @@ def _run_in(sweep: Path, checked: CheckedSweep, args: argparse.Namespace) -> Non
         conclude(sweep, drawing, told=task.called)
 
 
+def _launch(task: SweepTask, checked: CheckedSweep, composer: Composer) -> None:
+    """Jobs that are known go to the launcher; otherwise the sweeper chooses them. Raises the first error of a job."""
+    if checked.jobs is None:
+        hydra_adapter.search(task, checked.raw, composer.loader, composer.config_name)
+        return
+    jobs = [job.overrides for job in checked.jobs]
+    returns = hydra_adapter.launch(task, checked.raw, jobs, composer.loader, composer.config_name)
+    for error in map(hydra_adapter.error_of, returns):
+        if error is not None:
+            raise error
+
+
 def _in_a_line(error: Exception) -> str:
     """What somebody else's error says, without the tracebacks of other processes that may stand behind it."""
     return ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
+
+
+def _search(raw: DictConfig) -> dict[str, Any]:
+    """The sweeper that chooses the jobs, and how many it was to try, where it says so."""
+    n_trials = raw.hydra.sweeper.get("n_trials")
+    return {
+        "sweeper": str(raw.hydra.runtime.choices["hydra/sweeper"]),
+        "n_trials": n_trials if isinstance(n_trials, int) else None,
+    }
 
 
 @dataclass(frozen=True)
@@ -87,39 +110,33 @@ class CheckedSweep:
     preparations: Preparations
 
 
-def check_sweep(overrides: Sequence[str], config_dir: str | None, config_name: str) -> CheckedSweep:
+def check_sweep(composer: Composer, overrides: Sequence[str]) -> CheckedSweep:
     """The sweep, or ConfigError with whatever is wrong with its jobs.
 
     For sweepers that choose the values as they go, each listed value of a key is tried with the first of all others.
     """
-    about_hydra = [given for given in overrides if given.lstrip("+~").startswith(("hydra.", "hydra/"))]
-    ours = [given for given in overrides if given not in about_hydra]
-    sweep = _sweep_config(about_hydra, ours, config_dir, config_name)
+    raw = composer.of_sweep(overrides)
     for name in ("launcher", "sweeper"):
-        if OmegaConf.is_missing(sweep.hydra, name):
-            raise ConfigError(f"~hydra/{name}: a sweep needs one {name}.")
-    sweeper = sweep.hydra.sweeper
-    grid = str(sweeper._target_).endswith(_GRID)
+        if OmegaConf.is_missing(raw.hydra, name) or not raw.hydra[name] or "_target_" not in raw.hydra[name]:
+            raise ConfigError(f"hydra/{name}: a sweep needs one {name}.")
+        target = str(raw.hydra[name]._target_)
+        if not target.startswith(hydra_adapter.PLUGINS):
+            raise ConfigError(
+                f"hydra.{name}._target_={target}: is no plugin of Hydra's; choose one by hydra/{name}=NAME."
+            )
+    sweeper = raw.hydra.sweeper
+    # All combinations of the values; what others try is theirs to choose.
+    grid = str(sweeper.get("_target_")).endswith(".BasicSweeper")
     if grid:
         params = {str(key): str(value) for key, value in (sweeper.params or {}).items()}
-        jobs = expand(ours, params, config_dir)
+        jobs = expand(overrides, params, composer.config_dir)
     else:
-        jobs = _one_key_at_a_time(ours)
+        jobs = _one_key_at_a_time(overrides)
     preparations = Preparations()
-    known = check_jobs(jobs, about_hydra, config_dir, config_name, numbered=grid, preparations=preparations)
-    return CheckedSweep(sweep, known if grid else None, preparations)
-
-
-def _sweep_config(about_hydra: list[str], ours: list[str], config_dir: str | None, config_name: str) -> DictConfig:
-    """The config from which Hydra makes the sweep: where it goes, which sweeper makes its jobs, and of what."""
-    # The last one counts.
-    overrides = [*about_hydra, "hydra.mode=MULTIRUN", *ours]
-    try:
-        return compose_raw(overrides, config_dir, config_name, with_hydra=True, run_mode=RunMode.MULTIRUN)
-    except ConfigError:
-        # Something is wrong with all jobs: they are checked nevertheless, as other things may be wrong with some.
-        experiments = [given for given in fixed(ours) if given.startswith("experiment=")]
-        return compose_raw([*about_hydra, *experiments], config_dir, config_name, with_hydra=True)
+    known = check_jobs(jobs, composer, numbered=grid, preparations=preparations)
+    if grid:
+        job_records(known)
+    return CheckedSweep(raw, known if grid else None, preparations)
 
 
 def _one_key_at_a_time(overrides: Sequence[str]) -> list[list[str]]:
@@ -131,8 +148,8 @@ def _one_key_at_a_time(overrides: Sequence[str]) -> list[list[str]]:
         if not override.is_sweep_override():
             first.append(given)
         elif override.is_discrete_sweep() and override.value_type != ValueType.GLOB_CHOICE_SWEEP:
-            values = islice(override.sweep_string_iterator(), _MOST_VALUES)
-            listed = [f"{override.get_key_element()}={value}" for value in values]
+            count(override)
+            listed = list(islice(values(override), _MOST_VALUES))
             further += [(len(first), other) for other in listed[1:]]
             first += listed[:1]
         # The values of interval(0,1) are the sweeper's to choose, those of glob(*) exist.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import chdir
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,43 +15,46 @@ from omegaconf import DictConfig, OmegaConf
 from mlpexp.cli.job_log import JobLog
 from mlpexp.cli.main import report
 from mlpexp.cli.sweep_terminal import SweepTerminal, report_failure
-from mlpexp.config.compose import checked
+from mlpexp.config.composer import Composer, checked
 from mlpexp.config.jobs import Job
-from mlpexp.config.schema import Config
 from mlpexp.engine.member import DIVERGED
 from mlpexp.interruption import InterruptedRunError
-from mlpexp.prepare import Preparations, prepare
+from mlpexp.prepare import Preparations
+from mlpexp.run.files import writing
 from mlpexp.run.lock import locked
 from mlpexp.run.record import NAME, Record, command_line
-from mlpexp.sweep.record import JobRecord, SweepRecord
 from mlpexp.sweep.start import train_jobs
 from mlpexp.training.attempt import Run
 from mlpexp.training.stack import Watcher
 
 
 class SweepTask:
-    """The task function of a sweep, see sweep/task.py. It tells of failures when they happen.
+    """The task function of a sweep, which takes its jobs at once (see sweep/launch.py) or one by one.
 
-    Launchers of other processes send it there: the one here is then never called.
+    It tells of failures when they happen. Launchers of other processes send it there: the one here is then never
+    called.
     """
-
-    reported = Exception
 
     def __init__(
         self,
+        directory: Path | None = None,
         jobs: Sequence[Job] = (),
         preparations: Preparations | None = None,
         *,
+        composer: Composer | None = None,
         searching: bool = False,
         sent_by: str | None = None,
     ) -> None:
-        """`jobs` are those that are checked already, with what they need in `preparations`.
+        """`jobs` are those that are checked already, with what they need in `preparations`; those that a sweeper
+        chooses later are composed by `composer`. `directory` is the sweep's.
 
         With `searching` a sweeper makes small what the jobs give. `sent_by` is the command line of another process,
         which has sent the task to this one.
         """
+        self._directory = directory
         self._jobs = {job.number: job for job in jobs}
         self._preparations = preparations or Preparations()
+        self._composer = composer
         self._searching = searching
         self._sent_by = sent_by
         self.called = False
@@ -67,7 +72,7 @@ class SweepTask:
         number = hydra.job.num
         terminal = Terminal() if self._sent_by is None else JobLog(number)
         try:
-            run = self._run(Path(hydra.runtime.output_dir), checked(raw), terminal)
+            run = self._run(Path(hydra.runtime.output_dir), Path(hydra.runtime.cwd), raw, terminal)
         except InterruptedRunError as error:
             # What is no Exception ends the whole sweep: nobody presses Ctrl-C once for each of its jobs.
             report(f"job {number} {error}")
@@ -84,23 +89,31 @@ class SweepTask:
         terminal.concluded(run)
         return objective(run.record)
 
-    def _run(self, path: Path, config: Config, watcher: Watcher) -> Run:
+    def _run(self, path: Path, started_in: Path, raw: DictConfig, watcher: Watcher) -> Run:
         from mlpexp.training.single import resume, run_in
 
-        if (path / NAME).exists():
-            # A cluster has stopped the job and begun it again, for it has a directory to itself.
-            return resume(path, {"plugins": config.plugins}, watcher)
+        # Relative paths mean where the command was given, also for a job in a directory of its own.
+        with chdir(started_in):
+            config = checked(raw)
+            if (path / NAME).exists():
+                # A cluster has stopped the job and begun it again, for it has a directory to itself.
+                return resume(path, {"plugins": config.plugins}, watcher)
+            prepared = self._preparations.of(config)
         with locked(path):
-            return run_in(path, prepare(config), watcher, self._sent_by)
+            return run_in(path, replace(prepared, config=config), watcher, self._sent_by)
 
-    def run_jobs(self, raws: Sequence[DictConfig]) -> Sequence[float | Exception]:
+    def run_jobs(self, overrides: Sequence[Sequence[str]], first: int) -> Sequence[float | Exception]:
         """All jobs, in stacks."""
+        assert self._directory is not None
         self.called = True
-        directory = Path(str(raws[0].hydra.sweep.dir))
-        jobs = [self._job(raw) for raw in raws]
-        at = {job.number: Path(raw.hydra.runtime.output_dir) for job, raw in zip(jobs, raws, strict=True)}
+        jobs = [self._job(number, list(given)) for number, given in enumerate(overrides, first)]
+        for job in jobs:
+            own = self._directory / job.directory / ".hydra"
+            with writing(own):
+                own.mkdir(parents=True, exist_ok=True)
+                (own / "overrides.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(job.overrides)))
         try:
-            outcomes = train_jobs(directory, jobs, at, self._preparations, SweepTerminal(directory))
+            outcomes = train_jobs(self._directory, jobs, self._preparations, SweepTerminal(self._directory))
         except InterruptedRunError as error:
             report(str(error))
             raise SystemExit(error.exit_code) from error
@@ -112,10 +125,12 @@ class SweepTask:
         # A search learns from it, and goes on elsewhere.
         return math.inf if self._searching and str(outcome).startswith(DIVERGED) else outcome
 
-    def _job(self, raw: DictConfig) -> Job:
-        number, overrides = raw.hydra.job.num, list(raw.hydra.overrides.task)
+    def _job(self, number: int, overrides: list[str]) -> Job:
         known = self._jobs.get(number)
-        return known if known and known.overrides == overrides else Job(number, overrides, checked(raw))
+        if known is not None:
+            return known
+        assert self._composer is not None
+        return Job(number, overrides, self._composer.config(overrides), self._composer.place(overrides, number))
 
 
 def _sent(searching: bool, sent_by: str) -> SweepTask:
@@ -126,15 +141,3 @@ def _sent(searching: bool, sent_by: str) -> SweepTask:
 def objective(record: Record) -> float:
     """The validation loss of the best weights: a sweeper that searches makes it small."""
     return record.metrics["val"]["loss"]
-
-
-def note_jobs(directory: Path, jobs: Sequence[Job], raw: DictConfig) -> None:
-    """Notes in sweep.json what jobs there are, each by itself, so that the sweep can be gone on with from any instant.
-
-    Where the user has changed the layout of directories, only jobs that have begun can be gone on with: other
-    launchers tell where a job lies no sooner. So it is where a sweeper chooses the jobs as it goes.
-    """
-    layout: Any = OmegaConf.to_container(raw.hydra.sweep, resolve=False)
-    known = jobs if layout["subdir"] == "${hydra.job.num}" else []
-    records = [JobRecord(job.number, job.overrides, str(job.number), job.config.to_dict()) for job in known]
-    SweepRecord(records, [[job.number] for job in known]).write(directory)

@@ -46,7 +46,10 @@ class Activation(ABC):
         return 1 / math.sqrt(second_moment)
 
 
-activations: Registry[Activation] = Registry("activation")
+activations: Registry[Activation] = Registry(
+    "activation",
+    {"swish": "silu", "linear": "identity", "none": "identity", "lrelu": "leaky_relu", "logistic": "sigmoid"},
+)
 
 
 @activations.register("identity")

@@ -38,7 +38,7 @@ class Device(ABC):
         yield self.find()
 
 
-devices: Registry[Device] = Registry("device")
+devices: Registry[Device] = Registry("device", {"gpu": "cuda", "metal": "mps"})
 
 
 def available() -> list[str]:

@@ -36,7 +36,20 @@ class Init(ABC):
         """Sets `weight` [n_out, n_in] in place."""
 
 
-inits: Registry[Init] = Registry("init")
+inits: Registry[Init] = Registry(
+    "init",
+    {
+        "glorot": "xavier_uniform",
+        "glorot_uniform": "xavier_uniform",
+        "glorot_normal": "xavier_normal",
+        "he": "kaiming_normal",
+        "he_normal": "kaiming_normal",
+        "he_uniform": "kaiming_uniform",
+        "kaiming": "kaiming_normal",
+        "xavier": "xavier_uniform",
+        "zero": "zeros",
+    },
+)
 
 
 @inits.register("default")

@@ -57,7 +57,19 @@ class Loss(ABC):
         return outputs.softmax(-1)
 
 
-losses: Registry[Loss] = Registry("loss")
+losses: Registry[Loss] = Registry(
+    "loss",
+    {
+        "l1": "mae",
+        "l2": "mse",
+        "smooth_l1": "huber",
+        "ce": "cross_entropy",
+        "nll": "cross_entropy",
+        "crossentropy": "cross_entropy",
+        "categorical_crossentropy": "cross_entropy",
+        "binary_crossentropy": "bce",
+    },
+)
 
 
 @losses.register("auto")

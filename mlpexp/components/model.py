@@ -37,7 +37,7 @@ class Model(ABC):
         """How many weights and biases the linear layers have; known before anything is allocated."""
 
 
-models: Registry[Model] = Registry("model")
+models: Registry[Model] = Registry("model", {"dense": "mlp", "dnn": "mlp", "nn": "mlp", "linear": "perceptron"})
 
 
 def _linear_sizes(widths: Sequence[int]) -> int:

@@ -42,7 +42,9 @@ class Optimizer(ABC):
         """A torch optimizer over `parameters`."""
 
 
-optimizers: Registry[Optimizer] = Registry("optimizer")
+optimizers: Registry[Optimizer] = Registry(
+    "optimizer", {"sgd_momentum": "momentum", "nag": "nesterov", "l-bfgs": "lbfgs", "l_bfgs": "lbfgs"}
+)
 
 
 def _fused(parameters: list[nn.Parameter], devices: tuple[str, ...] = ("cpu", "cuda")) -> bool:

@@ -51,7 +51,18 @@ class Regularizer:
         return 0.0
 
 
-regularizers: Registry[Regularizer] = Registry("regularizer")
+regularizers: Registry[Regularizer] = Registry(
+    "regularizer",
+    {
+        "weight_decay": "l2",
+        "ridge": "l2",
+        "lasso": "l1",
+        "batch_norm": "batchnorm",
+        "layer_norm": "layernorm",
+        "bn": "batchnorm",
+        "noise": "input_noise",
+    },
+)
 
 
 @regularizers.register("dropout")

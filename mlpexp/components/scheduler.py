@@ -52,7 +52,22 @@ class Scheduler(ABC):
         """A torch scheduler over `optimizer`, or None for a constant rate."""
 
 
-schedulers: Registry[Scheduler] = Registry("scheduler")
+schedulers: Registry[Scheduler] = Registry(
+    "scheduler",
+    {
+        "reduce_on_plateau": "plateau",
+        "reduce_lr_on_plateau": "plateau",
+        "reducelronplateau": "plateau",
+        "cosine_annealing": "cosine",
+        "cosineannealinglr": "cosine",
+        "one_cycle": "onecycle",
+        "onecyclelr": "onecycle",
+        "steplr": "step",
+        "linear": "polynomial",
+        "sgdr": "cosine_restarts",
+        "constant": "none",
+    },
+)
 
 
 @schedulers.register("none")

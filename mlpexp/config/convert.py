@@ -9,11 +9,12 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+import os
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from mlpexp.config.ranges import Range
+from mlpexp.config.ranges import FilePath, Range
 from mlpexp.errors import ConfigError, unknown
 
 T = TypeVar("T")
@@ -41,17 +42,25 @@ def _short(text: str) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
+class Interpolated(str):
+    """A text that an interpolation such as ${oc.env:LR} gave: it is read as what its field holds, a number too."""
+
+    __slots__ = ()
+
+
 def convert(value: Any, annotation: Any, key: str) -> Any:
     """`value` as the type that `annotation` says, or ConfigError naming `key`, the value and what is allowed.
 
-    Whole numbers pass for floats, and floats without a fraction (1e3) for whole numbers; nothing else is
-    converted: neither "3" nor true is a number.
+    Whole numbers pass for floats, floats without a fraction (1e3) for whole numbers, and whole numbers for texts;
+    nothing else is converted: neither "3" nor true is a number.
     """
     origin = get_origin(annotation)
     if origin is Annotated:
         inner, *limits = get_args(annotation)
         converted = convert(value, inner, key)
         for limit in limits:
+            if isinstance(limit, FilePath) and converted is not None:
+                converted = os.path.expanduser(converted)  # noqa: PTH111  (Path would drop a final slash)
             if isinstance(limit, Range) and converted is not None and converted not in limit:
                 allowed = limit.wanted(converted) if math.isfinite(converted) else f"a finite number {limit}".rstrip()
                 raise ConfigError(f"{key}={show(value)}: must be {allowed}.")
@@ -68,6 +77,8 @@ def convert(value: Any, annotation: Any, key: str) -> Any:
         return value
     if origin is list:
         (item,) = get_args(annotation)
+        if isinstance(value, Interpolated) and value.startswith("["):
+            value = [Interpolated(entry.strip()) for entry in value.strip("[]").split(",") if entry.strip()]
         if not isinstance(value, list | tuple):
             raise ConfigError(f"{key}={show(value)}: must be a list, such as {_EXAMPLES.get(_bare(item), '[]')}.")
         return [convert(entry, item, f"{key}[{index}]") for index, entry in enumerate(value)]
@@ -84,37 +95,59 @@ def _scalar(value: Any, kind: type, key: str) -> Any:
     if kind is float and isinstance(value, int | float) and _MOST < abs(value) < math.inf:
         raise ConfigError(f"{key}={show(value)}: must be between -3.4e38 and 3.4e38, what 32 bits hold.")
     if isinstance(value, kind) and not (isinstance(value, bool) and kind is not bool):
-        return value
+        return str(value) if kind is str else value
+    if isinstance(value, Interpolated):
+        value = _read(value)
+        return value if isinstance(value, bool) and kind is bool else _scalar(value, kind, key)
     if not isinstance(value, bool):
         if kind is float and isinstance(value, int):
             return float(value)
         if kind is int and isinstance(value, float) and value.is_integer():
             return int(value)
+        if kind is str and isinstance(value, int):
+            return str(value)
     raise ConfigError(f"{key}={show(value)}: must be {_WORDS.get(kind, kind.__name__)}.")
 
 
+def _read(text: str) -> Any:
+    """A text as the whole number, number or truth value that it spells."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return {"true": True, "false": False}.get(text.lower(), str(text))
+
+
 def build(cls: type[T], values: Any, key: str) -> T:
-    """A dataclass `cls` from the mapping found at `key`; its own checks run in its `__post_init__`."""
+    """A dataclass `cls` from the mapping found at `key`, or ConfigError with a line for each field that is wrong.
+
+    Its own checks run in its `__post_init__`, once all fields are right by themselves.
+    """
     if not isinstance(values, Mapping):
         raise ConfigError(f"{key}={show(values)}: must hold keys of its own: {', '.join(fields_of(cls))}.")
-    check_keys(values, fields_of(cls), key)
+    wrong = wrong_keys(values, fields_of(cls), key)
     hints = hints_of(cls)  # type: ignore[arg-type]
-    converted = {
-        str(name): convert(value, hints[name], f"{key}.{name}" if key else str(name))
-        for name, value in values.items()
+    converted: dict[str, Any] = {}
+    for name, value in values.items():
         # `???` is how a YAML file says that the user must give a value.
-        if value != "???"
-    }
+        if name in hints and value != "???":
+            try:
+                converted[name] = convert(value, hints[name], f"{key}.{name}" if key else name)
+            except ConfigError as error:
+                wrong += error.lines
     for field in dataclasses.fields(cls):  # type: ignore[arg-type]
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-        if field.init and required and field.name not in converted:
+        if field.init and required and values.get(field.name, "???") == "???":
             full = f"{key}.{field.name}" if key else field.name
-            raise ConfigError(f"{full}: is required; give it a value, {full}=VALUE.")
+            wrong.append(f"{full}: is required; give it a value, {full}=VALUE.")
+    if wrong:
+        raise ConfigError(*wrong)
     try:
         return cls(**converted)
     except ConfigError as error:
         # A component knows its fields, not the key under which a config holds it.
-        raise ConfigError(f"{key}.{error}" if key else str(error)) from None
+        raise ConfigError(*(f"{key}.{line}" if key else line for line in error.lines)) from None
 
 
 @functools.cache
@@ -128,11 +161,14 @@ def fields_of(cls: type) -> list[str]:
     return [field.name for field in dataclasses.fields(cls) if field.init]
 
 
-def check_keys(values: Mapping[Any, Any], allowed: list[str], key: str) -> None:
-    """ConfigError for the first key of `values` that is not `allowed`."""
+def wrong_keys(values: Mapping[Any, Any], allowed: Sequence[str], key: str) -> list[str]:
+    """A line for each key of `values` that is not `allowed`."""
+    lines = []
     for name in values:
         if name not in allowed:
             full = f"{key}.{name}" if key else str(name)
-            if not allowed:
-                raise ConfigError(f"{full}={show(values[name])}: no such key; {key} has no settings.")
-            raise ConfigError(unknown(f"{full}={show(values[name])}: no such key", str(name), allowed))
+            if allowed:
+                lines.append(unknown(f"{full}={show(values[name])}: no such key", str(name), allowed))
+            else:
+                lines.append(f"{full}={show(values[name])}: no such key; {key} has no settings.")
+    return lines

@@ -1,102 +1,25 @@
-"""Hydra's errors of many lines, said in one: the key, the value, what is allowed and the nearest match."""
+"""What is wrong with an override, in one line: the key, the value, what is allowed and the nearest match."""
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from hydra.errors import MissingConfigException, OverrideParseException
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.object_type import ObjectType
+from hydra.core.override_parser.types import Override
+from hydra.errors import MissingConfigException
+from omegaconf import DictConfig
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from mlpexp.config.convert import fields_of, show
-from mlpexp.config.locate import CONF, groups, hydra_options, options
-from mlpexp.config.overrides import unreadable
-from mlpexp.config.schema import GROUPS, LIST_GROUPS
+from mlpexp.config.schema import GROUPS, LIST_GROUPS, SETTINGS
+from mlpexp.config.synonyms import KEYS
 from mlpexp.errors import unknown
-
-
-def explain(error: Exception, overrides: Sequence[str], config_dir: str | Path | None = None) -> str:
-    """One line for an error that composing `overrides` ended in."""
-    more = [Path(config_dir)] if config_dir is not None and Path(config_dir).is_dir() else []
-    if isinstance(error, OverrideParseException):
-        return unreadable(error.override or next(iter(overrides), ""))
-    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
-        return _missing(error.missing_cfg_file, more)
-    if (mark := getattr(error, "problem_mark", None)) is not None:
-        return f"{mark.name}: line {mark.line + 1}: {getattr(error, 'problem', '')}."
-    if isinstance(error, UnicodeDecodeError):
-        return f"a config file is not UTF-8 text: {error.reason} at byte {error.start}.{_among(overrides, '')}"
-    text = str(error)
-    if found := re.match(r"Could not override '([^']*)'", text):
-        # In a mapping, such as log={figure:false}, it is a key inside it that is not there.
-        inside = str(getattr(error.__cause__, "full_key", ""))
-        key = inside if inside.startswith(f"{found[1]}.") else found[1]
-        return _no_such_key(key, _given(found[1], overrides), overrides, more)
-    if found := re.match(r"Could not delete (?:from config\. (?:The value of )?)?'([^'=]*)", text):
-        return _cannot_delete(found[1], overrides, more)
-    if found := re.match(r"(?:Ambiguous value for argument|Sweep parameters) '(.*)'", text):
-        return f"{found[1]}: several values are a sweep; add -m, or write [a,b] for a list."
-    if found := re.match(r"Could not append to config\. An item is already at '(.*)'", text):
-        return f"{_given(found[1], overrides)}: {found[1]} has a value already; leave out the + to give it another."
-    if found := re.match(r"(\S+) appears more than once|Multiple values for ([^.]+)\.", text):
-        group = found[1] or found[2]
-        return f"{_given(group, overrides)}: {group} is in the config already; leave out the + to choose another."
-    if found := re.match(r"force-add of config groups is not supported: '(.*)'", text):
-        return f"{found[1]}: an option of a group is chosen without ++."
-    if found := re.match(r"Error merging override (.*)", text, re.DOTALL):
-        return f"{found[1]}: {_reason(error.__cause__ or error)}."
-    if found := re.match(r"provider=.*, path=(.*) is not available", text):
-        return f"{_given('hydra.searchpath', overrides)}: there is no config directory {found[1]}."
-    if found := re.match(r"Override (.*) looks like a config group override, but config group '(.*)' does", text):
-        return unknown(f"{found[1]}: no such group", found[2], groups(*more))
-    if text.startswith("hydra.searchpath must be"):
-        return (
-            f"{_given('hydra.searchpath', overrides)}: must be a list of directories, such as [file:///home/me/conf]."
-        )
-    if "Config group override must be" in text:
-        return _bad_choice(overrides, more)
-    if isinstance(error, KeyError):
-        return f"{_given('hydra.job.env_copy', overrides)}: the environment variable {text} is not set."
-    return f"{_reason(error)}." + _among(overrides, text)
-
-
-def explain_value(error: OmegaConfBaseException, config: DictConfig) -> str:
-    """One line for an interpolation that cannot be resolved."""
-    key = str(error.full_key or "")
-    written: Any = OmegaConf.to_container(config, resolve=False)
-    for part in re.findall(r"[^.\[\]]+", key):
-        written = written[int(part) if isinstance(written, list) else part]
-    return f"{key}={show(written)}: {_reason(error)}."
-
-
-# What OmegaConf says, and what it means to who wrote the config.
-_REASONS = (
-    (r"Interpolation key '(.*)' not found", r"there is no key '\1'"),
-    (r".*Environment variable '(.*)' not found.*", r"the environment variable '\1' is not set"),
-    (r"Unsupported interpolation type (.*)", r"there is no resolver '\1'"),
-    (r"Missing mandatory value.*", "is required"),
-    (r"Recursive interpolation detected", "refers to itself"),
-    (r"field '.*' is not Optional", "must not be null"),
-    (r"Invalid value '.*', expected one of \[(.*)\]", r"must be one of: \1"),
-)
-
-
-def _reason(error: BaseException) -> str:
-    """The first line of what an error says, in our words where it is a common one."""
-    first = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    for theirs, ours in _REASONS:
-        if re.fullmatch(theirs, first):
-            return re.sub(theirs, ours, first)
-    return first.rstrip(".")
-
-
-def _given(key: str, overrides: Sequence[str]) -> str:
-    """The override of `key` as the user wrote it."""
-    return next((part for part in overrides if re.match(rf"[+~]*{re.escape(key)}(?:[=@]|$)", part)), key)
-
 
 # What hydra/launcher and hydra/sweeper offer once an extra of ours is installed.
 _EXTRAS = {
@@ -108,95 +31,200 @@ _EXTRAS = {
 }
 
 
-def _missing(name: str, more: list[Path]) -> str:
-    """A file that the defaults list names and no config directory has."""
-    group, _, option = name.rpartition("/")
-    if not group:
-        return unknown(f"--config-name={name}: no such config", name, _primaries(more))
-    if extra := _EXTRAS.get(name):
-        return f"{group}={option}: needs an extra that is not installed: pip install 'mlpexp[{extra}]'."
-    names = hydra_options(group) if group.startswith("hydra/") else [known.name for known in options(group, *more)]
-    return unknown(f"{group}={option}: no such option", option, names)
+class Sources:
+    """The groups and options that there are: in conf/, in --config-dir, in hydra.searchpath and in Hydra's plugins."""
+
+    def __init__(self, loader: ConfigLoader, config_name: str, search_path: Sequence[str]) -> None:
+        self._loader = loader
+        self._config_name: str | None = config_name
+        self._search_path = list(search_path)
+        self._options: dict[str, list[str]] = {}
+
+    def options(self, group: str) -> list[str]:
+        """The options of a group, by name."""
+        if group not in self._options:
+            self._options[group] = self._listed(group, ObjectType.CONFIG)
+        return self._options[group]
+
+    @cached_property
+    def groups(self) -> list[str]:
+        """The groups but Hydra's own, by name."""
+        return [name for name in self._listed("", ObjectType.GROUP) if name != "hydra"]
+
+    @cached_property
+    def hydra_groups(self) -> list[str]:
+        return [f"hydra/{name}" for name in self._listed("hydra", ObjectType.GROUP)]
+
+    def is_group(self, key: str) -> bool:
+        return key in self.groups or ("/" in key and bool(self.options(key)))
+
+    def primaries(self) -> list[str]:
+        """The main configs that --config-name can name."""
+        names = {str(path.stem) for source in self._loader.get_sources() for path in _yaml_files(source.path)}
+        return sorted(names)
+
+    def unknown_group(self, given: str, group: str) -> str:
+        return unknown(f"{given}: no such group", group, self.groups)
+
+    def _listed(self, group: str, kind: ObjectType) -> list[str]:
+        try:
+            return sorted(self._loader.get_group_options(group, kind, self._config_name, self._search_path))
+        except Exception:
+            # A main config that cannot be read is reported where it is composed.
+            return sorted(self._loader.get_group_options(group, kind))
 
 
-def _primaries(more: list[Path]) -> set[str]:
-    """The main configs that there are to name."""
-    return {path.stem for root in (CONF, *more) for path in root.glob("*.yaml")}
+def _yaml_files(directory: str) -> list[Path]:
+    return list(Path(directory).glob("*.yaml")) if Path(directory).is_absolute() else []
 
 
-def _no_such_key(key: str, given: str, overrides: Sequence[str], more: list[Path]) -> str:
-    """A key that the composed config does not have, and that the override `given` names."""
-    parent, _, last = key.rpartition(".")
-    config = _composed(overrides, more)
-    group, *below = key.split(".")
-    if group in LIST_GROUPS and below and below[0] not in config.get(group, {}):
-        name, used = below[0], [*config.get(group, {})]
-        if name not in LIST_GROUPS[group]:
-            return unknown(f"{given}: no such {group}", name, LIST_GROUPS[group])
-        return f"{given}: {name} is not in use; add {group}=[{','.join([*used, name])}]."
+def wrong_choice(parsed: Override, given: str, sources: Sources) -> str | None:
+    """What is wrong with an override that chooses an option of a group."""
+    group, value = parsed.key_or_group, parsed.value()
+    names = sources.options(group)
+    if parsed.is_delete():
+        if group in GROUPS:
+            return f"{given}: a run needs one {group}; choose another: {', '.join(names)}."
+        return f"{given}: write {group}=[] to use none." if group in LIST_GROUPS else None
+    if parsed.is_force_add():
+        return f"{given}: an option of a group is chosen without ++."
+    if parsed.package is not None and group in {*GROUPS, *LIST_GROUPS} and not parsed.is_add():
+        return unknown(f"{given}: no such key", f"{group}@{parsed.package}", {*sources.groups, *SETTINGS})
+    if parsed.is_add() and parsed.package is None and group in {*GROUPS, *LIST_GROUPS, "experiment"}:
+        return f"{given}: {group} is in the config already; leave out the + to choose another."
+    if group in GROUPS and isinstance(value, list) and len(value) != 1:
+        return f"{given}: must name one {group}: {', '.join(names)}."
+    if group in LIST_GROUPS and value in (None, ""):
+        return unknown(f"{given}: must be a list of names, such as [l2], or [] for none", "", names)
+    if value is None and group not in {*GROUPS, *LIST_GROUPS}:
+        return None
+    synonyms = (
+        GROUPS[group].synonyms if group in GROUPS else LIST_GROUPS[group].synonyms if group in LIST_GROUPS else {}
+    )
+    for name in value if isinstance(value, list) else [value]:
+        if not isinstance(name, str):
+            return unknown(f"{given}: must name an option", show(name), names)
+        if name not in names:
+            if extra := _EXTRAS.get(f"{group}/{name}"):
+                return f"{group}={name}: needs an extra that is not installed: pip install 'mlpexp[{extra}]'."
+            return unknown(f"{group}={name}: no such option", name, names, synonyms)
+    return None
+
+
+def wrong_hydra(parsed: Override, given: str, sources: Sources) -> str | None:
+    """What is wrong with an override of Hydra itself, as far as that can be told before it is composed."""
+    key, value = parsed.key_or_group, parsed.value()
     if key.startswith("hydra/"):
-        return unknown(
-            f"{given}: no such group", key, [f"hydra/{name}" for name in hydra_options("hydra", groups=True)]
-        )
-    node = OmegaConf.select(config, parent, throw_on_resolution_failure=False) if parent else config
-    if not isinstance(node, DictConfig):
+        if key not in sources.hydra_groups:
+            return unknown(f"{given}: no such group", key, sources.hydra_groups)
+        return None if parsed.is_delete() else wrong_choice(parsed, given, sources)
+    if key == "hydra.searchpath":
+        if not isinstance(value, list) or not all(isinstance(path, str) for path in value):
+            return f"{given}: must be a list of directories, such as [file:///home/me/conf]."
+        for path in value:
+            if "://" not in path.replace("file://", "") and not Path(path.removeprefix("file://")).is_dir():
+                return f"{given}: there is no config directory {path}."
+    if key == "hydra.job.env_copy" and isinstance(value, list):
+        for name in value:
+            if str(name) not in os.environ:
+                return f"{given}: the environment variable '{name}' is not set."
+    return None
+
+
+def no_such_key(given: str, key: str, plain: Mapping[str, Any], sources: Sources) -> str:
+    """A key that is not in a config, whose content is `plain`, and that the override `given` names."""
+    parent, _, last = key.rpartition(".")
+    group, *below = key.split(".")
+    if group in LIST_GROUPS and below and below[0] not in (used := plain.get(group) or {}):
+        name = below[0]
+        if name not in LIST_GROUPS[group]:
+            return unknown(f"{given}: no such {group}", name, LIST_GROUPS[group], LIST_GROUPS[group].synonyms)
+        return f"{given}: {name} is not in use; add {group}=[{','.join([*used, name])}]."
+    node: Any = plain
+    for part in filter(None, parent.split(".")):
+        node = node.get(part) if isinstance(node, Mapping) else None
+    if not isinstance(node, Mapping):
         return f"{given}: {parent} holds no keys."
-    if not parent and (meant := _deeper(config, last)):
-        return f"{given}: no such key; did you mean '{meant}'?"
+    if not parent:
+        if meant := _meant(last, given.partition("=")[2]):
+            return f"{given}: no such key; did you mean '{meant}'?"
+        if deeper := next((f"{name}.{last}" for name, part in plain.items() if last in _keys_of(part)), None):
+            return f"{given}: no such key; did you mean '{deeper}'?"
+        return unknown(f"{given}: no such key", last, {*plain, *sources.groups})
     if parent in GROUPS and (owners := [name for name, cls in GROUPS[parent].items() if last in fields_of(cls)]):
         having = " or ".join(f"{parent}={name}" for name in owners)
         return f"{given}: {parent}={node.get('name')} has no such key; {having} has."
-    known = {str(name) for name in node} - ({"name"} if parent else {"hydra"})
+    known = {str(name) for name in node} - {"name"}
     if not known:
         return f"{given}: no such key; {parent} has no settings."
-    return unknown(f"{given}: no such key", last, known if parent else {*known, *groups(*more)})
+    return unknown(f"{given}: no such key", last, known)
 
 
-def _deeper(config: DictConfig, name: str) -> str | None:
-    """The key further down that ends in `name`, as `optimizer.lr` in lr."""
-    sections = {str(key): node for key, node in config.items() if isinstance(node, DictConfig) and key != "hydra"}
-    return next((f"{key}.{name}" for key, node in sections.items() if name != "name" and name in node), None)
+def _keys_of(part: Any) -> set[str]:
+    return {str(name) for name in part} - {"name"} if isinstance(part, Mapping) else set()
 
 
-def _composed(overrides: Sequence[str], more: list[Path]) -> DictConfig:
-    """The config, Hydra's node included, with the choices among `overrides` only."""
-    from mlpexp.config.compose import by_hydra
-
-    names = groups(*more)
-    choices = [part for part in overrides if part.split("=", 1)[0] in names]
-    directory = more[0] if more else None
-    # Not `compose_raw`: what is wrong with a choice is not to be explained in its turn, without an end.
-    try:
-        return by_hydra(choices, directory, "config", with_hydra=True)
-    except Exception:
-        return by_hydra([], None, "config", with_hydra=True)
+def _meant(word: str, value: str) -> str | None:
+    """The overrides that do here what a key of another library does there."""
+    written = KEYS.get(word.lower().replace("-", "_"))
+    return None if written is None else written.format(value=value, list=value if value[:1] == "[" else f"[{value}]")
 
 
-def _cannot_delete(key: str, overrides: Sequence[str], more: list[Path]) -> str:
-    """A key or group that an override with ~ names, and that is not there as it says."""
-    given = _given(key, overrides)
-    config = _composed(overrides, more)
-    if key in groups(*more):
-        return f"{given}: no such {key} is in use."
-    parent, _, last = key.rpartition(".")
-    node = OmegaConf.select(config, parent, throw_on_resolution_failure=False) if parent else config
-    if isinstance(node, DictConfig) and last in node:
-        return f"{given}: {key} is {show(node[last])}."
-    return _no_such_key(key, given, overrides, more)
+def explain(error: Exception, overrides: Sequence[str], sources: Sources) -> str:
+    """One line for what Hydra raises while it composes options: something is wrong with a file, or with a value that
+    is about Hydra itself."""
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        group, _, option = error.missing_cfg_file.rpartition("/")
+        if not group:
+            return unknown(f"--config-name={option}: no such config", option, sources.primaries())
+        return unknown(f"{group}={option}: no such option", option, sources.options(group))
+    if (mark := getattr(error, "problem_mark", None)) is not None:
+        return f"{mark.name}: line {mark.line + 1}: {getattr(error, 'problem', '')}."
+    if isinstance(error, UnicodeDecodeError):
+        return f"a config file is not UTF-8 text: {error.reason} at byte {error.start}.{_among(overrides)}"
+    cause = error.__cause__
+    if isinstance(cause, OmegaConfBaseException):
+        key = str(cause.full_key or "")
+        given = next((part for part in overrides if key and part.lstrip("+~").startswith((f"{key}=", f"{key}."))), key)
+        if isinstance(cause, ConfigAttributeError | ConfigKeyError) and isinstance(cause.parent_node, DictConfig):
+            return unknown(f"{given}: no such key", key.rpartition(".")[2], map(str, cause.parent_node))
+        if given:
+            return f"{given}: {reason(cause)}."
+    return f"{reason(cause or error)}.{_among(overrides)}"
 
 
-def _bad_choice(overrides: Sequence[str], more: list[Path]) -> str:
-    """A group that is given something else than a name."""
-    for part in overrides:
-        key, _, value = part.lstrip("+").partition("=")
-        names = [option.name for option in options(key, *more)] if key in groups(*more) else hydra_options(key)
-        if names and value not in names:
-            return unknown(f"{part}: must name an option", value, names)
-    return "an override must name an option of its group, such as activation=gelu."
+def explain_value(error: Exception, written: Any, key: str = "") -> str:
+    """One line for an interpolation in the unresolved config `written` that cannot be resolved.
+
+    `key` is where it stands, if the error does not say so.
+    """
+    key = str(getattr(error, "full_key", None) or key)
+    for part in re.findall(r"[^.\[\]]+", key):
+        written = written[int(part) if isinstance(written, list) else part]
+    return f"{key}={show(written)}: {reason(error)}."
 
 
-def _among(overrides: Sequence[str], text: str) -> str:
-    """Which override an unforeseen message is about, where it does not say so itself."""
-    if not overrides or any(part in text for part in overrides):
-        return ""
-    return f" (in: {' '.join(overrides)})"
+# What OmegaConf says of interpolations and types, and what it means to who wrote the config.
+_REASONS = (
+    (r"Interpolation key '(.*)' not found", r"there is no key '\1'"),
+    (r".*Environment variable '(.*)' not found.*", r"the environment variable '\1' is not set"),
+    (r"Unsupported interpolation type (.*)", r"there is no resolver '\1'"),
+    (r"Missing mandatory value.*", "is required"),
+    (r"Recursive interpolation detected", "refers to itself"),
+    (r"field '.*' is not Optional", "must not be null"),
+    (r"Invalid value '.*', expected one of \[(.*)\]", r"must be one of: \1"),
+)
+
+
+def reason(error: BaseException) -> str:
+    """The first line of what an error says, in our words where it is a common one."""
+    first = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    for theirs, ours in _REASONS:
+        if re.fullmatch(theirs, first):
+            return re.sub(theirs, ours, first)
+    return first.rstrip(".")
+
+
+def _among(overrides: Sequence[str]) -> str:
+    """Which overrides an unforeseen message is about, where it does not say so itself."""
+    return f" (in: {' '.join(overrides)})" if overrides else ""

@@ -33,22 +33,6 @@ def options(group: str, *more: Path) -> list[Option]:
     return [found[name] for name in sorted(found)]
 
 
-def hydra_options(group: str, *, groups: bool = False) -> list[str]:
-    """The options (or with `groups` the groups) in one of Hydra's own groups, such as hydra/launcher."""
-    from hydra import initialize_config_dir
-    from hydra.core.global_hydra import GlobalHydra
-    from hydra.core.object_type import ObjectType
-
-    outer = GlobalHydra.instance().hydra
-    GlobalHydra.instance().clear()
-    try:
-        with initialize_config_dir(str(CONF), version_base="1.3"):
-            kind = ObjectType.GROUP if groups else ObjectType.CONFIG
-            return sorted(GlobalHydra.instance().config_loader().get_group_options(group, kind))
-    finally:
-        GlobalHydra.instance().hydra = outer
-
-
 def _comment(path: Path) -> str:
     """The first comment of a file that is no directive to Hydra (`# @package …`)."""
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():

@@ -1,4 +1,4 @@
-"""The ranges that a config's numbers may lie in, as annotations: `lr: Positive = 0.001`."""
+"""What a config's values may be, as annotations: ranges of numbers (`lr: Positive = 0.001`), and paths."""
 
 from __future__ import annotations
 
@@ -33,6 +33,11 @@ class Range:
         return " and ".join(part for part in (low, high) if part)
 
 
+@dataclass(frozen=True)
+class FilePath:
+    """Marks a text as a path, in which `~` is the home directory."""
+
+
 def _plain(bound: float) -> str:
     """A bound in digits: 1000000, not 1e+06."""
     return str(int(bound)) if float(bound).is_integer() else f"{bound:g}"
@@ -49,3 +54,4 @@ Fraction = Annotated[float, Range(low=0, high=1, open_high=True)]
 OpenFraction = Annotated[float, Range(low=0, high=1, open_low=True, open_high=True)]
 Count = Annotated[int, Range(low=1, high=_MOST)]
 Index = Annotated[int, Range(low=0, high=_MOST)]
+PathName = Annotated[str, FilePath()]

@@ -18,8 +18,8 @@ from mlpexp.components.model import Model, models
 from mlpexp.components.optimizer import Optimizer, optimizers
 from mlpexp.components.regularizer import Regularizer, regularizers
 from mlpexp.components.scheduler import Scheduler, schedulers
-from mlpexp.config.convert import build, check_keys, convert, hints_of, show
-from mlpexp.config.ranges import Count, Index, NonNegative, Positive
+from mlpexp.config.convert import build, convert, hints_of, show, wrong_keys
+from mlpexp.config.ranges import Count, Index, NonNegative, PathName, Positive
 from mlpexp.config.report import Report
 from mlpexp.data import bundled  # noqa: F401  (registers the datasets)
 from mlpexp.data.dataset import Dataset, datasets
@@ -94,7 +94,7 @@ class Config:
     precision: Literal["fp32", "bf16"] = "fp32"
     compile: bool = False
     deterministic: bool = False
-    data_dir: str | None = None
+    data_dir: PathName | None = None
     log: Log = field(default_factory=Log)
     checkpoint: Checkpoint = field(default_factory=Checkpoint)
     stack: Stack = field(default_factory=Stack)
@@ -131,25 +131,26 @@ def _named(registry: Registry[Any], component: Any) -> dict[str, Any]:
 
 
 def parse(raw: Mapping[str, Any]) -> Config:
-    """The checked config that plain mappings describe, or ConfigError naming the first key that is wrong."""
-    known = [entry.name for entry in dataclasses.fields(Config)]
-    check_keys(raw, known, "")
-    parts: dict[str, Any] = {}
-    settings: dict[str, Any] = {}
-    for key, value in raw.items():
-        if key in GROUPS:
-            parts[key] = component(GROUPS[key], value, key)
-        elif key in LIST_GROUPS:
-            parts[key] = _components(LIST_GROUPS[key], value, key)
-        else:
-            settings[key] = value
-    for key in GROUPS:
-        if key not in parts:
-            raise ConfigError(f"{key}: is required. Choose from: {', '.join(sorted(GROUPS[key]))}.")
+    """The checked config that plain mappings describe, or ConfigError with a line for each key that is wrong."""
     # `convert` checks the plain settings against the annotations of Config itself.
     hints = hints_of(Config)
-    for key, value in settings.items():
-        parts[key] = convert(value, hints[key], key)
+    wrong = wrong_keys(raw, [entry.name for entry in dataclasses.fields(Config)], "")
+    parts: dict[str, Any] = {}
+    for key, value in raw.items():
+        if key not in hints:
+            continue
+        try:
+            if key in GROUPS:
+                parts[key] = component(GROUPS[key], value, key)
+            elif key in LIST_GROUPS:
+                parts[key] = _components(LIST_GROUPS[key], value, key)
+            else:
+                parts[key] = convert(value, hints[key], key)
+        except ConfigError as error:
+            wrong += error.lines
+    wrong += [f"{key}: is required. Choose from: {', '.join(sorted(GROUPS[key]))}." for key in GROUPS if key not in raw]
+    if wrong:
+        raise ConfigError(*wrong)
     return Config(**parts)
 
 

@@ -133,4 +133,4 @@ class Dataset(ABC):
         """The data, on the CPU. ConfigError where files are missing or unreadable, naming them and what to do."""
 
 
-datasets: Registry[Dataset] = Registry("dataset")
+datasets: Registry[Dataset] = Registry("dataset", {"table": "csv", "tabular": "csv", "dataframe": "csv"})

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from mlpexp.config.ranges import PathName
 from mlpexp.data.dataset import Data, Split, Units, datasets
 from mlpexp.data.delimited import Column, read_columns, to_number
 from mlpexp.data.splits import RandomlySplit
@@ -29,7 +30,7 @@ class Table(RandomlySplit):
     deviation. task=auto: classification where the target is text or at most 20 different whole numbers.
     """
 
-    path: str
+    path: PathName
     target: str | None = None
     task: Literal["auto", "classification", "regression"] = "auto"
 

@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mlpexp.config.compose import load_plugins
+from mlpexp.config.composer import Composer
 from mlpexp.config.convert import show
 from mlpexp.config.jobs import Job, check_jobs, expand
 from mlpexp.config.overrides import parse_override
+from mlpexp.config.plugins import load_plugins
 from mlpexp.config.schema import GROUPS
 from mlpexp.errors import ConfigError, unknown
 from mlpexp.registry import Registry
@@ -58,7 +59,7 @@ def choose(
     if len(jobs) > MOST_CURVES:
         raise ConfigError(f"plot: {len(jobs):,} curves are more than a figure has room for, {MOST_CURVES}.")
     jobs = [[*suits(_option(group, job)), *job] for job in jobs]
-    found = check_jobs(jobs, about_hydra, config_dir, numbered=False, preparations=preparations)
+    found = check_jobs(jobs, Composer(config_dir, about_hydra=about_hydra), numbered=False, preparations=preparations)
     if not chosen:
         order = list(GROUPS[group])
         found.sort(key=lambda job: order.index(GROUPS[group].name_of(getattr(job.config, group))))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlpexp.config.composer import Composer
 from mlpexp.config.jobs import check_jobs
 from mlpexp.config.overrides import parse_override
 from mlpexp.data.dataset import Data
@@ -35,7 +36,9 @@ def draw(overrides: Sequence[str], config_dir: str | None) -> tuple[Figure, list
     about_hydra = [text for text, override in parsed.items() if override.is_hydra_override()]
     ours = [text for text in overrides if text not in about_hydra]
     preparations = Preparations()
-    (job,) = check_jobs([ours], about_hydra, config_dir, numbered=False, preparations=preparations)
+    (job,) = check_jobs(
+        [ours], Composer(config_dir, about_hydra=about_hydra), numbered=False, preparations=preparations
+    )
     data = preparations.of(job.config).data
     return figure_of(data), [f"{data.name}: {data.note}"] if data.note else []
 

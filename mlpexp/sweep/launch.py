@@ -1,4 +1,13 @@
-"""A batch of jobs from Hydra's sweeper: all composed, then run together if the task can, else one by one."""
+"""What `hydra/launcher=stacked` does: hands the jobs of a sweep to a task that takes them all at once.
+
+Any app of Hydra's can use the launcher. A task function that has a method
+
+    run_jobs(overrides: Sequence[Sequence[str]], first: int) -> Sequence[Any | Exception]
+
+is called once with the overrides of all jobs of a batch and the number of the first of them; it gives for each job in
+turn its value, or the Exception that it failed with. What is no Exception, such as KeyboardInterrupt, ends the sweep.
+Every other task function is called job by job, by Hydra's basic launcher.
+"""
 
 from __future__ import annotations
 
@@ -7,60 +16,56 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra.core.utils import JobReturn, configure_log, filter_overrides, run_job, setup_globals
+from hydra.core.utils import JobReturn, JobStatus, configure_log, env_override, setup_globals
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from mlpexp.config.composer import JobComposer
-from mlpexp.sweep.together import can_share_a_process, place, run_together
+from mlpexp.config.hydra_adapter import BasicLauncher
 
 log = logging.getLogger(__name__)
 
 
 def launch(
     context: HydraContext, task: TaskFunction, sweep: DictConfig, batch: Sequence[Sequence[str]], first: int
-) -> list[JobReturn]:
-    """Runs the jobs that the overrides in `batch` make; `sweep` is the sweep's config, `first` the first number.
-
-    All jobs go to the task's `run_jobs` in one call, if it has that method (see task.py). A task without it is called
-    job by job, as by Hydra's basic launcher; so is any task where each job is to have a working directory, an
-    environment or a log file of its own, which the jobs of one process cannot have at the same time.
-    """
+) -> Sequence[JobReturn]:
+    """Runs the jobs that the overrides in `batch` make; `sweep` is the sweep's config, `first` the first number."""
+    run_jobs = getattr(task, "run_jobs", None)
+    own = _own(sweep)
+    if run_jobs is None or own is not None:
+        if run_jobs is not None:
+            log.info(f"{own} gives each job a part of the process for itself: the jobs run one by one")
+        launcher = BasicLauncher()
+        launcher.setup(hydra_context=context, task_function=task, config=sweep)
+        return launcher.launch(batch, first)
     setup_globals()
     configure_log(sweep.hydra.hydra_logging, sweep.hydra.verbose)
     Path(str(sweep.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
-    jobs = _composed(context, sweep, batch, first)
-    run_jobs = getattr(task, "run_jobs", None)
-    if run_jobs is not None and can_share_a_process(jobs):
-        log.debug(f"Launching {len(jobs)} jobs together")
-        return run_together(run_jobs, jobs, context, task)
-    log.info(f"Launching {len(jobs)} jobs one by one")
-    returns = []
-    for job, overrides in zip(jobs, batch, strict=True):
-        _announce(job, overrides)
-        returns.append(run_job(task, job, "hydra.sweep.dir", "hydra.sweep.subdir", context))
-        configure_log(sweep.hydra.hydra_logging, sweep.hydra.verbose)
-    return returns
+    log.debug(f"Launching {len(batch)} jobs together")
+    configure_log(sweep.hydra.job_logging, sweep.hydra.verbose)
+    with env_override(sweep.hydra.job.env_set):
+        try:
+            results = run_jobs(batch, first)
+        except Exception as error:
+            results = [error] * len(batch)
+    assert len(results) == len(batch), f"run_jobs gave {len(results)} results for {len(batch)} jobs"
+    return [_returned(overrides, result) for overrides, result in zip(batch, results, strict=True)]
 
 
-def _announce(job: DictConfig, overrides: Sequence[str]) -> None:
-    log.info(f"\t#{job.hydra.job.num} : {' '.join(filter_overrides(overrides))}")
+def _returned(overrides: Sequence[str], result: Any) -> JobReturn:
+    done = JobReturn(overrides=list(overrides), working_dir=str(Path.cwd()))
+    done.return_value = result
+    done.status = JobStatus.FAILED if isinstance(result, Exception) else JobStatus.COMPLETED
+    return done
 
 
-def _composed(context: HydraContext, sweep: DictConfig, batch: Sequence[Sequence[str]], first: int) -> list[DictConfig]:
-    """The configs of all jobs, with Hydra's node; an error in one of them comes before the first starts."""
-    loader = context.config_loader
-    # As written: `${hydra.job.num}` in one of them has no value yet.
-    about_hydra: Any = OmegaConf.to_container(sweep.hydra.overrides.hydra, resolve=False)
-    compose = JobComposer(
-        loader,
-        sweep.hydra.job.config_name,
-        about_hydra,
-        lambda choices: loader.load_sweep_config(sweep, choices),
-    )
-    jobs = []
-    for number, overrides in enumerate(batch, first):
-        job = compose(overrides)
-        place(job, number)
-        jobs.append(job)
-    return jobs
+def _own(sweep: DictConfig) -> str | None:
+    """The setting by which each job has a working directory, an environment, a log file or callbacks of its own."""
+    if sweep.hydra.job.chdir:
+        return "hydra.job.chdir"
+    if OmegaConf.select(sweep, "hydra.callbacks"):
+        return "hydra.callbacks"
+    for key in ("hydra.job.env_set", "hydra.job_logging"):
+        node = OmegaConf.select(sweep, key)
+        if node is not None and "${hydra" in OmegaConf.to_yaml(node):
+            return key
+    return None

@@ -5,14 +5,17 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlpexp.errors import ConfigError
 from mlpexp.run import record as run
 from mlpexp.run.checksum import sealed, unsealed
 from mlpexp.run.files import read_bytes, write_text
+
+if TYPE_CHECKING:
+    from mlpexp.config.jobs import Job
 
 NAME = "sweep.json"
 # Bytes: a sweep of 100,000 jobs is less.
@@ -33,10 +36,15 @@ class JobRecord:
 
 @dataclass(frozen=True)
 class SweepRecord:
-    """The content of sweep.json. `stacks` holds the numbers of jobs that train as one model, in their order."""
+    """The content of sweep.json. `stacks` holds the numbers of jobs that train as one model, in their order.
+
+    `search` says of a sweep whose sweeper chooses the jobs as it goes which `sweeper` that is, and how many trials it
+    was to make (`n_trials`, null where it does not say).
+    """
 
     jobs: list[JobRecord] = field(default_factory=list)
     stacks: list[list[int]] = field(default_factory=list)
+    search: dict[str, Any] | None = None
 
     def extended(self, jobs: Sequence[JobRecord], stacks: Sequence[Sequence[int]]) -> SweepRecord:
         """With more jobs, such as the next batch of a sweeper; a number that is known keeps what it has."""
@@ -44,11 +52,22 @@ class SweepRecord:
         more = [job for job in jobs if job.number not in known]
         named = {number for stack in stacks for number in stack}
         kept = [[number for number in stack if number not in named] for stack in self.stacks]
-        return SweepRecord([*self.jobs, *more], [*filter(None, kept), *map(list, stacks)])
+        return SweepRecord([*self.jobs, *more], [*filter(None, kept), *map(list, stacks)], self.search)
 
     def write(self, directory: Path) -> None:
         """Puts sweep.json in place, whole or not at all, with the checksum of what it holds."""
         write_text(directory / NAME, json.dumps(sealed(dataclasses.asdict(self))) + "\n")
+
+
+def job_records(jobs: Sequence[Job]) -> list[JobRecord]:
+    """What is noted of jobs. ConfigError where they have no directories of their own within that of their sweep."""
+    if len({PurePath(job.directory) for job in jobs}) < len(jobs):
+        raise ConfigError("hydra.sweep.subdir: must give each job a directory of its own, as ${hydra.job.num} does.")
+    for job in jobs:
+        if not lies_within(job.directory):
+            where = f"that of job {job.number} is {job.directory}"
+            raise ConfigError(f"hydra.sweep.subdir: must lie within the sweep's directory; {where}.")
+    return [JobRecord(job.number, job.overrides, job.directory, job.config.to_dict()) for job in jobs]
 
 
 def is_sweep(directory: Path) -> bool:
@@ -67,13 +86,13 @@ def read(directory: Path) -> SweepRecord:
     try:
         content = unsealed(json.loads(read_bytes(path, _MOST)))
         jobs = [JobRecord(**job) for job in content["jobs"]]
-        found = SweepRecord(jobs, [list(stack) for stack in content["stacks"]])
+        found = SweepRecord(jobs, [list(stack) for stack in content["stacks"]], content.get("search"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}.") from None
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise ConfigError(f"{path}: is damaged: {error}.") from None
     _check(path, found)
-    return found if found.jobs else _of_runs(directory)
+    return found if found.jobs else replace(_of_runs(directory), search=found.search)
 
 
 def checkpoint_of(directory: Path, numbers: Sequence[int]) -> Path | None:
@@ -105,6 +124,8 @@ def _of_runs(directory: Path) -> SweepRecord:
 
 
 def _check(path: Path, found: SweepRecord) -> None:
+    if found.search is not None and not isinstance(found.search, dict):
+        raise ConfigError(f"{path}: is damaged: its search is no mapping.")
     for job in found.jobs:
         if type(job.number) is not int or not isinstance(job.overrides, list) or not isinstance(job.config, dict):
             raise ConfigError(f"{path}: is damaged: it has a job without a number, overrides or a config.")

@@ -170,7 +170,7 @@ def _look(directory: Path, job: JobRecord, changes: dict[str, Any]) -> _Found:
     raw, source = (job.config, directory / NAME) if entry is None else (entry.config, path / record.NAME)
     config = checked_config(raw, source, changes)
     planned = config if raw == job.config else checked_config(job.config, directory / NAME, changes)
-    return _Found(Job(job.number, job.overrides, config), planned, path, entry, damaged)
+    return _Found(Job(job.number, job.overrides, config, job.directory), planned, path, entry, damaged)
 
 
 def _resumed(directory: Path, entries: Sequence[_Found]) -> list[tuple[list[Pending], Path | None]]:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlpexp.config.composer import Composer
 from mlpexp.config.jobs import Job, check_jobs, expand
-from mlpexp.errors import ConfigError
 from mlpexp.prepare import Preparations
 from mlpexp.run.lock import claimed
 from mlpexp.run.record import Record
 from mlpexp.sweep.plan import plan
-from mlpexp.sweep.record import JobRecord, checkpoint_of, lies_within, read
+from mlpexp.sweep.record import checkpoint_of, job_records, read
 from mlpexp.sweep.train import SweepWatcher, stack_to_train, train_stacks
 
 if TYPE_CHECKING:
@@ -38,44 +37,23 @@ def train_sweep(
     from mlpexp.comparison.report import sweep_summary
 
     preparations = Preparations()
-    jobs = check_jobs(expand(overrides, config_dir=config_dir), config_dir=config_dir, preparations=preparations)
+    jobs = check_jobs(expand(overrides, config_dir=config_dir), Composer(config_dir), preparations=preparations)
     with claimed(Path(directory), "directory") as path:
-        at = {job.number: path / str(job.number) for job in jobs}
-        for own in at.values():
-            own.mkdir()
-        train_jobs(path, jobs, at, preparations, watcher or SweepWatcher())
+        for job in jobs:
+            (path / job.directory).mkdir()
+        train_jobs(path, jobs, preparations, watcher or SweepWatcher())
         return sweep_summary(path)
 
 
 def train_jobs(
-    directory: Path,
-    jobs: Sequence[Job],
-    at: Mapping[int, Path],
-    preparations: Preparations,
-    watcher: SweepWatcher,
+    directory: Path, jobs: Sequence[Job], preparations: Preparations, watcher: SweepWatcher
 ) -> dict[int, Record | Exception]:
     """Trains jobs in their directories, within that of their sweep; what became of each, by its number."""
-    records = _job_records(jobs, at, directory)
-    # As short as the user has named the sweep's.
-    at = {record.number: directory / record.directory for record in records}
+    records = job_records(jobs)
+    at = {job.number: directory / job.directory for job in jobs}
     stacks = plan(jobs, preparations)
     read(directory).extended(records, [stack.numbers for stack in stacks]).write(directory)
     to_train = [
         stack_to_train(stack.jobs, at, preparations, checkpoint_of(directory, stack.numbers)) for stack in stacks
     ]
     return train_stacks(directory, to_train, watcher)
-
-
-def _job_records(jobs: Sequence[Job], at: Mapping[int, Path], directory: Path) -> list[JobRecord]:
-    """ConfigError where the jobs are not to have directories of their own within the sweep's."""
-    if len(set(at.values())) < len(jobs):
-        raise ConfigError("hydra.sweep.subdir: must give each job a directory of its own, as ${hydra.job.num} does.")
-    records = []
-    for job in jobs:
-        path = os.path.relpath(at[job.number], directory)
-        if not lies_within(path):
-            raise ConfigError(
-                f"hydra.sweep.subdir: must lie within the sweep's directory; that of job {job.number} is {path}."
-            )
-        records.append(JobRecord(job.number, job.overrides, path, job.config.to_dict()))
-    return records

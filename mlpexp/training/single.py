@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from mlpexp.config.compose import load_plugins
 from mlpexp.config.convert import show
+from mlpexp.config.plugins import load_plugins
 from mlpexp.config.schema import Config, parse
 from mlpexp.errors import ConfigError
 from mlpexp.prepare import Prepared, data_dir, prepare
@@ -84,7 +84,7 @@ def checked_config(saved: dict[str, Any], file: Path, changes: dict[str, Any]) -
     except ConfigError as error:
         if re.split(r"[=.:\[]", str(error))[0] in changes:
             raise
-        raise ConfigError(f"{file}: {error}") from None
+        raise ConfigError(*(f"{file}: {line}" for line in error.lines)) from None
     if config.data_dir is not None and "data_dir" not in changes and config.dataset.missing(data_dir(config)):
         raise ConfigError(
             f"{file.parent}: was made with data_dir={config.data_dir}, where data are missing; they are not fetched to "

@@ -23,8 +23,10 @@ from mlpexp.run.directory import RunDirectory
 MOST = 2**53  # the largest whole number that a config may hold
 COUNT = "must be at least 1."
 KEYS = f"Choose from: {', '.join(sorted({*groups(), *SETTINGS}))}."
+SEVERAL = "several values are a sweep; add -m, or write [a,b] for a list"
 RUN_KEYS = f"Choose from: {', '.join(sorted({*groups(), *SETTINGS} - {'experiment'}))}."
 READ = "cannot be read; an override is key=value, such as optimizer.lr=0.01 or model.hidden=[8,8]."
+QUOTED = f"{READ} A text with such characters needs quotes:"
 RESUME = "Choose from: data_dir, device, epochs, plugins."
 
 
@@ -55,7 +57,7 @@ COMMAND = {
     "resume . epoch=3": f"epoch=3: cannot be changed here; did you mean 'epochs'? {RESUME}",
     "resume . epochs": "epochs: must be key=value, with key one of: epochs, device, data_dir, plugins.",
     "resume . epochs=1,2": "epochs=1,2: must be one value.",
-    "resume . epochs=[": f"epochs=[: {READ}",
+    "resume . epochs=[": f"""epochs=[: {QUOTED} 'epochs="["'.""",
     "eval . epochs=3": "epochs=3: cannot be changed here. Choose from: data_dir, device, plugins.",
 }
 
@@ -73,16 +75,17 @@ FLAGS = {
 OPTIONS = {
     "activation=geluu": f"activation=geluu: no such option; did you mean 'gelu'? {choose('activation')}",
     "dataset=minst": f"dataset=minst: no such option; did you mean 'mnist'? {choose('dataset')}",
-    "device=gpu": f"device=gpu: no such option; did you mean 'cpu'? {choose('device')}",
+    "device=gpu": f"device=gpu: no such option; did you mean 'cuda'? {choose('device')}",
     "experiment=nope": f"experiment=nope: no such option…{choose('experiment')}",
-    "init=xavier": f"init=xavier: no such option; did you mean 'xavier_normal'? {choose('init')}",
+    "init=xavier": f"init=xavier: no such option; did you mean 'xavier_uniform'? {choose('init')}",
     "loss=mes": f"loss=mes: no such option; did you mean 'mse'? {choose('loss')}",
     "model=mpl": f"model=mpl: no such option; did you mean 'mlp'? {choose('model')}",
     "optimizer=adm": f"optimizer=adm: no such option; did you mean 'adam'? {choose('optimizer')}",
     "regularizer=[drop]": f"regularizer=drop: no such option; did you mean 'dropout'? {choose('regularizer')}",
     "regularizer=[l2,drop]": f"regularizer=drop: no such option; did you mean 'dropout'? {choose('regularizer')}",
     "scheduler=cosin": f"scheduler=cosin: no such option; did you mean 'cosine'? {choose('scheduler')}",
-    "hydra/launcher=basc": "hydra/launcher=basc: no such option; did you mean 'basic'? Choose from: …",
+    "hydra/job_logging=stdou": "hydra/job_logging=stdou: no such option; did you mean 'stdout'? Choose from: …",
+    "hydra/launcher=basic": "hydra/launcher=basic: is for sweeps; add -m.",
     "activation=null": f"activation=null: must name an option. {choose('activation')}",
     "activation=": f"activation=: no such option. {choose('activation')}",
     "activation=3": f"activation=3: must name an option. {choose('activation')}",
@@ -96,7 +99,7 @@ OPTIONS = {
     "+optimizer=adam": "+optimizer=adam: optimizer is in the config already; leave out the + to choose another.",
     "++optimizer=adam": "++optimizer=adam: an option of a group is chosen without ++.",
     "+experiment=mnist": "+experiment=mnist: experiment is in the config already; leave out the + to choose another.",
-    "optimizer=adam,sgd": "optimizer=adam,sgd: several values are a sweep; add -m, or write [a,b] for a list.",
+    "optimizer=adam,sgd": f"""optimizer=adam,sgd: {SEVERAL}, or 'optimizer="adam,sgd"' for a text.""",
     "optimizer.name=sgd": "optimizer.name=sgd: write optimizer=sgd, which brings the settings of sgd too.",
     "optimizer.name=os.system": f"optimizer.name=os.system: no such optimizer. {choose('optimizer')}",
 }
@@ -108,8 +111,8 @@ KEYS_THAT_ARE_NONE = {
     "+foo=3": f"foo=3: no such key. {RUN_KEYS}",
     "++x=1": f"x=1: no such key. {RUN_KEYS}",
     "~nope": f"~nope: no such key. {KEYS}",
-    "lr=0.1": "lr=0.1: no such key; did you mean 'optimizer.lr'?",
-    "hidden=[8]": "hidden=[8]: no such key; did you mean 'model.hidden'?",
+    "lr=0.1": "lr=0.1: no such key; did you mean 'optimizer.lr=0.1'?",
+    "hidden=[8]": "hidden=[8]: no such key; did you mean 'model.hidden=[8]'?",
     "optimizer.learning=3": "optimizer.learning=3: no such key. Choose from: amsgrad, betas, eps, lr, weight_decay.",
     "+optimizer.foo=3": "optimizer.foo=3: no such key. Choose from: amsgrad, betas, eps, lr, weight_decay.",
     "~optimizer.lrr": "~optimizer.lrr: no such key; did you mean 'lr'? "
@@ -204,12 +207,12 @@ GRAMMAR = {
     "''": f"'': {READ}",
     "~": f"~: {READ}",
     "optimizer": f"optimizer: {READ}",
-    "'x=[1,'": f"x=[1,: {READ}",
-    "'epochs=foo(1)'": f"epochs=foo(1): {READ}",
-    "epochs..x=1": f"epochs..x=1: {READ}",
-    "'seed=${'": f"seed=${{: {READ}",
+    "'x=[1,'": f"""x=[1,: {QUOTED} 'x="[1,"'.""",
+    "'epochs=foo(1)'": f"""epochs=foo(1): {QUOTED} 'epochs="foo(1)"'.""",
+    "epochs..x=1": f"""epochs..x=1: {READ}""",
+    "'seed=${'": f"""seed=${{: {QUOTED} 'seed="${{"'.""",
     "'x=" + "[" * 1000 + "'": f"x={'[' * 75}...: {READ}",
-    "epochs=1,2": "epochs=1,2: several values are a sweep; add -m, or write [a,b] for a list.",
+    "epochs=1,2": f"""epochs=1,2: {SEVERAL}, or 'epochs="1,2"' for a text.""",
     "'epochs=choice(1,2)'": "epochs=choice(1,2): several values are a sweep; add -m, or write [a,b] for a list.",
     "'epochs=range(1,3)'": "epochs=range(1,3): several values are a sweep; add -m, or write [a,b] for a list.",
     "'epochs=${foo}'": "epochs=${foo}: there is no key 'foo'.",
@@ -240,7 +243,7 @@ DATA = {
     "dataset=sine regularizer=[label_smoothing]": "regularizer=label_smoothing: is for classification, and the "
     "dataset is a regression task.",
     "dataset=csv": "dataset.path: is required; give it a value, dataset.path=VALUE.",
-    "dataset=csv dataset.path=5": "dataset.path=5: must be a text.",
+    "dataset=csv dataset.path=5": "dataset.path=5: no such file in …",
     "dataset=csv dataset.path=nope.csv": "dataset.path=nope.csv: no such file in …",
     "dataset=csv dataset.path=.": "dataset.path=.: is a directory; a CSV file is needed.",
     "dataset=csv dataset.path=/dev/null": "dataset.path=/dev/null: is not a regular file.",
@@ -271,8 +274,8 @@ SWEEPS = {
     "or choose another hydra/sweeper.",
     "hydra.sweep.dir=/dev/null/x": "hydra.sweep.dir=/dev/null/x: cannot be made: Not a directory.",
     "hydra/launcher=foo": "hydra/launcher=foo: no such option…",
-    "~hydra/launcher": "~hydra/launcher: a sweep needs one launcher.",
-    "~hydra/sweeper": "~hydra/sweeper: a sweep needs one sweeper.",
+    "~hydra/launcher": "hydra/launcher: a sweep needs one launcher.",
+    "~hydra/sweeper": "hydra/sweeper: a sweep needs one sweeper.",
     # Of all jobs: their numbers say nothing.
     "epochs=0 seed=0,1": f"epochs=0: {COUNT}",
     # Neither is wrong with the first value of the other.
@@ -282,7 +285,7 @@ SWEEPS = {
     "'seed=range(2,2)'": "seed=range(2,2): lists no values.",
     "'activation=glob(x*)'": "activation=glob(x*): lists no values.",
     "+hydra.sweeper.params.epochs=\\'0,1\\'": f"epochs=0: {COUNT} (job 0)",
-    "hydra.run.dir=a,b": "hydra.run.dir=a,b: several values are a sweep; add -m, or write [a,b] for a list.",
+    "hydra.run.dir=a,b": "hydra.run.dir=a,b: is for a single run; a sweep has hydra.sweep.dir.",
 }
 
 LINES = [
@@ -340,9 +343,9 @@ def test_all_that_is_wrong_with_a_sweep_is_said_at_once(here: Path, capsys: pyte
     out, err = capsys.readouterr()
     assert out == ""
     assert err.splitlines() == [
+        "mlpexp: seed=x: must be a whole number. (6 jobs: 0, 2, 4, 6, 8, …)",
         "mlpexp: optimizer.lr=-1: must be greater than 0. (jobs 0, 1, 4, 5)",
         f"mlpexp: optimizer=adm: no such option; did you mean 'adam'? {choose('optimizer')} (jobs 2, 3, 8, 9)",
-        "mlpexp: seed=x: must be a whole number. (jobs 6, 10)",
     ]
     assert not list(here.iterdir())
 
@@ -350,7 +353,7 @@ def test_all_that_is_wrong_with_a_sweep_is_said_at_once(here: Path, capsys: pyte
 def test_a_key_that_is_none_does_not_hide_what_else_is_wrong(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call(["train", "-m", "optimizer=sgd,adm", "lr=1"]) == 2
     first, second = capsys.readouterr().err.splitlines()
-    assert first == "mlpexp: lr=1: no such key; did you mean 'optimizer.lr'? (job 0)"
+    assert first == "mlpexp: lr=1: no such key; did you mean 'optimizer.lr=1'?"
     assert second.startswith("mlpexp: optimizer=adm: no such option; did you mean 'adam'?")
     assert not list(here.iterdir())
 
@@ -450,7 +453,7 @@ def refuses(arguments: list[str], run: Path, capsys: pytest.CaptureFixture[str])
         ({"seed": "x"}, "is damaged: seed=x: must be a whole number."),
         ({"config": None}, "is damaged: 'config' is no mapping."),
         ({"metrics": []}, "is damaged: 'metrics' is no mapping."),
-        ({"config": {}}, f"dataset: is required. {choose('dataset')}"),
+        ({"config.dataset": None}, f"dataset=null: must name one dataset: {one_of('dataset')}"),
         ({"config.epochs": "x"}, "epochs=x: must be a whole number."),
         ({"config.foo": 1}, f"foo=1: no such key. {RUN_KEYS}"),
         (
@@ -562,10 +565,10 @@ def test_a_run_without_best_weights_cannot_be_judged(run: Path, capsys: pytest.C
         "epochs=2": "run: has completed its 2 epochs; to train it longer, give it more, such as epochs=4.",
         "epochs=0": f"epochs=0: {COUNT}",
         "epochs=x": "epochs=x: must be a whole number.",
-        "device=gpu": f"device.name=gpu: no such device; did you mean 'cpu'? {choose('device')}",
+        "device=gpu": f"device.name=gpu: no such device; did you mean 'cuda'? {choose('device')}",
         "device=null": f"device=null: must name one device: {one_of('device')}",
         "device=cuda epochs=3": "device=cuda: this machine has no such device. Choose from: auto, …cpu.",
-        "data_dir=5": "data_dir=5: must be a text.",
+        "data_dir=[5]": "data_dir=[5]: must be a text.",
         "plugins=[nope]": "plugins=[nope]: cannot be imported: No module named 'nope'.",
     }.items(),
 )

@@ -16,6 +16,7 @@ from omegaconf import OmegaConf
 from mlpexp.cli.main import call
 from mlpexp.cli.sweep import check_sweep
 from mlpexp.components.activation import activations
+from mlpexp.config.composer import Composer
 from mlpexp.config.locate import groups, options
 from mlpexp.errors import ConfigError
 
@@ -226,24 +227,23 @@ def trained(sweep: Path) -> list[tuple[str, int, int]]:
 )
 @pytest.mark.usefixtures("study")
 def test_an_experiment_that_is_a_sweep(words: str, expected: list[tuple[str, int, int]], here: Path) -> None:
-    quick = [*TINY[2:], "hydra.run.dir=run"]
-    assert call(["train", "--config-dir", "conf", "experiment=study", *quick, *words.split()]) == 0
+    assert call(["train", "--config-dir", "conf", "experiment=study", *TINY[2:], *words.split()]) == 0
     assert trained(here / "study") == expected
-    assert (here / "run").exists() != bool(expected)
+    assert (here / "outputs").exists() != bool(expected)
 
 
 def test_what_an_experiment_sweeps_over_is_checked(study: Path, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     study.write_text(study.read_text().replace("seed: 0,1", "seed: 0,x").replace("relu,tanh", "relu,geluu"))
     assert call(["train", "--config-dir", "conf", "experiment=study"]) == 2
     first, second = capsys.readouterr().err.splitlines()
-    assert first == "mlpexp: seed=x: must be a whole number. (job 1)"
+    assert first == "mlpexp: seed=x: must be a whole number. (jobs 1, 3)"
     assert second.startswith("mlpexp: activation=geluu: no such option; did you mean 'gelu'?")
     assert second.endswith("(jobs 2, 3)")
     assert [path.name for path in here.iterdir()] == ["conf"]
 
 
-def test_hydras_own_launcher_and_sweeper(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    basic = ["hydra/launcher=basic", "hydra/sweeper=basic", "hydra.sweep.dir=sweep"]
+def test_hydras_own_launcher(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    basic = ["hydra/launcher=basic", "hydra.sweep.dir=sweep"]
     assert call(["train", "-m", *TINY, "seed=0,1", *basic]) == 0
     assert capsys.readouterr().err == ""
     assert [record(here / "sweep" / job)["state"] for job in "01"] == ["completed", "completed"]
@@ -252,15 +252,14 @@ def test_hydras_own_launcher_and_sweeper(here: Path, capsys: pytest.CaptureFixtu
 def test_a_sweeper_that_chooses_the_values_itself(here: Path) -> None:
     (here / "conf" / "hydra" / "sweeper").mkdir(parents=True)
     (here / "conf" / "hydra" / "sweeper" / "other.yaml").write_text("_target_: hydra_plugins.other.Sweeper\n")
-    other = ["hydra/sweeper=other", "optimizer.lr=interval(0,1)"]
-    assert (
-        check_sweep([*other, "seed=0,1"], "conf", "config").raw.hydra.sweeper._target_ == "hydra_plugins.other.Sweeper"
-    )
+    composer, chosen = Composer("conf", about_hydra=["hydra/sweeper=other"]), "optimizer.lr=interval(0,1)"
+    assert check_sweep(composer, [chosen, "seed=0,1"]).raw.hydra.sweeper._target_ == "hydra_plugins.other.Sweeper"
     with pytest.raises(ConfigError) as caught:
-        check_sweep([*other, "seed=0,-1", "epochs=0,1,x"], "conf", "config")
+        check_sweep(composer, [chosen, "seed=0,-1", "epochs=0,1,x"])
     # Each value with the first of the others.
     assert str(caught.value).splitlines() == [
         "epochs=0: must be at least 1.",
+        "seed=-1: must be at least 0.",
         "epochs=x: must be a whole number.",
     ]
 
@@ -271,10 +270,11 @@ def test_a_sweep_over_many_values_is_not_tried_in_all_combinations(here: Path, m
     tried: list[Any] = []
     monkeypatch.setattr("mlpexp.cli.sweep.check_jobs", lambda jobs, *_, **__: tried.extend(jobs))
     swept = ["a=1,2,3", "x=0", "b=4,5", "c=range(0,1000000000)"]
-    check_sweep([*swept[:3], "hydra/sweeper=other"], "conf", "config")
+    composer = Composer("conf", about_hydra=["hydra/sweeper=other"])
+    check_sweep(composer, swept[:3])
     assert tried == [[f"a={a}", "x=0", f"b={b}"] for a, b in ((1, 4), (2, 4), (3, 4), (1, 5))]
     tried.clear()
-    check_sweep([swept[3], "hydra/sweeper=other"], "conf", "config")
+    check_sweep(composer, swept[3:])
     assert len(tried) == 1000
 
 

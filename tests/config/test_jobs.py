@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from mlpexp.config.compose import compose, hydra_on
+from mlpexp.config.compose import compose
+from mlpexp.config.composer import Composer
+from mlpexp.config.hydra_adapter import compose as hydra_compose
+from mlpexp.config.hydra_adapter import config_loader
 from mlpexp.config.jobs import check_jobs, expand
 from mlpexp.config.locate import options
+from mlpexp.config.schema import parse
+from mlpexp.config.synonyms import KEYS as SYNONYMS
 from mlpexp.data.dataset import Data, Dataset, datasets
-from mlpexp.errors import ConfigError, JobsError
+from mlpexp.errors import ConfigError
 
 SMALL = ["dataset=xor", "epochs=2"]
 
@@ -38,11 +43,38 @@ SMALL = ["dataset=xor", "epochs=2"]
     ids=str,
 )
 def test_the_jobs_are_those_of_hydras_sweeper(overrides: list[str], params: dict[str, str]) -> None:
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+
     lines = [*(f"{key}={value}" for key, value in params.items()), *overrides]
-    with hydra_on(None) as hydra:
-        parsed = OverridesParser.create(config_loader=hydra.config_loader).parse_overrides(lines)
-        (expected,) = BasicSweeper.split_arguments(parsed, None)
-    assert expand(overrides, params) == expected
+    parser = OverridesParser.create(config_loader=config_loader(None))
+    (expected,) = BasicSweeper.split_arguments(parser.parse_overrides(lines), None)
+
+    def read(jobs: list[list[str]]) -> list[list[tuple[str, Any]]]:
+        # 0.30000000000000004 there is 0.3 here.
+        parsed = [parser.parse_overrides(job) for job in jobs]
+        return [
+            [(part.get_key_element(), pytest.approx(value) if isinstance(value := part.value(), float) else value)
+             for part in job]
+            for job in parsed
+        ]  # fmt: skip
+
+    assert read(expand(overrides, params)) == read(expected)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("range(0.1,0.5,0.1)", ["0.1", "0.2", "0.3", "0.4"]),
+        ("sort(range(1.3,0,-0.5))", ["0.3", "0.8", "1.3"]),
+        ("sort(range(0,1.3,0.5),reverse=true)", ["1.0", "0.5", "0.0"]),
+        ("sort(range(7,0,-3))", ["1", "4", "7"]),
+        ("sort(range(0,7,3),reverse=true)", ["6", "3", "0"]),
+        ("sort(3,1,2)", ["1", "2", "3"]),
+        ("range(5,0,-2)", ["5", "3", "1"]),
+    ],
+)
+def test_ranges_give_the_numbers_that_are_written(given: str, expected: list[str]) -> None:
+    assert expand([f"optimizer.lr={given}"]) == [[f"optimizer.lr={number}"] for number in expected]
 
 
 def test_the_command_line_wins_over_the_params_of_a_config() -> None:
@@ -101,7 +133,7 @@ def test_each_job_has_the_config_that_it_has_alone() -> None:
         "seed=0,1",
         "regularizer=[],[l2]",
     ]
-    jobs = check_jobs(expand(swept))
+    jobs = check_jobs(expand(swept), Composer())
     assert [job.number for job in jobs] == list(range(16))
     assert [job.overrides for job in jobs] == expand(swept)
     for job in jobs[::3]:
@@ -118,14 +150,16 @@ def test_data_are_loaded_once_for_jobs_that_share_them(monkeypatch: pytest.Monke
             return load(self, data_dir)
 
         monkeypatch.setattr(datasets[name], "load", counted)
-    check_jobs(expand(["dataset=xor,moons", "seed=range(2)", "optimizer.lr=0.1,0.2", "model.hidden=[2],[3]"]))
+    check_jobs(
+        expand(["dataset=xor,moons", "seed=range(2)", "optimizer.lr=0.1,0.2", "model.hidden=[2],[3]"]), Composer()
+    )
     assert loaded == ["xor", "moons"]
 
 
 def wrong(overrides: list[str], **options: Any) -> tuple[str, ...]:
     """The lines that say what is wrong with a sweep."""
-    with pytest.raises(JobsError) as caught:
-        check_jobs(expand(overrides), **options)
+    with pytest.raises(ConfigError) as caught:
+        check_jobs(expand(overrides), Composer(), **options)
     assert str(caught.value) == "\n".join(caught.value.lines)
     return caught.value.lines
 
@@ -146,9 +180,9 @@ NO_AMSGRAD = "optimizer.amsgrad=true: optimizer=sgd has no such key; optimizer=a
         (
             ["optimizer.lr=x,0.1", "optimizer=sgd,adm,adam", "seed=-1,1"],
             [
+                "seed=-1: must be at least 0. (6 jobs: 0, 2, 4, 6, 8, …)",
                 "optimizer.lr=x: must be a number. (jobs 0, 1, 4, 5)",
                 f"{ADM} (jobs 2, 3, 8, 9)",
-                "seed=-1: must be at least 0. (jobs 6, 10)",
             ],
         ),
         # A pair that fits neither alone nor with the first value of the other.
@@ -180,18 +214,9 @@ def test_all_that_is_wrong_is_said_at_once(
     assert list(wrong(overrides)) == lines
 
 
-def test_a_key_that_is_none_is_explained_once_for_all_its_values(monkeypatch: pytest.MonkeyPatch) -> None:
-    from mlpexp.config import jobs
-
-    explained: list[Any] = []
-
-    def explain(*given: Any) -> str:
-        explained.append(given)
-        return "no such key."
-
-    monkeypatch.setattr(jobs, "explain", explain)
-    assert wrong(["foo=range(100)"]) == ("no such key.",)
-    assert len(explained) == 1
+def test_a_key_that_is_none_is_said_once_for_all_its_values() -> None:
+    (line,) = wrong(["foo=range(100)"])
+    assert line.startswith("foo=0: no such key. Choose from: ")
 
 
 def test_of_many_wrong_things_the_first_are_listed() -> None:
@@ -207,9 +232,106 @@ def test_jobs_without_numbers() -> None:
 def test_what_is_about_hydra_holds_for_all_jobs(tmp_path: Path) -> None:
     (tmp_path / "activation").mkdir()
     (tmp_path / "activation" / "mine.yaml").write_text("name: gelu\n")
-    jobs = check_jobs([["activation=mine"]], [f"hydra.searchpath=['file://{tmp_path}']"])
-    assert jobs[0].config == compose(["activation=gelu"])
+    (job,) = check_jobs([["activation=mine"]], Composer(about_hydra=[f"hydra.searchpath=['file://{tmp_path}']"]))
+    assert job.config == compose(["activation=gelu"])
     with pytest.raises(ConfigError, match="there is no config directory nope"):
-        check_jobs([[]], ["hydra.searchpath=[nope]"])
+        check_jobs([[]], Composer(about_hydra=["hydra.searchpath=[nope]"]))
     with pytest.raises(ConfigError, match="--config-dir=nope: there is no such directory"):
-        check_jobs([[]], config_dir="nope")
+        Composer("nope")
+
+
+PLACES = {
+    "${hydra.job.num}": ["0", "1"],
+    "run_${hydra.job.num}": ["run_0", "run_1"],
+    "${hydra.job.override_dirname}": ["optimizer=sgd,seed=0", "optimizer=sgd,seed=1"],
+    "${optimizer.name}_${seed}": ["sgd_0", "sgd_1"],
+    "${hydra:runtime.choices.optimizer}/${hydra:job.num}": ["sgd/0", "sgd/1"],
+}
+
+
+@pytest.mark.parametrize("layout", PLACES)
+def test_each_job_has_the_directory_of_hydras_layout(layout: str) -> None:
+    composer = Composer(about_hydra=[f"hydra.sweep.subdir='{layout}'"])
+    jobs = check_jobs(expand([*SMALL, "seed=0,1", "optimizer=sgd"][2:]), composer)
+    assert [job.directory for job in jobs] == PLACES[layout]
+
+
+HYDRAS = {
+    "value": ["seed=3"],
+    "several values": ["seed=3", "optimizer.lr=1e-3", "log.figures=false", "data_dir=null"],
+    "value twice": ["seed=3", "seed=4"],
+    "list": ["model.hidden=[8,8]"],
+    "nested list": ["optimizer.betas=[0.5,${seed}]", "seed=0"],
+    "text": ["data_dir='a b, c=\"d\" \\'e\\' ${seed}'"],
+    "mapping": ["log={figures:false,histograms:0}"],
+    "mapping for a group": ["dataset={val_fraction:0.5}"],
+    "key and mapping": ["dataset.val_fraction=0.3", "dataset={val_fraction:0.5}"],
+    "interpolation": ["optimizer.lr=${seed}", "seed=2"],
+    "interpolated by others": ["dataset.recommended.epochs=3"],
+    "choice and its key": ["optimizer=sgd", "optimizer.lr=0.3"],
+    "its key and the choice": ["optimizer.lr=0.3", "optimizer=sgd"],
+    "a choice twice": ["optimizer=sgd", "optimizer=adamw"],
+    "list group": ["regularizer=[dropout,l2]", "regularizer.dropout.p=0.3"],
+    "list group of one": ["regularizer=dropout"],
+    "added key": ["+clip.norm=4", "clip.norm=3"],
+    "forced": ["++seed=2"],
+    "deleted": ["~dataset.seed", "seed=1"],
+    "experiment": ["experiment=xor", "seed=4"],
+    "experiment and choices": ["optimizer=adam", "experiment=dropout", "epochs=2"],
+}
+
+
+@pytest.mark.parametrize("kind", HYDRAS)
+def test_a_config_is_what_hydra_composes(kind: str) -> None:
+    from omegaconf import OmegaConf
+
+    raw = hydra_compose(config_loader(None), "config", HYDRAS[kind])
+    ours = OmegaConf.masked_copy(raw, [str(key) for key in raw if key != "hydra"])
+    expected: Any = OmegaConf.to_container(ours, resolve=True)
+    assert Composer().config(HYDRAS[kind]) == parse(expected)
+
+
+def test_what_an_environment_variable_holds_is_read_as_its_key_wants(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"A": "0.25", "B": "[8, 4]", "C": "2022", "D": "true"}.items():
+        monkeypatch.setenv(name, value)
+    given = {"optimizer.lr": "A", "model.hidden": "B", "data_dir": "C", "log.figures": "D"}
+    config = compose([f"{key}=${{oc.env:{name}}}" for key, name in given.items()])
+    assert (config.optimizer.lr, config.model, config.data_dir, config.log.figures) == (
+        0.25, compose(["model.hidden=[8,4]"]).model, "2022", True
+    )  # fmt: skip
+
+
+QUOTED = ["données.csv", "data (1).csv", "sepal length (cm)", "3", "2022", "a b", "x:y", "C:/x.csv"]
+
+
+@pytest.mark.parametrize("text", QUOTED)
+def test_a_text_that_is_plainly_meant_needs_no_quotes(text: str) -> None:
+    config = compose(["dataset=csv", f"dataset.path={text}", f"dataset.target={text}"])
+    assert (config.dataset.path, config.dataset.target) == (text, text)  # type: ignore[attr-defined]
+
+
+def test_a_tilde_is_the_home_directory_in_every_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/somewhere")
+    config = compose(["dataset=csv", "dataset.path=~/x.csv", "data_dir=~/data"])
+    assert (config.dataset.path, config.data_dir) == ("/somewhere/x.csv", "/somewhere/data")  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", SYNONYMS)
+def test_a_word_of_another_library_leads_to_overrides_that_compose(name: str) -> None:
+    value = {"data": "moons", "csv": "my.csv", "criterion": "mse", "loss_fn": "mse", "solver": "adam"}.get(name)
+    value = value or {"init": "zeros", "sche": "step", "acti": "relu"}.get(SYNONYMS[name][:4], "1")
+    if name in ("dropout", "dropout_rate", "label_smoothing", "momentum"):
+        value = "0.5"
+    with pytest.raises(ConfigError, match="did you mean") as caught:
+        compose([f"{name}={value}"])
+    (meant,) = re.findall("'(.*)'", str(caught.value))
+    compose(meant.split())
+
+
+def test_every_mistake_of_a_line_is_told_at_once() -> None:
+    with pytest.raises(ConfigError) as caught:
+        compose(["optimizer.lr=-1", "epochs=-1", "batch_size=0", "activation=geluu", "dropout=0.2", "seed=[", "x=1,2"])
+    starts = [line.split(":")[0] for line in caught.value.lines]
+    assert sorted(starts) == sorted(
+        ["optimizer.lr=-1", "epochs=-1", "batch_size=0", "activation=geluu", "dropout=0.2", "seed=[", "x=1,2"]
+    )

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from mlpexp.config.compose import compose, compose_raw
+from mlpexp.config.compose import compose
+from mlpexp.config.composer import Composer
 from mlpexp.config.locate import CONF, groups, options
 from mlpexp.config.schema import GROUPS, LIST_GROUPS, Config, parse
 from mlpexp.data.dataset import Recommended
@@ -224,7 +225,7 @@ def test_a_config_cannot_be_changed() -> None:
         (["epochs=true"], ["epochs=true: must be a whole number."]),
         (["compile=1"], ["compile=1: must be true or false."]),
         (["precision=fp16"], ["precision=fp16: not allowed", "Choose from: bf16, fp32."]),
-        (["data_dir=3"], ["data_dir=3: must be a text."]),
+        (["data_dir=[3]"], ["data_dir=[3]: must be a text."]),
         (["clip=3"], ["clip=3: must hold keys of its own: norm, value."]),
         (["log=null"], ["log=null: must hold keys of its own: tensorboard"]),
         # Ranges.
@@ -310,6 +311,6 @@ def test_a_config_file_of_ones_own_is_checked_too(tmp_path: Path) -> None:
 
 
 def test_hydra_keeps_its_own_node_out_of_the_config() -> None:
-    raw = compose_raw([], with_hydra=True)
+    raw = Composer().raw([])
     assert "hydra" in raw
     assert "hydra" not in compose().to_dict()

@@ -10,6 +10,7 @@ from mlpexp.components.activation import activations
 from mlpexp.components.optimizer import optimizers
 from mlpexp.components.scheduler import schedulers
 from mlpexp.config.compose import compose
+from mlpexp.config.composer import Composer
 from mlpexp.config.jobs import check_jobs, expand
 from mlpexp.data.dataset import datasets
 from mlpexp.prepare import Preparations
@@ -28,14 +29,13 @@ RATED = [name for name in optimizers if name not in ("lbfgs", "muon")]
 def symptoms(directory: Path, *overrides: str) -> dict[str, list[str]]:
     """Of every job of a sweep, by what makes it differ, the symptoms that the doctor has found."""
     preparations = Preparations()
-    jobs = check_jobs(expand([*SMALL, *overrides]), preparations=preparations)
-    at = {job.number: directory / str(job.number) for job in jobs}
-    for path in at.values():
-        path.mkdir()
-    train_jobs(directory, jobs, at, preparations, SweepWatcher())
+    jobs = check_jobs(expand([*SMALL, *overrides]), Composer(), preparations=preparations)
+    for job in jobs:
+        (directory / job.directory).mkdir()
+    train_jobs(directory, jobs, preparations, SweepWatcher())
     found = {}
     for job in jobs:
-        run = record.read(at[job.number])
+        run = record.read(directory / job.directory)
         assert run.state == "completed"
         found[" ".join(job.overrides[len(SMALL) :])] = [finding["symptom"] for finding in run.findings]
     return {job: names for job, names in found.items() if names}

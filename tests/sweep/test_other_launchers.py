@@ -23,7 +23,7 @@ from hydra.core.plugins import Plugins
 from mlpexp.cli.job_log import JobLog
 from mlpexp.cli.main import call
 from mlpexp.cli.sweep_task import SweepTask
-from mlpexp.config.compose import hydra_on
+from mlpexp.config.hydra_adapter import hydra_on
 from mlpexp.sweep.record import read
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
@@ -218,7 +218,7 @@ def test_what_a_launcher_fails_of_is_one_line(
     def failing(*_: Any, **__: Any) -> None:
         raise RuntimeError("no cluster\nfar and wide")
 
-    monkeypatch.setattr("mlpexp.cli.sweep.sweep_by_hydra", failing)
+    monkeypatch.setattr("mlpexp.config.hydra_adapter.launch", failing)
     assert call(["train", "-m", "seed=0,1", "hydra/launcher=basic", *QUICK]) == 1
     assert capsys.readouterr().err == "mlpexp: hydra/launcher=basic ended with RuntimeError: no cluster\n"
 
