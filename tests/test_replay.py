@@ -108,3 +108,13 @@ def test_a_difference_must_be_named(tmp_path: Path) -> None:
     lines, fine = summary(found, {})
     assert not fine
     assert lines[0] == "numbers: 1 case differs (case); no commit says `Behaviour:`"
+
+
+def test_words_about_other_numbers_are_the_same_words(tmp_path: Path) -> None:
+    for folder, number, word in (("base", "0.25", "loss"), ("now", "0.5", "loss"), ("other", "0.5", "the loss")):
+        (tmp_path / folder / "case").mkdir(parents=True)
+        (tmp_path / folder / "case" / "numbers").write_text(f"loss={number}\n")
+        (tmp_path / folder / "case" / "texts").write_text(f"{word} {number}\n")
+    assert not differences(tmp_path / "base", tmp_path / "now", None)["texts"]
+    assert differences(tmp_path / "base", tmp_path / "other", None)["texts"]
+    assert differences(tmp_path / "now", tmp_path / "other", None)["texts"]
