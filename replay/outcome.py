@@ -24,7 +24,7 @@ KINDS = ("numbers", "texts", "files", "state")
 # Of run.json, sweep.json and tables: times, places, versions, and checksums of files that hold such.
 MASKED_KEYS = {"started", "seconds", "seconds/mean", "pid", "host", "git_commit", "versions", "crc32"}
 # Of run.json: sentences.
-_TEXT_KEYS = {"command", "reason", "findings"}
+_TEXT_KEYS = {"command", "python", "reason", "findings"}
 # Where a checkpoint has the weights of the network.
 _WEIGHTS = ("weights", "module", "model")
 _MASKS = [

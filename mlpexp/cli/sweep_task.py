@@ -20,7 +20,7 @@ from mlpexp.engine.member import DIVERGED
 from mlpexp.interruption import InterruptedRunError
 from mlpexp.prepare import Preparations, prepare
 from mlpexp.run.lock import locked
-from mlpexp.run.record import NAME, Record, command_line
+from mlpexp.run.record import NAME, Record
 from mlpexp.sweep.record import JobRecord, SweepRecord
 from mlpexp.sweep.start import train_jobs
 from mlpexp.training.attempt import Run
@@ -41,22 +41,21 @@ class SweepTask:
         preparations: Preparations | None = None,
         *,
         searching: bool = False,
-        sent_by: str | None = None,
+        sent: bool = False,
     ) -> None:
         """`jobs` are those that are checked already, with what they need in `preparations`.
 
-        With `searching` a sweeper makes small what the jobs give. `sent_by` is the command line of another process,
-        which has sent the task to this one.
+        With `searching` a sweeper makes small what the jobs give. With `sent` another process has sent the task here.
         """
         self._jobs = {job.number: job for job in jobs}
         self._preparations = preparations or Preparations()
         self._searching = searching
-        self._sent_by = sent_by
+        self._sent = sent
         self.called = False
 
     def __reduce__(self) -> tuple[Any, ...]:
         # What goes to other processes makes do without what this one has in memory.
-        return _sent, (self._searching, self._sent_by or command_line())
+        return _sent, (self._searching,)
 
     def __call__(self, raw: DictConfig) -> float:
         """One job, for launchers that run them one by one. Gives what a search is to minimise."""
@@ -65,7 +64,7 @@ class SweepTask:
         self.called = True
         hydra = HydraConfig.get()
         number = hydra.job.num
-        terminal = Terminal() if self._sent_by is None else JobLog(number)
+        terminal = JobLog(number) if self._sent else Terminal()
         try:
             run = self._run(Path(hydra.runtime.output_dir), checked(raw), terminal)
         except InterruptedRunError as error:
@@ -91,7 +90,7 @@ class SweepTask:
             # A cluster has stopped the job and begun it again, for it has a directory to itself.
             return resume(path, {"plugins": config.plugins}, watcher)
         with locked(path):
-            return run_in(path, prepare(config), watcher, self._sent_by)
+            return run_in(path, prepare(config), watcher)
 
     def run_jobs(self, raws: Sequence[DictConfig]) -> Sequence[float | Exception]:
         """All jobs, in stacks."""
@@ -118,9 +117,9 @@ class SweepTask:
         return known if known and known.overrides == overrides else Job(number, overrides, checked(raw))
 
 
-def _sent(searching: bool, sent_by: str) -> SweepTask:
+def _sent(searching: bool) -> SweepTask:
     """The task as it arrives in another process."""
-    return SweepTask(searching=searching, sent_by=sent_by)
+    return SweepTask(searching=searching, sent=True)
 
 
 def objective(record: Record) -> float:
