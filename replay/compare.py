@@ -64,13 +64,10 @@ def named_since(base: str) -> dict[str, list[Named]]:
 
 
 def named_in(commits: list[list[str]], word: str) -> list[Named]:
-    """The lines of messages that begin with a word; `commits` are pairs of a name and a message."""
-    return [
-        Named(name, line.strip())
-        for name, message in commits
-        for line in message.splitlines()
-        if line.strip().startswith(word)
-    ]
+    """What messages say after a word, to the next such word or empty line; `commits` are pairs of name and message."""
+    others = "|".join(re.escape(other) for other in set(NAMED_BY.values()))
+    said = re.compile(rf"^\s*({re.escape(word)}.*(?:\n(?!\s*(?:{others}|$)).*)*)", re.MULTILINE)
+    return [Named(name, " ".join(found.split())) for name, message in commits for found in said.findall(message)]
 
 
 def summary(found: Mapping[str, Mapping[str, list[str]]], named: Mapping[str, list[Named]]) -> tuple[list[str], bool]:

@@ -97,7 +97,7 @@ def test_a_difference_must_be_named(tmp_path: Path) -> None:
     found = differences(tmp_path / "base", tmp_path / "now", None)
     assert found["numbers"] == {"case": ["-1", "+2"]}
     assert not found["texts"]
-    message = "Adam begins elsewhere\n\nIt did not.\nBehaviour: weights of all runs with adam"
+    message = "Adam begins elsewhere\n\nIt did not.\nBehaviour: weights of all runs\nwith adam\n\nWordsmith: me"
     named = {
         kind: named_in([["abc", message]], word) for kind, word in (("numbers", "Behaviour:"), ("texts", "Words:"))
     }
