@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+BASE ?= main
 
-.PHONY: train test test-long test-reliability check benchmark notebook clean
+.PHONY: train test test-long test-reliability check replay benchmark notebook clean
 
 # Trains a run: make train ARGS="dataset=mnist activation=gelu optimizer=adamw"
 train: $(VENV)/installed
@@ -28,6 +29,10 @@ check: $(VENV)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# The same small commands with the commit BASE and with this checkout, and what differs: make replay BASE=HEAD~1
+replay: $(VENV)/installed
+	$(BIN)/python -m replay $(BASE) $(ARGS)
+
 # The training loops side by side; needs MNIST under MLPEXP_DATA_DIR or ./data.
 benchmark: $(VENV)/installed
 	$(BIN)/python benchmarks/training_loop.py
@@ -44,4 +49,4 @@ $(VENV)/installed: pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) dist .replay .pytest_cache .mypy_cache .ruff_cache .hypothesis

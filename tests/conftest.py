@@ -24,7 +24,7 @@ from mlpexp.config.schema import Config
 # What makes a run small, without a config of the tests' own.
 _SMALL = ["epochs=3", "log.figures=false", "log.tensorboard=false"]
 # What of run.json and of sweep.csv is never twice the same.
-_OF_THE_MOMENT = ("command", "started", "seconds", "pid", "crc32")
+_OF_THE_MOMENT = ("command", "python", "started", "seconds", "pid", "crc32")
 
 
 @pytest.fixture

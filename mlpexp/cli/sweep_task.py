@@ -22,7 +22,7 @@ from mlpexp.interruption import InterruptedRunError
 from mlpexp.prepare import Preparations
 from mlpexp.run.files import writing
 from mlpexp.run.lock import locked
-from mlpexp.run.record import NAME, Record, command_line
+from mlpexp.run.record import NAME, Record
 from mlpexp.sweep.start import train_jobs
 from mlpexp.training.attempt import Run
 from mlpexp.training.stack import Watcher
@@ -43,25 +43,24 @@ class SweepTask:
         *,
         composer: Composer | None = None,
         searching: bool = False,
-        sent_by: str | None = None,
+        sent: bool = False,
     ) -> None:
         """`jobs` are those that are checked already, with what they need in `preparations`; those that a sweeper
         chooses later are composed by `composer`. `directory` is the sweep's.
 
-        With `searching` a sweeper makes small what the jobs give. `sent_by` is the command line of another process,
-        which has sent the task to this one.
+        With `searching` a sweeper makes small what the jobs give. With `sent` another process has sent the task here.
         """
         self._directory = directory
         self._jobs = {job.number: job for job in jobs}
         self._preparations = preparations or Preparations()
         self._composer = composer
         self._searching = searching
-        self._sent_by = sent_by
+        self._sent = sent
         self.called = False
 
     def __reduce__(self) -> tuple[Any, ...]:
         # What goes to other processes makes do without what this one has in memory.
-        return _sent, (self._searching, self._sent_by or command_line())
+        return _sent, (self._searching,)
 
     def __call__(self, raw: DictConfig) -> float:
         """One job, for launchers that run them one by one. Gives what a search is to minimise."""
@@ -70,7 +69,7 @@ class SweepTask:
         self.called = True
         hydra = HydraConfig.get()
         number = hydra.job.num
-        terminal = Terminal() if self._sent_by is None else JobLog(number)
+        terminal = JobLog(number) if self._sent else Terminal()
         try:
             run = self._run(Path(hydra.runtime.output_dir), Path(hydra.runtime.cwd), raw, terminal)
         except InterruptedRunError as error:
@@ -100,7 +99,7 @@ class SweepTask:
                 return resume(path, {"plugins": config.plugins}, watcher)
             prepared = self._preparations.of(config)
         with locked(path):
-            return run_in(path, replace(prepared, config=config), watcher, self._sent_by)
+            return run_in(path, replace(prepared, config=config), watcher)
 
     def run_jobs(self, overrides: Sequence[Sequence[str]], first: int) -> Sequence[float | Exception]:
         """All jobs, in stacks."""
@@ -133,9 +132,9 @@ class SweepTask:
         return Job(number, overrides, self._composer.config(overrides), self._composer.place(overrides, number))
 
 
-def _sent(searching: bool, sent_by: str) -> SweepTask:
+def _sent(searching: bool) -> SweepTask:
     """The task as it arrives in another process."""
-    return SweepTask(searching=searching, sent_by=sent_by)
+    return SweepTask(searching=searching, sent=True)
 
 
 def objective(record: Record) -> float:

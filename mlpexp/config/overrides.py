@@ -81,8 +81,13 @@ def unreadable(given: str) -> str:
 
 
 def quote(text: str) -> str:
-    """A text as one value of Hydra's override grammar, whatever characters it holds."""
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    """A text as one value of Hydra's override grammar, whatever characters it holds.
+
+    Backslashes are escaped where they would escape something: before a quote, at the end, before `${`, which would
+    otherwise be resolved.
+    """
+    escaped = re.sub(r"(\\*)\$\{", r"\1\1\\${", text)
+    escaped = re.sub(r"(\\*)('|$(?![\s\S]))", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), escaped)
     return f"'{escaped}'"
 
 

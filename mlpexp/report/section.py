@@ -12,8 +12,10 @@ from mlpexp.comparison.compare import Comparison, compare
 from mlpexp.comparison.network_pictures import median_first
 from mlpexp.comparison.pictures import pictures
 from mlpexp.comparison.report import dots_picture, lost_runs, method, symptoms
+from mlpexp.comparison.runs import natural
 from mlpexp.comparison.table import SETTINGS_TITLE, key_titles, settings_rows
 from mlpexp.comparison.verdict import verdict
+from mlpexp.config.reproduce import sweep_command
 
 _ABOUT = {
     "dots": "Every seed, the mean of each setting, and its 95 % confidence interval",
@@ -93,10 +95,16 @@ def section_of(path: Path) -> Section:
 
 
 def _command(comparison: Comparison) -> str:
-    """That which made the runs, where it is one and the same."""
-    runs = [run for summary in comparison.summaries for run in summary.runs]
-    commands = {run.record.command for run in runs}
-    return commands.pop() if len(commands) == 1 else ""
+    """That which makes a run again, or several as one sweep."""
+    runs = [
+        run
+        for summary in comparison.summaries
+        for run in (*summary.runs, *(lost.run for lost in (*summary.failures, *summary.unfinished)))
+    ]
+    if len(runs) == 1:
+        return runs[0].record.command
+    runs.sort(key=lambda run: natural(run.directory))
+    return sweep_command([run.record.config for run in runs])
 
 
 def _of_one_run(comparison: Comparison) -> list[Picture]:

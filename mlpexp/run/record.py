@@ -7,10 +7,8 @@ import json
 import math
 import os
 import platform
-import shlex
 import socket
 import subprocess
-import sys
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -34,13 +32,13 @@ State = Literal["running", "completed", "failed", "interrupted"]
 class Record:
     """The content of run.json.
 
-    `metrics` are those of the best weights, by split: loss, and accuracy or r2. `findings` are the doctor's, each a
-    `Finding` as a mapping.
+    `command` and `python` make the run again as it stands now, see config/reproduce.py; `completed` are the epochs
+    after which it was complete and was given more. `metrics` are those of the best weights, by split: loss, and
+    accuracy or r2. `findings` are the doctor's, each a `Finding` as a mapping.
     """
 
     state: State
     config: dict[str, Any]
-    command: str
     started: str
     device: str
     seed: int
@@ -49,7 +47,10 @@ class Record:
     git_commit: str | None
     host: str
     pid: int
+    command: str = ""
+    python: str = ""
     seconds: float = 0.0
+    completed: list[int] = field(default_factory=list)
     epochs_done: int = 0
     best_epoch: int = 0
     metrics: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -77,7 +78,6 @@ def start(config: dict[str, Any], *, device: str, n_parameters: int, ask_git: bo
     return Record(
         state="running",
         config=config,
-        command=command_line(),
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         device=device,
         seed=config["seed"],
@@ -93,12 +93,6 @@ def start(config: dict[str, Any], *, device: str, n_parameters: int, ask_git: bo
 def _versions() -> dict[str, str]:
     packages = {name: version(name) for name in ("mlpexp", "torch", "hydra-core", "numpy")}
     return {"python": platform.python_version(), **packages}
-
-
-def command_line() -> str:
-    """The command line as it was typed. Hydra changes sys.argv, the interpreter keeps what it was given."""
-    first, *words = sys.orig_argv[1:] or sys.argv
-    return shlex.join([Path(first).name, *words]) if Path(first).stem == "mlpexp" else shlex.join(sys.orig_argv)
 
 
 def _git_commit() -> str | None:
@@ -138,6 +132,8 @@ def read(directory: Path) -> Record:
 _KINDS: dict[str, Any] = {
     "state": State,
     "command": str,
+    "python": str,
+    "completed": list[int],
     "started": str,
     "device": str,
     "seed": int,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+from google.protobuf.message import DecodeError
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams.api_pb2 import STATUS_FAILURE, STATUS_SUCCESS
@@ -21,11 +22,13 @@ from torch.utils.tensorboard.summary import custom_scalars, histogram, hparams, 
 
 from mlpexp.data.task import Task
 from mlpexp.engine.loop import Row
-from mlpexp.run.events import records, scalar_event
-from mlpexp.run.files import make_directory, writing
+from mlpexp.run.events import messages, records, scalar_event
+from mlpexp.run.files import make_directory, read_bytes, write_bytes, writing
 
 # As many as the Histograms tab draws.
 _BINS = 30
+# Bytes of an event file, which are read to correct it.
+_MOST = 2**30
 
 
 class TensorBoard:
@@ -48,6 +51,7 @@ class TensorBoard:
         self._pending: list[bytes] = []
         self._write(Event(file_version="brain.Event:2"))
         # Step 0 is the state before the first epoch: a run without a checkpoint begins there once more.
+        self._earlier = earlier
         self._introduced = bool(earlier) and epoch > 0
         if earlier:
             step = epoch + 1 if epoch else 0
@@ -72,6 +76,7 @@ class TensorBoard:
         }
         metrics = [f"final/{name}/{split}" for name in task.metrics for split in ("test", "val", "train")]
         experiment, session, self._end = hparams(plain, dict.fromkeys(metrics))
+        _correct(self._earlier, session)
         if self._introduced:
             return
         for summary in (custom_scalars({"train and val": charts}), experiment, session):
@@ -136,6 +141,36 @@ def _edges(values: np.ndarray) -> np.ndarray:
         half = max(abs(low), 1.0) / 2
         low, high = low - half, high + half
     return np.linspace(low, high, _BINS + 1)
+
+
+def _correct(files: list[Path], session: Summary) -> None:
+    """Puts a run's hyperparameters as they are now where its event files name others.
+
+    TensorBoard takes the first that it reads of a run for good. What is damaged, or no file of a run's, stays as it is.
+    """
+    tag = session.value[0].tag
+    now = HParamsPluginData.FromString(session.value[0].metadata.plugin_data.content).session_start_info
+    for path in files:
+        try:
+            content = b"" if path.is_symlink() else read_bytes(path, _MOST)
+            start, end, event = next(
+                (start, end, Event.FromString(message))
+                for start, end, message in messages(content)
+                if tag.encode() in message
+            )
+            metadata = event.summary.value[0].metadata
+            before = HParamsPluginData.FromString(metadata.plugin_data.content)
+        except StopIteration:
+            continue
+        except (OSError, IndexError, DecodeError):
+            return
+        if before.session_start_info.hparams != now.hparams:
+            before.session_start_info.hparams.clear()
+            for name, value in now.hparams.items():
+                before.session_start_info.hparams[name].CopyFrom(value)
+            metadata.plugin_data.content = before.SerializeToString()
+            write_bytes(path, content[:start] + records([event.SerializeToString()]) + content[end:])
+        return
 
 
 def _new_file(directory: Path, earlier: list[Path]) -> BinaryIO:

@@ -41,7 +41,6 @@ class Pending:
     number: int = 0  # of the job in its sweep
     resumed: Record | None = None
     state: dict[str, Any] | None = None
-    command: str | None = None  # that began it, where it is not that of this process
 
 
 @dataclass(frozen=True)

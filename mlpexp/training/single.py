@@ -93,12 +93,9 @@ def checked_config(saved: dict[str, Any], file: Path, changes: dict[str, Any]) -
     return config
 
 
-def run_in(path: Path, prepared: Prepared, watcher: Watcher | None = None, command: str | None = None) -> Run:
-    """Trains one run in a directory that is the caller's already, and locked.
-
-    `command` is the command line that asks for it, where that is not this process's own.
-    """
-    return _alone(Pending(prepared.config, path, command=command), prepared, watcher)
+def run_in(path: Path, prepared: Prepared, watcher: Watcher | None = None) -> Run:
+    """Trains one run in a directory that is the caller's already, and locked."""
+    return _alone(Pending(prepared.config, path), prepared, watcher)
 
 
 def _alone(run: Pending, prepared: Prepared, watcher: Watcher | None) -> Run:

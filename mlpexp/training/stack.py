@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 
+from mlpexp.config import reproduce
 from mlpexp.engine.loop import Engine, Row
 from mlpexp.engine.member import Member
 from mlpexp.engine.surroundings import surroundings
@@ -209,18 +210,22 @@ def _begun(runs: Sequence[Pending], prepared: Prepared, device: str) -> list[Rec
     # Going on asks git nothing: a stranger's repository can make it run programs.
     new = any(run.resumed is None for run in runs)
     now = record.start(runs[0].config.to_dict(), device=device, n_parameters=prepared.n_parameters, ask_git=new)
-    begun = []
-    for run in runs:
-        command = run.command or now.command
-        own = replace(now, config=run.config.to_dict(), seed=run.config.seed, command=command)
-        if run.resumed is not None:
-            before = run.resumed
-            own = replace(
-                own,
-                command=before.command,
-                started=before.started,
-                seconds=before.seconds,
-                git_commit=before.git_commit,
-            )
-        begun.append(own)
-    return begun
+    return [_own_record(now, run) for run in runs]
+
+
+def _own_record(now: Record, run: Pending) -> Record:
+    """That of one of the runs that begin `now`, or go on."""
+    config, before = run.config.to_dict(), run.resumed
+    own = replace(now, config=config, seed=run.config.seed)
+    if before is not None:
+        extended = before.state == "completed" and before.epochs_done < run.config.epochs
+        own = replace(
+            own,
+            completed=[*before.completed, *([before.epochs_done] if extended else [])],
+            started=before.started,
+            seconds=before.seconds,
+            git_commit=before.git_commit,
+        )
+    return replace(
+        own, command=reproduce.command(config, own.completed), python=reproduce.program(config, own.completed)
+    )

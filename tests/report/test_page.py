@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mlpexp.cli.main import call
+from mlpexp.config.compose import compose
 from mlpexp.report.page import page
 from mlpexp.report.section import Picture, Section, Table, section_of
+from mlpexp.sweep.start import train_sweep
+from mlpexp.training.single import resume, train
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -51,6 +54,18 @@ def test_a_sweep_with_a_report(runs: Path) -> None:
     assert len(section.figures) == 2  # the dots, and what was asked for
     assert section.table is not None
     assert section.table.rows[0][0] == "activation"
+
+
+def test_the_command_is_that_of_what_is_shown(here: Path) -> None:
+    """Of a run as it stands now, of runs that are a sweep's."""
+    quiet = ["log.figures=false", "log.tensorboard=false"]
+    run = train(compose(["dataset=xor", "epochs=2", *quiet]), "run")
+    resume(run.directory, {"epochs": 4})
+    train_sweep(["dataset=xor", "activation=relu,tanh", "seed=range(5)", "epochs=1", *quiet], "sweep")
+    told = "log.tensorboard=false log.figures=false"
+    assert section_of(here / "run").command == f"mlpexp train dataset=xor epochs=4 {told}"
+    swept = f"mlpexp train -m dataset=xor epochs=1 {told} activation=relu,tanh 'seed=range(0,5)'"
+    assert section_of(here / "sweep").command == swept
 
 
 def test_a_run_shows_its_own_figures(runs: Path) -> None:

@@ -139,13 +139,6 @@ def test_the_best_checkpoint_in_a_plain_torch_network_has_the_test_accuracy_of_r
     assert run.metrics["val"]["loss"] == pytest.approx(min(losses))
 
 
-def test_the_command_is_recorded_as_it_was_typed(tmp_path: Path) -> None:
-    words = ["-m", "mlpexp", "train", "dataset=xor", "epochs=1", "hydra.run.dir=a b", "log.figures=false"]
-    subprocess.run([sys.executable, *words], cwd=tmp_path, check=True, capture_output=True, timeout=60)
-    command = said_by(tmp_path / "a b")["command"]
-    assert command.endswith(" -m mlpexp train dataset=xor epochs=1 'hydra.run.dir=a b' log.figures=false")
-
-
 def test_fifty_runs_of_one_second_have_fifty_directories(tmp_path: Path) -> None:
     n = 50
     together = Barrier(n)

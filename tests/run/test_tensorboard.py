@@ -23,7 +23,7 @@ from mlpexp.errors import RunError
 from mlpexp.run import history, tensorboard
 from mlpexp.run.directory import RunDirectory
 from mlpexp.run.tensorboard import TensorBoard
-from mlpexp.training.single import Run, train
+from mlpexp.training.single import Run, resume, train
 
 # A classification of images, a regression, and points in a plane: each has figures of its own.
 RUNS = {
@@ -283,6 +283,27 @@ def test_one_hparams_session_with_the_config_and_real_metrics(run: Run) -> None:
     assert metrics[0] == f"final/{score(run)}/test"
     assert set(metrics) == {tag for tag in events.Tags()["scalars"] if tag.startswith("final/")}
     assert hparams_of(events, "session_end_info").session_end_info.status == STATUS_SUCCESS
+
+
+@pytest.mark.parametrize("cut_off", [False, True])
+def test_a_run_that_goes_on_with_other_settings_shows_those(cut_off: bool, tmp_path: Path) -> None:
+    run = train(compose(["dataset=xor", "epochs=2", "log.figures=false"]), tmp_path / "run")
+    earlier = event_file(run)
+    before = list(parse(earlier))
+    whole = earlier.read_bytes()
+    if cut_off:  # as a kill leaves it
+        earlier.write_bytes(whole[:-3])
+    resume(run.directory, {"epochs": 4})
+    session = hparams_of(read(run), "session_start_info").session_start_info
+    assert session.hparams["epochs"].number_value == 4
+    assert session.hparams["optimizer"].string_value == "adam"
+    # Nothing else in the file has changed.
+    if cut_off:
+        assert earlier.read_bytes().endswith(whole[-200:-3])
+        earlier.write_bytes(earlier.read_bytes() + whole[-3:])
+    after = list(parse(earlier))
+    changed = [one.summary.value[0].tag for one, other in zip(after, before, strict=True) if one != other]
+    assert changed == ["_hparams_/session_start_info"]
 
 
 def test_regularizers_are_named_once_and_their_settings_beside_them(tmp_path: Path) -> None:
