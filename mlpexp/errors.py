@@ -24,7 +24,7 @@ class ConfigError(MlpexpError, ValueError):
 
 
 class JobsError(ConfigError):
-    """What is wrong with the jobs of a sweep, a line each."""
+    """Several things that are wrong, with one config or with the jobs of a sweep, a line each."""
 
     def __init__(self, lines: Sequence[str]) -> None:
         super().__init__("\n".join(lines))

@@ -107,7 +107,8 @@ def check_jobs(
         try:
             found.append(Job(number, overrides, checker.check(overrides)))
         except ConfigError as error:
-            wrong.setdefault(str(error), []).append(number)
+            for line in error.lines:
+                wrong.setdefault(line, []).append(number)
     if wrong:
         lines = [
             f"{message} {_concerned(numbers)}" if numbered and len(numbers) < len(jobs) else message

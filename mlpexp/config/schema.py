@@ -23,7 +23,7 @@ from mlpexp.config.ranges import Count, Index, NonNegative, Positive
 from mlpexp.config.report import Report
 from mlpexp.data import bundled  # noqa: F401  (registers the datasets)
 from mlpexp.data.dataset import Dataset, datasets
-from mlpexp.errors import ConfigError
+from mlpexp.errors import ConfigError, JobsError
 from mlpexp.registry import Registry
 
 # The groups of conf/ that hold one component each, in the order in which they are shown.
@@ -100,6 +100,11 @@ class Config:
     stack: Stack = field(default_factory=Stack)
     report: Report = field(default_factory=Report)
     plugins: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        wrong = [f"scheduler.{line}" for line in self.scheduler.conflicts(self.optimizer.lr, self.epochs)]
+        if wrong:
+            raise JobsError(wrong)
 
     @property
     def smoothing(self) -> float:

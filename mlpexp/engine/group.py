@@ -30,25 +30,25 @@ class Group:
         self.step = plain_step(self.optimizer)
         self.schedule = Schedule(config.scheduler, config.optimizer.lr, config.epochs, steps_per_epoch)
         self._recorded = recorded
-        self._lr = config.optimizer.lr
+        self.lr = config.optimizer.lr  # of the latest step
         self._place_rate()
 
     def _place_rate(self) -> None:
         """For steps that are recorded, the rate lies on the device, and so does the count of steps ("capturable")."""
         for group in self.optimizer.param_groups:
-            group["lr"] = torch.tensor(self._lr, device=group["params"][0].device) if self._recorded else self._lr
+            group["lr"] = torch.tensor(self.lr, device=group["params"][0].device) if self._recorded else self.lr
             if "capturable" in group:
                 group["capturable"] = self._recorded
 
-    def apply_lr(self) -> None:
-        """Sets the rate of the next step, as the schedule has it."""
-        self.set_lr(self.schedule.begin_step())
+    def apply_lr(self, step: int) -> None:
+        """Sets the rate of a step of the run, as the schedule has it; the first step is 0."""
+        self.set_lr(self.schedule.rate(step))
 
     def set_lr(self, lr: float) -> None:
         """Sets the rate of the next step, whatever the schedule has."""
-        if self._recorded and lr == self._lr:
+        if self._recorded and lr == self.lr:
             return
-        self._lr = lr
+        self.lr = lr
         for group in self.optimizer.param_groups:
             if self._recorded:
                 group["lr"].fill_(lr)
@@ -58,13 +58,13 @@ class Group:
     def state_dict(self, k: int) -> dict[str, Any]:
         """The states of optimizer and schedule as member `k` has them when it runs alone."""
         state = self._stack.optimizer_state(self.optimizer.state_dict(), self.members, k)
-        return {"optimizer": _with_groups(state, lr=self._lr, capturable=False), "schedule": self.schedule.state_dict()}
+        return {"optimizer": _with_groups(state, lr=self.lr, capturable=False), "schedule": self.schedule.state_dict()}
 
     def load_state_dicts(self, states: Sequence[dict[str, Any]]) -> None:
         """Goes on from the states of all members."""
         whole = self._stack.joined_optimizer_state([state["optimizer"] for state in states])
         self.optimizer.load_state_dict(_with_groups(whole, capturable=self._recorded))
-        self._lr = float(self.optimizer.param_groups[0]["lr"])
+        self.lr = float(self.optimizer.param_groups[0]["lr"])
         self._place_rate()
         self.schedule.load_state_dict(states[0]["schedule"])
 
@@ -83,8 +83,8 @@ def _with_groups(state: dict[str, Any], **numbers: Any) -> dict[str, Any]:
 def groups(stack: Stack, configs: Sequence[Config], steps_per_epoch: int, recorded: bool = False) -> list[Group]:
     """The groups of a stack: neighbours with the same optimizer and schedule."""
     settings = [
-        # A schedule that looks at the validation loss soon gives each member a rate of its own.
-        (config.optimizer, config.scheduler, k if Schedule.looks_at_loss(config.scheduler) else None)
+        # A schedule that needs the validation loss soon gives each member a rate of its own.
+        (config.optimizer, config.scheduler, k if config.scheduler.needs_metric else None)
         for k, config in enumerate(configs)
     ]
     return [Group(stack, members, configs[members.start], steps_per_epoch, recorded) for members, _ in spans(settings)]
