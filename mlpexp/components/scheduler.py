@@ -1,55 +1,91 @@
-"""Learning-rate schedules: torch's own, built from a config.
+"""Learning-rate schedules: pure functions of the step.
 
-Users speak of epochs; `build` is given how many steps an epoch and the whole run have. η is the optimizer's
-`lr`. A warm-up of `warmup` epochs can go before any schedule: the rate rises in a straight line from
-`warmup_start`·η to η, and the schedule itself begins when it has ended.
+η is the optimizer's `lr`, s the step, counted from 0, S the number of steps, e = ⌊s / steps an epoch⌋ the epoch. Users
+speak of epochs and of shares of the run, the engine of steps; `Span` converts. Before any schedule a warm-up of
+`warmup` epochs can go; then the schedule is about the steps that are left: s, e and S are counted from its end.
 """
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Annotated
 
-from mlpexp.config.ranges import Count, Fraction, Index, NonNegative, OpenFraction, Positive, Probability
+from mlpexp.config.convert import show
+from mlpexp.config.ranges import Count, Fraction, Index, NonNegative, OpenFraction, Positive, Probability, Range
 from mlpexp.registry import Registry
 
-if TYPE_CHECKING:
-    from torch.optim import Optimizer as TorchOptimizer
-    from torch.optim.lr_scheduler import LRScheduler
+AtLeastOne = Annotated[float, Range(low=1, open_high=True)]
 
 
 @dataclass(frozen=True)
 class Span:
-    """How long a schedule has: in steps (batches) and in epochs."""
+    """How long a schedule has: S steps, after the warm-up, and how many of them make an epoch."""
 
-    epochs: int
-    steps_per_epoch: int
-    warmup_steps: int = 0
+    steps: int
+    per_epoch: int
 
-    @property
-    def steps(self) -> int:
-        """The steps after the warm-up; at least one."""
-        return max(1, self.epochs * self.steps_per_epoch - self.warmup_steps)
+    def of(self, epochs: float) -> int:
+        """The steps of so many epochs."""
+        return round(epochs * self.per_epoch)
 
     def part(self, share: float) -> int:
-        """A share of the run in whole epochs; at least one."""
-        return max(1, round(self.epochs * share))
+        """The steps of a share of the span, 0 < share < 1: whole epochs, unless these would last to its end."""
+        whole = self.per_epoch * max(1, round(share * self.steps / self.per_epoch))
+        return whole if whole < self.steps else max(1, round(share * self.steps))
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a schedule that needs the metric knows of the epochs so far."""
+
+    lr: float  # η, lowered as often as it was
+    best: float = math.inf  # the least validation loss
+    waited: int = 0  # epochs without a better one
+    cooldown: int = 0  # epochs to come that do not count
 
 
 @dataclass(frozen=True)
 class Scheduler(ABC):
-    """Base of all schedules."""
+    """Base of all schedules. One of your own is a dataclass with one pure function, `rate`:
 
-    # Whether the schedule moves after each step (smooth curves) or after each epoch.
-    by_step: ClassVar[bool] = False
+        @schedulers.register("halving")
+        @dataclass(frozen=True)
+        class Halving(Scheduler):
+            \"\"\"η/2^⌊epoch / every⌋.\"\"\"
+
+            every: Count = 10
+
+            def rate(self, step: int, span: Span, lr: float) -> float:
+                return lr / 2 ** (step // span.of(self.every))
+
+    A warm-up rises in a straight line to the first rate of the schedule. Its own first rate is `warmup_start` times
+    that, or the first of W + 1 equal steps up from zero, if that is more, W being its length in steps: no step has
+    rate zero.
+    """
 
     warmup: NonNegative = 0.0
     warmup_start: Probability = 0.0
 
     @abstractmethod
-    def build(self, optimizer: TorchOptimizer, span: Span) -> LRScheduler | None:
-        """A torch scheduler over `optimizer`, or None for a constant rate."""
+    def rate(self, step: int, span: Span, lr: float) -> float:
+        """The learning rate of `step`, 0 ≤ step < span.steps, where η is `lr`."""
+
+    def observe(self, progress: Progress, val_loss: float, span: Span) -> Progress:
+        """What is known after one more epoch, pure as well; `progress.lr` is the η that `rate` has from then on."""
+        return progress
+
+    @property
+    def needs_metric(self) -> bool:
+        """Whether the rate depends on how the member fares."""
+        return type(self).observe is not Scheduler.observe
+
+    def conflicts(self, lr: float, epochs: int) -> Iterator[str]:
+        """A line for each field that a run of `epochs` epochs at the rate `lr` cannot have."""
+        if self.warmup >= epochs:
+            yield f"warmup={show(self.warmup)}: must be less than epochs={epochs}, or the rate is never reached."
 
 
 schedulers: Registry[Scheduler] = Registry(
@@ -75,22 +111,21 @@ schedulers: Registry[Scheduler] = Registry(
 class Constant(Scheduler):
     """η all along."""
 
-    def build(self, optimizer: TorchOptimizer, span: Span) -> LRScheduler | None:
-        return None
+    def rate(self, step: int, span: Span, lr: float) -> float:
+        return lr
 
 
 @schedulers.register("step")
 @dataclass(frozen=True)
 class Step(Scheduler):
-    """η·gamma^⌊epoch / step_size⌋; step_size null means a third of the run."""
+    """η·gamma^⌊e / step_size⌋; step_size null means a third of the run."""
 
     step_size: Count | None = None
     gamma: OpenFraction = 0.1
 
-    def build(self, optimizer: TorchOptimizer, span: Span) -> LRScheduler:
-        from torch.optim.lr_scheduler import StepLR
-
-        return StepLR(optimizer, step_size=self.step_size or span.part(1 / 3), gamma=self.gamma)
+    def rate(self, step: int, span: Span, lr: float) -> float:
+        size = span.part(1 / 3) if self.step_size is None else span.of(self.step_size)
+        return lr * self.gamma ** (step // size)
 
 
 @schedulers.register("multistep")
@@ -101,76 +136,82 @@ class MultiStep(Scheduler):
     milestones: list[Count] | None = None
     gamma: OpenFraction = 0.1
 
-    def build(self, optimizer: TorchOptimizer, span: Span) -> LRScheduler:
-        from torch.optim.lr_scheduler import MultiStepLR
-
-        milestones = [span.part(0.5), span.part(0.75)] if self.milestones is None else self.milestones
-        return MultiStepLR(optimizer, milestones=milestones, gamma=self.gamma)
+    def rate(self, step: int, span: Span, lr: float) -> float:
+        if self.milestones is None:
+            milestones = [span.part(0.5), span.part(0.75)]
+        else:
+            milestones = [span.of(epoch) for epoch in self.milestones]
+        return lr * self.gamma ** sum(step >= milestone for milestone in milestones)
 
 
 @schedulers.register("exponential")
 @dataclass(frozen=True)
 class Exponential(Scheduler):
-    """η·gamma^epoch; gamma null means that the rate ends at a hundredth of η."""
+    """η·gamma^e; gamma null means that the rate ends at a hundredth of η."""
 
     gamma: OpenFraction | None = None
 
-    def build(self, optimizer: TorchOptimizer, span: Span) -> LRScheduler:
-        from torch.optim.lr_scheduler import ExponentialLR
-
-        return ExponentialLR(optimizer, gamma=self.gamma or 0.01 ** (span.steps_per_epoch / span.steps))
+    def rate(self, step: int, span: Span, lr: float) -> float:
+        gamma: float = 0.01 ** (span.per_epoch / span.steps) if self.gamma is None else self.gamma
+        return lr * gamma ** (step // span.per_epoch)
 
 
 @schedulers.register("polynomial")
 @dataclass(frozen=True)
 class Polynomial(Scheduler):
-    """η·(1 − step/steps)^power: a straight line to zero for power 1."""
-
-    by_step: ClassVar[bool] = True
+    """η·(1 − s/S)^power: a straight line to zero for power 1."""
 
     power: Positive = 1.0
 
-    def build(self, optimizer: TorchOptimizer, span: Span) -> LRScheduler:
-        from torch.optim.lr_scheduler import PolynomialLR
+    def rate(self, step: int, span: Span, lr: float) -> float:
+        return float(lr * (1 - step / span.steps) ** self.power)
 
-        return PolynomialLR(optimizer, total_iters=span.steps, power=self.power)
+
+def _half_cosine(share: float, start: float, end: float) -> float:
+    """From `start` to `end` along half a cosine, of which a share from 0 to 1 has passed."""
+    return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
+
+
+@dataclass(frozen=True)
+class _Falling(Scheduler):
+    """What falls no lower than `min_lr`."""
+
+    min_lr: NonNegative = 0.0
+
+    def conflicts(self, lr: float, epochs: int) -> Iterator[str]:
+        yield from super().conflicts(lr, epochs)
+        if self.min_lr > lr:
+            yield f"min_lr={show(self.min_lr)}: must be at most optimizer.lr={show(lr)}, from which the rate falls."
 
 
 @schedulers.register("cosine")
 @dataclass(frozen=True)
-class Cosine(Scheduler):
-    """min_lr + (η − min_lr)·(1 + cos(π·step/steps))/2 (Loshchilov & Hutter 2017, arXiv 1608.03983)."""
+class Cosine(_Falling):
+    """min_lr + (η − min_lr)·(1 + cos(π·s/S))/2 (Loshchilov & Hutter 2017, arXiv 1608.03983)."""
 
-    by_step: ClassVar[bool] = True
-
-    min_lr: NonNegative = 0.0
-
-    def build(self, optimizer: TorchOptimizer, span: Span) -> LRScheduler:
-        from torch.optim.lr_scheduler import CosineAnnealingLR
-
-        return CosineAnnealingLR(optimizer, T_max=span.steps, eta_min=self.min_lr)
+    def rate(self, step: int, span: Span, lr: float) -> float:
+        return _half_cosine(step / span.steps, lr, self.min_lr)
 
 
 @schedulers.register("cosine_restarts")
 @dataclass(frozen=True)
-class CosineRestarts(Scheduler):
+class CosineRestarts(_Falling):
     """Cosines that start again at η, each `factor` times as long as the last (SGDR, arXiv 1608.03983).
 
     The first takes `period` epochs; null means a seventh of the run, so that with factor 2 three fill it.
     """
 
-    by_step: ClassVar[bool] = True
-
     period: Count | None = None
     factor: Count = 2
-    min_lr: NonNegative = 0.0
 
-    def build(self, optimizer: TorchOptimizer, span: Span) -> LRScheduler:
-        from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts
-
+    def rate(self, step: int, span: Span, lr: float) -> float:
         # Rounded up: steps that are left over would begin a fourth one, at the full rate.
-        first = self.period * span.steps_per_epoch if self.period else -(-span.steps // 7)
-        return CosineAnnealingWarmRestarts(optimizer, T_0=first, T_mult=self.factor, eta_min=self.min_lr)
+        length = -(-span.steps // 7) if self.period is None else span.of(self.period)
+        if self.factor == 1:
+            step %= length
+        while step >= length:
+            step, length = step - length, length * self.factor
+        return _half_cosine(step / length, lr, self.min_lr)
 
 
 @schedulers.register("onecycle")
@@ -179,55 +220,45 @@ class OneCycle(Scheduler):
     """Up from η/div_factor to η for a share `pct_start` of the run, then down to η/(div_factor·final_div_factor).
 
     Smith & Topin 2019, arXiv 1708.07120. The optimizer's `lr` is the peak, and momentum is left alone. A warm-up
-    rises to η/div_factor.
+    rises to η/div_factor. Where the rise has less than a step, it is left out.
     """
 
-    by_step: ClassVar[bool] = True
-
     pct_start: OpenFraction = 0.3
-    div_factor: Positive = 25.0
-    final_div_factor: Positive = 1e4
+    div_factor: AtLeastOne = 25.0
+    final_div_factor: AtLeastOne = 1e4
 
-    def build(self, optimizer: TorchOptimizer, span: Span) -> LRScheduler:
-        from torch.optim.lr_scheduler import OneCycleLR
-
-        pct_start = self.pct_start
-        if pct_start * span.steps == 1:
-            # The rise ends at step pct_start·steps − 1 = 0, and torch divides by its length: begin at the peak.
-            pct_start *= 1 - 1e-9
-        return OneCycleLR(
-            optimizer,
-            max_lr=[group["lr"] for group in optimizer.param_groups],
-            total_steps=span.steps,
-            pct_start=pct_start,
-            div_factor=self.div_factor,
-            final_div_factor=self.final_div_factor,
-            cycle_momentum=False,
-        )
+    def rate(self, step: int, span: Span, lr: float) -> float:
+        first, peak, last = lr / self.div_factor, self.pct_start * span.steps - 1, span.steps - 1
+        if peak > 0 and step <= peak:
+            return _half_cosine(step / peak, first, lr)
+        return _half_cosine((step - peak) / (last - peak), lr, first / self.final_div_factor)
 
 
 @schedulers.register("plateau")
 @dataclass(frozen=True)
-class Plateau(Scheduler):
+class Plateau(_Falling):
     """η·factor once the validation loss has not improved by `threshold` (relative) for more than `patience` epochs.
 
-    patience null means a tenth of the run.
+    patience null means a tenth of the run. After a fall, `cooldown` epochs do not count.
     """
 
     factor: OpenFraction = 0.1
     patience: Count | None = None
     threshold: Fraction = 1e-4
     cooldown: Index = 0
-    min_lr: NonNegative = 0.0
 
-    def build(self, optimizer: TorchOptimizer, span: Span) -> LRScheduler:
-        from torch.optim.lr_scheduler import ReduceLROnPlateau
+    def rate(self, step: int, span: Span, lr: float) -> float:
+        return lr
 
-        return ReduceLROnPlateau(
-            optimizer,
-            factor=self.factor,
-            patience=self.patience or span.part(0.1),
-            threshold=self.threshold,
-            cooldown=self.cooldown,
-            min_lr=self.min_lr,
-        )
+    def observe(self, progress: Progress, val_loss: float, span: Span) -> Progress:
+        patience = max(1, round(0.1 * span.steps / span.per_epoch)) if self.patience is None else self.patience
+        if val_loss < progress.best * (1 - self.threshold):
+            progress = replace(progress, best=val_loss, waited=0)
+        else:
+            progress = replace(progress, waited=progress.waited + 1)
+        if progress.cooldown:
+            return replace(progress, waited=0, cooldown=progress.cooldown - 1)
+        if progress.waited > patience:
+            lower = max(progress.lr * self.factor, self.min_lr)
+            return replace(progress, lr=lower, waited=0, cooldown=self.cooldown)
+        return progress

@@ -101,6 +101,11 @@ class Config:
     report: Report = field(default_factory=Report)
     plugins: list[str] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        wrong = [f"scheduler.{line}" for line in self.scheduler.conflicts(self.optimizer.lr, self.epochs)]
+        if wrong:
+            raise ConfigError(*wrong)
+
     @property
     def smoothing(self) -> float:
         """ε of label smoothing."""

@@ -123,22 +123,21 @@ class BatchedStack(stack.Stack):
         for storage, view, rows in self._views:
             view.grad = None if storage.grad is None else storage.grad[rows]
 
-    def optimizer_state(self, state: dict[str, Any], members: slice, k: int) -> dict[str, Any]:
+    def optimizer_state(
+        self, state: dict[str, Any], shapes: Sequence[torch.Size], members: slice, k: int
+    ) -> dict[str, Any]:
         def of_member(index: int, value: Any) -> Any:
             # What is no tensor of the parameter's shape, such as the count of steps, is that of every member.
-            size = members.stop - members.start
-            whole = isinstance(value, Tensor) and value.shape == (size, *parameters[index].shape[1:])
+            whole = isinstance(value, Tensor) and value.shape == shapes[index]
             return value[k - members.start] if whole else value
 
-        parameters = list(self.net.parameters())
         return {**state, "state": _mapped(of_member, state["state"])}
 
-    def joined_optimizer_state(self, states: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    def joined_optimizer_state(self, states: Sequence[dict[str, Any]], shapes: Sequence[torch.Size]) -> dict[str, Any]:
         def joined(index: int, *values: Any) -> Any:
-            whole = isinstance(values[0], Tensor) and values[0].shape == parameters[index].shape[1:]
+            whole = isinstance(values[0], Tensor) and values[0].shape == shapes[index][1:]
             return torch.stack(values) if whole else values[0]
 
-        parameters = list(self.net.parameters())
         return {**states[0], "state": _mapped(joined, *[state["state"] for state in states])}
 
     def weights(self, members: slice) -> list[Tensor]:

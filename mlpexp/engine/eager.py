@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch.optim import Optimizer
+from torch.optim import optimizer as optimizer_module
 
 # Methods of Optimizer that torch marks as never to be compiled.
 _MARKED = ("add_param_group", "state_dict", "load_state_dict")
@@ -28,9 +29,36 @@ def spare_the_compiler() -> None:
 
 
 def plain_step(optimizer: Optimizer) -> Callable[..., Any]:
-    """`optimizer.step` without what torch wraps around it: hooks, profiling, a break in compiled graphs.
+    """`optimizer.step`; that of torch's own optimizers without the profiling and the graph breaks that torch adds.
 
-    It changes parameters in place, as inside torch.no_grad().
+    What somebody else wrote is called as it stands: a step of their own, decorated or put into the instance, and hooks.
     """
-    step = torch.no_grad()(inspect.unwrap(type(optimizer).step))
-    return lambda *closure: step(optimizer, *closure)
+    if not _is_torchs_own(type(optimizer).step):
+        return optimizer.step
+    plain = torch.no_grad()(inspect.unwrap(type(optimizer).step))
+    hooks = _hooks(optimizer)
+
+    def step(*closure: Callable[[], Any]) -> Any:
+        if any(hooks) or "step" in vars(optimizer):
+            return optimizer.step(*closure)
+        return plain(optimizer, *closure)
+
+    return step
+
+
+def _is_torchs_own(function: Any) -> bool:
+    """Whether a function and all that it wraps are defined in torch."""
+    while function is not None:
+        if not getattr(function, "__globals__", {}).get("__name__", "").startswith("torch."):
+            return False
+        function = getattr(function, "__wrapped__", None)
+    return True
+
+
+def _hooks(optimizer: Optimizer) -> list[Any]:
+    """The mappings that hold the hooks of a step, which fill later: the optimizer's, and those of all optimizers.
+
+    Where a release of torch has them elsewhere, there are taken to be some.
+    """
+    own = [getattr(optimizer, f"_optimizer_step_{kind}_hooks", True) for kind in ("pre", "post")]
+    return own + [getattr(optimizer_module, f"_global_optimizer_{kind}_hooks", True) for kind in ("pre", "post")]

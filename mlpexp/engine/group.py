@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from mlpexp.config.schema import Config
 from mlpexp.engine.eager import plain_step
@@ -29,53 +30,66 @@ class Group:
         self.full_batch = config.optimizer.full_batch
         self.step = plain_step(self.optimizer)
         self.schedule = Schedule(config.scheduler, config.optimizer.lr, config.epochs, steps_per_epoch)
+        self.lr = config.optimizer.lr  # of the latest step
+        # Parameter groups can have rates of their own; a schedule keeps their ratios to the optimizer's.
+        self._rates = [float(group.get("lr", self.lr)) for group in self.optimizer.param_groups]
+        self._ratios = [rate / self.lr for rate in self._rates]
         self._recorded = recorded
-        self._lr = config.optimizer.lr
-        self._place_rate()
+        if recorded:
+            self._place_rate()
 
     def _place_rate(self) -> None:
         """For steps that are recorded, the rate lies on the device, and so does the count of steps ("capturable")."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = torch.tensor(self._lr, device=group["params"][0].device) if self._recorded else self._lr
+        for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
+            group["lr"] = torch.tensor(rate, device=group["params"][0].device)
             if "capturable" in group:
-                group["capturable"] = self._recorded
+                group["capturable"] = True
 
-    def apply_lr(self) -> None:
-        """Sets the rate of the next step, as the schedule has it."""
-        self.set_lr(self.schedule.begin_step())
+    def apply_lr(self, step: int) -> None:
+        """Sets the rate of a step of the run, as the schedule has it; the first step is 0."""
+        self.set_lr(self.schedule.rate(step))
 
     def set_lr(self, lr: float) -> None:
         """Sets the rate of the next step, whatever the schedule has."""
-        if self._recorded and lr == self._lr:
+        self.lr = lr
+        rates = [lr * ratio for ratio in self._ratios]
+        if self._recorded and rates == self._rates:
             return
-        self._lr = lr
-        for group in self.optimizer.param_groups:
-            if self._recorded:
-                group["lr"].fill_(lr)
+        self._rates = rates
+        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+            if isinstance(group.get("lr"), Tensor):
+                group["lr"].fill_(rate)
             else:
-                group["lr"] = lr
+                group["lr"] = rate
 
     def state_dict(self, k: int) -> dict[str, Any]:
         """The states of optimizer and schedule as member `k` has them when it runs alone."""
-        state = self._stack.optimizer_state(self.optimizer.state_dict(), self.members, k)
-        return {"optimizer": _with_groups(state, lr=self._lr, capturable=False), "schedule": self.schedule.state_dict()}
+        state = self._stack.optimizer_state(self.optimizer.state_dict(), self._shapes(), self.members, k)
+        if self._recorded:
+            state = _with_groups(state, [{"lr": rate, "capturable": False} for rate in self._rates])
+        return {"optimizer": state, "schedule": self.schedule.state_dict()}
 
     def load_state_dicts(self, states: Sequence[dict[str, Any]]) -> None:
         """Goes on from the states of all members."""
-        whole = self._stack.joined_optimizer_state([state["optimizer"] for state in states])
-        self.optimizer.load_state_dict(_with_groups(whole, capturable=self._recorded))
-        self._lr = float(self.optimizer.param_groups[0]["lr"])
-        self._place_rate()
+        whole = self._stack.joined_optimizer_state([state["optimizer"] for state in states], self._shapes())
+        if self._recorded:
+            whole = _with_groups(whole, [{"capturable": True}] * len(self._rates))
+        self.optimizer.load_state_dict(whole)
+        self._rates = [float(group.get("lr", self.lr)) for group in self.optimizer.param_groups]
+        if self._recorded:
+            self._place_rate()
         self.schedule.load_state_dict(states[0]["schedule"])
 
+    def _shapes(self) -> list[torch.Size]:
+        """The shapes of the parameters in the order in which the optimizer's state numbers them."""
+        return [parameter.shape for group in self.optimizer.param_groups for parameter in group["params"]]
 
-def _with_groups(state: dict[str, Any], **numbers: Any) -> dict[str, Any]:
-    """The state of an optimizer with other `numbers` in its parameter groups, where these have such."""
-    if "param_groups" not in state:
-        return state
+
+def _with_groups(state: dict[str, Any], numbers: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The state of an optimizer with other `numbers` in each of its parameter groups, where these have such."""
     changed = [
-        {**group, **{name: value for name, value in numbers.items() if name in group}}
-        for group in state["param_groups"]
+        {**group, **{name: value for name, value in own.items() if name in group}}
+        for group, own in zip(state["param_groups"], numbers, strict=True)
     ]
     return {**state, "param_groups": changed}
 
@@ -83,8 +97,8 @@ def _with_groups(state: dict[str, Any], **numbers: Any) -> dict[str, Any]:
 def groups(stack: Stack, configs: Sequence[Config], steps_per_epoch: int, recorded: bool = False) -> list[Group]:
     """The groups of a stack: neighbours with the same optimizer and schedule."""
     settings = [
-        # A schedule that looks at the validation loss soon gives each member a rate of its own.
-        (config.optimizer, config.scheduler, k if Schedule.looks_at_loss(config.scheduler) else None)
+        # A schedule that needs the validation loss soon gives each member a rate of its own.
+        (config.optimizer, config.scheduler, k if config.scheduler.needs_metric else None)
         for k, config in enumerate(configs)
     ]
     return [Group(stack, members, configs[members.start], steps_per_epoch, recorded) for members, _ in spans(settings)]

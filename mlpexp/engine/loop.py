@@ -118,7 +118,7 @@ class Engine:
             ]
             self.stack.keep(better)
             for group in self.groups:
-                group.schedule.after_epoch(rows[group.members.start]["loss/val"])
+                group.schedule.after_epoch(self.epoch, rows[group.members.start]["loss/val"])
             # A device that computes on its own is waited for in the reading above: mostly for the training.
             self.stopwatch.lap("training")
             yield rows
@@ -142,10 +142,8 @@ class Engine:
         with self.training_batches() as batches:
             for index, batch in enumerate(batches):
                 for group in self.groups:
-                    group.apply_lr()
+                    group.apply_lr((self.epoch - 1) * len(sizes) + index)
                 self._advance(batch, index % stride == 0)
-                for group in self.groups:
-                    group.schedule.after_step()
         n = sum(sizes)
         return Evaluation(self._loss / n, self.objective.score(self._hits, n, self.data.train.y))
 
@@ -215,7 +213,7 @@ class Engine:
         tags += units
         norms = self.gradient_norms.read()
         columns = [train.loss, val.loss, train.score, val.score, *norms.T, *units.values()]
-        rates = [group.schedule.applied_lr for group in self.groups for _ in self.members[group.members]]
+        rates = [group.lr for group in self.groups for _ in self.members[group.members]]
         return [
             {"epoch": self.epoch, "lr": lr, **dict(zip(tags, values, strict=True))}
             for lr, values in zip(rates, torch.stack(columns, 1).tolist(), strict=True)

@@ -76,11 +76,16 @@ class Stack(nn.Module, ABC):
         """Gives the gradients of the latest backward pass to what `parameters_of` has handed out."""
 
     @abstractmethod
-    def optimizer_state(self, state: dict[str, Any], members: slice, k: int) -> dict[str, Any]:
-        """From the state of an optimizer over `parameters_of(members)`, that of one over member `k`'s plain network."""
+    def optimizer_state(
+        self, state: dict[str, Any], shapes: Sequence[torch.Size], members: slice, k: int
+    ) -> dict[str, Any]:
+        """From the state of an optimizer over `parameters_of(members)`, that of one over member `k`'s plain network.
+
+        `shapes` are those of the optimizer's parameters, in the order in which its state numbers them.
+        """
 
     @abstractmethod
-    def joined_optimizer_state(self, states: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    def joined_optimizer_state(self, states: Sequence[dict[str, Any]], shapes: Sequence[torch.Size]) -> dict[str, Any]:
         """The inverse, from the states of all members."""
 
     @abstractmethod
@@ -159,10 +164,12 @@ class ModuleStack(Stack):
     def pass_gradients(self) -> None:
         """The optimizer has the module's own parameters."""
 
-    def optimizer_state(self, state: dict[str, Any], members: slice, k: int) -> dict[str, Any]:
+    def optimizer_state(
+        self, state: dict[str, Any], shapes: Sequence[torch.Size], members: slice, k: int
+    ) -> dict[str, Any]:
         return state
 
-    def joined_optimizer_state(self, states: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    def joined_optimizer_state(self, states: Sequence[dict[str, Any]], shapes: Sequence[torch.Size]) -> dict[str, Any]:
         return states[0]
 
     def weights(self, members: slice) -> list[Tensor]:

@@ -25,7 +25,7 @@ _COLUMNS, _WIDTH, _HEIGHT, _GAP = 3, 2.5, 1.4, 0.3
 
 @dataclass(frozen=True)
 class Rates:
-    """The learning rate of each step [S]; for a schedule that looks at the validation loss, from which epoch on that
+    """The learning rate of each step [S]; for a schedule that needs the validation loss, from which epoch on that
     does not improve any more."""
 
     rate: np.ndarray

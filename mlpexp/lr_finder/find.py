@@ -133,9 +133,8 @@ def prepared_test(
             f"optimizer={name}: takes the whole training set in each step and searches its own step length; "
             "the learning-rate finder is for optimizers that learn from batches."
         )
-    optimizer = dataclasses.replace(config.optimizer, lr=lowest)
-    at_lowest = dataclasses.replace(config, optimizer=optimizer, scheduler=Constant())
-    configs = [dataclasses.replace(at_lowest, seed=config.seed + k) for k in range(seeds)]
+    constant = dataclasses.replace(config, scheduler=Constant())
+    configs = [dataclasses.replace(constant, seed=config.seed + k) for k in range(seeds)]
     preparations = Preparations()
     stacks = plan([Job(k, [], each) for k, each in enumerate(configs)], preparations)
     return RangeTest(config, configs, preparations.of(configs[0]), stacks, np.geomspace(lowest, highest, steps))

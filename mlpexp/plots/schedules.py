@@ -58,14 +58,12 @@ def _steps_per_epoch(config: Config, data: Data) -> int:
 def simulate(scheduler: Scheduler, lr: float, epochs: int, steps_per_epoch: int) -> Rates:
     """The learning rate of each step of a run.
 
-    A schedule that looks at the validation loss sees one that falls for the first third of the run, and no further.
+    A schedule that needs the validation loss sees one that falls for the first third of the run, and no further.
     """
     schedule = Schedule(scheduler, lr, epochs, steps_per_epoch)
     falls_until = max(1, epochs // 3)
-    rates = np.empty(epochs * steps_per_epoch)
+    rates = np.empty((epochs, steps_per_epoch))
     for epoch in range(epochs):
-        for step in range(epoch * steps_per_epoch, (epoch + 1) * steps_per_epoch):
-            rates[step] = schedule.lr
-            schedule.after_step()
-        schedule.after_epoch(val_loss=1 / min(epoch + 1, falls_until))
-    return Rates(rates, steps_per_epoch, falls_until if Schedule.looks_at_loss(scheduler) else None)
+        rates[epoch] = [schedule.rate(epoch * steps_per_epoch + step) for step in range(steps_per_epoch)]
+        schedule.after_epoch(epoch + 1, val_loss=1 / min(epoch + 1, falls_until))
+    return Rates(rates.ravel(), steps_per_epoch, falls_until if scheduler.needs_metric else None)

@@ -198,6 +198,11 @@ VALUES = {
     "regularizer=[dropout] regularizer.dropout.p=1": "regularizer.dropout.p=1: must be at least 0 and less than 1.",
     "regularizer=[l2] regularizer.l2=3": f"regularizer.l2=3: must name one regularizer: {one_of('regularizer')}",
     "device=cpu device.threads=0": "device.threads=0: must be at least 1 and at most 1024.",
+    "epochs=4 scheduler=step scheduler.warmup=4": "scheduler.warmup=4.0: must be less than epochs=4, "
+    "or the rate is never reached.",
+    "scheduler=cosine scheduler.min_lr=0.5 optimizer.lr=0.1": "scheduler.min_lr=0.5: must be at most optimizer.lr=0.1, "
+    "from which the rate falls.",
+    "scheduler=onecycle scheduler.div_factor=0.5": "scheduler.div_factor=0.5: must be at least 1.",
     "dataset.val_fraction=1": "dataset.val_fraction=1: must be greater than 0 and less than 1.",
     "dataset.recommended.epochs=0": f"dataset.recommended.epochs=0: {COUNT}",
 }
@@ -347,6 +352,16 @@ def test_all_that_is_wrong_with_a_sweep_is_said_at_once(here: Path, capsys: pyte
         "mlpexp: optimizer.lr=-1: must be greater than 0. (jobs 0, 1, 4, 5)",
         f"mlpexp: optimizer=adm: no such option; did you mean 'adam'? {choose('optimizer')} (jobs 2, 3, 8, 9)",
     ]
+    assert not list(here.iterdir())
+
+
+def test_two_things_that_do_not_go_together_are_two_lines(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["scheduler=cosine", "optimizer.lr=0.1", "scheduler.min_lr=0.2", "epochs=3", "scheduler.warmup=7"]
+    for command in (["train"], ["train", "-m", "seed=0,1"], ["lr-find"]):
+        assert call([*command, *words]) == 2
+        first, second = capsys.readouterr().err.splitlines()
+        assert first.startswith("mlpexp: scheduler.warmup=7.0: must be less than epochs=3")
+        assert second.startswith("mlpexp: scheduler.min_lr=0.2: must be at most optimizer.lr=0.1")
     assert not list(here.iterdir())
 
 

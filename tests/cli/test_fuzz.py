@@ -177,11 +177,10 @@ def make_a_step(prepared: Prepared) -> None:
         engine = Engine([config], prepared.data, device)
         with engine.training_batches() as batches:
             for group in engine.groups:
-                group.apply_lr()
+                group.apply_lr(0)
             engine.step(next(batches))
         for group in engine.groups:
-            group.schedule.after_step()
-            group.schedule.after_epoch(1.0)
+            group.schedule.after_epoch(1, 1.0)
 
 
 flags = st.sampled_from([["--dry-run"]] * 4 + [["-m", "--dry-run"]] * 4 + [["--cfg", "job"]])

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import io
 import math
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,8 +15,12 @@ import torch
 from torch import nn
 from torch.optim import lr_scheduler
 
-from mlpexp.components.scheduler import Scheduler, schedulers
+from mlpexp.components.scheduler import Scheduler, Span, schedulers
+from mlpexp.config.compose import compose
+from mlpexp.config.convert import build
+from mlpexp.config.schema import Config
 from mlpexp.engine.schedule import Schedule
+from mlpexp.errors import ConfigError
 
 LR = 0.1
 EPOCHS, PER_EPOCH = 10, 7
@@ -26,20 +32,25 @@ Rate = Callable[..., float]
 
 
 def rates(
-    schedule: Schedule, n_steps: int = STEPS, per_epoch: int = PER_EPOCH, val: Sequence[float] = VAL_LOSSES
+    scheduler: Scheduler,
+    epochs: int = EPOCHS,
+    per_epoch: int = PER_EPOCH,
+    val: Sequence[float] = VAL_LOSSES,
+    lr: float = LR,
 ) -> list[float]:
-    """The rate of each step from where `schedule` stands, as the loop drives it."""
+    """The rate of each step of a run, as the loop drives a schedule."""
+    return go_on(Schedule(scheduler, lr, epochs, per_epoch), 0, epochs, per_epoch, val)
+
+
+def go_on(
+    schedule: Schedule, done: int, epochs: int, per_epoch: int = PER_EPOCH, val: Sequence[float] = VAL_LOSSES
+) -> list[float]:
+    """The rates of the epochs after the first `done` ones."""
     found = []
-    for step in range(schedule.step, n_steps):
-        found.append(schedule.lr)
-        schedule.after_step()
-        if (step + 1) % per_epoch == 0:
-            schedule.after_epoch(val[step // per_epoch % len(val)])
+    for epoch in range(done, epochs):
+        found += [schedule.rate(step) for step in range(epoch * per_epoch, (epoch + 1) * per_epoch)]
+        schedule.after_epoch(epoch + 1, val[epoch % len(val)])
     return found
-
-
-def schedule_of(scheduler: Scheduler, epochs: int = EPOCHS, per_epoch: int = PER_EPOCH) -> Schedule:
-    return Schedule(scheduler, LR, epochs, per_epoch)
 
 
 # --- closed formulas: the rate of step s of S in epoch e of E, without a warm-up ---------------------------
@@ -104,45 +115,77 @@ def _sgd(lr: float = LR) -> torch.optim.SGD:
     return torch.optim.SGD([parameter], lr=lr)
 
 
-# torch's own for each field above; `steps` is how many steps the schedule has after its warm-up.
+def _whole(epochs: float, share: float) -> int:
+    """A share of a run in whole epochs."""
+    return max(1, round(epochs * share))
+
+
+# torch's own for each field above; the schedule has `epochs` epochs after its warm-up, of n steps each.
 TORCH: dict[str, Callable[..., Any]] = {
-    "none": lambda o, steps: lr_scheduler.LambdaLR(o, lambda step: 1.0),
-    "step": lambda o, steps, step_size=3, gamma=0.1: lr_scheduler.StepLR(o, step_size, gamma),
-    "multistep": lambda o, steps, milestones=(5, 8), gamma=0.1: lr_scheduler.MultiStepLR(o, milestones, gamma),
-    # Null: a hundredth of the rate at the end of what the warm-up leaves.
-    "exponential": lambda o, steps, gamma=None: lr_scheduler.ExponentialLR(o, gamma or 0.01 ** (PER_EPOCH / steps)),
-    "polynomial": lambda o, steps, power=1.0: lr_scheduler.PolynomialLR(o, steps, power),
-    "cosine": lambda o, steps, min_lr=0.0: lr_scheduler.CosineAnnealingLR(o, steps, min_lr),
-    "cosine_restarts": lambda o, steps, period=None, factor=2, min_lr=0.0: lr_scheduler.CosineAnnealingWarmRestarts(
-        o, period * PER_EPOCH if period else -(-steps // 7), factor, min_lr
+    "none": lambda o, epochs, n: lr_scheduler.LambdaLR(o, lambda step: 1.0),
+    "step": lambda o, epochs, n, step_size=None, gamma=0.1: lr_scheduler.StepLR(
+        o, step_size or _whole(epochs, 1 / 3), gamma
     ),
-    "onecycle": lambda o, steps, **fields: lr_scheduler.OneCycleLR(o, LR, steps, cycle_momentum=False, **fields),
-    "plateau": lambda o, steps, patience=1, **fields: lr_scheduler.ReduceLROnPlateau(o, patience=patience, **fields),
+    "multistep": lambda o, epochs, n, milestones=None, gamma=0.1: lr_scheduler.MultiStepLR(
+        o, milestones or [_whole(epochs, 0.5), _whole(epochs, 0.75)], gamma
+    ),
+    # Null: a hundredth of the rate at the end of what the warm-up leaves.
+    "exponential": lambda o, epochs, n, gamma=None: lr_scheduler.ExponentialLR(o, gamma or 0.01 ** (1 / epochs)),
+    "polynomial": lambda o, epochs, n, power=1.0: lr_scheduler.PolynomialLR(o, round(epochs * n), power),
+    "cosine": lambda o, epochs, n, min_lr=0.0: lr_scheduler.CosineAnnealingLR(o, round(epochs * n), min_lr),
+    "cosine_restarts": lambda o, epochs, n, period=None, factor=2, min_lr=0.0: lr_scheduler.CosineAnnealingWarmRestarts(
+        o, period * n if period else -(-round(epochs * n) // 7), factor, min_lr
+    ),
+    "onecycle": lambda o, epochs, n, **fields: lr_scheduler.OneCycleLR(
+        o, LR, round(epochs * n), cycle_momentum=False, **fields
+    ),
+    "plateau": lambda o, epochs, n, patience=None, **fields: lr_scheduler.ReduceLROnPlateau(
+        o, patience=patience or _whole(epochs, 0.1), **fields
+    ),
 }
 BY_STEP = ["polynomial", "cosine", "cosine_restarts", "onecycle"]
 NAMES = list(schedulers)
 CASES: list[tuple[str, dict[str, Any]]] = [(name, {}) for name in NAMES] + list(VARIED.items())
-WARMUP: dict[str, Any] = {"warmup": 2.0, "warmup_start": 0.1}
+WARMUPS: list[dict[str, Any]] = [
+    {},
+    {"warmup": 2.0},
+    {"warmup": 2.0, "warmup_start": 0.3},
+    {"warmup": 0.5, "warmup_start": 0.3},
+]
 
 
 def make(name: str, fields: dict[str, Any]) -> Scheduler:
     return schedulers[name](**fields)
 
 
-def by_torch(name: str, fields: dict[str, Any], warmup_epochs: int = 0) -> list[float]:
-    """The rates of torch's scheduler after a warm-up: its first one drawn out is the rate the warm-up ends at."""
-    warmup = warmup_epochs * PER_EPOCH
+def by_torch(
+    name: str,
+    fields: dict[str, Any],
+    epochs: int = EPOCHS,
+    n: int = PER_EPOCH,
+    warmup: float = 0.0,
+    warmup_start: float = 0.0,
+) -> list[float]:
+    """The rates of torch's LinearLR up to the first rate of torch's scheduler, and then those of that one."""
+    up, steps = round(warmup * n), epochs * n
     optimizer = _sgd()
-    scheduler = TORCH[name](optimizer, STEPS - warmup, **fields)
-    start, end = WARMUP["warmup_start"], optimizer.param_groups[0]["lr"]
-    found = [end * (start + (1 - start) * step / warmup) for step in range(warmup)]
-    for step in range(warmup, STEPS):
+    scheduler = TORCH[name](optimizer, (steps - up) / n, n, **fields)
+    found = []
+    if up:
+        warming = _sgd(optimizer.param_groups[0]["lr"])
+        # LinearLR cannot begin at zero either: the first of equal steps that lead from zero to the rate is 1/(W + 1).
+        line = lr_scheduler.LinearLR(warming, max(warmup_start, 1 / (up + 1)), total_iters=up)
+        for _ in range(up):
+            found.append(warming.param_groups[0]["lr"])
+            warming.step()
+            line.step()
+    for step in range(steps - up):
         found.append(optimizer.param_groups[0]["lr"])
         optimizer.step()
         if name == "plateau":
-            if (step + 1) % PER_EPOCH == 0:
-                scheduler.step(VAL_LOSSES[step // PER_EPOCH])
-        elif (name in BY_STEP and step < STEPS - 1) or (name not in BY_STEP and (step + 1) % PER_EPOCH == 0):
+            if (up + step + 1) % n == 0:
+                scheduler.step(VAL_LOSSES[(up + step) // n % len(VAL_LOSSES)])
+        elif (name in BY_STEP and step < steps - up - 1) or (name not in BY_STEP and (step + 1) % n == 0):
             scheduler.step()
     return found
 
@@ -163,38 +206,61 @@ def test_every_reference_is_registered() -> None:
 @pytest.mark.parametrize(("name", "fields"), CASES)
 def test_rates_follow_the_formula(name: str, fields: dict[str, Any]) -> None:
     expected = [FORMULAS[name](step, step // PER_EPOCH, **fields) for step in range(STEPS)]
-    assert rates(schedule_of(make(name, fields))) == pytest.approx(expected, rel=1e-9, abs=1e-15)
+    assert rates(make(name, fields)) == pytest.approx(expected, rel=1e-9, abs=1e-15)
 
 
+@pytest.mark.parametrize("warmup", WARMUPS)
+@pytest.mark.parametrize(("epochs", "per_epoch"), [(10, 7), (9, 4), (5, 1)])
 @pytest.mark.parametrize(("name", "fields"), CASES)
-def test_rates_are_torchs(name: str, fields: dict[str, Any]) -> None:
-    assert rates(schedule_of(make(name, fields))) == pytest.approx(by_torch(name, fields), rel=1e-12, abs=1e-17)
-
-
-@pytest.mark.parametrize(("name", "fields"), CASES)
-def test_rates_after_a_warmup_are_torchs(name: str, fields: dict[str, Any]) -> None:
-    found = rates(schedule_of(make(name, {**fields, **WARMUP})))
-    assert found == pytest.approx(by_torch(name, fields, warmup_epochs=2), rel=1e-12, abs=1e-17)
+def test_rates_are_torchs(
+    name: str, fields: dict[str, Any], epochs: int, per_epoch: int, warmup: dict[str, float]
+) -> None:
+    """Exactly, up to the rounding of schedulers that torch moves by products and differences."""
+    found = rates(make(name, {**fields, **warmup}), epochs, per_epoch)
+    assert found == pytest.approx(by_torch(name, fields, epochs, per_epoch, **warmup), rel=1e-12, abs=1e-17)
 
 
 def test_defaults_by_hand() -> None:
     """Where a run of ten epochs stands under the parameters that null stands for."""
 
     def by_epoch(name: str) -> list[float]:
-        return [rate / LR for rate in rates(schedule_of(make(name, {})))[::PER_EPOCH]]
+        return [rate / LR for rate in rates(make(name, {}))[::PER_EPOCH]]
 
     assert by_epoch("step") == pytest.approx([1, 1, 1, 0.1, 0.1, 0.1, 0.01, 0.01, 0.01, 0.001])
     assert by_epoch("multistep") == pytest.approx([1] * 5 + [0.1] * 3 + [0.01] * 2)
     assert by_epoch("plateau") == pytest.approx([1, 1, 1, 1, 0.1, 0.1, 0.01, 0.01, 0.01, 0.001])
-    exponential = schedule_of(make("exponential", {}))
-    rates(exponential)
-    assert exponential.lr == pytest.approx(LR / 100), "after the last epoch the rate is a hundredth"
-    restarts = rates(schedule_of(make("cosine_restarts", {})))
+    assert by_epoch("exponential")[-1] == pytest.approx(0.01**0.9), "a hundredth after one epoch more"
+    restarts = rates(make("cosine_restarts", {}))
     assert [step for step, rate in enumerate(restarts) if rate == LR] == [0, 10, 30], "1 + 2 + 4 sevenths of 70 steps"
 
 
+@pytest.mark.parametrize(
+    ("epochs", "warmup", "falls"),
+    [
+        # Half and three quarters of what the warm-up leaves: 6 epochs, so 3 and 4 (4.5 to the even number) after it.
+        (9, 3.0, [6, 7]),
+        (12, 4.0, [8, 10]),
+        # In two epochs and in one there is no room for whole ones.
+        (2, 0.0, [1, 1.5]),
+        (1, 0.0, [0.5, 0.75]),
+        (3, 2.0, [2.5, 2.75]),
+    ],
+)
+def test_both_default_milestones_come_before_the_end(epochs: int, warmup: float, falls: list[float]) -> None:
+    found = rates(make("multistep", {"warmup": warmup}), epochs, 8)
+    assert [step / 8 for step in range(1, epochs * 8) if found[step] < 0.5 * found[step - 1]] == falls
+
+
+@pytest.mark.parametrize("name", ["step", "multistep"])
+@pytest.mark.parametrize("warmup", [0.0, 0.4, 1.0, 2.5])
+def test_a_schedule_that_falls_has_fallen_before_the_end(name: str, warmup: float) -> None:
+    for epochs in range(math.floor(warmup) + 1, 40):
+        found = rates(make(name, {"warmup": warmup}), epochs, 5)
+        assert found[-1] < 0.11 * max(found), epochs
+
+
 def test_smooth_schedules_end_where_they_say() -> None:
-    ends = {name: rates(schedule_of(make(name, {})))[-1] for name in BY_STEP}
+    ends = {name: rates(make(name, {}))[-1] for name in BY_STEP}
     assert ends["polynomial"] == pytest.approx(LR / STEPS)
     assert ends["cosine"] == pytest.approx(LR * (1 - math.cos(math.pi / STEPS)) / 2)
     assert ends["onecycle"] == pytest.approx(LR / (25 * 1e4))
@@ -202,7 +268,7 @@ def test_smooth_schedules_end_where_they_say() -> None:
 
 @pytest.mark.parametrize("per_epoch", range(1, 16))
 def test_the_last_steps_are_not_a_new_restart(per_epoch: int) -> None:
-    found = rates(schedule_of(make("cosine_restarts", {}), 11, per_epoch), 11 * per_epoch, per_epoch)
+    found = rates(make("cosine_restarts", {}), 11, per_epoch)
     assert sum(rate == LR for rate in found) == 3
     assert found[-1] < LR
 
@@ -211,10 +277,10 @@ def test_plateau_waits_out_its_cooldown() -> None:
     fields = {"factor": 0.5, "patience": 1, "threshold": 0.0}
     flat = [1.0] * EPOCHS
     # Epoch 0 sets the mark; of the bad epochs 1, 2, … each second one halves the rate of the next.
-    found = rates(schedule_of(make("plateau", fields)), val=flat)[::PER_EPOCH]
+    found = rates(make("plateau", fields), val=flat)[::PER_EPOCH]
     assert found == pytest.approx([LR * 0.5**n for n in [0, 0, 0, 1, 1, 2, 2, 3, 3, 4]])
     # After each halving one epoch more is not counted.
-    found = rates(schedule_of(make("plateau", {**fields, "cooldown": 1})), val=flat)[::PER_EPOCH]
+    found = rates(make("plateau", {**fields, "cooldown": 1}), val=flat)[::PER_EPOCH]
     assert found == pytest.approx([LR * 0.5**n for n in [0, 0, 0, 1, 1, 1, 2, 2, 2, 3]])
 
 
@@ -223,10 +289,22 @@ def test_plateau_takes_its_threshold_as_relative() -> None:
     # Each epoch is 5 % better than the last, and two of them less than 10 %: of three epochs one counts as better.
     for size in (1.0, 0.01):
         val = [size * 0.95**n for n in range(EPOCHS)]
-        found = rates(schedule_of(make("plateau", fields)), val=val)[::PER_EPOCH]
+        found = rates(make("plateau", fields), val=val)[::PER_EPOCH]
         assert found == pytest.approx([LR * 0.5**n for n in [0, 0, 0, 1, 1, 1, 2, 2, 2, 3]])
-    steep = rates(schedule_of(make("plateau", fields)), val=[0.8**n for n in range(EPOCHS)])
+    steep = rates(make("plateau", fields), val=[0.8**n for n in range(EPOCHS)])
     assert set(steep) == {LR}
+
+
+def test_plateau_lowers_the_smallest_rates_too() -> None:
+    """torch's leaves a rate below 1e-8 as it is."""
+    found = rates(make("plateau", {"factor": 0.5, "patience": 1}), val=[1.0] * EPOCHS, lr=1e-9)
+    assert found[-1] == pytest.approx(1e-9 / 16)
+
+
+def test_plateau_does_not_count_the_epochs_of_its_warmup() -> None:
+    fields = {"factor": 0.5, "patience": 1, "warmup": 3.0}
+    found = rates(make("plateau", fields), val=[1.0] * EPOCHS)[::PER_EPOCH]
+    assert found[3:] == pytest.approx([LR * 0.5**n for n in [0, 0, 0, 1, 1, 2, 2]])
 
 
 # --- warm-up ------------------------------------------------------------------------------------------------
@@ -248,71 +326,94 @@ def test_warmup_into_a_cosine_is_torchs_sequence_of_two() -> None:
         expected.append(optimizer.param_groups[0]["lr"])
         optimizer.step()
         sequence.step()
-    assert rates(schedule_of(make("cosine", WARMUP))) == pytest.approx(expected, rel=1e-9)
+    found = rates(make("cosine", {"warmup": 2.0, "warmup_start": 0.1}))
+    assert found == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_warmup_rises_in_a_straight_line_to_the_first_rate(name: str) -> None:
-    """warmup_start·η to η, or to η/div_factor, where one-cycle's own rise begins."""
-    warm = rates(schedule_of(make(name, {"warmup": 3.0})))
+def test_warmup_rises_in_equal_steps_to_the_first_rate(name: str) -> None:
+    """To η, or to η/div_factor, where one-cycle's own rise begins; its first step is as high as each other one."""
+    warm = rates(make(name, {"warmup": 3.0}))
     top = LR / 25 if name == "onecycle" else LR
     n = 3 * PER_EPOCH
-    assert warm[: n + 1] == pytest.approx([top * step / n for step in range(n + 1)])
+    assert warm[: n + 1] == pytest.approx([top * (step + 1) / (n + 1) for step in range(n + 1)])
+
+
+def test_a_warmup_begins_where_it_is_told_to() -> None:
+    assert rates(make("none", {"warmup": 3.0, "warmup_start": 0.2}))[0] == pytest.approx(0.2 * LR)
+    assert set(rates(make("none", {"warmup": 3.0, "warmup_start": 1.0}))) == {LR}
 
 
 def test_epochs_are_counted_from_the_end_of_the_warmup() -> None:
-    warm = rates(schedule_of(make("step", {"step_size": 2, "gamma": 0.5, "warmup": 3.0})))
-    assert [warm[epoch * PER_EPOCH] for epoch in range(3, 10)] == pytest.approx(
-        [LR * 0.5**n for n in [0, 0, 1, 1, 2, 2, 3]]
-    )
+    for warmup in (3.0, 2.5):
+        warm = rates(make("step", {"step_size": 2, "gamma": 0.5, "warmup": warmup}), EPOCHS, 8)
+        falls = [step / 8 for step in range(1, EPOCHS * 8) if warm[step] < warm[step - 1]]
+        assert falls == [warmup + 2, warmup + 4, warmup + 6]
 
 
 def test_a_warmup_need_not_be_whole_epochs() -> None:
-    warm = rates(schedule_of(make("none", {"warmup": 0.5})))
+    warm = rates(make("none", {"warmup": 0.5}))
     # Half of seven steps, to the even number: 4.
-    assert warm[:6] == pytest.approx([0, LR / 4, LR / 2, LR * 3 / 4, LR, LR])
+    assert warm[:6] == pytest.approx([LR / 5, LR * 2 / 5, LR * 3 / 5, LR * 4 / 5, LR, LR])
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_warmup_as_long_as_the_run_or_longer(name: str) -> None:
-    for warmup in (EPOCHS, 2 * EPOCHS):
-        found = rates(schedule_of(make(name, {"warmup": float(warmup)})))
-        assert found == sorted(found)
-        assert found[-1] < LR
-
-
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize(("epochs", "per_epoch"), [(1, 1), (1, 7), (2, 1), (10, 1)])
-def test_the_shortest_runs(name: str, epochs: int, per_epoch: int) -> None:
-    for fields in ({}, {"warmup": 1.0}):
-        found = rates(schedule_of(make(name, fields), epochs, per_epoch), epochs * per_epoch, per_epoch)
-        assert all(0 <= rate <= LR for rate in found)
-
-
-@pytest.mark.parametrize("name", BY_STEP)
-def test_a_schedule_driven_past_its_end_does_not_fail(name: str) -> None:
-    schedule = schedule_of(make(name, {}))
-    rates(schedule)
-    assert all(0 <= rate <= LR for rate in rates(schedule, 2 * STEPS))
+@pytest.mark.parametrize(("epochs", "per_epoch"), [(1, 1), (1, 2), (1, 7), (2, 1), (10, 1)])
+@pytest.mark.parametrize("warmup", [0.0, 0.5, 0.99, 1.0, 1.9])
+def test_the_shortest_runs_reach_the_rate_and_never_zero(name: str, epochs: int, per_epoch: int, warmup: float) -> None:
+    if warmup >= epochs:
+        return
+    found = rates(make(name, {"warmup": warmup}), epochs, per_epoch)
+    assert all(0 < rate <= LR for rate in found)
+    if name != "onecycle":
+        assert max(found) == LR
 
 
 @pytest.mark.parametrize(("steps", "pct_start"), [(10, 0.1), (2, 0.5), (5, 0.2), (4, 0.25)])
 def test_onecycle_whose_rise_has_no_step_begins_at_the_peak(steps: int, pct_start: float) -> None:
     """torch's OneCycleLR divides by zero there: the rise ends at step pct_start·steps − 1 = 0."""
-    found = rates(schedule_of(make("onecycle", {"pct_start": pct_start}), steps, 1), steps, 1)
-    assert found == pytest.approx([_cosine(s / (steps - 1), LR / 25e4, LR) for s in range(steps)], rel=1e-5)
+    found = rates(make("onecycle", {"pct_start": pct_start}), steps, 1)
+    assert found == pytest.approx([_cosine(s / (steps - 1), LR / 25e4, LR) for s in range(steps)], rel=1e-12)
+
+
+# --- what does not go together ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def config() -> Config:
+    return compose(["optimizer.lr=0.1", "epochs=3"])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_warmup_that_never_ends_is_refused(name: str, config: Config) -> None:
+    dataclasses.replace(config, scheduler=make(name, {"warmup": 2.9}))
+    for warmup in (3.0, 4.5):
+        with pytest.raises(ConfigError) as caught:
+            dataclasses.replace(config, scheduler=make(name, {"warmup": warmup}))
+        shown = f"scheduler.warmup={warmup}: must be less than epochs=3, or the rate is never reached."
+        assert caught.value.lines == (shown,)
+
+
+FALLING = [name for name in NAMES if "min_lr" in {field.name for field in dataclasses.fields(schedulers[name])}]
+
+
+@pytest.mark.parametrize("name", FALLING)
+def test_a_least_rate_above_the_rate_is_refused(name: str, config: Config) -> None:
+    dataclasses.replace(config, scheduler=make(name, {"min_lr": 0.1}))
+    with pytest.raises(ConfigError) as caught:
+        dataclasses.replace(config, scheduler=make(name, {"min_lr": 0.2}))
+    shown = "scheduler.min_lr=0.2: must be at most optimizer.lr=0.1, from which the rate falls."
+    assert caught.value.lines == (shown,)
+
+
+@pytest.mark.parametrize("field", ["div_factor", "final_div_factor"])
+def test_onecycle_does_not_divide_by_less_than_one(field: str) -> None:
+    build(schedulers["onecycle"], {field: 1}, "scheduler")
+    with pytest.raises(ConfigError, match=rf"^scheduler.{field}=0.9: must be at least 1\.$"):
+        build(schedulers["onecycle"], {field: 0.9}, "scheduler")
 
 
 # --- what the engine does with it -----------------------------------------------------------------------------
-
-
-def test_the_rate_of_a_step_is_that_of_the_schedule() -> None:
-    schedule = schedule_of(make("cosine", {}))
-    for _ in range(STEPS // 2):
-        schedule.after_step()
-    assert schedule.begin_step() == schedule.applied_lr == pytest.approx(LR / 2)
-    schedule.after_step()
-    assert schedule.applied_lr == pytest.approx(LR / 2)
 
 
 def copy_through_a_file(schedule: Schedule) -> dict[str, Any]:
@@ -323,57 +424,62 @@ def copy_through_a_file(schedule: Schedule) -> dict[str, Any]:
     return state
 
 
-RESUMED = [(name, {**fields, **warmup}) for name, fields in CASES for warmup in ({}, {"warmup": 1.5})]
+@pytest.mark.parametrize("name", NAMES)
+def test_only_plateau_has_a_state(name: str) -> None:
+    assert schedulers[name]().needs_metric == (name == "plateau")
+    assert bool(Schedule(schedulers[name](), LR, EPOCHS, PER_EPOCH).state_dict()) == (name == "plateau")
 
 
-@pytest.mark.parametrize(("name", "fields"), RESUMED)
-def test_resuming_at_any_step_goes_on_exactly(name: str, fields: dict[str, Any]) -> None:
-    epochs, per_epoch = 6, 4
-    n = epochs * per_epoch
-    whole = rates(schedule_of(make(name, fields), epochs, per_epoch), n, per_epoch)
-    running = schedule_of(make(name, fields), epochs, per_epoch)
-    for step in range(n):
-        resumed = schedule_of(make(name, fields), epochs, per_epoch)
+@pytest.mark.parametrize("warmup", [0.0, 1.5])
+@pytest.mark.parametrize(("name", "fields"), CASES)
+def test_resuming_after_any_epoch_goes_on_exactly(name: str, fields: dict[str, Any], warmup: float) -> None:
+    scheduler = make(name, {**fields, "warmup": warmup})
+    whole = rates(scheduler)
+    running = Schedule(scheduler, LR, EPOCHS, PER_EPOCH)
+    for done in range(EPOCHS):
+        resumed = Schedule(scheduler, LR, EPOCHS, PER_EPOCH)
         resumed.load_state_dict(copy_through_a_file(running))
-        assert rates(resumed, n, per_epoch) == whole[step:]
-        rates(running, step + 1, per_epoch)
+        assert go_on(resumed, done, EPOCHS) == whole[done * PER_EPOCH :]
+        go_on(running, done, done + 1)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_state_does_not_change_with_its_schedule(name: str) -> None:
-    schedule = schedule_of(make(name, {}))
-    rates(schedule, 3 * PER_EPOCH)
-    state = schedule.state_dict()
-    expected = rates(schedule)
-    resumed = schedule_of(make(name, {}))
-    resumed.load_state_dict(state)
-    assert rates(resumed) == expected
-
-
-@pytest.mark.parametrize("stop", [0, 3 * PER_EPOCH, STEPS])
-@pytest.mark.parametrize("name", BY_STEP)
-@pytest.mark.parametrize("warmup", [0.0, 1.0])
-def test_smooth_schedules_are_drawn_out_to_a_later_end(name: str, warmup: float, stop: int) -> None:
-    fields = {"warmup": warmup}
-    short = schedule_of(make(name, fields))
-    rates(short, stop)
-    longer = schedule_of(make(name, fields), 2 * EPOCHS)
+@pytest.mark.parametrize("done", [1, 4])
+@pytest.mark.parametrize("warmup", [0.0, 1.5])
+@pytest.mark.parametrize(("name", "fields"), CASES)
+def test_a_run_that_goes_on_longer_has_the_rates_of_a_longer_run(
+    name: str, fields: dict[str, Any], warmup: float, done: int
+) -> None:
+    scheduler = make(name, {**fields, "warmup": warmup})
+    # The validation loss falls up to where the shorter run ends: a plateau has not lowered the rate there.
+    val = [1.0, 0.9, 0.8, 0.7, *[0.7] * 8]
+    short = Schedule(scheduler, LR, 4, PER_EPOCH)
+    go_on(short, 0, done, val=val)
+    longer = Schedule(scheduler, LR, 12, PER_EPOCH)
     longer.load_state_dict(copy_through_a_file(short))
-    assert longer.step == stop
-    assert rates(longer, 2 * STEPS) == rates(schedule_of(make(name, fields), 2 * EPOCHS), 2 * STEPS)[stop:]
+    assert go_on(longer, done, 12, val=val) == rates(scheduler, 12, val=val)[done * PER_EPOCH :]
 
 
-@pytest.mark.parametrize(
-    ("name", "fields"), [(name, VARIED.get(name, {})) for name in NAMES if not schedulers[name].by_step]
-)
-def test_schedules_by_epoch_go_on_past_the_old_end(name: str, fields: dict[str, Any]) -> None:
-    short = schedule_of(make(name, fields))
-    rates(short)
-    longer = schedule_of(make(name, fields), 2 * EPOCHS)
+def test_a_plateau_has_the_patience_of_the_longer_run() -> None:
+    scheduler, flat = make("plateau", {}), [1.0] * 60
+    short = Schedule(scheduler, LR, 10, 1)
+    go_on(short, 0, 2, 1, flat)
+    longer = Schedule(scheduler, LR, 60, 1)
     longer.load_state_dict(copy_through_a_file(short))
-    assert rates(longer, 2 * STEPS) == rates(schedule_of(make(name, fields), 2 * EPOCHS), 2 * STEPS)[STEPS:]
+    # Six epochs are borne now, not one, after the first.
+    assert go_on(longer, 2, 60, 1, flat)[:7] == pytest.approx([*[LR] * 6, LR / 10])
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_by_step_is_said_of_the_smooth_ones(name: str) -> None:
-    assert schedulers[name].by_step == (name in BY_STEP)
+def test_the_example_of_the_docstring_is_a_schedule() -> None:
+    code = textwrap.dedent(inspect.cleandoc(Scheduler.__doc__ or "").split("`rate`:")[1].split("A warm-up")[0])
+    names: dict[str, Any] = dict(vars(inspect.getmodule(Scheduler)))
+    try:
+        exec(code, names)
+        found = rates(schedulers["halving"](every=3, warmup=1.0))[::PER_EPOCH]  # type: ignore[call-arg]
+    finally:
+        schedulers._components.pop("halving", None)
+    assert found == pytest.approx([LR / 8, *[LR] * 3, *[LR / 2] * 3, *[LR / 4] * 3])
+
+
+def test_a_span_is_of_steps() -> None:
+    span = Span(steps=60, per_epoch=7)
+    assert (span.of(2), span.of(0.5), span.part(0.5), Span(7, 7).part(0.5)) == (14, 4, 28, 4)

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from matplotlib.patches import Rectangle
 from sklearn.datasets import load_digits
 
 from mlpexp.components.activation import LeakyReLU, activations
 from mlpexp.components.optimizer import SGD, Momentum, optimizers
-from mlpexp.components.scheduler import Cosine, Plateau, Step, schedulers
+from mlpexp.components.scheduler import Plateau, schedulers
 from mlpexp.config.compose import compose
 from mlpexp.data.dataset import datasets
 from mlpexp.errors import ConfigError
@@ -112,25 +111,8 @@ def test_a_rate_that_is_said_wins() -> None:
 def test_every_schedule_has_a_rate_for_each_step(name: str) -> None:
     rates = schedules.simulate(schedulers[name](warmup=2), lr=0.5, epochs=12, steps_per_epoch=5)
     assert rates.rate.shape == (60,)
-    assert rates.rate[0] == 0
-    assert 0 < rates.rate.max() <= 0.5 + 1e-12
+    assert 0 < rates.rate.min() < rates.rate.max() <= 0.5
     assert rates.falls_until == (4 if name == "plateau" else None)
-
-
-def test_rates_are_those_of_torchs_own_schedulers() -> None:
-    def alone(make: Callable[[torch.optim.Optimizer], torch.optim.lr_scheduler.LRScheduler], n: int) -> list[float]:
-        optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.5)
-        scheduler, rates = make(optimizer), []
-        for _ in range(n):
-            rates.append(optimizer.param_groups[0]["lr"])
-            optimizer.step()
-            scheduler.step()
-        return rates
-
-    step = alone(lambda optimizer: torch.optim.lr_scheduler.StepLR(optimizer, 3, 0.1), 9)
-    np.testing.assert_allclose(schedules.simulate(Step(), 0.5, 9, 4).rate, np.repeat(step, 4))
-    cosine = alone(lambda optimizer: torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 36), 36)
-    np.testing.assert_allclose(schedules.simulate(Cosine(), 0.5, 9, 4).rate, cosine)
 
 
 def test_plateau_waits_for_its_patience_after_the_loss_has_stopped_falling() -> None:

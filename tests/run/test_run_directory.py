@@ -328,6 +328,20 @@ def test_more_epochs_extend_a_completed_run(tmp_path: Path) -> None:
     assert scalars(tmp_path / "run") == scalars(tmp_path / "whole")
 
 
+@pytest.mark.parametrize("name", ["step", "multistep", "exponential", "cosine", "cosine_restarts", "onecycle"])
+def test_a_run_that_goes_on_has_the_rates_of_a_run_of_that_length(name: str, tmp_path: Path) -> None:
+    overrides = ["dataset=xor", f"scheduler={name}", "scheduler.warmup=1", "log.figures=false", "log.tensorboard=false"]
+    run = train(compose([*overrides, "epochs=4"]), tmp_path / "run")
+    resume(run.directory, {"epochs": 12})
+    train(compose([*overrides, "epochs=12"]), tmp_path / "whole")
+    longer, whole = (
+        [float(row["lr"]) for row in csv.DictReader((tmp_path / name / "metrics.csv").read_text().splitlines())]
+        for name in ("run", "whole")
+    )
+    assert longer[4:] == whole[4:]
+    assert longer[:4] != whole[:4], "the shorter run had rates of its own"
+
+
 def test_a_completed_run_says_what_would_extend_it(tmp_path: Path) -> None:
     run = train(compose(["dataset=xor", "epochs=3", "log.figures=false", "log.tensorboard=false"]), tmp_path / "run")
     with pytest.raises(ConfigError, match=r"has completed its 3 epochs; .*epochs=6"):
