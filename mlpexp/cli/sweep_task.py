@@ -16,6 +16,7 @@ from mlpexp.cli.sweep_terminal import SweepTerminal, report_failure
 from mlpexp.config.compose import checked
 from mlpexp.config.jobs import Job
 from mlpexp.config.schema import Config
+from mlpexp.engine.heap import keep_freed_memory
 from mlpexp.engine.member import DIVERGED
 from mlpexp.interruption import InterruptedRunError
 from mlpexp.prepare import Preparations, prepare
@@ -119,7 +120,8 @@ class SweepTask:
 
 
 def _sent(searching: bool, sent_by: str) -> SweepTask:
-    """The task as it arrives in another process."""
+    """The task as it arrives in another process, one of the command line's own."""
+    keep_freed_memory()
     return SweepTask(searching=searching, sent_by=sent_by)
 
 

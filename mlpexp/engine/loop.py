@@ -21,7 +21,6 @@ from mlpexp.engine.eager import spare_the_compiler
 from mlpexp.engine.evaluate import Evaluation, evaluate
 from mlpexp.engine.gradients import GradientNorms
 from mlpexp.engine.group import Group, groups
-from mlpexp.engine.heap import keep_freed_memory
 from mlpexp.engine.member import Member, build_module
 from mlpexp.engine.objective import Objective
 from mlpexp.engine.regularization import Regularization
@@ -57,8 +56,6 @@ class Engine:
         self.loss = first.loss.resolve(data.task)
         if not first.compile:
             spare_the_compiler()
-        if device.type == "cpu":
-            keep_freed_memory()
         full_batch = first.optimizer.full_batch
         self.batches = Batches(self.data, len(data.train) if full_batch else first.batch_size)
         self.total_epochs = first.epochs

@@ -20,16 +20,9 @@ class Noise:
     def __init__(self, seed: int, device: torch.device) -> None:
         self._device = device
         self._generator: torch.Generator | None = None
-        with torch.random.fork_rng(devices=self._devices(), device_type=self._kind):
-            torch.manual_seed(seed)
-            self._state = self._read()
-
-    @property
-    def _kind(self) -> str:
-        return "cuda" if self._device.type == "cpu" else self._device.type
-
-    def _devices(self) -> list[torch.device]:
-        return [] if self._device.type == "cpu" else [self._device]
+        # Not by torch.manual_seed, which seeds every GPU of the caller's too.
+        sources = {"cpu": torch.Generator(), device.type: torch.Generator(device)}
+        self._state = {kind: source.manual_seed(seed).get_state() for kind, source in sources.items()}
 
     def _card(self) -> list[torch.device]:
         """Which card is meant, where there can be several."""
