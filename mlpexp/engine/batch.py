@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from mlpexp.config.schema import Config
 from mlpexp.data.dataset import Data
 from mlpexp.engine.dropout import Generator
 
@@ -90,24 +91,42 @@ class Batch:
         return replace(self, x=x, partner=self.y[member, order], share=share)
 
 
+def least_rows(module: nn.Module) -> int:
+    """How many rows a network needs at once to train: two with batch normalisation, since one has no variance."""
+    # The base of torch's own for any shape of input, of the lazy and the synchronised ones too.
+    return 2 if any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in module.modules()) else 1
+
+
 @dataclass(frozen=True)
 class Batches:
-    """Cuts the training rows into batches, a permutation for each member."""
+    """Cuts the training rows into batches, a permutation for each member.
+
+    `least` is how many rows a network needs at once, see `least_rows`.
+    """
 
     data: Data
     batch_size: int
+    least: int = 1
+
+    @staticmethod
+    def of(config: Config, data: Data, module: nn.Module) -> Batches:
+        """The batches that a run of `config` makes of `data` for its network."""
+        batch_size = len(data.train) if config.optimizer.full_batch else config.batch_size
+        return Batches(data, batch_size, least_rows(module))
 
     @property
     def sizes(self) -> list[int]:
-        """The sizes of an epoch's batches.
-
-        A last batch of a single row is left out: batch normalisation finds no variance in it.
-        """
+        """The sizes of an epoch's batches; a last one of fewer than `least` rows is left out."""
         n = len(self.data.train)
         size = min(self.batch_size, n)
         sizes = [size] * (n // size)
         rest = n % size
-        return [*sizes, rest] if rest > 1 or not sizes else sizes
+        return [*sizes, rest] if rest >= self.least else sizes
+
+    @property
+    def n_left_out(self) -> int:
+        """How many training rows an epoch leaves out, other ones each time."""
+        return len(self.data.train) - sum(self.sizes)
 
     def epoch(self, orders: Sequence[torch.Generator], generators: Sequence[torch.Generator] = ()) -> Iterator[Batch]:
         """The batches of one epoch, each member's rows in the order that its own generator in `orders` draws.

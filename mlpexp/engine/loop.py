@@ -56,14 +56,13 @@ class Engine:
         self.loss = first.loss.resolve(data.task)
         if not first.compile:
             spare_the_compiler()
-        full_batch = first.optimizer.full_batch
-        self.batches = Batches(self.data, len(data.train) if full_batch else first.batch_size)
         self.total_epochs = first.epochs
         self._units = UnitDiagnostics(first, self.data)
         self.epoch = 0
         self.stopwatch = Stopwatch()
         if modules is None:
             modules = [build_module(config, data, self.loss) for config in configs]
+        self.batches = Batches.of(first, self.data, modules[0])
         self._assemble([Member(config, device) for config in configs], modules)
 
     def _assemble(self, members: list[Member], modules: Sequence[nn.Module]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from mlpexp.components.regularizer import regularizers
 from mlpexp.config.schema import Config
 from mlpexp.data.dataset import Data
 from mlpexp.engine.loop import Engine, Row
@@ -236,10 +238,32 @@ def test_the_rate_is_set_in_every_group_of_an_optimizer(small: Small, optimizer:
     assert [part["lr"] for part in group.optimizer.param_groups] == [0.25] * (2 if optimizer == "muon" else 1)
 
 
+@pytest.mark.parametrize("name", [*regularizers, "none"])
+def test_a_single_last_row_is_learned_from_where_the_network_allows_it(small: Small, name: str) -> None:
+    """33 training rows in batches of 32: only batch normalisation, which needs a variance, cannot take the last one."""
+    chosen = "[]" if name == "none" else f"[{name}]"
+    engine = engine_of(small("dataset=moons", "dataset.n_samples=55", f"regularizer={chosen}"))
+    normalised = name == "batchnorm"
+    with engine.training_batches() as batches:
+        losses = [engine.step(batch)[0].item() for batch in batches]
+    assert len(losses) == (1 if normalised else 2)
+    assert np.isfinite(losses).all()
+    assert engine.batches.n_left_out == normalised
+
+
+def test_every_row_is_learned_from_in_each_epoch(small: Small) -> None:
+    engine = engine_of(small("dataset=moons", "dataset.n_samples=55"))
+    with engine.training_batches() as batches:
+        rows = torch.cat([batch.x[0] for batch in batches])
+    assert torch.equal(rows.sort(0).values, engine.data.train.x.sort(0).values)
+
+
 def test_r2_of_an_epoch_that_leaves_a_row_out(small: Small) -> None:
     """Nine training rows in batches of eight: the errors of eight rows stand against the spread of eight."""
     config = small("dataset=sine", "dataset.n_samples=15", "batch_size=8", "optimizer.lr=1e-9", "epochs=40")
-    engine, rows = trained(config)
+    engine = engine_of(config)
+    engine.batches = dataclasses.replace(engine.batches, least=2)
+    rows = list(engine.epochs())
     assert engine.batches.sizes == [8]
     module, train = engine.stack.member(0).eval(), engine.data.train
     with torch.no_grad():
