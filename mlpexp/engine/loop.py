@@ -56,6 +56,9 @@ class Engine:
         self.loss = first.loss.resolve(data.task)
         if not first.compile:
             spare_the_compiler()
+        # R² compares with the spread of the values that were learned from: an epoch may leave a row out, and mixup
+        # draws them together around the same mean.
+        self._mean = data.train.y.mean().to(device) if data.task.kind == "regression" else None
         self.total_epochs = first.epochs
         self._units = UnitDiagnostics(first, self.data)
         self.epoch = 0
@@ -83,6 +86,7 @@ class Engine:
         # Of the epoch so far, [K] each.
         self._loss = torch.zeros(len(self.stack), device=self.device)
         self._hits = torch.zeros(len(self.stack), device=self.device)
+        self._spread = torch.zeros(len(self.stack), device=self.device)
         self._replay = Replay(self.device) if self._recorded else None
 
     @property
@@ -132,8 +136,8 @@ class Engine:
     def _train_epoch(self) -> Evaluation:
         """One pass over the training rows; loss and score are those of each batch before its step."""
         sizes = self.batches.sizes
-        self._loss.zero_()
-        self._hits.zero_()
+        for sums in (self._loss, self._hits, self._spread):
+            sums.zero_()
         stride = math.ceil(len(sizes) / GradientNorms.STEPS)
         with self.training_batches() as batches:
             for index, batch in enumerate(batches):
@@ -143,7 +147,8 @@ class Engine:
                 for group in self.groups:
                     group.schedule.after_step()
         n = sum(sizes)
-        return Evaluation(self._loss / n, self.objective.score(self._hits, n, self.data.train.y))
+        score = self._hits / n if self._mean is None else self.objective.r2(self._hits, self._spread)
+        return Evaluation(self._loss / n, score)
 
     def _advance(self, batch: Batch, measure: bool) -> None:
         """Makes a step of the epoch, or replays it."""
@@ -157,6 +162,8 @@ class Engine:
         losses, outputs = self.step(batch, measure)
         self._loss.add_(losses, alpha=batch.x.shape[1])
         self._hits.add_(self.objective.training_hits(outputs, batch))
+        if self._mean is not None:
+            self._spread.add_(self.objective.spread(batch.y, self._mean))
 
     @contextmanager
     def training_batches(self) -> Iterator[Iterator[Batch]]:

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mlpexp.components.regularizer import regularizers
+from mlpexp.components.regularizer import Mixup, regularizers
 from mlpexp.config.schema import Config
 from mlpexp.data.dataset import Data
 from mlpexp.engine.loop import Engine, Row
@@ -271,3 +271,19 @@ def test_r2_of_an_epoch_that_leaves_a_row_out(small: Small) -> None:
     true = 1 - errors.sum() / (train.y - train.y.mean()).square().sum()
     # Over forty epochs each row is left out about as often as any other.
     assert np.mean([row["r2/train"] for (row,) in rows]) == pytest.approx(float(true), abs=0.02)
+
+
+@pytest.mark.parametrize("regularizer", ["[]", "[mixup]"])
+def test_the_mean_has_an_r2_of_zero(small: Small, regularizer: str) -> None:
+    """With mixup too, whose targets lie closer together than those of the data."""
+    one = small("dataset=sine", "model=perceptron", "optimizer.lr=1e-12", f"regularizer={regularizer}", "epochs=1")
+    if regularizer == "[mixup]":
+        one = dataclasses.replace(one, regularizer={"mixup": Mixup(alpha=10.0)})
+    engine = engine_of(one)
+    output = engine.stack.member(0).get_submodule("output")
+    assert isinstance(output, nn.Linear)
+    with torch.no_grad():
+        output.weight.zero_()
+        output.bias.fill_(engine.data.train.y.mean())
+    ((row,),) = engine.epochs()
+    assert row["r2/train"] == pytest.approx(0.0, abs=1e-5)
