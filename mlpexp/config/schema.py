@@ -101,6 +101,15 @@ class Config:
     report: Report = field(default_factory=Report)
     plugins: list[str] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        for name, limit in dataclasses.asdict(self.clip).items():
+            if limit is not None and self.optimizer.full_batch:
+                optimizer = optimizers.name_of(self.optimizer)
+                raise ConfigError(
+                    f"clip.{name}={limit:g}: optimizer={optimizer} searches along the gradient, which must be that "
+                    f"of the loss; leave out clip.{name}, or choose another optimizer."
+                )
+
     @property
     def smoothing(self) -> float:
         """ε of label smoothing."""

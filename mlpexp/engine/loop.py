@@ -21,6 +21,7 @@ from mlpexp.engine.eager import spare_the_compiler
 from mlpexp.engine.evaluate import Evaluation, evaluate
 from mlpexp.engine.gradients import GradientNorms
 from mlpexp.engine.group import Group, groups
+from mlpexp.engine.looks import Looks
 from mlpexp.engine.member import Member, build_module
 from mlpexp.engine.objective import Objective
 from mlpexp.engine.regularization import Regularization
@@ -178,22 +179,18 @@ class Engine:
 
         `batch` is one of `training_batches`; with `measure` the norms of its gradients are noted.
         """
-        # Quasi-Newton methods look at the loss several times a step; the first look is that before the step.
-        looks: list[tuple[Tensor, Tensor, Tensor]] = []
-
-        def closure() -> Tensor:
-            looks.append(self._backward(batch, measure))
-            return looks[-1][2]
-
         if self.groups[0].full_batch:
+            noise = [member.noise for member in self.members]
+            looks = Looks(self.stack, noise, lambda first: self._backward(batch, measure and first))
             for group in self.groups:
-                group.step(closure)
+                group.step(looks)
+            losses, outputs, _ = looks.end()
         else:
-            closure()
+            losses, outputs, _ = self._backward(batch, measure)
             for group in self.groups:
                 group.step()
         self._regularization.constrain(self.stack)
-        return looks[0][:2]
+        return losses, outputs
 
     def _backward(self, batch: Batch, measure: bool) -> tuple[Tensor, Tensor, Tensor]:
         """Gradients of every member; its losses [K], outputs [K, B, C] and what was minimised, detached."""

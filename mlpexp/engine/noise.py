@@ -57,6 +57,17 @@ class Noise:
             self._generator.set_state(self._state[self._device.type])
         return self._generator
 
+    def position(self) -> dict[str, torch.Tensor]:
+        """Where the member stands while layers draw from it."""
+        return self._read() if self._generator is None else {self._device.type: self._generator.get_state()}
+
+    def go_to(self, position: dict[str, torch.Tensor]) -> None:
+        """Lets layers draw again what they have drawn since then."""
+        if self._generator is None:
+            self._write(position)
+        else:
+            self._generator.set_state(position[self._device.type])
+
     def state_dict(self) -> dict[str, Any]:
         if self._generator is not None:
             self._state[self._device.type] = self._generator.get_state()

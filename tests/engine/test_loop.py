@@ -287,3 +287,59 @@ def test_the_mean_has_an_r2_of_zero(small: Small, regularizer: str) -> None:
         output.bias.fill_(engine.data.train.y.mean())
     ((row,),) = engine.epochs()
     assert row["r2/train"] == pytest.approx(0.0, abs=1e-5)
+
+
+# --- optimizers that look at the loss several times a step --------------------------------------------------
+
+CHANGING = ["batchnorm", "dropout", "alpha_dropout", "input_noise", "mixup"]
+
+
+def looked(engine: Engine, looks: int) -> list[float]:
+    """The losses that an optimizer finds which looks so often in the one step of an epoch, at the same weights."""
+    found: list[float] = []
+    engine.groups[0].step = lambda closure: found.extend(closure().item() for _ in range(looks))
+    engine._train_epoch()
+    return found
+
+
+@pytest.mark.parametrize("own", [False, True])
+@pytest.mark.parametrize("name", CHANGING)
+def test_every_look_of_a_step_is_at_the_same_loss(small: Small, name: str, own: bool) -> None:
+    """With a user's own network too, whose dropout draws from torch's global generator."""
+    config = small("dataset=moons", "optimizer=lbfgs", f"regularizer=[{name}]")
+    engines = []
+    for looks in (1, 4):
+        engine = engine_of(config)
+        if own:
+            torch.manual_seed(0)
+            layers = (nn.Linear(2, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, 1))
+            engine = Engine([config], engine.data, torch.device("cpu"), [nn.Sequential(*layers)])
+        losses = looked(engine, looks)
+        assert len(losses) == looks
+        assert len(set(losses)) == 1
+        engines.append(engine)
+    once, often = engines
+    # What is left of a step does not depend on how often it looked: running statistics, the place in the noise.
+    assert_same(weights(once), weights(often))
+    assert_same(once.members[0].noise.state_dict(), often.members[0].noise.state_dict())
+    assert torch.equal(once.gradient_norms.read(), often.gradient_norms.read())
+
+
+def test_lbfgs_moves_running_statistics_once_a_step(small: Small) -> None:
+    config = small("dataset=moons", "optimizer=lbfgs", "regularizer=[batchnorm]", "epochs=1")
+    engine, _ = trained(config)
+    before = engine_of(config).stack.member(0).train()
+    before(engine.data.train.x)
+    for name, buffer in engine.stack.member(0).named_buffers():
+        # Up to the order of the rows.
+        torch.testing.assert_close(buffer, before.get_buffer(name))
+
+
+def test_the_gradient_norm_of_lbfgs_is_that_before_the_step(small: Small) -> None:
+    config = small("dataset=moons", "optimizer=lbfgs", "epochs=1")
+    _, (rows,) = trained(config)
+    engine = engine_of(config)
+    module, train = engine.stack.member(0), engine.data.train
+    F.binary_cross_entropy_with_logits(module(train.x)[:, 0], train.y.float()).backward()
+    gradients = [parameter.grad.flatten() for parameter in module.parameters() if parameter.grad is not None]
+    assert rows[0]["grad_norm"] == pytest.approx(torch.cat(gradients).norm().item(), rel=1e-4)
