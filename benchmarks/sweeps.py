@@ -38,6 +38,7 @@ import torch
 
 from mlpexp.config.compose import compose
 from mlpexp.config.schema import Config
+from mlpexp.engine.heap import keep_freed_memory
 from mlpexp.engine.loop import Engine
 from mlpexp.engine.threads import suited_threads
 from mlpexp.prepare import Prepared, prepare
@@ -204,6 +205,7 @@ def main() -> None:
     parser.add_argument("--jax-python", default=sys.executable, help="the interpreter that has jax and optax")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where all sides compute")
     args = parser.parse_args()
+    keep_freed_memory()  # as the command line does
     print(f"torch {torch.__version__}, at most {torch.get_num_threads()} threads")
     if not args.no_xor:
         loops(XOR, args.turns, args.device)

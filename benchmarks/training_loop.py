@@ -28,6 +28,7 @@ from torch import nn
 
 from mlpexp.config.compose import compose
 from mlpexp.data.dataset import Data
+from mlpexp.engine.heap import keep_freed_memory
 from mlpexp.engine.loop import Engine
 from mlpexp.prepare import Prepared, data_dir, prepare
 
@@ -144,6 +145,7 @@ def main() -> None:
     parser.add_argument("--notebook-epochs", type=int, default=3, help="epochs of the notebook's loop")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where all loops compute")
     args = parser.parse_args()
+    keep_freed_memory()  # as the command line does
     prepared = prepare(compose([*OVERRIDES, f"device={args.device}"]))
     data = prepared.data.to(prepared.device)
     fast = {

@@ -33,9 +33,6 @@ def prepare(config: Config, data: Data | None = None) -> Prepared:
 
     `data` are those of the config, where they are loaded already.
     """
-    if config.deterministic:
-        # cuBLAS reads this when it is first used; without it torch refuses to promise the same bits.
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     device = config.device.find()
     if config.compile and device.type == "cpu" and not _has_compiler():
         raise ConfigError("compile=true: needs a C++ compiler, such as g++ or the one that CXX names; there is none.")

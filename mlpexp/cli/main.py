@@ -8,6 +8,7 @@ import os
 import sys
 from importlib.metadata import version
 
+from mlpexp.engine.heap import keep_freed_memory
 from mlpexp.errors import MlpexpError, unknown
 
 # Each sub-command is a module of this package with `run(arguments) -> exit code`. None is imported before it
@@ -50,6 +51,12 @@ def main() -> None:
     # Imports make some 400,000 objects that stay. Python would look through them for garbage after every few hundred
     # more, and once again before it exits: together that took a fifth of the time of a short run.
     gc.set_threshold(50_000, 5, 5)
+    # libgomp reads it when torch loads it; processes that this one starts inherit it. Threads that wait for one another
+    # spin 300,000 times of their own accord: where something else runs on the machine, that takes the time of the very
+    # thread that they wait for. A stack of three on MNIST then took five times as long as on one thread.
+    if not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & set(os.environ):
+        os.environ["GOMP_SPINCOUNT"] = "1000"
+    keep_freed_memory()
     code = call(sys.argv[1:])
     gc.freeze()
     sys.exit(code)

@@ -17,6 +17,7 @@ from mlpexp.cli.main import report
 from mlpexp.cli.sweep_terminal import SweepTerminal, report_failure
 from mlpexp.config.composer import Composer, checked
 from mlpexp.config.jobs import Job
+from mlpexp.engine.heap import keep_freed_memory
 from mlpexp.engine.member import DIVERGED
 from mlpexp.interruption import InterruptedRunError
 from mlpexp.prepare import Preparations
@@ -133,7 +134,8 @@ class SweepTask:
 
 
 def _sent(searching: bool) -> SweepTask:
-    """The task as it arrives in another process."""
+    """The task as it arrives in another process, one of the command line's own."""
+    keep_freed_memory()
     return SweepTask(searching=searching, sent=True)
 
 

@@ -18,6 +18,7 @@ from mlpexp.components.loss import Loss, losses
 from mlpexp.config.convert import show
 from mlpexp.config.schema import Config
 from mlpexp.doctor.finding import said
+from mlpexp.engine.batch import Batches
 from mlpexp.engine.loop import Engine, Row
 from mlpexp.figures.confusion import most_confused
 from mlpexp.prepare import Prepared
@@ -128,12 +129,20 @@ def _setup(prepared: Prepared, engine: Engine) -> Text:
         "optimizer": named(config, "optimizer"),
         "scheduler": named(config, "scheduler"),
         "regularizer": ", ".join(config.regularizer) or "none",
-        "training": f"{counted(config.epochs, 'epoch')}, batches of {engine.batches.sizes[0]}, seed {config.seed}",
+        "training": f"{counted(config.epochs, 'epoch')}, {_batches(engine.batches)}, seed {config.seed}",
         "device": f"{engine.device}, {config.precision}",
     }
     width = max(map(len, parts))
     lines = [Text.assemble((f"{name:<{width}}  ", "bold"), what) for name, what in parts.items() if what]
     return Text("\n").join(lines)
+
+
+def _batches(batches: Batches) -> str:
+    """How many rows a batch has, and how many an epoch leaves out."""
+    if not batches.n_left_out:
+        return f"batches of {batches.sizes[0]}"
+    left_out = f"{counted(batches.n_left_out, 'row')} left out of each epoch"
+    return f"batches of {batches.sizes[0]} ({left_out}: batch normalisation needs {batches.least} in a batch)"
 
 
 def _task(prepared: Prepared) -> str:

@@ -103,6 +103,13 @@ class Config:
 
     def __post_init__(self) -> None:
         wrong = [f"scheduler.{line}" for line in self.scheduler.conflicts(self.optimizer.lr, self.epochs)]
+        for name, limit in dataclasses.asdict(self.clip).items():
+            if limit is not None and self.optimizer.full_batch:
+                optimizer = optimizers.name_of(self.optimizer)
+                wrong.append(
+                    f"clip.{name}={limit:g}: optimizer={optimizer} searches along the gradient, which must be that "
+                    f"of the loss; leave out clip.{name}, or choose another optimizer."
+                )
         if wrong:
             raise ConfigError(*wrong)
 

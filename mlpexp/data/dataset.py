@@ -34,6 +34,20 @@ class Split:
     def to(self, device: torch.device) -> Split:
         return Split(self.x.to(device), self.y.to(device))
 
+    def sample(self, n: int) -> Split:
+        """min(n, N) rows in their order: one from each of n equal parts of the split, the same ones each time.
+
+        Rows are often sorted by class, so the first n need not hold every class. Within its part a row is drawn at
+        random: rows at equal distances need not hold every class either, where classes alternate.
+        """
+        import torch
+
+        n = min(n, len(self))
+        bounds = torch.arange(n + 1) * len(self) // n
+        within = torch.rand(n, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+        rows = bounds[:-1] + (within * bounds.diff()).long()
+        return Split(self.x[rows.to(self.x.device)], self.y[rows.to(self.y.device)])
+
 
 @dataclass(frozen=True)
 class Units:

@@ -43,7 +43,7 @@ def _rate(lr: float) -> str:
 
 
 def clip(config: Config, norm: float = 1) -> str | None:
-    if config.clip.norm is not None and config.clip.norm <= norm:
+    if config.optimizer.full_batch or (config.clip.norm is not None and config.clip.norm <= norm):
         return None
     return f"clip.norm={norm:g}"
 

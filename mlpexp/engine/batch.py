@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from mlpexp.config.schema import Config
 from mlpexp.data.dataset import Data
 from mlpexp.engine.dropout import Generator
 
@@ -20,9 +22,10 @@ _CHUNK_ELEMENTS = {"cpu": 2**20, "cuda": 2**24}
 class Batch:
     """What every member learns from in one step.
 
-    `x` [K, B, F]; `y` [K, B] (classes) or [K, B, 1] (values). After mixup `partner` holds the targets mixed in
-    and `share` [K] the weight λ of `y`. `generators` are the members' sources of noise; without them all draw from
-    torch's global one.
+    `x` [K, B, F]; `y` [K, B] (classes) or [K, B, 1] (values). Mixup mixes values as it mixes `x`; of classes `partner`
+    then holds those mixed in and `share` [K] the weight λ of `y`. `generators` are the members' sources of noise, on
+    the device, and `orders` those on the CPU, for what is drawn once a batch; without them all draw from torch's
+    global ones.
     """
 
     x: Tensor
@@ -30,12 +33,14 @@ class Batch:
     partner: Tensor | None = None
     share: Tensor | None = None
     generators: Sequence[Generator] = field(default=())
+    orders: Sequence[Generator] = field(default=())
 
     def of(self, members: slice) -> Batch:
         """The part of some members."""
         partner = None if self.partner is None else self.partner[members]
         share = None if self.share is None else self.share[members]
-        return Batch(self.x[members], self.y[members], partner, share, self._generators[members])
+        generators, orders = self._of_each(self.generators)[members], self._of_each(self.orders)[members]
+        return Batch(self.x[members], self.y[members], partner, share, generators, orders)
 
     @staticmethod
     def joined(parts: Sequence[Batch]) -> Batch:
@@ -45,15 +50,16 @@ class Batch:
         first = parts[0]
         partner = None if first.partner is None else torch.cat([part.partner for part in parts])  # type: ignore[misc]
         share = None if first.share is None else torch.cat([part.share for part in parts])  # type: ignore[misc]
-        generators = [generator for part in parts for generator in part._generators]
+        generators = [generator for part in parts for generator in part._of_each(part.generators)]
+        orders = [generator for part in parts for generator in part._of_each(part.orders)]
         x, y = torch.cat([part.x for part in parts]), torch.cat([part.y for part in parts])
-        return Batch(x, y, partner, share, generators)
+        return Batch(x, y, partner, share, generators, orders)
 
     def clone(self) -> Batch:
         """The same in memory of its own."""
         partner = None if self.partner is None else self.partner.clone()
         share = None if self.share is None else self.share.clone()
-        return Batch(self.x.clone(), self.y.clone(), partner, share, self.generators)
+        return replace(self, x=self.x.clone(), y=self.y.clone(), partner=partner, share=share)
 
     def copy_(self, other: Batch) -> None:
         """Puts the values of `other`, a batch of this kind, in the place of these."""
@@ -65,55 +71,85 @@ class Batch:
             self.partner.copy_(other.partner)
             self.share.copy_(other.share)
 
-    @property
-    def _generators(self) -> Sequence[Generator]:
-        return self.generators or [None] * len(self.x)
+    def _of_each(self, generators: Sequence[Generator]) -> Sequence[Generator]:
+        """A source for each member."""
+        return generators or [None] * len(self.x)
 
     def noisy(self, std: float) -> Batch:
         """With independent noise from N(0, std²) added to every input."""
         shape, device = self.x.shape[1:], self.x.device
-        noise = [torch.randn(shape, device=device, generator=generator) for generator in self._generators]
+        generators = self._of_each(self.generators)
+        noise = [torch.randn(shape, device=device, generator=generator) for generator in generators]
         return replace(self, x=self.x + std * torch.stack(noise).to(self.x.dtype))
 
     def mixed(self, alpha: float) -> Batch:
-        """λ·batch + (1 − λ)·the same batch in another order, one λ ~ Beta(alpha, alpha) a member."""
+        """λ·batch + (1 − λ)·the same batch in another order, one λ ~ Beta(alpha, alpha) a member.
+
+        Of classes, which cannot be added, both stay; their losses, linear in one-hot targets, are then mixed.
+        """
         k, b = self.x.shape[:2]
         device = self.x.device
-        # What torch.distributions.Beta does, which takes no generator.
-        concentration = torch.full((2,), alpha, device=device)
-        shares = [torch._sample_dirichlet(concentration, generator=generator)[0] for generator in self._generators]
-        orders = [torch.rand(b, device=device, generator=generator).argsort() for generator in self._generators]
-        share, order = torch.stack(shares), torch.stack(orders)
+        shares = [_beta(alpha, generator) for generator in self._of_each(self.orders)]
+        share = torch.tensor(shares, dtype=self.x.dtype).to(device, non_blocking=True)
+        generators = self._of_each(self.generators)
+        order = torch.stack([torch.rand(b, device=device, generator=generator).argsort() for generator in generators])
         member = torch.arange(k, device=device)[:, None]
         weight = share[:, None, None]
         x = weight * self.x + (1 - weight) * self.x[member, order]
-        return replace(self, x=x, partner=self.y[member, order], share=share)
+        partner = self.y[member, order]
+        if self.y.is_floating_point():
+            return replace(self, x=x, y=weight * self.y + (1 - weight) * partner)
+        return replace(self, x=x, partner=partner, share=share)
+
+
+def _beta(alpha: float, generator: Generator) -> float:
+    """A draw from Beta(alpha, alpha). torch's own sampler underflows for small alpha: both its gammas are 0 then."""
+    seed = int(torch.randint(2**63 - 1, (), generator=generator))
+    return np.random.default_rng(seed).beta(alpha, alpha)
+
+
+def least_rows(module: nn.Module) -> int:
+    """How many rows a network needs at once to train: two with batch normalisation, since one has no variance."""
+    # The base of torch's own for any shape of input, of the lazy and the synchronised ones too.
+    return 2 if any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in module.modules()) else 1
 
 
 @dataclass(frozen=True)
 class Batches:
-    """Cuts the training rows into batches, a permutation for each member."""
+    """Cuts the training rows into batches, a permutation for each member.
+
+    `least` is how many rows a network needs at once, see `least_rows`.
+    """
 
     data: Data
     batch_size: int
+    least: int = 1
+
+    @staticmethod
+    def of(config: Config, data: Data, module: nn.Module) -> Batches:
+        """The batches that a run of `config` makes of `data` for its network."""
+        batch_size = len(data.train) if config.optimizer.full_batch else config.batch_size
+        return Batches(data, batch_size, least_rows(module))
 
     @property
     def sizes(self) -> list[int]:
-        """The sizes of an epoch's batches.
-
-        A last batch of a single row is left out: batch normalisation finds no variance in it.
-        """
+        """The sizes of an epoch's batches; a last one of fewer than `least` rows is left out."""
         n = len(self.data.train)
         size = min(self.batch_size, n)
         sizes = [size] * (n // size)
         rest = n % size
-        return [*sizes, rest] if rest > 1 or not sizes else sizes
+        return [*sizes, rest] if rest >= self.least else sizes
+
+    @property
+    def n_left_out(self) -> int:
+        """How many training rows an epoch leaves out, other ones each time."""
+        return len(self.data.train) - sum(self.sizes)
 
     def epoch(self, orders: Sequence[torch.Generator], generators: Sequence[torch.Generator] = ()) -> Iterator[Batch]:
         """The batches of one epoch, each member's rows in the order that its own generator in `orders` draws.
 
         Permutations are drawn on the CPU: the batches are the same on every device. `generators` are what the
-        batches are to draw noise from.
+        batches are to draw noise from; what they draw once a batch comes from `orders` too.
         """
         train = self.data.train
         n, k = len(train), len(orders)
@@ -131,4 +167,4 @@ class Batches:
             y = train.y.index_select(0, flat).unflatten(0, rows.shape)
             start += sum(chunk)
             for x_batch, y_batch in zip(x.split(chunk, 1), y.split(chunk, 1), strict=True):
-                yield Batch(x_batch, y_batch, generators=generators)
+                yield Batch(x_batch, y_batch, generators=generators, orders=orders)

@@ -155,8 +155,10 @@ class BatchedStack(stack.Stack):
     def clip(self, norms: Sequence[float | None], values: Sequence[float | None]) -> None:
         if any(norm is not None for norm in norms):
             # As torch.nn.utils.clip_grad_norm_ has it.
-            overall = self.gradient_norms().square().sum(1).sqrt()
-            scale = (self._limits_of(norms) / (overall + 1e-6)).clamp(max=1.0)
+            overall = torch.linalg.vector_norm(self.gradient_norms(), dim=1)
+            limits = self._limits_of(norms)
+            # Without a limit the factor is 1 whatever the norm is: ∞/∞ is none.
+            scale = torch.where(limits.isinf(), 1.0, limits / (overall + 1e-6)).clamp(max=1.0)
             for gradient in self._gradients():
                 gradient.mul_(scale.view(-1, *[1] * (gradient.ndim - 1)))
         if any(value is not None for value in values):

@@ -21,7 +21,7 @@ from mlpexp.engine.eager import spare_the_compiler
 from mlpexp.engine.evaluate import Evaluation, evaluate
 from mlpexp.engine.gradients import GradientNorms
 from mlpexp.engine.group import Group, groups
-from mlpexp.engine.heap import keep_freed_memory
+from mlpexp.engine.looks import Looks
 from mlpexp.engine.member import Member, build_module
 from mlpexp.engine.objective import Objective
 from mlpexp.engine.regularization import Regularization
@@ -57,16 +57,16 @@ class Engine:
         self.loss = first.loss.resolve(data.task)
         if not first.compile:
             spare_the_compiler()
-        if device.type == "cpu":
-            keep_freed_memory()
-        full_batch = first.optimizer.full_batch
-        self.batches = Batches(self.data, len(data.train) if full_batch else first.batch_size)
+        # R² compares with the spread of the values that were learned from: an epoch may leave a row out, and mixup
+        # draws them together around the same mean.
+        self._mean = data.train.y.mean().to(device) if data.task.kind == "regression" else None
         self.total_epochs = first.epochs
         self._units = UnitDiagnostics(first, self.data)
         self.epoch = 0
         self.stopwatch = Stopwatch()
         if modules is None:
             modules = [build_module(config, data, self.loss) for config in configs]
+        self.batches = Batches.of(first, self.data, modules[0])
         self._assemble([Member(config, device) for config in configs], modules)
 
     def _assemble(self, members: list[Member], modules: Sequence[nn.Module]) -> None:
@@ -87,6 +87,7 @@ class Engine:
         # Of the epoch so far, [K] each.
         self._loss = torch.zeros(len(self.stack), device=self.device)
         self._hits = torch.zeros(len(self.stack), device=self.device)
+        self._spread = torch.zeros(len(self.stack), device=self.device)
         self._replay = Replay(self.device) if self._recorded else None
 
     @property
@@ -136,8 +137,8 @@ class Engine:
     def _train_epoch(self) -> Evaluation:
         """One pass over the training rows; loss and score are those of each batch before its step."""
         sizes = self.batches.sizes
-        self._loss.zero_()
-        self._hits.zero_()
+        for sums in (self._loss, self._hits, self._spread):
+            sums.zero_()
         stride = math.ceil(len(sizes) / GradientNorms.STEPS)
         with self.training_batches() as batches:
             for index, batch in enumerate(batches):
@@ -145,7 +146,8 @@ class Engine:
                     group.apply_lr((self.epoch - 1) * len(sizes) + index)
                 self._advance(batch, index % stride == 0)
         n = sum(sizes)
-        return Evaluation(self._loss / n, self.objective.score(self._hits, n, self.data.train.y))
+        score = self._hits / n if self._mean is None else self.objective.r2(self._hits, self._spread)
+        return Evaluation(self._loss / n, score)
 
     def _advance(self, batch: Batch, measure: bool) -> None:
         """Makes a step of the epoch, or replays it."""
@@ -159,6 +161,8 @@ class Engine:
         losses, outputs = self.step(batch, measure)
         self._loss.add_(losses, alpha=batch.x.shape[1])
         self._hits.add_(self.objective.training_hits(outputs, batch))
+        if self._mean is not None:
+            self._spread.add_(self.objective.spread(batch.y, self._mean))
 
     @contextmanager
     def training_batches(self) -> Iterator[Iterator[Batch]]:
@@ -173,22 +177,18 @@ class Engine:
 
         `batch` is one of `training_batches`; with `measure` the norms of its gradients are noted.
         """
-        # Quasi-Newton methods look at the loss several times a step; the first look is that before the step.
-        looks: list[tuple[Tensor, Tensor, Tensor]] = []
-
-        def closure() -> Tensor:
-            looks.append(self._backward(batch, measure))
-            return looks[-1][2]
-
         if self.groups[0].full_batch:
+            noise = [member.noise for member in self.members]
+            looks = Looks(self.stack, noise, lambda first: self._backward(batch, measure and first))
             for group in self.groups:
-                group.step(closure)
+                group.step(looks)
+            losses, outputs, _ = looks.end()
         else:
-            closure()
+            losses, outputs, _ = self._backward(batch, measure)
             for group in self.groups:
                 group.step()
         self._regularization.constrain(self.stack)
-        return looks[0][:2]
+        return losses, outputs
 
     def _backward(self, batch: Batch, measure: bool) -> tuple[Tensor, Tensor, Tensor]:
         """Gradients of every member; its losses [K], outputs [K, B, C] and what was minimised, detached."""

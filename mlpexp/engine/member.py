@@ -31,8 +31,9 @@ def build_module(config: Config, data: Data, loss: Loss) -> nn.Module:
     """The member's plain network on the CPU, initialised under its seed; the caller's random state is untouched."""
     seed = streams(config.seed)["init"]
     with torch.random.fork_rng(devices=[]):
-        # For modules with parameters that are not linear layers and draw them from the global generator.
-        torch.manual_seed(seed)
+        # For modules with parameters that are not linear layers and draw them from the global generator. Not by
+        # torch.manual_seed, which seeds every GPU too, and these are not restored.
+        torch.default_generator.manual_seed(seed)
         module = config.model.build(
             data.n_features, loss.n_outputs(data.task), config.activation, list(config.regularizer.values())
         )

@@ -20,16 +20,9 @@ class Noise:
     def __init__(self, seed: int, device: torch.device) -> None:
         self._device = device
         self._generator: torch.Generator | None = None
-        with torch.random.fork_rng(devices=self._devices(), device_type=self._kind):
-            torch.manual_seed(seed)
-            self._state = self._read()
-
-    @property
-    def _kind(self) -> str:
-        return "cuda" if self._device.type == "cpu" else self._device.type
-
-    def _devices(self) -> list[torch.device]:
-        return [] if self._device.type == "cpu" else [self._device]
+        # Not by torch.manual_seed, which seeds every GPU of the caller's too.
+        sources = {"cpu": torch.Generator(), device.type: torch.Generator(device)}
+        self._state = {kind: source.manual_seed(seed).get_state() for kind, source in sources.items()}
 
     def _card(self) -> list[torch.device]:
         """Which card is meant, where there can be several."""
@@ -63,6 +56,17 @@ class Noise:
             self._generator = torch.Generator(self._device)
             self._generator.set_state(self._state[self._device.type])
         return self._generator
+
+    def position(self) -> dict[str, torch.Tensor]:
+        """Where the member stands while layers draw from it."""
+        return self._read() if self._generator is None else {self._device.type: self._generator.get_state()}
+
+    def go_to(self, position: dict[str, torch.Tensor]) -> None:
+        """Lets layers draw again what they have drawn since then."""
+        if self._generator is None:
+            self._write(position)
+        else:
+            self._generator.set_state(position[self._device.type])
 
     def state_dict(self) -> dict[str, Any]:
         if self._generator is not None:

@@ -50,12 +50,16 @@ class Objective:
         return batch.share * hits + (1 - batch.share) * self.hits(outputs, batch.partner)
 
     def score(self, hits: Tensor, n: int, y: Tensor) -> Tensor:
-        """[K]: accuracy, or R² = 1 − Σ(y − ŷ)² / Σ(y − ȳ)², from `hits` summed over `n` samples with targets y."""
-        if self.task.kind == "regression":
-            # An epoch may leave out a single last row: the spread is that of as many rows as the errors.
-            spread = (y - y.mean()).square().sum() * (n / len(y))
-            return 1 - hits / spread.clamp(min=torch.finfo(y.dtype).tiny)
-        return hits / n
+        """[K]: accuracy, or R², from `hits` summed over `n` samples with targets y."""
+        return hits / n if self.task.kind == "classification" else self.r2(hits, self.spread(y, y.mean()))
+
+    def spread(self, y: Tensor, mean: Tensor) -> Tensor:
+        """Σ(y − mean)² of values [N, 1], or [K] of values [K, B, 1]."""
+        return (y - mean).square().sum((-2, -1))
+
+    def r2(self, errors: Tensor, spread: Tensor) -> Tensor:
+        """[K]: R² = 1 − Σ(y − ŷ)² / Σ(y − ȳ)², from both sums."""
+        return 1 - errors / spread.clamp(min=torch.finfo(spread.dtype).tiny)
 
     def _smoothed(self, outputs: Tensor, y: Tensor) -> Tensor:
         """Mean losses [K] for smoothed targets."""

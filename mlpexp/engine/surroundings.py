@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,6 +10,9 @@ import torch
 
 from mlpexp.config.schema import Config
 from mlpexp.engine.threads import suited_threads
+
+# Where cuBLAS looks for how much memory its products may use (https://docs.nvidia.com/cuda/cublas, "reproducibility").
+_CUBLAS = "CUBLAS_WORKSPACE_CONFIG"
 
 
 @contextmanager
@@ -22,12 +26,19 @@ def surroundings(config: Config, multiplications: int) -> Iterator[torch.device]
 @contextmanager
 def _determinism(wanted: bool) -> Iterator[None]:
     """Only algorithms that give the same bits each time, while a run that asked for it goes on."""
-    if not wanted or torch.are_deterministic_algorithms_enabled():
+    enabled = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    if not wanted or (enabled and not warn_only):
         # Calling torch's switch, even to leave all as it is, imports its compiler: a second of start-up.
         yield
         return
+    workspace = os.environ.get(_CUBLAS)
+    # Without it torch refuses to promise the same bits of products on a CUDA GPU.
+    os.environ.setdefault(_CUBLAS, ":4096:8")
     torch.use_deterministic_algorithms(True)
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(False)
+        torch.use_deterministic_algorithms(enabled, warn_only=warn_only)
+        if workspace is None:
+            del os.environ[_CUBLAS]

@@ -11,7 +11,7 @@ from mlpexp.config.schema import Config
 from mlpexp.data.dataset import Data
 from mlpexp.engine.stack import Stack
 
-# Units are looked at on this many training rows.
+# Units are measured on so many training rows, taken from all over the split.
 _PROBE_ROWS = 512
 
 # A unit whose output moves by no more than this over all samples is dead. For ReLU it is 0 on all of them; a
@@ -35,7 +35,7 @@ class UnitDiagnostics:
         self._limits = activation.limits
         # Modules of another type, in a network of the user's own, are taken for unbounded.
         self._type = type(activation.build()) if activation.limits else None
-        self._data = data
+        self._x = data.inputs(data.train.sample(_PROBE_ROWS).x)
         self._n, self._total_epochs = config.log.diagnostics, config.epochs
 
     @torch.no_grad()
@@ -43,7 +43,6 @@ class UnitDiagnostics:
         """`dead_units/<activation>` and `saturated/<activation>` [K]; empty at epochs without diagnostics."""
         if not due(epoch, self._n, self._total_epochs):
             return {}
-        x = self._data.inputs(self._data.train.x[:_PROBE_ROWS])
         found: dict[str, Tensor] = {}
         hooks = []
         for name, layer in stack.activations().items():
@@ -59,7 +58,7 @@ class UnitDiagnostics:
         stack.eval()
         try:
             # Not by calling the stack: a compiled one passes its hooks by.
-            stack.forward(x.expand(len(stack), *x.shape))
+            stack.forward(self._x.expand(len(stack), *self._x.shape))
         finally:
             for hook in hooks:
                 hook.remove()

@@ -9,13 +9,13 @@ import numpy as np
 
 from mlpexp.components.scheduler import Scheduler, schedulers
 from mlpexp.config.schema import Config
-from mlpexp.data.dataset import Data
 from mlpexp.engine.batch import Batches
+from mlpexp.engine.member import build_module
 from mlpexp.engine.schedule import Schedule
 from mlpexp.errors import ConfigError
 from mlpexp.figures.schedules import Rates, schedules
 from mlpexp.plots.choices import choose, described, differing
-from mlpexp.prepare import Preparations
+from mlpexp.prepare import Preparations, Prepared
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,7 +32,7 @@ def draw(overrides: Sequence[str], config_dir: str | None) -> tuple[Figure, list
     preparations = Preparations()
     choice = choose("scheduler", overrides, config_dir, preparations=preparations)
     configs = [job.config for job in choice.jobs]
-    steps = [_steps_per_epoch(config, preparations.of(config).data) for config in configs]
+    steps = [_steps_per_epoch(config, preparations.of(config)) for config in configs]
     if (total := sum(config.epochs * n for config, n in zip(configs, steps, strict=True))) > _MOST_STEPS:
         raise ConfigError(f"plot: {total:,} steps of all schedules are too many to draw; choose fewer epochs.")
     others = differing(
@@ -50,9 +50,10 @@ def draw(overrides: Sequence[str], config_dir: str | None) -> tuple[Figure, list
     return schedules(found, title=f"Learning-rate schedules, simulated for {name}"), choice.notes
 
 
-def _steps_per_epoch(config: Config, data: Data) -> int:
-    """Batches an epoch; an optimizer that needs the whole training set as one batch makes one step."""
-    return len(Batches(data, len(data.train) if config.optimizer.full_batch else config.batch_size).sizes)
+def _steps_per_epoch(config: Config, prepared: Prepared) -> int:
+    """Batches an epoch."""
+    module = build_module(config, prepared.data, prepared.loss)
+    return len(Batches.of(config, prepared.data, module).sizes)
 
 
 def simulate(scheduler: Scheduler, lr: float, epochs: int, steps_per_epoch: int) -> Rates:

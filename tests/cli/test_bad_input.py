@@ -164,6 +164,10 @@ VALUES = {
     "optimizer.betas=[0.9]": "optimizer.betas=[0.9]: must be a list of two numbers, such as [0.9,0.999].",
     "optimizer.betas=[0.9,1]": "optimizer.betas[1]=1: must be at least 0 and less than 1.",
     "optimizer=lbfgs optimizer.history_size=9999": "optimizer.history_size=9999: must be at least 1 and at most 1000.",
+    "optimizer=lbfgs clip.norm=1": "clip.norm=1: optimizer=lbfgs searches along the gradient, which must be that of "
+    "the loss; leave out clip.norm, or choose another optimizer.",
+    "clip.value=0.5 optimizer=lbfgs": "clip.value=0.5: optimizer=lbfgs searches along the gradient, which must be that "
+    "of the loss; leave out clip.value, or choose another optimizer.",
     "epochs=ten": "epochs=ten: must be a whole number.",
     "epochs=1.5": "epochs=1.5: must be a whole number.",
     "epochs=true": "epochs=true: must be a whole number.",

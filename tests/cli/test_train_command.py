@@ -131,6 +131,23 @@ def test_a_run_has_a_directory_by_date_and_time(here: Path, capsys: pytest.Captu
     assert OmegaConf.to_container(OmegaConf.load(path.parent / ".hydra" / "overrides.yaml")) == TINY
 
 
+@pytest.mark.parametrize(
+    ("regularizer", "said"),
+    [
+        ("[]", "batches of 32, seed 0"),
+        ("[batchnorm]", "batches of 32 (1 row left out of each epoch: batch normalisation needs 2 in a batch), seed 0"),
+    ],
+)
+def test_the_header_says_what_an_epoch_leaves_out(
+    regularizer: str, said: str, here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """33 training rows in batches of 32."""
+    monkeypatch.setenv("COLUMNS", "200")
+    tiny = ["dataset=moons", "dataset.n_samples=55", "epochs=1", "log.figures=false", "log.tensorboard=false"]
+    assert call(["train", *tiny, f"regularizer={regularizer}"]) == 0
+    assert said in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("name", ["named", "some/where", "with space, comma='quote'", "umläut"])
 def test_a_run_has_the_directory_that_it_is_given(name: str, here: Path) -> None:
     assert call(["train", *TINY, f'hydra.run.dir="{name}"']) == 0

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 from torch import Tensor, nn
 
 from mlpexp.components.loss import losses
@@ -286,16 +287,35 @@ def test_mixup_is_a_convex_combination_with_the_partner() -> None:
     assert not torch.equal(mixed.partner[0], mixed.partner[1])
 
 
-@pytest.mark.parametrize("alpha", [0.2, 1.0, 4.0])
+@pytest.mark.parametrize("alpha", [0.001, 0.2, 1.0, 4.0])
 def test_shares_of_mixup_follow_their_beta_distribution(alpha: float) -> None:
-    mixed = make("mixup", alpha=alpha).augment(Batch(torch.zeros(20_000, 1, 1), torch.zeros(20_000, 1)))
+    n = 5_000
+    mixed = make("mixup", alpha=alpha).augment(Batch(torch.zeros(n, 1, 1), torch.zeros(n, 1, dtype=torch.int64)))
     assert mixed.share is not None
     share = mixed.share.double()
     assert ((share >= 0) & (share <= 1)).all()
     # Beta(α, α): mean ½, variance 1/(4(2α + 1)).
     variance = 1 / (4 * (2 * alpha + 1))
-    assert share.mean().item() == pytest.approx(0.5, abs=5 * math.sqrt(variance / 20_000))
-    assert share.var().item() == pytest.approx(variance, rel=0.05)
+    assert share.mean().item() == pytest.approx(0.5, abs=5 * math.sqrt(variance / n))
+    assert share.var().item() == pytest.approx(variance, rel=0.1)
+    low, high = stats.beta(alpha, alpha).cdf([0.4, 0.6])
+    expected = high - low
+    middle = ((share > 0.4) & (share < 0.6)).double().mean().item()
+    assert middle == pytest.approx(expected, abs=5 * math.sqrt(expected * (1 - expected) / n))
+
+
+@pytest.mark.parametrize("name", [name for name in losses if getattr(losses[name], "kind", "") == "regression"])
+def test_mixup_teaches_the_mixture_of_two_values(name: str) -> None:
+    """λ·1 + (1 − λ)·(−1), for which the loss is least, whatever loss it is."""
+    x = torch.tensor([[[1.0], [-1.0]]]).repeat(50, 1, 1)
+    mixed = make("mixup", alpha=1.0).augment(Batch(x, x))
+    torch.testing.assert_close(mixed.y, mixed.x)
+    assert ((mixed.y > -1) & (mixed.y < 1)).any()
+    objective = Objective(Task("regression"), losses[name]())
+    at_mixture, beside = objective.losses(mixed.y, mixed), objective.losses(mixed.y + 0.1, mixed)
+    torch.testing.assert_close(at_mixture, torch.zeros(50))
+    assert (beside > 0).all()
+    torch.testing.assert_close(objective.training_hits(mixed.y + 0.1, mixed), torch.full((50,), 2 * 0.1**2))
 
 
 def test_the_loss_of_a_mixture_is_that_of_soft_targets() -> None:

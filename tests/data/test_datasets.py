@@ -17,7 +17,7 @@ from torch import Tensor
 
 from mlpexp.config.convert import build
 from mlpexp.data import bundled  # noqa: F401  (registers the datasets)
-from mlpexp.data.dataset import Data, Dataset, datasets
+from mlpexp.data.dataset import Data, Dataset, Split, datasets
 from mlpexp.data.splits import split_at_random
 from mlpexp.errors import ConfigError
 
@@ -265,3 +265,24 @@ def test_sine_extrapolate_judges_beyond_what_it_learned_from_and_says_so(tmp_pat
     assert len(data.test) == 15
     assert float(data.train.x.max()) < float(data.test.x.min())
     assert "val and test are the same 15 points" in data.note
+
+
+@pytest.mark.parametrize("order", ["sorted", "alternating"])
+def test_a_sample_of_a_split_holds_its_classes_as_the_split_does(order: str) -> None:
+    # 3 classes of 1,000 rows; 500 parts of 6 rows.
+    y = torch.arange(3000) // 1000 if order == "sorted" else torch.arange(3000) % 3
+    sample = Split(torch.arange(3000.0)[:, None], y).sample(500)
+    rows = sample.x[:, 0].long()
+    assert (rows // 6).tolist() == list(range(500)), "one row of each part, in order"
+    assert torch.equal(sample.y, y[rows])
+    # Within five standard deviations of a random draw: 10.5 rows each.
+    assert sample.y.bincount().tolist() == pytest.approx([500 / 3] * 3, abs=53)
+
+
+@pytest.mark.parametrize("n", [1, 6, 7, 8])
+def test_a_sample_of_a_small_split_is_all_of_it(n: int) -> None:
+    split = Split(torch.arange(7.0)[:, None], torch.arange(7))
+    assert len(split.sample(n)) == min(n, 7)
+    assert torch.equal(split.sample(n).x, split.sample(n).x)
+    if n >= 7:
+        assert torch.equal(split.sample(n).x, split.x)

@@ -74,12 +74,14 @@ def test_pixels_reach_the_network_as_everyone_standardises_them(tmp_path: Path) 
     assert torch.allclose(data.inputs(data.test.x), expected, atol=1e-6)
 
 
-def test_limit_keeps_the_first_rows_of_each_split(tmp_path: Path) -> None:
+def test_limit_keeps_rows_from_all_over_the_files(tmp_path: Path) -> None:
     write_files(tmp_path)
     whole, few = MNIST(val_size=4).load(tmp_path), MNIST(val_size=4, limit=3).load(tmp_path)
+    # Train and val are in random order already.
+    kept = {"train": whole.train.x[:3], "val": whole.val.x[:3], "test": whole.test.sample(3).x}
     for name, split in few.splits().items():
-        assert torch.equal(split.x, whole.splits()[name].x[:3])
-        assert torch.equal(split.y, whole.splits()[name].y[:3])
+        assert torch.equal(split.x, kept[name])
+        assert len(split.y) == 3
 
 
 def test_a_val_size_that_leaves_nothing_to_train_on(tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from mlpexp.config.compose import compose
+from mlpexp.doctor import remedies
 from mlpexp.doctor.case import Case, Layer, Time
 from mlpexp.doctor.examine import examine
 from mlpexp.doctor.fit import overfitting, smoothed, underfitting
@@ -350,3 +352,8 @@ def test_what_a_run_waits_for(case: Make, overrides: list[str], seconds: dict[st
 
 def test_a_healthy_history_is_healthy(case: Make) -> None:
     assert examine(case(loss=falling(2.3, 0.01), val_loss=falling(2.2, 0.1), layers=[HIDDEN, OUTPUT])) == []
+
+
+def test_clipping_is_no_remedy_where_it_is_refused() -> None:
+    assert remedies.clip(compose(["dataset=moons", "optimizer=sgd"])) == "clip.norm=1"
+    assert remedies.clip(compose(["dataset=moons", "optimizer=lbfgs"])) is None

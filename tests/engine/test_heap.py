@@ -1,4 +1,4 @@
-"""What a step frees stays with the process."""
+"""What a step frees stays with a process of the command line."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ import pytest
 
 # The first large block of a process: of its own accord glibc hands it back to the system when it is freed.
 _A_BLOCK = """
-import sys, torch
+import contextlib, sys, torch
 from pathlib import Path
-from mlpexp.engine.heap import keep_freed_memory
+import mlpexp, mlpexp.engine.loop
+from mlpexp.cli.main import main
 
 def pages():
     return int(Path("/proc/self/statm").read_text().split()[1])
 
-if sys.argv[1] == "kept":
-    keep_freed_memory()
+if sys.argv[1] == "command line":
+    sys.argv = ["mlpexp", "--version"]
+    with contextlib.suppress(SystemExit), contextlib.redirect_stdout(sys.stderr):
+        main()
 before = pages()
 block = torch.ones(6 * 2**20)
 del block
@@ -34,4 +37,4 @@ def pages_left(mode: str) -> int:
 @pytest.mark.skipif(sys.platform != "linux", reason="malloc of glibc only")
 def test_freed_memory_stays() -> None:
     assert pages_left("as ever") < 3_000
-    assert pages_left("kept") > 6_000
+    assert pages_left("command line") > 6_000

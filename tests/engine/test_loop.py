@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from mlpexp.components.regularizer import Mixup, regularizers
 from mlpexp.config.schema import Config
 from mlpexp.data.dataset import Data
 from mlpexp.engine.loop import Engine, Row
@@ -236,10 +238,32 @@ def test_the_rate_is_set_in_every_group_of_an_optimizer(small: Small, optimizer:
     assert [part["lr"] for part in group.optimizer.param_groups] == [0.25] * (2 if optimizer == "muon" else 1)
 
 
+@pytest.mark.parametrize("name", [*regularizers, "none"])
+def test_a_single_last_row_is_learned_from_where_the_network_allows_it(small: Small, name: str) -> None:
+    """33 training rows in batches of 32: only batch normalisation, which needs a variance, cannot take the last one."""
+    chosen = "[]" if name == "none" else f"[{name}]"
+    engine = engine_of(small("dataset=moons", "dataset.n_samples=55", f"regularizer={chosen}"))
+    normalised = name == "batchnorm"
+    with engine.training_batches() as batches:
+        losses = [engine.step(batch)[0].item() for batch in batches]
+    assert len(losses) == (1 if normalised else 2)
+    assert np.isfinite(losses).all()
+    assert engine.batches.n_left_out == normalised
+
+
+def test_every_row_is_learned_from_in_each_epoch(small: Small) -> None:
+    engine = engine_of(small("dataset=moons", "dataset.n_samples=55"))
+    with engine.training_batches() as batches:
+        rows = torch.cat([batch.x[0] for batch in batches])
+    assert torch.equal(rows.sort(0).values, engine.data.train.x.sort(0).values)
+
+
 def test_r2_of_an_epoch_that_leaves_a_row_out(small: Small) -> None:
     """Nine training rows in batches of eight: the errors of eight rows stand against the spread of eight."""
     config = small("dataset=sine", "dataset.n_samples=15", "batch_size=8", "optimizer.lr=1e-9", "epochs=40")
-    engine, rows = trained(config)
+    engine = engine_of(config)
+    engine.batches = dataclasses.replace(engine.batches, least=2)
+    rows = list(engine.epochs())
     assert engine.batches.sizes == [8]
     module, train = engine.stack.member(0).eval(), engine.data.train
     with torch.no_grad():
@@ -247,3 +271,75 @@ def test_r2_of_an_epoch_that_leaves_a_row_out(small: Small) -> None:
     true = 1 - errors.sum() / (train.y - train.y.mean()).square().sum()
     # Over forty epochs each row is left out about as often as any other.
     assert np.mean([row["r2/train"] for (row,) in rows]) == pytest.approx(float(true), abs=0.02)
+
+
+@pytest.mark.parametrize("regularizer", ["[]", "[mixup]"])
+def test_the_mean_has_an_r2_of_zero(small: Small, regularizer: str) -> None:
+    """With mixup too, whose targets lie closer together than those of the data."""
+    one = small("dataset=sine", "model=perceptron", "optimizer.lr=1e-12", f"regularizer={regularizer}", "epochs=1")
+    if regularizer == "[mixup]":
+        one = dataclasses.replace(one, regularizer={"mixup": Mixup(alpha=10.0)})
+    engine = engine_of(one)
+    output = engine.stack.member(0).get_submodule("output")
+    assert isinstance(output, nn.Linear)
+    with torch.no_grad():
+        output.weight.zero_()
+        output.bias.fill_(engine.data.train.y.mean())
+    ((row,),) = engine.epochs()
+    assert row["r2/train"] == pytest.approx(0.0, abs=1e-5)
+
+
+# --- optimizers that look at the loss several times a step --------------------------------------------------
+
+CHANGING = ["batchnorm", "dropout", "alpha_dropout", "input_noise", "mixup"]
+
+
+def looked(engine: Engine, looks: int) -> list[float]:
+    """The losses that an optimizer finds which looks so often in the one step of an epoch, at the same weights."""
+    found: list[float] = []
+    engine.groups[0].step = lambda closure: found.extend(closure().item() for _ in range(looks))
+    engine._train_epoch()
+    return found
+
+
+@pytest.mark.parametrize("own", [False, True])
+@pytest.mark.parametrize("name", CHANGING)
+def test_every_look_of_a_step_is_at_the_same_loss(small: Small, name: str, own: bool) -> None:
+    """With a user's own network too, whose dropout draws from torch's global generator."""
+    config = small("dataset=moons", "optimizer=lbfgs", f"regularizer=[{name}]")
+    engines = []
+    for looks in (1, 4):
+        engine = engine_of(config)
+        if own:
+            torch.manual_seed(0)
+            layers = (nn.Linear(2, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, 1))
+            engine = Engine([config], engine.data, torch.device("cpu"), [nn.Sequential(*layers)])
+        losses = looked(engine, looks)
+        assert len(losses) == looks
+        assert len(set(losses)) == 1
+        engines.append(engine)
+    once, often = engines
+    # What is left of a step does not depend on how often it looked: running statistics, the place in the noise.
+    assert_same(weights(once), weights(often))
+    assert_same(once.members[0].noise.state_dict(), often.members[0].noise.state_dict())
+    assert torch.equal(once.gradient_norms.read(), often.gradient_norms.read())
+
+
+def test_lbfgs_moves_running_statistics_once_a_step(small: Small) -> None:
+    config = small("dataset=moons", "optimizer=lbfgs", "regularizer=[batchnorm]", "epochs=1")
+    engine, _ = trained(config)
+    before = engine_of(config).stack.member(0).train()
+    before(engine.data.train.x)
+    for name, buffer in engine.stack.member(0).named_buffers():
+        # Up to the order of the rows.
+        torch.testing.assert_close(buffer, before.get_buffer(name))
+
+
+def test_the_gradient_norm_of_lbfgs_is_that_before_the_step(small: Small) -> None:
+    config = small("dataset=moons", "optimizer=lbfgs", "epochs=1")
+    _, (rows,) = trained(config)
+    engine = engine_of(config)
+    module, train = engine.stack.member(0), engine.data.train
+    F.binary_cross_entropy_with_logits(module(train.x)[:, 0], train.y.float()).backward()
+    gradients = [parameter.grad.flatten() for parameter in module.parameters() if parameter.grad is not None]
+    assert rows[0]["grad_norm"] == pytest.approx(torch.cat(gradients).norm().item(), rel=1e-4)

@@ -96,6 +96,7 @@ CHOICES = [
     *(f"scheduler={name}" for name in schedulers),
     *(f"regularizer=[{name}]" for name in regularizers),
     *(f"loss={name}" for name in losses),
+    "loss=mae regularizer=[mixup]",
     "clip.norm=0.1",
     "clip.value=0.01",
     "scheduler=cosine scheduler.warmup=2.5",
@@ -106,7 +107,7 @@ CHOICES = [
 
 @pytest.mark.parametrize("choice", CHOICES)
 def test_four_members_are_their_runs_alone(small: Small, device: torch.device, choice: str) -> None:
-    regression = choice in ("loss=mse", "loss=mae", "loss=huber")
+    regression = choice.split()[0] in ("loss=mse", "loss=mae", "loss=huber")
     dataset = "sine" if regression else "moons"
     assert_alike(four(small, *choice.split(), dataset=dataset), device)
 
@@ -148,6 +149,31 @@ DIFFERENT = {
 def test_members_may_differ(small: Small, device: torch.device, what: str) -> None:
     configs = [small("dataset=moons", *SHAPE, f"seed={seed}", *part) for seed, part in enumerate(DIFFERENT[what])]
     assert_alike(configs, device)
+
+
+HUGE = [1e20, 1e38, math.inf, math.nan]
+
+
+@pytest.mark.parametrize("gradient", HUGE)
+@pytest.mark.parametrize("norm", [None, 1.0])
+@pytest.mark.parametrize("value", [None, 1.0])
+def test_clipping_leaves_neighbours_alone(norm: float | None, value: float | None, gradient: float) -> None:
+    """Each member of a stack is clipped as torch clips it alone, whatever gradients and limits the others have."""
+    gradients = [torch.full((2, 3), gradient), torch.full((2, 3), 0.5), torch.full((2, 3), 5.0)]
+    norms, values = (norm, 1.0, None), (value, None, 1.0)
+    plain = [torch.nn.Sequential(torch.nn.Linear(3, 2, bias=False)) for _ in gradients]
+    stack = BatchedStack(plain)
+    (stacked,) = stack.net.parameters()
+    stacked.grad = torch.stack(gradients)
+    stack.clip(norms, values)
+    for k, (module, most, limit) in enumerate(zip(plain, norms, values, strict=True)):
+        (alone,) = module.parameters()
+        alone.grad = gradients[k].clone()
+        if most is not None:
+            torch.nn.utils.clip_grad_norm_([alone], most)
+        if limit is not None:
+            torch.nn.utils.clip_grad_value_([alone], limit)
+        torch.testing.assert_close(stacked.grad[k], alone.grad, equal_nan=True)
 
 
 def test_members_that_stop_early_leave_the_stack(small: Small, device: torch.device) -> None:

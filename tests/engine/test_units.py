@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 from torch import nn
 
 from mlpexp.components.activation import activations
 from mlpexp.config.compose import compose
+from mlpexp.data.dataset import Split
 from mlpexp.engine.loop import Engine
+from mlpexp.engine.stack import ModuleStack
+from mlpexp.engine.units import UnitDiagnostics
 from mlpexp.prepare import prepare
 
 
@@ -22,7 +27,7 @@ def engine_of(*overrides: str, seeds: int = 1) -> Engine:
 def test_shares_are_those_of_a_plain_network(activation: str, seeds: int) -> None:
     engine = engine_of(f"activation={activation}", "init=normal", "init.std=2", "epochs=1", seeds=seeds)
     (rows,) = engine.epochs()
-    x = engine.data.inputs(engine.data.train.x[:512])
+    x = engine.data.inputs(engine.data.train.sample(512).x)
     limits = activations[activation].limits
     for k, row in enumerate(rows):
         module = engine.stack.member(k).eval()
@@ -39,6 +44,21 @@ def test_shares_are_those_of_a_plain_network(activation: str, seeds: int) -> Non
                     expected[f"saturated/{name}"] = near.float().mean().item()
         found = {tag: value for tag, value in row.items() if tag.startswith(("dead_units/", "saturated/"))}
         assert found == pytest.approx(expected, abs=1e-3)
+
+
+def test_a_unit_that_is_active_for_one_class_only_is_not_dead() -> None:
+    """Rows are sorted by class: 1,500 of one, then 1,500 of the other."""
+    config = compose(["dataset=moons", "dataset.n_samples=5000", "activation=relu"])
+    data = prepare(config).data
+    x = nn.functional.one_hot(data.train.y).float()
+    assert x[:1500, 0].all()
+    data = dataclasses.replace(data, train=Split(x, data.train.y))
+    hidden = nn.Linear(2, 3, bias=False)
+    # A unit for each class, and one that is 0 for both.
+    hidden.weight.data = torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, -1.0]])
+    module = nn.Sequential(hidden, nn.ReLU(), nn.Linear(3, 1))
+    found = UnitDiagnostics(config, data).measure(ModuleStack(module), epoch=1)
+    assert found["dead_units/1"].tolist() == pytest.approx([1 / 3])
 
 
 def test_limits_are_those_of_the_functions() -> None:

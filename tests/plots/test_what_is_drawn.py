@@ -129,6 +129,14 @@ def test_steps_are_those_of_the_run_that_train_would_make() -> None:
     assert [np.size(line.get_xdata()) for line in figure.axes[0].lines] == [2 * 2 + 1, 3 * 2 + 1]
 
 
+@pytest.mark.parametrize(("regularizer", "steps"), [("[]", 2), ("[batchnorm]", 1)])
+def test_a_last_batch_of_one_row_is_a_step_where_the_network_can_learn_from_it(regularizer: str, steps: int) -> None:
+    # 33 training rows in batches of 32.
+    overrides = ["scheduler=none", "dataset=moons", "dataset.n_samples=55", "epochs=2", f"regularizer={regularizer}"]
+    figure, _ = schedules.draw(overrides, None)
+    assert [np.size(line.get_xdata()) for line in figure.axes[0].lines] == [2 * steps + 1]
+
+
 def test_class_counts_and_examples() -> None:
     digits = load_digits()
     counts = dataset.count(digits.target, 10)
