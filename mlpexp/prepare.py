@@ -48,6 +48,7 @@ def prepare(config: Config, data: Data | None = None) -> Prepared:
             raise ConfigError(f"regularizer={name}: is for classification, and the dataset is a regression task.")
     n_parameters = config.model.n_parameters(data.n_features, loss.n_outputs(data.task))
     _check_memory(config, n_parameters, data.n_features, device)
+    _check_batches(config, data, loss)
     return Prepared(config, data, device, loss, n_parameters)
 
 
@@ -62,7 +63,8 @@ class Preparations:
         """As `prepare`, but for the seed and whatever else does not matter to it."""
         source = repr((config.dataset, config.data_dir))
         network = (config.model, config.loss, config.regularizer, config.batch_size)
-        key = f"{source} {network} {config.device} {config.compile} {config.deterministic}"
+        how = (config.optimizer.full_batch, config.device, config.compile, config.deterministic)
+        key = f"{source} {network} {how}"
         if key not in self._known:
             try:
                 self._known[key] = prepare(config, self._data.get(source))
@@ -97,6 +99,21 @@ def _check_finite(data: Data) -> None:
                     f"dataset={data.name}: row {row + 1} of its {name} split, column {called}: is "
                     f"{values[row, column].item()}; {_counted(len(bad))} not finite."
                 )
+
+
+def _check_batches(config: Config, data: Data, loss: Loss) -> None:
+    """ConfigError where batches of a single row are all there is, and the network cannot learn from them."""
+    from mlpexp.engine.stack import needs_two_rows
+
+    n = len(data.train)
+    if n > 1 and (config.optimizer.full_batch or config.batch_size > 1):
+        return
+    with torch.random.fork_rng(devices=[]):
+        regularizers = list(config.regularizer.values())
+        module = config.model.build(data.n_features, loss.n_outputs(data.task), config.activation, regularizers)
+    if needs_two_rows(module):
+        why = f"batch_size={config.batch_size}:" if n > 1 else f"dataset={data.name}: has 1 training row, and"
+        raise ConfigError(f"{why} the network's batch normalisation needs at least 2 rows in a batch.")
 
 
 def _counted(n: int) -> str:

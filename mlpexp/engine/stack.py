@@ -115,6 +115,11 @@ def activations(module: nn.Module) -> dict[str, nn.Module]:
     }
 
 
+def needs_two_rows(module: nn.Module) -> bool:
+    """Whether a network cannot learn from a batch of one row: batch normalisation finds no variance in it."""
+    return any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in module.modules())
+
+
 class ModuleStack(Stack):
     """A stack of one: any plain module, a user's own too."""
 
