@@ -23,6 +23,10 @@ class ConfigError(MlpexpError, ValueError):
     exit_code = 2
 
 
+class UnknownNameError(ConfigError):
+    """A config names a component that is not registered."""
+
+
 class JobsError(ConfigError):
     """What is wrong with the jobs of a sweep, a line each."""
 

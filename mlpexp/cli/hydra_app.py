@@ -65,7 +65,7 @@ def hand_over(task: TaskFunction, arguments: list[str], args: argparse.Namespace
     argv = sys.argv
     sys.argv = ["mlpexp train", *arguments]
     try:
-        with _errors_of_ours(args):
+        with _errors_of_ours(args), _raising():
             hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")(task)()
     finally:
         sys.argv = argv
@@ -92,20 +92,27 @@ def sweep_by_hydra(task: TaskFunction, raw: DictConfig, directory: Path, args: a
 @contextmanager
 def _errors_of_ours(args: argparse.Namespace) -> Iterator[None]:
     """What Hydra and OmegaConf raise, as errors of ours."""
-    full_error = os.environ.get("HYDRA_FULL_ERROR")
-    # Hydra then raises its errors instead of printing them over many lines and exiting with 1.
-    os.environ["HYDRA_FULL_ERROR"] = "1"
+    wanted_whole = os.environ.get("HYDRA_FULL_ERROR") == "1"
     try:
         yield
     except (HydraException, OmegaConfBaseException, ValueError, TypeError, AssertionError) as error:
-        if isinstance(error, MlpexpError) or full_error == "1":
+        if isinstance(error, MlpexpError) or wanted_whole:
             raise
         raise ConfigError(explain(error, args.overrides, args.config_dir)) from error
+
+
+@contextmanager
+def _raising() -> Iterator[None]:
+    """Within, Hydra's entry point raises its errors instead of printing them over many lines and exiting with 1."""
+    given = os.environ.get("HYDRA_FULL_ERROR")
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        yield
     finally:
-        if full_error is None:
+        if given is None:
             del os.environ["HYDRA_FULL_ERROR"]
         else:
-            os.environ["HYDRA_FULL_ERROR"] = full_error
+            os.environ["HYDRA_FULL_ERROR"] = given
 
 
 def never(_: DictConfig) -> None:

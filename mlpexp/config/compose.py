@@ -24,7 +24,8 @@ from mlpexp.config.explain import explain, explain_value
 from mlpexp.config.locate import CONF
 from mlpexp.config.overrides import check_overrides
 from mlpexp.config.schema import Config, parse
-from mlpexp.errors import ConfigError
+from mlpexp.config.user_code import SHOW_ALL, in_one_line, raised_at, refused
+from mlpexp.errors import ConfigError, UnknownNameError
 
 
 def compose(overrides: Sequence[str] = (), config_dir: str | Path | None = None, config_name: str = "config") -> Config:
@@ -108,8 +109,18 @@ def checked(raw: DictConfig) -> Config:
         plain: Any = OmegaConf.to_container(ours, resolve=True, throw_on_missing=False)
     except OmegaConfBaseException as error:
         raise ConfigError(explain_value(error, ours)) from error
-    load_plugins(plain.get("plugins"))
-    return parse(plain)
+    plugins = plain.get("plugins")
+    load_plugins(plugins)
+    try:
+        with refused():
+            return parse(plain)
+    except UnknownNameError as error:
+        cause = (
+            f"plugins={show(plugins)} does not register it."
+            if plugins
+            else "A component of your own needs plugins=[MODULE], the module that registers it."
+        )
+        raise ConfigError(f"{error} {cause}") from None
 
 
 def load_plugins(names: object) -> None:
@@ -126,8 +137,10 @@ def load_plugins(names: object) -> None:
         try:
             importlib.import_module(name)
         except Exception as error:  # whatever the module does
-            reason = str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
-            raise ConfigError(f"plugins=[{name}]: cannot be imported: {reason.rstrip('.')}.") from error
+            reason = str(error).rstrip(".") if isinstance(error, ImportError) else in_one_line(error)
+            place = raised_at(error, [name])
+            at = f" ({place}). {SHOW_ALL}" if place else "."
+            raise ConfigError(f"plugins=[{name}]: cannot be imported: {reason}{at}") from error
         finally:
             if added and here in sys.path:
                 sys.path.remove(here)

@@ -13,9 +13,10 @@ from omegaconf.errors import OmegaConfBaseException
 
 from mlpexp.config.convert import fields_of, show
 from mlpexp.config.locate import CONF, groups, hydra_options, options
-from mlpexp.config.overrides import unreadable
+from mlpexp.config.overrides import parse_override, unreadable
 from mlpexp.config.schema import GROUPS, LIST_GROUPS
 from mlpexp.errors import unknown
+from mlpexp.registry import Registry
 
 
 def explain(error: Exception, overrides: Sequence[str], config_dir: str | Path | None = None) -> str:
@@ -24,7 +25,7 @@ def explain(error: Exception, overrides: Sequence[str], config_dir: str | Path |
     if isinstance(error, OverrideParseException):
         return unreadable(error.override or next(iter(overrides), ""))
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
-        return _missing(error.missing_cfg_file, more)
+        return _missing(error.missing_cfg_file, overrides, more)
     if (mark := getattr(error, "problem_mark", None)) is not None:
         return f"{mark.name}: line {mark.line + 1}: {getattr(error, 'problem', '')}."
     if isinstance(error, UnicodeDecodeError):
@@ -108,15 +109,27 @@ _EXTRAS = {
 }
 
 
-def _missing(name: str, more: list[Path]) -> str:
+def _missing(name: str, overrides: Sequence[str], more: list[Path]) -> str:
     """A file that the defaults list names and no config directory has."""
     group, _, option = name.rpartition("/")
     if not group:
         return unknown(f"--config-name={name}: no such config", name, _primaries(more))
     if extra := _EXTRAS.get(name):
         return f"{group}={option}: needs an extra that is not installed: pip install 'mlpexp[{extra}]'."
+    if (registry := {**GROUPS, **LIST_GROUPS}.get(group)) is not None and _registered(option, registry, overrides):
+        where = more[0] if more else "a directory that --config-dir names"
+        return f"{group}={option}: is registered, but its file {group}/{option}.yaml is missing; write it in {where}."
     names = hydra_options(group) if group.startswith("hydra/") else [known.name for known in options(group, *more)]
     return unknown(f"{group}={option}: no such option", option, names)
+
+
+def _registered(name: str, registry: Registry[Any], overrides: Sequence[str]) -> bool:
+    """Whether the modules that `plugins` names register a component."""
+    from mlpexp.config.compose import load_plugins
+
+    if (named := next((part for part in overrides if re.match(r"\+*plugins=", part)), None)) is not None:
+        load_plugins(parse_override(named).value())
+    return name in registry
 
 
 def _primaries(more: list[Path]) -> set[str]:
