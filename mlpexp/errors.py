@@ -33,6 +33,10 @@ class ConfigError(MlpexpError, ValueError):
         return tuple(map(str, self.args))
 
 
+class UnknownNameError(ConfigError):
+    """A config names a component that is not registered."""
+
+
 class RunError(MlpexpError, RuntimeError):
     """A run that had started failed: it diverged, or its directory cannot be written. Exit code 1."""
 

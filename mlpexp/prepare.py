@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -13,6 +15,7 @@ from mlpexp import memory
 from mlpexp.components.loss import Loss
 from mlpexp.config.convert import show
 from mlpexp.config.schema import Config
+from mlpexp.config.user_code import blamed_on, refused, users_components
 from mlpexp.data.dataset import Data
 from mlpexp.errors import ConfigError
 
@@ -33,18 +36,29 @@ def prepare(config: Config, data: Data | None = None) -> Prepared:
 
     `data` are those of the config, where they are loaded already.
     """
+    with refused():
+        return _prepared(config, data)
+
+
+def _prepared(config: Config, data: Data | None) -> Prepared:
     device = config.device.find()
     if config.compile and device.type == "cpu" and not _has_compiler():
         raise ConfigError("compile=true: needs a C++ compiler, such as g++ or the one that CXX names; there is none.")
+    users = users_components(config)
     if data is None:
-        data = config.dataset.load(data_dir(config))
+        data = _loaded(config, users)
         _check_finite(data)
+    if users:
+        _check_components(config, users, data)
     loss = config.loss.resolve(data.task)
     for name, part in config.regularizer.items():
         if part.smoothing and data.task.kind != "classification":
             raise ConfigError(f"regularizer={name}: is for classification, and the dataset is a regression task.")
     n_parameters = config.model.n_parameters(data.n_features, loss.n_outputs(data.task))
     _check_memory(config, n_parameters, data.n_features, device)
+    _check_batches(config, data, loss)
+    if users:
+        _try(config, users, data)
     return Prepared(config, data, device, loss, n_parameters)
 
 
@@ -59,7 +73,9 @@ class Preparations:
         """As `prepare`, but for the seed and whatever else does not matter to it."""
         source = repr((config.dataset, config.data_dir))
         network = (config.model, config.loss, config.regularizer, config.batch_size)
-        key = f"{source} {network} {config.device} {config.compile} {config.deterministic}"
+        own = [(type(part), part) for part in users_components(config).values()]
+        how = (config.optimizer.full_batch, config.device, config.compile, config.deterministic)
+        key = f"{source} {network} {own} {how}"
         if key not in self._known:
             try:
                 self._known[key] = prepare(config, self._data.get(source))
@@ -70,6 +86,37 @@ class Preparations:
             raise known
         self._data.setdefault(source, known.data)
         return known
+
+
+def _loaded(config: Config, users: Mapping[str, Any]) -> Data:
+    """The data of a config; where its dataset is a user's, they are looked at."""
+    choice = next((choice for choice, part in users.items() if part is config.dataset), None)
+    if choice is None:
+        return config.dataset.load(data_dir(config))
+    from mlpexp.engine.contract import check_data
+
+    with blamed_on(choice, config.dataset):
+        data = config.dataset.load(data_dir(config))
+        check_data(choice, config.dataset, data)
+    return data
+
+
+def _check_components(config: Config, users: Mapping[str, Any], data: Data) -> None:
+    """ConfigError for the first component of a user's that does not give what its kind must."""
+    from mlpexp.engine.contract import check_component
+    from mlpexp.engine.trial import few_rows
+
+    rows = few_rows(data)
+    for choice, component in users.items():
+        check_component(choice, component, config, rows)
+
+
+def _try(config: Config, users: Mapping[str, Any], data: Data) -> None:
+    """ConfigError where users' components do not make it through a step."""
+    from mlpexp.engine.trial import few_rows, try_epoch
+
+    with blamed_on(", ".join(users), next(iter(users.values()))):
+        try_epoch(config, few_rows(data))
 
 
 def _has_compiler() -> bool:
@@ -94,6 +141,21 @@ def _check_finite(data: Data) -> None:
                     f"dataset={data.name}: row {row + 1} of its {name} split, column {called}: is "
                     f"{values[row, column].item()}; {_counted(len(bad))} not finite."
                 )
+
+
+def _check_batches(config: Config, data: Data, loss: Loss) -> None:
+    """ConfigError where batches of a single row are all there is, and the network cannot learn from them."""
+    from mlpexp.engine.batch import least_rows
+
+    n = len(data.train)
+    if n > 1 and (config.optimizer.full_batch or config.batch_size > 1):
+        return
+    with torch.random.fork_rng(devices=[]):
+        regularizers = list(config.regularizer.values())
+        module = config.model.build(data.n_features, loss.n_outputs(data.task), config.activation, regularizers)
+    if (least := least_rows(module)) > 1:
+        why = f"batch_size={config.batch_size}:" if n > 1 else f"dataset={data.name}: has 1 training row, and"
+        raise ConfigError(f"{why} the network's batch normalisation needs at least {least} rows in a batch.")
 
 
 def _counted(n: int) -> str:

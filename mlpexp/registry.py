@@ -8,10 +8,11 @@ and completed in a fraction of a second.
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from typing import Generic, TypeVar
 
-from mlpexp.errors import ConfigError, unknown
+from mlpexp.errors import UnknownNameError, unknown
 
 C = TypeVar("C")
 D = TypeVar("D")
@@ -33,13 +34,19 @@ class Registry(Mapping[str, type[C]], Generic[C]):
         self._components: dict[str, type[C]] = {}
 
     def register(self, name: str) -> Callable[[type[D]], type[D]]:
-        """Decorator that registers a dataclass under `name`; a name is registered once."""
+        """Decorator that registers a dataclass under `name`; a name is registered once.
+
+        ValueError for a name that is taken, TypeError for a class that is no dataclass or lacks a method.
+        """
 
         def add(component: type[D]) -> type[D]:
             if name in self._components:
                 raise ValueError(f"the {self.kind} '{name}' is registered twice")
             if not dataclasses.is_dataclass(component):
                 raise TypeError(f"the {self.kind} '{name}' is no dataclass: put @dataclass(frozen=True) under it")
+            if inspect.isabstract(component):
+                lacking = " and ".join(f"no method {method}" for method in sorted(component.__abstractmethods__))
+                raise TypeError(f"the {self.kind} '{name}' has {lacking}")
             self._components[name] = component  # type: ignore[assignment]
             return component
 
@@ -49,7 +56,7 @@ class Registry(Mapping[str, type[C]], Generic[C]):
         try:
             return self._components[name]
         except KeyError:
-            raise ConfigError(
+            raise UnknownNameError(
                 unknown(f"{self.kind}.name={name}: no such {self.kind}", name, self._components, self.synonyms)
             ) from None
 
@@ -63,5 +70,8 @@ class Registry(Mapping[str, type[C]], Generic[C]):
         return name in self._components
 
     def name_of(self, component: C) -> str:
-        """The name under which the class of `component` is registered."""
-        return next(name for name, known in self._components.items() if type(component) is known)
+        """The name under which the class of `component` is registered; UnknownNameError where it is not."""
+        for name, known in self._components.items():
+            if type(component) is known:
+                return name
+        raise UnknownNameError(f"{self.kind}: {type(component).__name__} is not registered.")

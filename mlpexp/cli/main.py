@@ -88,6 +88,11 @@ def call(arguments: list[str]) -> int:
         for line in error.lines:
             report(line)
         return error.exit_code
+    except Exception as error:
+        if (fault := _users_fault(error)) is None:
+            raise
+        report(fault)
+        return 1
     except KeyboardInterrupt:
         print("mlpexp: interrupted", file=sys.stderr)
         return 130
@@ -95,6 +100,15 @@ def call(arguments: list[str]) -> int:
         # Whoever read our output has gone, as in `mlpexp list | head -1`; Python would complain again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _users_fault(error: Exception) -> str | None:
+    """A line on an error that came from a component of the user's own; None for others, and where all is asked for."""
+    from mlpexp.config.user_code import explained
+    from mlpexp.errors import RunError
+
+    told = explained(error, RunError)
+    return None if told is error or os.environ.get("HYDRA_FULL_ERROR") == "1" else str(told)
 
 
 def report(line: str) -> None:

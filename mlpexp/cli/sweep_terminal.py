@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -112,6 +114,8 @@ def report_failure(numbers: Sequence[int], error: Exception) -> None:
     # What a component of the user's own raises may not say what is wrong, such as KeyError('x').
     kind = "" if isinstance(error, MlpexpError) else f"{type(error).__name__}: " if str(error) else type(error).__name__
     report(f"{_jobs(numbers)} failed: {kind}{error}")
+    if os.environ.get("HYDRA_FULL_ERROR") == "1":
+        traceback.print_exception(error)
 
 
 def _jobs(numbers: Sequence[int]) -> str:

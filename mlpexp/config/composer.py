@@ -24,7 +24,8 @@ from mlpexp.config.convert import Interpolated, show
 from mlpexp.config.explain import Sources, explain, explain_value, no_such_key, reason, wrong_choice, wrong_hydra
 from mlpexp.config.overrides import parse_override, several
 from mlpexp.config.plugins import load_plugins
-from mlpexp.config.schema import GROUPS, SETTINGS, Config, parse
+from mlpexp.config.schema import GROUPS, LIST_GROUPS, SETTINGS, Config, parse
+from mlpexp.config.user_code import refused
 from mlpexp.errors import ConfigError
 
 
@@ -164,7 +165,7 @@ class Composer:
                 continue
             if not self._is_choice(parsed):
                 values.append((parsed, given))
-            elif line := self._wrong_choice(parsed, given):
+            elif line := self._wrong_choice(parsed, given, overrides):
                 wrong.append(line)
                 unknown_groups.add(parsed.key_or_group)
             else:
@@ -184,9 +185,19 @@ class Composer:
         """Whether an override chooses an option: Hydra takes a mapping for settings of the group's node."""
         return self._sources.is_group(parsed.key_or_group) and not isinstance(parsed.value(), dict)
 
-    def _wrong_choice(self, parsed: Override, given: str) -> str | None:
+    def _wrong_choice(self, parsed: Override, given: str, overrides: Sequence[str]) -> str | None:
         if given not in self._choices:
-            self._choices[given] = wrong_choice(parsed, given, self._sources)
+            line = wrong_choice(parsed, given, self._sources)
+            group, name = parsed.key_or_group, parsed.value()
+            if line is not None and (registry := {**GROUPS, **LIST_GROUPS}.get(group)) is not None:
+                for other in overrides:
+                    if other.lstrip("+").startswith("plugins="):
+                        load_plugins(self._single(other).value())
+                if isinstance(name, str) and name in registry and name not in self._sources.options(group):
+                    where = self.config_dir or "a directory that --config-dir names"
+                    file = f"{group}/{name}.yaml"
+                    line = f"{group}={name}: is registered, but its file {file} is missing; write it in {where}."
+            self._choices[given] = line
         return self._choices[given]
 
     def _base(self, choices: tuple[str, ...]) -> tuple[DictConfig, dict[str, Any]]:
@@ -273,7 +284,9 @@ def checked(config: DictConfig) -> Config:
 
 def _checked(plain: dict[str, Any], base: DictConfig, hydra: DictConfig | None = None) -> Config:
     load_plugins(plain.get("plugins"))
-    return parse(_resolved(plain, base, hydra or base))
+    values = _resolved(plain, base, hydra or base)
+    with refused():
+        return parse(values)
 
 
 def _with_hydra(plain: dict[str, Any], base: DictConfig, overrides: Sequence[Override]) -> DictConfig:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from mlpexp.config.convert import show
+from mlpexp.config.user_code import SHOW_ALL, in_one_line, raised_at
 from mlpexp.errors import ConfigError
 
 
@@ -24,8 +25,10 @@ def load_plugins(names: object) -> None:
         try:
             importlib.import_module(name)
         except Exception as error:  # whatever the module does
-            reason = str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
-            raise ConfigError(f"plugins=[{name}]: cannot be imported: {reason.rstrip('.')}.") from error
+            reason = str(error).rstrip(".") if isinstance(error, ImportError) else in_one_line(error)
+            place = raised_at(error, [name])
+            at = f" ({place}). {SHOW_ALL}" if place else "."
+            raise ConfigError(f"plugins=[{name}]: cannot be imported: {reason}{at}") from error
         finally:
             if added and here in sys.path:
                 sys.path.remove(here)

@@ -23,7 +23,7 @@ from mlpexp.config.ranges import Count, Index, NonNegative, PathName, Positive
 from mlpexp.config.report import Report
 from mlpexp.data import bundled  # noqa: F401  (registers the datasets)
 from mlpexp.data.dataset import Dataset, datasets
-from mlpexp.errors import ConfigError
+from mlpexp.errors import ConfigError, UnknownNameError
 from mlpexp.registry import Registry
 
 # The groups of conf/ that hold one component each, in the order in which they are shown.
@@ -158,6 +158,10 @@ def parse(raw: Mapping[str, Any]) -> Config:
                 parts[key] = _components(LIST_GROUPS[key], value, key)
             else:
                 parts[key] = convert(value, hints[key], key)
+        except UnknownNameError as error:
+            plugins = raw.get("plugins")
+            own = "A component of your own needs plugins=[MODULE], the module that registers it."
+            wrong.append(f"{error} {f'plugins={show(plugins)} does not register it.' if plugins else own}")
         except ConfigError as error:
             wrong += error.lines
     wrong += [f"{key}: is required. Choose from: {', '.join(sorted(GROUPS[key]))}." for key in GROUPS if key not in raw]

@@ -6,10 +6,12 @@ import dataclasses
 
 from mlpexp.components.regularizer import Regularizer
 from mlpexp.config.schema import Config
+from mlpexp.config.user_code import is_ours
 from mlpexp.engine.regularization import overrides
 
+_LAYERS = ("before_activation", "after_activation")
 # Regularizers that do one of these decide of what form the network or its batches are.
-_FORMING = ("before_activation", "after_activation", "augment")
+_FORMING = (*_LAYERS, "augment")
 
 
 def in_common(config: Config) -> tuple[object, ...]:
@@ -31,4 +33,7 @@ def _forms(regularizer: Regularizer) -> bool:
 
 def _form(regularizer: Regularizer) -> tuple[object, ...]:
     fields = dataclasses.asdict(regularizer)
-    return type(regularizer), {name: value for name, value in fields.items() if name not in regularizer.strengths}
+    # Which of our layers may differ in what is known; a layer of a user's is stacked as its first member has it.
+    layered = any(overrides(regularizer, method) for method in _LAYERS)
+    strengths = () if layered and not is_ours(regularizer) else regularizer.strengths
+    return type(regularizer), {name: value for name, value in fields.items() if name not in strengths}

@@ -31,17 +31,19 @@ def build_module(config: Config, data: Data, loss: Loss) -> nn.Module:
     """The member's plain network on the CPU, initialised under its seed; the caller's random state is untouched."""
     seed = streams(config.seed)["init"]
     with torch.random.fork_rng(devices=[]):
-        # For modules with parameters that are not linear layers and draw them from the global generator. Not by
-        # torch.manual_seed, which seeds every GPU too, and these are not restored.
+        # For whatever draws from the global generator: parameters of other layers, inits such as `weight.normal_()`.
+        # Not by torch.manual_seed, which seeds every GPU too, and these are not restored.
         torch.default_generator.manual_seed(seed)
         module = config.model.build(
             data.n_features, loss.n_outputs(data.task), config.activation, list(config.regularizer.values())
         )
-    generator = torch.Generator().manual_seed(seed)
-    gain = config.activation.gain()
-    for layer in module.modules():
-        if isinstance(layer, nn.Linear):
-            config.init.fill(layer, gain, generator)
+        generator = torch.Generator().manual_seed(seed)
+        gain = config.activation.gain()
+        # As in torch.nn.init: weights are changed in place.
+        with torch.no_grad():
+            for layer in module.modules():
+                if isinstance(layer, nn.Linear):
+                    config.init.fill(layer, gain, generator)
     return module
 
 

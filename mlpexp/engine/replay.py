@@ -14,6 +14,7 @@ from contextlib import suppress
 import torch
 
 from mlpexp.config.schema import Config
+from mlpexp.config.user_code import is_ours
 from mlpexp.engine.batch import Batch
 from mlpexp.errors import RunError
 
@@ -40,8 +41,7 @@ def recordable(configs: Sequence[Config], device: torch.device) -> bool:
         for config in configs
         for part in (config.model, config.activation, config.loss, config.optimizer, *config.regularizer.values())
     ]
-    ours = all(type(part).__module__.startswith("mlpexp.") for part in parts)
-    return ours and all(config.optimizer.recordable for config in configs)
+    return all(map(is_ours, parts)) and all(config.optimizer.recordable for config in configs)
 
 
 class Replay:

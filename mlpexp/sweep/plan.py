@@ -12,8 +12,10 @@ from mlpexp import memory
 from mlpexp.components.optimizer import optimizers
 from mlpexp.config.jobs import Job
 from mlpexp.config.schema import Config
+from mlpexp.config.user_code import users_components
 from mlpexp.engine.batched import unstackable
 from mlpexp.engine.common import in_common
+from mlpexp.engine.trial import why_alone
 from mlpexp.prepare import Preparations, Prepared
 
 # The share of a device's free memory that a stack may take; the data and the program itself need some too.
@@ -38,12 +40,13 @@ def plan(jobs: Sequence[Job], preparations: Preparations) -> list[PlannedStack]:
     together: dict[str, list[Job]] = {}
     stacks: list[PlannedStack] = []
     reasons: dict[str, str | None] = {}
+    trials = _Trials()
     for job in jobs:
         prepared = preparations.of(job.config)
         key = repr(in_common(job.config))
         if key not in reasons:
             reasons[key] = _layer_alone(job.config, prepared)
-        reason = _alone(job.config) or reasons[key]
+        reason = _alone(job.config) or reasons[key] or trials.alone(job.config, prepared)
         if reason is None:
             together.setdefault(f"{key} {job.config.stack}", []).append(job)
         else:
@@ -63,14 +66,28 @@ def _alone(config: Config) -> str | None:
 def _layer_alone(config: Config, prepared: Prepared) -> str | None:
     """Why a config's network does not stack."""
     sizes = prepared.data.n_features, prepared.loss.n_outputs(prepared.data.task)
-    try:
-        with torch.random.fork_rng(devices=[]):
-            module = config.model.build(*sizes, config.activation, list(config.regularizer.values()))
-            layer = unstackable(module, type(config.activation.build()))
-    except Exception as error:
-        # A user's own component: its run will fail of the same, and say so.
-        return f"the network cannot be built: {error}"
+    with torch.random.fork_rng(devices=[]):
+        module = config.model.build(*sizes, config.activation, list(config.regularizer.values()))
+        layer = unstackable(module, type(config.activation.build()))
     return None if layer is None else f"{layer} is no layer that stacks"
+
+
+class _Trials:
+    """Tries users' components in a small stack, each once."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[object, ...], str | None] = {}
+
+    def alone(self, config: Config, prepared: Prepared) -> str | None:
+        """Why a config cannot share a stack, by the first component of a user's that cannot."""
+        where = prepared.data.task, prepared.data.n_features
+        for choice, component in users_components(config).items():
+            key = (type(component), repr(component), *where)
+            if key not in self._known:
+                self._known[key] = why_alone(component, *where)
+            if (reason := self._known[key]) is not None:
+                return f"{choice}: {reason}"
+        return None
 
 
 def _needed(job: Job, prepared: Prepared) -> int:

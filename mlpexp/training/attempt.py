@@ -12,6 +12,7 @@ from typing import Any
 from torch import nn
 
 from mlpexp.config.schema import Config
+from mlpexp.config.user_code import explained
 from mlpexp.doctor.examine import examined
 from mlpexp.doctor.finding import said
 from mlpexp.doctor.measure import case
@@ -82,7 +83,8 @@ class Attempt:
         """What goes wrong with the artefacts of one run ends that run only."""
         try:
             yield
-        except Exception as error:
+        except Exception as raised:
+            error = explained(raised, RunError)
             self.member.failure = self.member.failure or str(error) or type(error).__name__
             self._give_up(error, self.member.failure)
 

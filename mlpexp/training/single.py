@@ -9,6 +9,7 @@ from typing import Any
 from mlpexp.config.convert import show
 from mlpexp.config.plugins import load_plugins
 from mlpexp.config.schema import Config, parse
+from mlpexp.config.user_code import refused
 from mlpexp.errors import ConfigError
 from mlpexp.prepare import Prepared, data_dir, prepare
 from mlpexp.run import checkpoint, record
@@ -80,7 +81,8 @@ def checked_config(saved: dict[str, Any], file: Path, changes: dict[str, Any]) -
         )
     load_plugins(raw.get("plugins"))
     try:
-        config = parse(raw)
+        with refused():
+            config = parse(raw)
     except ConfigError as error:
         if re.split(r"[=.:\[]", str(error))[0] in changes:
             raise

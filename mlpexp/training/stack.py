@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 
 from mlpexp.config import reproduce
+from mlpexp.config.user_code import explained
 from mlpexp.engine.loop import Engine, Row
 from mlpexp.engine.member import Member
 from mlpexp.engine.surroundings import surroundings
@@ -75,14 +76,15 @@ def train_stack(
                 engine.load_state_dicts(states)
         except Exception as error:
             # A user's own component, or too small a card: the directories say what became of the runs all the same.
+            told = _explained(error, runs, together, device)
             for entry, run in zip(begun, kept, strict=True):
                 assert run.directory is not None
                 if run.resumed is not None:
                     # It can still go on from where it is, in another way.
                     continue
                 with suppress(MlpexpError):
-                    replace(entry, state="failed", reason=str(error) or type(error).__name__).write(run.directory)
-            raise _explained(error, runs, together, device) from error
+                    replace(entry, state="failed", reason=str(told) or type(told).__name__).write(run.directory)
+            raise told from error
         members = [member for run, member in zip(runs, engine.members, strict=True) if run.directory is not None]
         attempts = [
             Attempt(run, entry, engine, member, len(runs))
@@ -100,9 +102,12 @@ def train_stack(
                 _finish(engine, attempts, drawing)
         except BaseException as error:
             watcher.ended()
+            reason = explained(error, RunError)
             for attempt in attempts:
-                attempt.abort(error)
-            raise
+                attempt.abort(reason)
+            if reason is error:
+                raise
+            raise reason from error
     return [attempt.outcome for attempt in attempts if attempt.outcome is not None]
 
 
@@ -114,7 +119,7 @@ def _explained(error: Exception, runs: Sequence[Pending], together: Path | None,
     states = any(run.state is not None for run in runs)
     if states and isinstance(error, checkpoint.MISFITS):
         return checkpoint.misfit(together or RunDirectory(runs[0].directory or Path()).last, error)
-    return error
+    return explained(error, RunError)
 
 
 class _Together:

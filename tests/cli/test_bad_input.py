@@ -27,6 +27,8 @@ SEVERAL = "several values are a sweep; add -m, or write [a,b] for a list"
 RUN_KEYS = f"Choose from: {', '.join(sorted({*groups(), *SETTINGS} - {'experiment'}))}."
 READ = "cannot be read; an override is key=value, such as optimizer.lr=0.01 or model.hidden=[8,8]."
 QUOTED = f"{READ} A text with such characters needs quotes:"
+OWN = "A component of your own needs plugins=[MODULE], the module that registers it."
+TWO_ROWS = "the network's batch normalisation needs at least 2 rows in a batch."
 RESUME = "Choose from: data_dir, device, epochs, plugins."
 
 
@@ -101,7 +103,7 @@ OPTIONS = {
     "+experiment=mnist": "+experiment=mnist: experiment is in the config already; leave out the + to choose another.",
     "optimizer=adam,sgd": f"""optimizer=adam,sgd: {SEVERAL}, or 'optimizer="adam,sgd"' for a text.""",
     "optimizer.name=sgd": "optimizer.name=sgd: write optimizer=sgd, which brings the settings of sgd too.",
-    "optimizer.name=os.system": f"optimizer.name=os.system: no such optimizer. {choose('optimizer')}",
+    "optimizer.name=os.system": f"optimizer.name=os.system: no such optimizer. {choose('optimizer')} {OWN}",
 }
 
 KEYS_THAT_ARE_NONE = {
@@ -259,6 +261,8 @@ DATA = {
     "dataset=mnist": "dataset=mnist: 4 of its 4 files are not in data/MNIST/raw (such as train-images-idx3-ubyte), "
     "and the download failed: no route to host. Set data_dir, or MLPEXP_DATA_DIR, …",
     "dataset=mnist data_dir=/dev/null": "dataset=mnist: …",
+    "dataset=moons batch_size=1 regularizer=[batchnorm]": f"batch_size=1: {TWO_ROWS}",
+    "--dry-run dataset=moons batch_size=1 regularizer=[l2,batchnorm]": f"batch_size=1: {TWO_ROWS}",
     "plugins=5": "plugins=5: must be a list of modules, such as [my_module].",
     "plugins=nope": "plugins=nope: must be a list of modules, such as [my_module].",
     "plugins=null": "plugins=null: must be a list, such as [a,b].",
@@ -285,6 +289,7 @@ SWEEPS = {
     "hydra/launcher=foo": "hydra/launcher=foo: no such option…",
     "~hydra/launcher": "hydra/launcher: a sweep needs one launcher.",
     "~hydra/sweeper": "hydra/sweeper: a sweep needs one sweeper.",
+    "dataset=moons regularizer=[batchnorm] batch_size=2,1": f"batch_size=1: {TWO_ROWS} (job 1)",
     # Of all jobs: their numbers say nothing.
     "epochs=0 seed=0,1": f"epochs=0: {COUNT}",
     # Neither is wrong with the first value of the other.
@@ -396,7 +401,7 @@ def test_a_broken_table_is_named_with_its_line(content: str, here: Path, capsys:
 
 
 BROKEN_OPTIONS = {
-    b"name: nope\n": f"activation.name=nope: no such activation. {choose('activation')}",
+    b"name: nope\n": f"activation.name=nope: no such activation. {choose('activation')} {OWN}",
     b"name: [\n": "…",
     b"- relu\n": f"activation=[relu]: must name one activation: {one_of('activation')}",
     b"name: relu\nslope: 1\n": "activation.slope=1: no such key; activation has no settings.",

@@ -94,6 +94,7 @@ def test_options_of_ones_own_are_in_the_command(here: Path, capsys: pytest.Captu
         (["--config-dir", "nope"], "--config-dir=nope: there is no such directory."),
         (["--out", "/proc/x"], "--out=/proc/x: cannot be made: "),
         (["dataset=csv", "dataset.path=nope.csv", "--out", "new"], "dataset.path=nope.csv: "),
+        (["dataset=moons", "batch_size=1", "regularizer=[batchnorm]", "--out", "new"], "batch_size=1: the network's "),
     ],
 )
 def test_what_is_wrong_is_one_line_and_nothing_is_written(

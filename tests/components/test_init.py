@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -183,3 +184,28 @@ def test_kaiming_follows_the_activation_of_the_config(init: str, overrides: list
     module = build_module(config, data, config.loss.resolve(data.task))
     weight = module.get_submodule("hidden2").get_parameter("weight")
     assert weight.std().item() == pytest.approx(1 / math.sqrt(second_moment * 400), rel=0.01)
+
+
+@dataclass(frozen=True)
+class InPlace(Init):
+    """As people write it: no generator, no `torch.no_grad`."""
+
+    def fill_weight(self, weight: Tensor, gain: float, generator: torch.Generator) -> None:
+        weight.normal_(0, 0.5)
+        weight[0] *= 2
+
+
+def test_an_init_can_change_weights_in_place() -> None:
+    """As those of torch.nn.init do; what it draws is of the run's seed, and no one else's numbers change."""
+    config = dataclasses.replace(compose(["dataset=xor"]), init=InPlace())
+    data = config.dataset.load(Path())
+    before = torch.get_rng_state()
+    loss = config.loss.resolve(data.task)
+    one, same = (build_module(config, data, loss) for _ in range(2))
+    other = build_module(dataclasses.replace(config, seed=1), data, loss)
+    assert torch.equal(torch.get_rng_state(), before)
+    for name, weight in one.named_parameters():
+        assert weight.requires_grad
+        assert weight.is_leaf
+        assert torch.equal(weight, same.get_parameter(name))
+        assert weight.ndim == 1 or not torch.equal(weight, other.get_parameter(name))

@@ -165,6 +165,7 @@ def wrong(overrides: list[str], **options: Any) -> tuple[str, ...]:
 
 
 NAMES = ", ".join(option.name for option in options("optimizer"))
+OWN = "A component of your own needs plugins=[MODULE], the module that registers it."
 ADM = f"optimizer=adm: no such option; did you mean 'adam'? Choose from: {NAMES}."
 NO_AMSGRAD = "optimizer.amsgrad=true: optimizer=sgd has no such key; optimizer=adam or optimizer=adamw has."
 
@@ -200,7 +201,7 @@ NO_AMSGRAD = "optimizer.amsgrad=true: optimizer=sgd has no such key; optimizer=a
             ["optimizer.name=sgd,lion"],
             [
                 "optimizer.name=sgd: write optimizer=sgd, which brings the settings of sgd too. (job 0)",
-                f"optimizer.name=lion: no such optimizer. Choose from: {NAMES}. (job 1)",
+                f"optimizer.name=lion: no such optimizer. Choose from: {NAMES}. {OWN} (job 1)",
             ],
         ),
         (["compile=true,1"], ["compile=1: must be true or false. (job 1)"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import pytest
@@ -52,6 +53,8 @@ def test_the_decorator_gives_the_class_back() -> None:
 def test_the_name_of_a_component(fruits: Registry[Fruit]) -> None:
     assert fruits.name_of(Pear(2.0)) == "pear"
     assert fruits.name_of(Apple()) == "apple"
+    with pytest.raises(ConfigError, match=r"^fruit: Fruit is not registered\.$"):
+        fruits.name_of(Fruit())
 
 
 def test_a_name_is_registered_once(fruits: Registry[Fruit]) -> None:
@@ -66,6 +69,21 @@ def test_only_dataclasses_are_registered(fruits: Registry[Fruit]) -> None:
         @fruits.register("plum")
         class Plum:
             pass
+
+    assert "plum" not in fruits
+
+
+def test_a_class_without_its_methods_is_refused(fruits: Registry[Fruit]) -> None:
+    with pytest.raises(TypeError, match=r"^the fruit 'plum' has no method peel and no method pit$"):
+
+        @fruits.register("plum")
+        @dataclass(frozen=True)
+        class Plum(ABC):
+            @abstractmethod
+            def pit(self) -> None: ...
+
+            @abstractmethod
+            def peel(self) -> None: ...
 
     assert "plum" not in fruits
 

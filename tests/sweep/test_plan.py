@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import pytest
 import torch
@@ -146,12 +147,61 @@ class Layered(Regularizer):
         return Scaled()
 
 
+class Centred(nn.Module):
+    """A function that looks at all that it is given."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.relu(x - x.mean())
+
+
 @dataclass(frozen=True)
-class Broken(WithParameter):
-    """One that cannot be built."""
+class OverEverything(WithParameter):
+    """One that is a function of all elements at once."""
 
     def build(self) -> nn.Module:
-        raise KeyError("x")
+        return Centred()
+
+
+@dataclass(frozen=True)
+class Norm(Regularizer):
+    """A penalty on one norm of all weights of a layer, whosever they are."""
+
+    def penalty(self, weights: list[torch.Tensor]) -> torch.Tensor:
+        return 0.3 * torch.stack([weight.norm() for weight in weights]).sum()
+
+
+@dataclass(frozen=True)
+class Normalised(Regularizer):
+    """A layer that stacks, with a number that members must have in common whatever `strengths` says."""
+
+    strengths: ClassVar[tuple[str, ...]] = ("eps",)
+    eps: float = 1e-5
+
+    def before_activation(self, width: int) -> nn.Module:
+        return nn.LayerNorm(width, eps=self.eps)
+
+
+@dataclass(frozen=True)
+class Momentum(Optimizer):
+    """One that says of itself that members can share it, and tells the truth or does not."""
+
+    by_element: ClassVar[bool] = True
+    by_norm: bool = False
+
+    def build(self, parameters: object) -> torch.optim.Optimizer:
+        return Steps(parameters, self.lr, self.by_norm)
+
+
+class Steps(torch.optim.SGD):
+    def __init__(self, parameters: object, lr: float, by_norm: bool) -> None:
+        super().__init__(parameters, lr=lr)  # type: ignore[arg-type]
+        self.by_norm = by_norm
+
+    @torch.no_grad()
+    def step(self, closure: object = None) -> None:  # type: ignore[override]
+        for parameter in self.param_groups[0]["params"]:
+            scale = parameter.norm() if self.by_norm else 1.0
+            parameter -= self.param_groups[0]["lr"] * parameter.grad * scale
 
 
 @dataclass(frozen=True)
@@ -176,12 +226,18 @@ def own() -> Iterator[Callable[..., None]]:
         del registry._components[name]
 
 
+OTHER = "in a stack it gives other numbers than alone"
+
+
 @pytest.mark.parametrize(
     ("key", "registry", "component", "reason"),
     [
         ("activation", activations, WithParameter, "Scaled is no layer that stacks"),
         ("activation", activations, WithoutParameter, None),
-        ("activation", activations, Broken, "the network cannot be built: 'x'"),
+        ("activation", activations, OverEverything, f"activation=own: {OTHER}"),
+        ("regularizer", regularizers, Norm, f"regularizer=own: {OTHER}"),
+        ("regularizer", regularizers, Normalised, None),
+        ("optimizer", optimizers, Momentum, None),
         ("regularizer", regularizers, Layered, "Scaled is no layer that stacks"),
         ("optimizer", optimizers, Lookahead, "optimizer=own does not move each element of a weight by itself"),
     ],
@@ -196,6 +252,38 @@ def test_components_of_a_users_own(
     stacks = planned(config, config)
     assert [stack.numbers for stack in stacks] == ([[0, 1]] if reason is None else [[0], [1]])
     assert {stack.alone for stack in stacks} == {reason}
+
+
+def test_each_number_of_a_users_component_is_tried(small: Small, own: Callable[..., None]) -> None:
+    own(optimizers, Momentum)
+    raw = small("dataset=moons").to_dict()
+    configs = [
+        parse({**raw, "seed": seed, "optimizer": {"name": "own", "lr": 0.1, "by_norm": by_norm}})
+        for seed in (0, 1)
+        for by_norm in (False, True)
+    ]
+    stacks = planned(*configs)
+    assert [stack.numbers for stack in stacks] == [[0, 2], [1], [3]]
+    assert [stack.alone for stack in stacks] == [None, *[f"optimizer=own: {OTHER}"] * 2]
+
+
+def test_a_component_is_tried_once(small: Small, own: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    own(activations, WithoutParameter)
+    raw = small("dataset=moons").to_dict()
+    tried: list[object] = []
+    monkeypatch.setattr("mlpexp.sweep.plan.why_alone", lambda component, *_: tried.append(component))
+    planned(*[parse({**raw, "seed": seed, "activation": {"name": "own"}}) for seed in range(9)])
+    assert tried == [WithoutParameter()]
+    tried.clear()
+    planned(*[parse({**raw, "seed": seed}) for seed in range(9)])
+    assert not tried, "ours are known"
+
+
+def test_layers_of_a_users_own_have_all_numbers_in_common(small: Small, own: Callable[..., None]) -> None:
+    own(regularizers, Normalised)
+    raw = small("dataset=moons").to_dict()
+    configs = [parse({**raw, "regularizer": {"own": {"name": "own", "eps": eps}}}) for eps in (1e-5, 1.0)]
+    assert numbers(*configs) == [[0], [1]]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,205 @@
+"""What a component must give, kind by kind: asked of users' components before a run begins.
+
+N rows, F features, C outputs, H units.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import numbers
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mlpexp.components.activation import Activation
+from mlpexp.components.init import Init
+from mlpexp.components.loss import Loss
+from mlpexp.components.model import Model
+from mlpexp.components.optimizer import Optimizer
+from mlpexp.components.regularizer import Regularizer
+from mlpexp.config.schema import Config
+from mlpexp.config.user_code import blamed_on, defined_at
+from mlpexp.data.dataset import Data, Split
+from mlpexp.engine.batch import Batch
+from mlpexp.errors import ConfigError
+
+# A mistake: the method that makes it, and what it gives and must give. Components come as Any: what a user has written
+# need not keep to the types of its base.
+_Mistake = tuple[str, str] | None
+
+_UNITS = 5
+
+
+def check_component(choice: str, component: Any, config: Config, data: Data) -> None:
+    """ConfigError, with file and line, where a component of a config does not give what its kind must.
+
+    `choice` is what chose it, such as `loss=focal`; `data` are a few rows of those that it will see.
+    """
+    found: _Mistake = None
+    with blamed_on(choice, component), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        for kind, find in _FINDERS.items():
+            if isinstance(component, kind):
+                found = find(component, config, data)
+    if found is not None:
+        method, mistake = found
+        raise ConfigError(f"{choice}: {method} {mistake} ({_place(component, method)}).")
+
+
+def check_data(choice: str, dataset: Any, data: Any) -> None:
+    """ConfigError where what a dataset has loaded is not what networks can be trained on."""
+    if (mistake := _mistake_in(data)) is not None:
+        raise ConfigError(f"{choice}: load {mistake} ({_place(dataset, 'load')}).")
+
+
+def _place(component: Any, method: str) -> str:
+    """Where a component has written the method, or where itself, if it has inherited that."""
+    own = vars(type(component)).get(method)
+    return defined_at(own if inspect.isfunction(own) else type(component))
+
+
+def _mistake_in(data: Any) -> str | None:
+    if not isinstance(data, Data):
+        return f"gives {_kind(data)}; must give mlpexp.data.dataset.Data"
+    if data.task.kind == "classification" and data.task.n_classes < 2:
+        return f"gives a task of {data.task.n_classes} classes; must be at least 2"
+    parts: list[tuple[str, str, Any]] = [
+        (name, which, getattr(split, which)) for name, split in data.splits().items() for which in ("x", "y")
+    ]
+    for name, which, values in parts:
+        if not isinstance(values, Tensor):
+            return f"gives {_kind(values)} as {which} of the {name} split; must be a torch.Tensor"
+    for name, split in data.splits().items():
+        if (mistake := _mistake_in_split(split, data)) is not None:
+            return f"gives a {name} split with {mistake}"
+    return None
+
+
+def _mistake_in_split(split: Split, data: Data) -> str | None:
+    x, y, classes = split.x, split.y, data.task.kind == "classification"
+    n = x.shape[0] if x.ndim else 0
+    if x.ndim != 2 or x.dtype not in (torch.float32, torch.uint8):
+        return f"x {_form(x)}; must be [rows, features] of torch.float32 or torch.uint8"
+    if n == 0:
+        return "no rows; must be at least one"
+    if data.train.x.ndim == 2 and x.shape[1] != data.n_features:
+        return f"{x.shape[1]} features; must be as many as in the train split, {data.n_features}"
+    wanted = ([n], torch.int64) if classes else ([n, 1], torch.float32)
+    if (list(y.shape), y.dtype) != wanted:
+        return f"y {_form(y)}; for {data.task.kind} of {n} rows must be {wanted[0]} of {wanted[1]}"
+    if classes and not 0 <= int(y.min()) <= int(y.max()) < data.task.n_classes:
+        return f"y from {int(y.min())} to {int(y.max())}; must be classes from 0 to {data.task.n_classes - 1}"
+    return None
+
+
+def _of_activation(activation: Any, config: Config, data: Data) -> _Mistake:
+    module = activation.build()
+    if not isinstance(module, nn.Module):
+        return "build", f"gives {_kind(module)}; must give a torch.nn.Module"
+    x = torch.randn(len(data.train), _UNITS)
+    if (mistake := _differs(module(x), x.shape, torch.float32)) is not None:
+        return "build", f"gives a module that turns {_form(x)} into {mistake}"
+    gain = activation.gain()
+    if not (isinstance(gain, numbers.Real) and 0 < float(gain) < math.inf):
+        return "gain", f"gives {gain!r}; must be a number greater than 0"
+    return None
+
+
+def _of_init(init: Any, config: Config, data: Data) -> _Mistake:
+    linear, generator = nn.Linear(_UNITS, 3), torch.Generator().manual_seed(0)
+    before = linear.weight.detach().clone()
+    with torch.no_grad():
+        init.fill(linear, 1.0, generator)
+        # One that leaves the weights as they are may mean to.
+        if torch.equal(linear.weight, before) and init.fill_weight(linear.weight, 1.0, generator) is not None:
+            return "fill_weight", "gives other weights; must change the weight that it is given in place"
+    return None
+
+
+def _of_loss(loss: Any, config: Config, data: Data) -> _Mistake:
+    loss, y, n = loss.resolve(data.task), data.train.y, len(data.train)
+    n_outputs = loss.n_outputs(data.task)
+    if not isinstance(n_outputs, numbers.Integral) or n_outputs < 1:
+        return "n_outputs", f"gives {n_outputs!r}; must be a whole number of at least 1"
+    width = int(n_outputs)
+    outputs = torch.randn(n, width)
+    if (mistake := _differs(loss.per_sample(outputs, y, config.smoothing), torch.Size([n]))) is not None:
+        return "per_sample", f"gives {mistake}, a loss for each row"
+    if data.task.kind == "classification":
+        predicted = loss.predict(torch.randn(2, n, width))
+        if not isinstance(predicted, Tensor) or predicted.shape != (2, n) or predicted.is_floating_point():
+            return "predict", f"gives {_form(predicted)} for outputs [2, {n}, {width}]; must be classes [2, {n}]"
+        wanted = torch.Size([n, data.task.n_classes])
+        if (mistake := _differs(loss.probabilities(outputs), wanted)) is not None:
+            return "probabilities", f"gives {mistake}"
+    return None
+
+
+def _of_regularizer(regularizer: Any, config: Config, data: Data) -> _Mistake:
+    for method, layer in (
+        ("before_activation", regularizer.before_activation(_UNITS)),
+        ("after_activation", regularizer.after_activation()),
+    ):
+        if layer is not None and not isinstance(layer, nn.Module):
+            return method, f"gives {_kind(layer)}; must give a torch.nn.Module or None"
+    weights = [torch.randn(1, 3, _UNITS), torch.randn(1, 2, 3)]
+    penalty = regularizer.penalty(weights)
+    if type(regularizer).penalty is not Regularizer.penalty and not isinstance(penalty, Tensor):
+        return "penalty", f"gives {_kind(penalty)}; must give a torch.Tensor that was computed from the weights"
+    x, y = data.inputs(data.train.x)[None], data.train.y[None]
+    batch = regularizer.augment(Batch(x, y))
+    if not isinstance(batch, Batch):
+        return "augment", f"gives {_kind(batch)}; must give the batch to learn from"
+    if (batch.x.shape, batch.x.dtype, batch.y.shape, batch.y.dtype) != (x.shape, x.dtype, y.shape, y.dtype):
+        return "augment", f"gives x {_form(batch.x)} and y {_form(batch.y)}; must be as before, {_form(x)}, {_form(y)}"
+    return None
+
+
+def _of_optimizer(optimizer: Any, config: Config, data: Data) -> _Mistake:
+    built = optimizer.build([nn.Parameter(torch.randn(3, _UNITS)), nn.Parameter(torch.randn(3))])
+    if not isinstance(built, torch.optim.Optimizer):
+        return "build", f"gives {_kind(built)}; must give a torch.optim.Optimizer"
+    return None
+
+
+def _of_model(model: Any, config: Config, data: Data) -> _Mistake:
+    n_outputs = config.loss.resolve(data.task).n_outputs(data.task)
+    n_parameters = model.n_parameters(data.n_features, n_outputs)
+    if not isinstance(n_parameters, numbers.Integral) or n_parameters < 1:
+        return "n_parameters", f"gives {n_parameters!r}; must be a whole number of at least 1"
+    module = model.build(data.n_features, n_outputs, config.activation, list(config.regularizer.values()))
+    if not isinstance(module, nn.Module):
+        return "build", f"gives {_kind(module)}; must give a torch.nn.Module"
+    x = data.inputs(data.train.x)
+    if (mistake := _differs(module.eval()(x), torch.Size([len(x), n_outputs]))) is not None:
+        return "build", f"gives a module that turns {_form(x)} into {mistake}"
+    return None
+
+
+_FINDERS: dict[type, Callable[[Any, Config, Data], _Mistake]] = {
+    Activation: _of_activation,
+    Init: _of_init,
+    Loss: _of_loss,
+    Regularizer: _of_regularizer,
+    Optimizer: _of_optimizer,
+    Model: _of_model,
+}
+
+
+def _differs(value: Any, shape: torch.Size, dtype: torch.dtype | None = None) -> str | None:
+    """What a value is and what it must be, where it is no floating-point tensor of a shape (and of a dtype)."""
+    right = isinstance(value, Tensor) and value.shape == shape and value.is_floating_point()
+    if right and dtype in (None, value.dtype):
+        return None
+    return f"{_form(value)}; must be {list(shape)} of {dtype or torch.float32}"
+
+
+def _form(value: Any) -> str:
+    return f"{list(value.shape)} of {value.dtype}" if isinstance(value, Tensor) else _kind(value)
+
+
+def _kind(value: Any) -> str:
+    return "None" if value is None else f"a value of type {type(value).__name__}"
