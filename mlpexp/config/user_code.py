@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from mlpexp.config.schema import GROUPS, LIST_GROUPS, Config
 from mlpexp.errors import ConfigError, MlpexpError
+from mlpexp.registry import Registry
 
 E = TypeVar("E", bound=BaseException)
 
@@ -29,7 +30,12 @@ def users_components(config: Config) -> dict[str, Any]:
     parts += [
         (registry, group, part) for group, registry in LIST_GROUPS.items() for part in getattr(config, group).values()
     ]
-    return {f"{group}={registry.name_of(part)}": part for registry, group, part in parts if not is_ours(part)}
+    return {f"{group}={_name(registry, part)}": part for registry, group, part in parts if not is_ours(part)}
+
+
+def _name(registry: Registry[Any], part: Any) -> str:
+    """Of a component that is in no registry, as from Python it may be, the name of its class."""
+    return registry.name_of(part) if type(part) in registry.values() else type(part).__name__
 
 
 def defined_at(thing: Any) -> str:

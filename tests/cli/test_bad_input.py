@@ -486,7 +486,7 @@ def refuses(arguments: list[str], run: Path, capsys: pytest.CaptureFixture[str])
         ),
         (
             {"config.activation": {"name": "os.system"}},
-            f"activation.name=os.system: no such activation. {choose('activation')}",
+            f"activation.name=os.system: no such activation. {choose('activation')} {OWN}",
         ),
     ],
     ids=str,
@@ -516,7 +516,7 @@ def matches_any(said: str, message: str) -> list[bool]:
 
 def sorted_choices(message: str) -> str:
     """The message with its choices in order: those of a registry and of a folder stand in different ones."""
-    head, found, choices = message.partition("Choose from: ")
+    head, found, choices = message.removesuffix(f" {OWN}").partition("Choose from: ")
     return f"{head}{found}{', '.join(sorted(choices.rstrip('.').split(', ')))}"
 
 
@@ -589,7 +589,7 @@ def test_a_run_without_best_weights_cannot_be_judged(run: Path, capsys: pytest.C
         "epochs=2": "run: has completed its 2 epochs; to train it longer, give it more, such as epochs=4.",
         "epochs=0": f"epochs=0: {COUNT}",
         "epochs=x": "epochs=x: must be a whole number.",
-        "device=gpu": f"device.name=gpu: no such device; did you mean 'cuda'? {choose('device')}",
+        "device=gpu": f"device.name=gpu: no such device; did you mean 'cuda'? {choose('device')} {OWN}",
         "device=null": f"device=null: must name one device: {one_of('device')}",
         "device=cuda epochs=3": "device=cuda: this machine has no such device. Choose from: auto, …cpu.",
         "data_dir=[5]": "data_dir=[5]: must be a text.",

@@ -298,6 +298,7 @@ def looked(engine: Engine, looks: int) -> list[float]:
     """The losses that an optimizer finds which looks so often in the one step of an epoch, at the same weights."""
     found: list[float] = []
     engine.groups[0].step = lambda closure: found.extend(closure().item() for _ in range(looks))
+    engine.epoch = 1
     engine._train_epoch()
     return found
 

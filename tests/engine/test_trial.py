@@ -18,7 +18,7 @@ from mlpexp.components.loss import Loss, losses
 from mlpexp.components.model import Model, models
 from mlpexp.components.optimizer import Optimizer, optimizers
 from mlpexp.components.regularizer import Regularizer, regularizers
-from mlpexp.components.scheduler import Scheduler, schedulers
+from mlpexp.components.scheduler import Scheduler, Span
 from mlpexp.data.dataset import datasets
 from mlpexp.data.task import Task
 from mlpexp.engine.batch import Batch
@@ -146,8 +146,8 @@ class Signed(Optimizer):
 
 @dataclass(frozen=True)
 class Halved(Scheduler):
-    def build(self, optimizer: torch.optim.Optimizer, span: Any) -> Any:
-        return torch.optim.lr_scheduler.StepLR(optimizer, step_size=1, gamma=0.5)
+    def rate(self, step: int, span: Span, lr: float) -> float:
+        return lr / 2 ** (step // span.of(1))
 
 
 @dataclass(frozen=True)
