@@ -16,7 +16,7 @@ from mlpexp.cli.sweep_terminal import SweepTerminal, report_failure
 from mlpexp.config.compose import checked
 from mlpexp.config.jobs import Job
 from mlpexp.config.schema import Config
-from mlpexp.engine.member import DIVERGED
+from mlpexp.errors import DivergedError
 from mlpexp.interruption import InterruptedRunError
 from mlpexp.prepare import Preparations, prepare
 from mlpexp.run.lock import locked
@@ -110,7 +110,7 @@ class SweepTask:
         if isinstance(outcome, Record):
             return objective(outcome)
         # A search learns from it, and goes on elsewhere.
-        return math.inf if self._searching and str(outcome).startswith(DIVERGED) else outcome
+        return math.inf if self._searching and isinstance(outcome, DivergedError) else outcome
 
     def _job(self, raw: DictConfig) -> Job:
         number, overrides = raw.hydra.job.num, list(raw.hydra.overrides.task)
