@@ -24,6 +24,12 @@ def run(arguments: list[str]) -> int:
         "--baseline", metavar="SETTING", help="the setting to compare with, such as activation=relu; else the best"
     )
     parser.add_argument("--metric", metavar="TAG", help="what to rank by, such as accuracy/val; else the test score")
+    parser.add_argument(
+        "--failed",
+        choices=["constant", "ignore"],
+        default="constant",
+        help="runs that diverged count as what a constant answer scores (the default), or are left out",
+    )
     parser.add_argument("--out", metavar="DIR", help="a new directory for Markdown, CSV and figures")
     args = parser.parse_args(arguments)
 
@@ -35,7 +41,7 @@ def run(arguments: list[str]) -> int:
     from mlpexp.comparison.report import write_report
     from mlpexp.run.directory import claim_named, claim_new
 
-    comparison = compare(args.paths, baseline=args.baseline, metric=args.metric)
+    comparison = compare(args.paths, baseline=args.baseline, metric=args.metric, failed=args.failed)
     directory = claim_new(_default_directory(args.paths)) if args.out is None else claim_named(Path(args.out), "--out")
     written = write_report(comparison, directory, ["mlpexp", "compare", *arguments])
 

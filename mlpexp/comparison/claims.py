@@ -10,7 +10,7 @@ from typing import Literal
 
 from mlpexp.comparison.baseline import find_setting
 from mlpexp.comparison.measure import Measure, parse_measure
-from mlpexp.comparison.statistics import estimate, paired_difference
+from mlpexp.comparison.statistics import difference, estimate
 from mlpexp.comparison.summary import Summary
 from mlpexp.config.report import Claim
 from mlpexp.errors import ConfigError
@@ -88,7 +88,7 @@ def _bounded(claim: Claim, measure: Measure, values: Sequence[float]) -> Judgeme
 
 def _compared(claim: Claim, measure: Measure, values: dict[int, float], others: dict[int, float]) -> Judgement:
     seeds = sorted(values.keys() & others.keys())
-    found = paired_difference([values[seed] for seed in seeds], [others[seed] for seed in seeds])
+    found = difference([values[seed] for seed in seeds], [others[seed] for seed in seeds])
     if found.mean is None:
         return Judgement(claim, "not tested", "the settings share no seed")
     means = " against ".join(

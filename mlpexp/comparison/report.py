@@ -96,8 +96,9 @@ def dots_picture(comparison: Comparison, title: str = "") -> Picture[Any]:
 
 
 def _remark(summary: Summary) -> str:
-    counts = {"failed": len(summary.failures), "unfinished": len(summary.unfinished)}
-    return ", ".join([f"n = {len(summary.runs)}", *(f"{n} {what}" for what, n in counts.items() if n)])
+    others = len(summary.failures) - len(summary.diverged)
+    counts = {"diverged": len(summary.diverged), "failed": others, "unfinished": len(summary.unfinished)}
+    return ", ".join([f"n = {len(summary.counted)}", *(f"{n} {what}" for what, n in counts.items() if n)])
 
 
 def lost_runs(comparison: Comparison) -> list[str]:
@@ -157,7 +158,8 @@ def method(comparison: Comparison) -> list[str]:
     family = "against the baseline" if comparison.baseline else "between all pairs of settings"
     why = "" if comparison.baseline else ", since the best was chosen by these same runs"
     of_differences = [
-        "Differences are paired by seed; p is that of the two-sided paired t-test.",
+        "Differences are paired by seed; p is that of the two-sided paired t-test. Settings that share fewer than two "
+        "seeds are compared unpaired, by Welch's t-test.",
         f"Tests that Holm's correction counts: {comparison.n_tests}, {family}{why}.",
         "d is Cohen's d for pairs (mean ÷ standard deviation of the differences) with Hedges' correction; from two "
         "pairs there is none.",
