@@ -85,7 +85,7 @@ def show_settings(comparison: Comparison, out: Console) -> None:
     """Prints the table of settings, what to know of them, and the runs without a result."""
     from rich.text import Text
 
-    from mlpexp.comparison.report import lost_runs
+    from mlpexp.comparison.report import claim_lines, lost_runs
     from mlpexp.comparison.table import SETTINGS_TITLE, rich_table, settings_rows
 
     rows = settings_rows(comparison)
@@ -94,6 +94,5 @@ def show_settings(comparison: Comparison, out: Console) -> None:
         out.print(Text(f"and {len(rows) - 1 - _MOST_ROWS} more settings"))
     lost = lost_runs(comparison)
     more = [f"and {len(lost) - _MOST_LOST} more runs without a result"] if len(lost) > _MOST_LOST else []
-    claims = [judgement.words for judgement in comparison.judgements]
-    for line in [*lost[:_MOST_LOST], *more, *comparison.notes, *claims]:
+    for line in [*lost[:_MOST_LOST], *more, *comparison.notes, *claim_lines(comparison)]:
         out.print(Text(line))

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlpexp.comparison.claims import by_chance
 from mlpexp.comparison.compare import Comparison, compare_runs, own_metric, report_of
 from mlpexp.comparison.csv_table import csv_text
 from mlpexp.comparison.metric import Metric, score_names
@@ -114,6 +115,12 @@ def _named(lost: Lost, summary: Summary) -> str:
     return f"{lost.run.directory} ({summary.label}, seed {lost.run.record.seed})"
 
 
+def claim_lines(comparison: Comparison) -> list[str]:
+    """A line on each claim, and how many of them would hold by chance."""
+    chance = by_chance(comparison.judgements)
+    return [judgement.words for judgement in comparison.judgements] + ([chance] if chance else [])
+
+
 def symptoms(comparison: Comparison) -> list[str]:
     """A line for each symptom that the doctor has found."""
     from mlpexp.doctor.many import in_short
@@ -140,7 +147,7 @@ def markdown(comparison: Comparison, command: Sequence[str], pictures: Sequence[
         parts += [f"{contrasts_title(comparison)}.", markdown_table(comparison, contrasts_rows(comparison))]
     parts += ["## In words", _listed(verdict(comparison))]
     if comparison.judgements:
-        parts += ["## Claims", _listed([judgement.words for judgement in comparison.judgements])]
+        parts += ["## Claims", _listed(claim_lines(comparison))]
     said = [*comparison.notes, *lost_runs(comparison)]
     if said:
         parts += ["## Runs", _listed(said)]
