@@ -43,6 +43,10 @@ class RunError(MlpexpError, RuntimeError):
     exit_code = 1
 
 
+class DivergedError(RunError):
+    """A run whose training or validation loss became infinite or not a number."""
+
+
 def nearest(word: str, choices: Iterable[str]) -> str | None:
     """The choice that `word` most likely meant, or None where nothing is close."""
     known = list(choices)

@@ -24,6 +24,12 @@ def run(arguments: list[str]) -> int:
         "--baseline", metavar="SETTING", help="the setting to compare with, such as activation=relu; else the best"
     )
     parser.add_argument("--metric", metavar="TAG", help="what to rank by, such as accuracy/val; else the test score")
+    parser.add_argument(
+        "--failed",
+        choices=["constant", "ignore"],
+        default="constant",
+        help="runs that diverged count as what a constant answer scores (the default), or are left out",
+    )
     parser.add_argument("--out", metavar="DIR", help="a new directory for Markdown, CSV and figures")
     args = parser.parse_args(arguments)
 
@@ -35,7 +41,7 @@ def run(arguments: list[str]) -> int:
     from mlpexp.comparison.report import write_report
     from mlpexp.run.directory import claim_named, claim_new
 
-    comparison = compare(args.paths, baseline=args.baseline, metric=args.metric)
+    comparison = compare(args.paths, baseline=args.baseline, metric=args.metric, failed=args.failed)
     directory = claim_new(_default_directory(args.paths)) if args.out is None else claim_named(Path(args.out), "--out")
     written = write_report(comparison, directory, ["mlpexp", "compare", *arguments])
 
@@ -79,7 +85,7 @@ def show_settings(comparison: Comparison, out: Console) -> None:
     """Prints the table of settings, what to know of them, and the runs without a result."""
     from rich.text import Text
 
-    from mlpexp.comparison.report import lost_runs
+    from mlpexp.comparison.report import claim_lines, lost_runs
     from mlpexp.comparison.table import SETTINGS_TITLE, rich_table, settings_rows
 
     rows = settings_rows(comparison)
@@ -88,6 +94,5 @@ def show_settings(comparison: Comparison, out: Console) -> None:
         out.print(Text(f"and {len(rows) - 1 - _MOST_ROWS} more settings"))
     lost = lost_runs(comparison)
     more = [f"and {len(lost) - _MOST_LOST} more runs without a result"] if len(lost) > _MOST_LOST else []
-    claims = [judgement.words for judgement in comparison.judgements]
-    for line in [*lost[:_MOST_LOST], *more, *comparison.notes, *claims]:
+    for line in [*lost[:_MOST_LOST], *more, *comparison.notes, *claim_lines(comparison)]:
         out.print(Text(line))

@@ -18,7 +18,7 @@ from mlpexp.cli.sweep_terminal import SweepTerminal, report_failure
 from mlpexp.config.composer import Composer, checked
 from mlpexp.config.jobs import Job
 from mlpexp.engine.heap import keep_freed_memory
-from mlpexp.engine.member import DIVERGED
+from mlpexp.errors import DivergedError
 from mlpexp.interruption import InterruptedRunError
 from mlpexp.prepare import Preparations
 from mlpexp.run.files import writing
@@ -123,7 +123,7 @@ class SweepTask:
         if isinstance(outcome, Record):
             return objective(outcome)
         # A search learns from it, and goes on elsewhere.
-        return math.inf if self._searching and str(outcome).startswith(DIVERGED) else outcome
+        return math.inf if self._searching and isinstance(outcome, DivergedError) else outcome
 
     def _job(self, number: int, overrides: list[str]) -> Job:
         known = self._jobs.get(number)

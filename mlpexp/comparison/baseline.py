@@ -31,7 +31,7 @@ def find_setting(summaries: Sequence[Summary], words: str, asker: str = "--basel
     if len(found) > 1:
         undecided = [key for key in keys if len({summary.setting.values[key] for summary in found}) > 1]
         raise ConfigError(f"{given}: describes {len(found)} settings; say also which {' and '.join(undecided)}.")
-    if not found[0].runs:
+    if not found[0].counted:
         raise ConfigError(f"{given}: none of its runs has a result to compare with.")
     return found[0]
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
@@ -14,25 +15,29 @@ from mlpexp.comparison.claims import Judgement, judge
 from mlpexp.comparison.metric import Metric, choose_metric, score_names
 from mlpexp.comparison.runs import StoredRun, find_runs
 from mlpexp.comparison.settings import Differences, group, without_repeats
-from mlpexp.comparison.statistics import PairedDifference, holm, p_values, paired_difference
-from mlpexp.comparison.summary import Summary, ranked, summarize
+from mlpexp.comparison.statistics import Difference, difference, holm, p_values
+from mlpexp.comparison.summary import Failed, Summary, ranked, summarize
 from mlpexp.config.convert import build
 from mlpexp.config.report import Report
-from mlpexp.errors import ConfigError
+from mlpexp.errors import ConfigError, unknown
 
 
 @dataclass(frozen=True)
 class Contrast:
-    """A setting against the reference, over the seeds that both have; `p` is adjusted by Holm's correction."""
+    """A setting against the reference; `p` is adjusted by Holm's correction."""
 
     summary: Summary
-    difference: PairedDifference
+    difference: Difference
     p: float | None
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Settings, best first, and each against a reference: the best of them, or the baseline that the user named."""
+    """Settings, best first, and each against a reference.
+
+    That is the baseline that the user named, else the best setting of those with more than one seed: from a single
+    one nothing can be tested.
+    """
 
     metric: Metric
     differences: Differences
@@ -56,18 +61,24 @@ class Comparison:
 
 
 def compare(
-    paths: Sequence[str | Path] | str | Path, baseline: str | None = None, metric: str | None = None
+    paths: Sequence[str | Path] | str | Path,
+    baseline: str | None = None,
+    metric: str | None = None,
+    failed: Failed = "constant",
 ) -> Comparison:
     """Compares all runs in and below `paths`.
 
     `baseline` names a setting by enough of its keys (`activation=relu`), `metric` a tag (`accuracy/val`); without
     them the runs' own `report` says, else the best setting is the reference, and the score on the test split decides.
-    Of each run only run.json is read, and metrics.csv where a claim speaks of it.
+    A run that diverged counts as what a constant answer scores, or not at all where `failed` is "ignore". Of each run
+    only run.json is read, and metrics.csv where a claim speaks of it.
     """
+    if failed not in get_args(Failed):
+        raise ConfigError(unknown(f"failed={failed}: no such choice", failed, get_args(Failed)))
     runs, notes = find_runs([paths] if isinstance(paths, str | Path) else paths)
     report = report_of(runs)
     chosen = own_metric(runs, report) if metric is None else choose_metric(runs, metric)
-    return compare_runs(runs, notes, baseline, chosen, report)
+    return compare_runs(runs, notes, baseline, chosen, report, failed)
 
 
 def own_metric(runs: Sequence[StoredRun], report: Report) -> Metric:
@@ -87,7 +98,12 @@ def report_of(runs: Sequence[StoredRun]) -> Report:
 
 
 def compare_runs(
-    runs: Sequence[StoredRun], notes: Sequence[str], baseline: str | None, metric: Metric, report: Report
+    runs: Sequence[StoredRun],
+    notes: Sequence[str],
+    baseline: str | None,
+    metric: Metric,
+    report: Report,
+    failed: Failed = "constant",
 ) -> Comparison:
     """Groups, ranks and tests; `notes` are what was to be said of the runs already."""
     groups, found = group(runs)
@@ -96,20 +112,22 @@ def compare_runs(
     for setting, members in groups.values():
         kept, n_left_out = without_repeats(members)
         n_repeats += n_left_out
-        summaries.append(summarize(setting, kept, metric))
+        summaries.append(summarize(setting, kept, metric, failed))
     summaries = ranked(summaries, metric)
     named = find_setting(summaries, baseline) if baseline is not None else _own_baseline(summaries, report)
-    reference = named or summaries[0]
+    reference = named or next(
+        (summary for summary in summaries if summary.runs and len(summary.counted) > 1), summaries[0]
+    )
     contrasts, n_tests = _contrasts(summaries, reference, metric, chosen=named is None)
     return Comparison(
         metric=metric,
         differences=found,
         summaries=summaries,
-        reference=reference if reference.runs else None,
+        reference=reference if any(summary.runs for summary in summaries) else None,
         baseline=named is not None,
         contrasts=contrasts,
         n_tests=n_tests,
-        notes=[*notes, *_notes(runs, found, metric, n_repeats)],
+        notes=[*notes, *_notes(runs, found, metric, n_repeats), *_divergence(summaries, metric)],
         report=report,
         judgements=[judge(claim, summaries) for claim in report.claims],
     )
@@ -129,31 +147,43 @@ def _own_baseline(summaries: Sequence[Summary], report: Report) -> Summary | Non
 def _contrasts(
     summaries: Sequence[Summary], reference: Summary, metric: Metric, chosen: bool
 ) -> tuple[list[Contrast], int]:
-    """Each setting that has runs against the reference, and the number of tests that were corrected for.
+    """Each setting that has a value against the reference, and the number of tests that were corrected for.
 
     A baseline is named beforehand: the tests are those against it. The best setting is `chosen` by the same runs
     that it is then tested on, and the greatest of many differences is great even where there is none: with six equal
     settings of ten seeds one false alarm in ten comparisons came out of correcting for the five tests shown. So all
     pairs of settings count then, which holds whichever of them turns out best.
     """
-    summaries = [summary for summary in summaries if summary.runs]
-    if not reference.runs:
+    if not any(summary.runs for summary in summaries):
         return [], 0
-    seeds = sorted({seed for summary in summaries for seed in summary.seeds})
-    table = np.array([[summary.values(metric).get(seed, np.nan) for seed in seeds] for summary in summaries])
-    at = summaries.index(reference)
-    others = [i for i in range(len(summaries)) if i != at]
-    if chosen:
-        # The best stands first: the first row of pairs is that of the contrasts shown.
-        p = np.concatenate([p_values(table[i + 1 :], table[i]) for i in range(len(summaries))])
-    else:
-        p = p_values(table[others], table[at])
-    adjusted = holm(p)
+    # The reference stands first: the first row of pairs is that of the contrasts shown.
+    others = [summary for summary in summaries if summary.counted and summary is not reference]
+    values = [summary.values(metric) for summary in (reference, *others)]
+    seeds = sorted({seed for by_seed in values for seed in by_seed})
+    table = np.array([[by_seed.get(seed, np.nan) for seed in seeds] for by_seed in values])
+    rows = range(len(table)) if chosen else range(1)
+    p = np.concatenate([p_values(table[i + 1 :], table[i]) for i in rows])
     contrasts = []
-    for i, corrected in zip(others, adjusted, strict=False):
-        difference = paired_difference(table[i], table[at])
-        contrasts.append(Contrast(summaries[i], difference, None if np.isnan(corrected) else float(corrected)))
+    for summary, row, corrected in zip(others, table[1:], holm(p), strict=False):
+        found = difference(row, table[0])
+        contrasts.append(Contrast(summary, found, None if np.isnan(corrected) else float(corrected)))
     return contrasts, int(np.isfinite(p).sum())
+
+
+def _divergence(summaries: Sequence[Summary], metric: Metric) -> list[str]:
+    """What is made of runs that diverged."""
+    diverged = [run for summary in summaries for run in summary.diverged]
+    if not diverged:
+        return []
+    of = f"{len(diverged)} of {sum(summary.n_trained for summary in summaries)} runs diverged"
+    if summaries[0].failed == "ignore":
+        return [f"{of} and {'is' if len(diverged) == 1 else 'are'} left out (--failed ignore)."]
+    scores = " or ".join(sorted({metric.shown(metric.of_constant(run)) for run in diverged}))
+    counts, them = ("it counts", "it") if len(diverged) == 1 else ("each counts", "them")
+    return [
+        f"{of}: {counts} as the best constant answer ({metric.words} {scores}{' %' * metric.percent}); "
+        f"--failed ignore leaves {them} out."
+    ]
 
 
 def _notes(runs: Sequence[StoredRun], found: Differences, metric: Metric, n_repeats: int) -> list[str]:

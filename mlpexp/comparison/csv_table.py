@@ -21,13 +21,13 @@ def csv_text(comparison: Comparison) -> str:
 
     `rank`, `setting`, each key that differs; `n`, `seeds`; for the score and the loss on test and val `TAG/mean`,
     `TAG/sd`, `TAG/ci95_low`, `TAG/ci95_high`, `TAG/min`, `TAG/max`; `seconds/mean` and `epochs/mean` of a run;
-    `failed`, `unfinished`; and against the reference `pairs`, `difference`, `difference/ci95_low`,
+    `failed`, of these `diverged`, `unfinished`; and against the reference `pairs`, `difference`, `difference/ci95_low`,
     `difference/ci95_high`, `p`, `p/holm`, `effect_size`.
     """
     contrasts = {contrast.summary.label: contrast for contrast in comparison.contrasts}
     metrics = _metrics(comparison)
     rows = [
-        {"rank": rank if summary.runs else None}
+        {"rank": rank if summary.counted else None}
         | _setting_cells(summary, metrics)
         | _contrast_cells(contrasts.get(summary.label))
         for rank, summary in enumerate(comparison.summaries, start=1)
@@ -49,11 +49,12 @@ def _metrics(comparison: Comparison) -> list[Metric]:
 def _setting_cells(summary: Summary, metrics: list[Metric]) -> Cells:
     cells: Cells = {"setting": summary.label}
     cells |= {key: None if value == MISSING else value for key, value in summary.setting.values.items()}
-    cells |= {"n": len(summary.runs), "seeds": " ".join(map(str, summary.seeds))}
+    cells |= {"n": len(summary.counted), "seeds": " ".join(map(str, summary.seeds))}
     for metric in metrics:
         cells |= _estimate_cells(metric.tag, summary.estimate(metric))
     cells |= {"seconds/mean": summary.seconds, "epochs/mean": summary.epochs}
-    return cells | {"failed": len(summary.failures), "unfinished": len(summary.unfinished)}
+    cells |= {"failed": len(summary.failures), "diverged": len(summary.diverged)}
+    return cells | {"unfinished": len(summary.unfinished)}
 
 
 def _estimate_cells(tag: str, found: Estimate | None) -> Cells:
@@ -67,7 +68,7 @@ def _contrast_cells(contrast: Contrast | None) -> Cells:
     difference = contrast.difference if contrast else None
     low, high = (difference and difference.interval) or (None, None)
     return {
-        "pairs": difference.n if difference else None,
+        "pairs": difference.n if difference and difference.paired else None,
         "difference": difference.mean if difference else None,
         "difference/ci95_low": low,
         "difference/ci95_high": high,

@@ -55,6 +55,8 @@ def histories(summaries: Sequence[Summary], tags: Sequence[str]) -> Histories:
         remarks.append(f"the best {MOST} of {len(with_runs)} settings")
     if shortened:
         remarks.append("a curve ends where the first of its seeds stopped")
+    if n_diverged := sum(len(summary.diverged) for summary in with_runs[:MOST]):
+        remarks.append(f"without the runs that diverged: {n_diverged}")
     if n_left_out:
         remarks.append(f"runs left out, whose metrics.csv lacks these columns: {n_left_out}")
     return Histories(columns, kept, remarks)

@@ -5,6 +5,9 @@ MEASURE   a metric of the best weights, `accuracy/test`
         | epochs                                       how many epochs the run went on for
         | epochs until TAG <= NUMBER (or >=)           one more than there were where it never came to that
         | MEASURE less MEASURE | MEASURE over MEASURE  a difference, a ratio: `last loss/val less last loss/train`
+
+A run that diverged counts as a constant answer: its metrics, in columns too, are those of it, and it never comes to
+what `until` waits for. Other columns and the number of its epochs have no value then.
 """
 
 from __future__ import annotations
@@ -51,20 +54,23 @@ def parse_measure(words: str) -> Measure:
                 words, _both(both, left, right), percent=joined == " less " and left.percent and right.percent
             )
     if words == "epochs":
-        return Measure(words, lambda run: float(run.record.epochs_done))
+        return Measure(words, lambda run: math.nan if run.record.diverged else float(run.record.epochs_done))
     if found := _UNTIL.fullmatch(words):
         return _until(words, *found.groups())
     first, _, tag = words.partition(" ")
     if tag and first in _OF_COLUMN:
         return Measure(words, _of_column(first, tag), percent=tag.startswith("accuracy/"))
-    name, _, split = words.partition("/")
-    if name in (*SCORES, *LOSSES) and split in SPLITS:
-        metric = Metric(name, split)
-        return Measure(words, metric.of, metric.percent)
+    if (metric := _metric(words)) is not None:
+        return Measure(words, metric.counted, metric.percent)
     raise ConfigError(
         f"measure={words}: is none; such are accuracy/test, last loss/val, epochs, epochs until loss/val <= 0.1, and "
         "two of them with less or over between."
     )
+
+
+def _metric(tag: str) -> Metric | None:
+    name, _, split = tag.partition("/")
+    return Metric(name, split) if name in (*SCORES, *LOSSES) and split in SPLITS else None
 
 
 def _both(join: Callable[[float, float], float], left: Measure, right: Measure) -> Callable[[StoredRun], float]:
@@ -72,7 +78,11 @@ def _both(join: Callable[[float, float], float], left: Measure, right: Measure) 
 
 
 def _of_column(which: str, tag: str) -> Callable[[StoredRun], float]:
+    metric = _metric(tag)
+
     def of(run: StoredRun) -> float:
+        if run.record.diverged:
+            return math.nan if metric is None else metric.of_constant(run)
         values = [value for value in run.history.get(tag, []) if math.isfinite(value)]
         return _OF_COLUMN[which](values) if values else math.nan
 
@@ -86,6 +96,8 @@ def _until(words: str, tag: str, sign: str, limit: str) -> Measure:
         raise ConfigError(f"measure={words}: {limit} is no number.") from None
 
     def of(run: StoredRun) -> float:
+        if run.record.diverged:
+            return float(run.record.config["epochs"] + 1)
         values = run.history.get(tag)
         if not values:
             return math.nan

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,8 +47,20 @@ class Metric:
 
     def of(self, run: StoredRun) -> float:
         """The run's value; nan where it has none, or none that is finite."""
+        return self._in(run.record.metrics)
+
+    def of_constant(self, run: StoredRun) -> float:
+        """What the best constant answer scores on the run's data; nan where run.json does not say."""
+        return self._in(run.record.constant)
+
+    def counted(self, run: StoredRun) -> float:
+        """What the run counts as: its value, or that of a constant answer where it has none that is finite."""
+        value = self.of(run)
+        return value if math.isfinite(value) else self.of_constant(run)
+
+    def _in(self, by_split: Mapping[str, Any]) -> float:
         # run.json is read from disk: what lies within its mappings has not been checked.
-        metrics: Any = run.record.metrics.get(self.split)
+        metrics: Any = by_split.get(self.split)
         value: Any = metrics.get(self.name) if isinstance(metrics, dict) else None
         number = isinstance(value, int | float) and not isinstance(value, bool)
         return float(value) if number and math.isfinite(value) else math.nan
@@ -80,7 +92,7 @@ def _measured(runs: Sequence[StoredRun], name: str) -> bool:
 
 
 def _splits(run: StoredRun) -> list[dict[str, float]]:
-    parts: list[Any] = list(run.record.metrics.values())
+    parts: list[Any] = [*run.record.metrics.values(), *run.record.constant.values()]
     return [part for part in parts if isinstance(part, dict)]
 
 

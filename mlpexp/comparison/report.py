@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlpexp.comparison.claims import by_chance
 from mlpexp.comparison.compare import Comparison, compare_runs, own_metric, report_of
 from mlpexp.comparison.csv_table import csv_text
 from mlpexp.comparison.metric import Metric, score_names
@@ -96,8 +97,9 @@ def dots_picture(comparison: Comparison, title: str = "") -> Picture[Any]:
 
 
 def _remark(summary: Summary) -> str:
-    counts = {"failed": len(summary.failures), "unfinished": len(summary.unfinished)}
-    return ", ".join([f"n = {len(summary.runs)}", *(f"{n} {what}" for what, n in counts.items() if n)])
+    others = len(summary.failures) - len(summary.diverged)
+    counts = {"diverged": len(summary.diverged), "failed": others, "unfinished": len(summary.unfinished)}
+    return ", ".join([f"n = {len(summary.counted)}", *(f"{n} {what}" for what, n in counts.items() if n)])
 
 
 def lost_runs(comparison: Comparison) -> list[str]:
@@ -111,6 +113,12 @@ def lost_runs(comparison: Comparison) -> list[str]:
 
 def _named(lost: Lost, summary: Summary) -> str:
     return f"{lost.run.directory} ({summary.label}, seed {lost.run.record.seed})"
+
+
+def claim_lines(comparison: Comparison) -> list[str]:
+    """A line on each claim, and how many of them would hold by chance."""
+    chance = by_chance(comparison.judgements)
+    return [judgement.words for judgement in comparison.judgements] + ([chance] if chance else [])
 
 
 def symptoms(comparison: Comparison) -> list[str]:
@@ -139,7 +147,7 @@ def markdown(comparison: Comparison, command: Sequence[str], pictures: Sequence[
         parts += [f"{contrasts_title(comparison)}.", markdown_table(comparison, contrasts_rows(comparison))]
     parts += ["## In words", _listed(verdict(comparison))]
     if comparison.judgements:
-        parts += ["## Claims", _listed([judgement.words for judgement in comparison.judgements])]
+        parts += ["## Claims", _listed(claim_lines(comparison))]
     said = [*comparison.notes, *lost_runs(comparison)]
     if said:
         parts += ["## Runs", _listed(said)]
@@ -157,7 +165,8 @@ def method(comparison: Comparison) -> list[str]:
     family = "against the baseline" if comparison.baseline else "between all pairs of settings"
     why = "" if comparison.baseline else ", since the best was chosen by these same runs"
     of_differences = [
-        "Differences are paired by seed; p is that of the two-sided paired t-test.",
+        "Differences are paired by seed; p is that of the two-sided paired t-test. Settings that share fewer than two "
+        "seeds are compared unpaired, by Welch's t-test.",
         f"Tests that Holm's correction counts: {comparison.n_tests}, {family}{why}.",
         "d is Cohen's d for pairs (mean ÷ standard deviation of the differences) with Hedges' correction; from two "
         "pairs there is none.",

@@ -99,7 +99,8 @@ def without_repeats(runs: Sequence[StoredRun]) -> tuple[list[StoredRun], int]:
     """One run a seed, and how many were left out.
 
     A repeat of a setting and seed gives the same result, bit for bit on a CPU: to count it as a further sample would
-    feign certainty. A run that has completed goes before one that has not, then the one started last.
+    feign certainty. A run that has come to an end, by completing or diverging, goes before one that has not, then
+    the one started last.
     """
     chosen: dict[int, StoredRun] = {}
     for run in runs:
@@ -110,4 +111,4 @@ def without_repeats(runs: Sequence[StoredRun]) -> tuple[list[StoredRun], int]:
 
 
 def _preference(run: StoredRun) -> tuple[bool, str]:
-    return run.record.state == "completed", run.record.started
+    return run.record.state == "completed" or run.record.diverged, run.record.started

@@ -1,15 +1,23 @@
-"""What became of the runs of one setting: metrics over seeds, time, failures."""
+"""What became of the runs of one setting: metrics over seeds, time, failures.
+
+A run that diverged is a result too, and a bad one: left out, a setting would be judged by its lucky seeds. It counts
+as what a constant answer scores on its data, whatever its weights were before.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from mlpexp.comparison.metric import Metric
 from mlpexp.comparison.runs import StoredRun
 from mlpexp.comparison.settings import Setting
 from mlpexp.comparison.statistics import Estimate, estimate
+
+# How runs that diverged count: as a constant answer, or not at all.
+Failed = Literal["constant", "ignore"]
 
 
 @dataclass(frozen=True)
@@ -28,21 +36,40 @@ class Summary:
     runs: list[StoredRun]  # those that have a result, by seed
     failures: list[Lost]
     unfinished: list[Lost]  # still running, or interrupted
+    diverged: list[StoredRun]  # of the failures: those without a finite loss or metric, by seed
+    failed: Failed = "constant"
 
     @property
     def label(self) -> str:
         return self.setting.label
 
     @property
+    def n_trained(self) -> int:
+        """How many seeds came to an end, good or bad."""
+        return len(self.runs) + len(self.diverged)
+
+    @property
+    def left_out(self) -> list[StoredRun]:
+        """The runs that diverged, where these do not count."""
+        return self.diverged if self.failed == "ignore" else []
+
+    @property
+    def counted(self) -> list[StoredRun]:
+        """The runs that a mean is over, by seed: those with a result, and those that count as a constant answer."""
+        stand_ins = self.diverged if self.failed == "constant" else []
+        return sorted([*self.runs, *stand_ins], key=lambda run: run.record.seed)
+
+    @property
     def seeds(self) -> list[int]:
-        return [run.record.seed for run in self.runs]
+        return [run.record.seed for run in self.counted]
 
     def values(self, metric: Metric) -> dict[int, float]:
-        """The metric by seed; nan where a run lacks it."""
-        return {run.record.seed: metric.of(run) for run in self.runs}
+        """The metric by seed; nan where there is none."""
+        value = metric.counted if self.failed == "constant" else metric.of
+        return {run.record.seed: value(run) for run in self.counted}
 
     def estimate(self, metric: Metric) -> Estimate | None:
-        """The mean over the runs that have the metric; None without any."""
+        """The mean over the runs that count; None without any."""
         return estimate([value for value in self.values(metric).values() if math.isfinite(value)])
 
     @property
@@ -60,31 +87,45 @@ def _mean(values: Sequence[float]) -> float | None:
     return math.fsum(values) / len(values) if values else None
 
 
-def summarize(setting: Setting, runs: Sequence[StoredRun], metric: Metric) -> Summary:
+def summarize(setting: Setting, runs: Sequence[StoredRun], metric: Metric, failed: Failed = "constant") -> Summary:
     """The runs of a setting by what became of them; one that completed without a finite `metric` has failed."""
     good: list[StoredRun] = []
     failures: list[Lost] = []
     unfinished: list[Lost] = []
+    diverged: list[StoredRun] = []
     for run in sorted(runs, key=lambda run: run.record.seed):
         state, reason = run.record.state, run.record.reason
         if state == "failed":
             failures.append(Lost(run, reason or "failed"))
+            if run.record.diverged:
+                diverged.append(run)
         elif state != "completed":
             unfinished.append(Lost(run, reason or ("has not ended" if state == "running" else state)))
         elif math.isfinite(metric.of(run)):
             good.append(run)
         else:
             failures.append(Lost(run, f"it has no finite {metric.tag}"))
-    return Summary(setting, good, failures, unfinished)
+            # A split without variance has no R² for a constant answer either: that is no fault of the run.
+            if math.isfinite(metric.of_constant(run)):
+                diverged.append(run)
+    return Summary(setting, good, failures, unfinished, diverged, failed)
 
 
 def ranked(summaries: Sequence[Summary], metric: Metric) -> list[Summary]:
-    """Best first by the mean of the metric; where it is equal, the least loss on that split; without runs last."""
+    """Best first by the mean of the metric; where it is equal, the least loss on that split.
+
+    Settings of which no run has a result come last, those without any value after those whose runs all diverged.
+    """
     loss = Metric("loss", metric.split)
 
-    def badness(summary: Summary) -> tuple[bool, float, float]:
+    def badness(summary: Summary) -> tuple[bool, bool, float, float]:
         found, lost = summary.estimate(metric), summary.estimate(loss)
         value = found.mean if found else 0.0
-        return found is None, -value if metric.higher_is_better else value, lost.mean if lost else math.inf
+        return (
+            found is None,
+            not summary.runs,
+            -value if metric.higher_is_better else value,
+            lost.mean if lost else math.inf,
+        )
 
     return sorted(summaries, key=badness)

@@ -21,13 +21,15 @@ SETTINGS_TITLE = "Settings, best first: mean over n seeds ± half-width of its 9
 def settings_rows(comparison: Comparison) -> Rows:
     """A header and a row a setting: the keys that differ, then numbers."""
     metrics = _shown_metrics(comparison.metric)
+    diverged = any(summary.diverged for summary in comparison.summaries)
     unfinished = any(summary.unfinished for summary in comparison.summaries)
     rows = [[*key_titles(comparison), "n", *(metric.title for metric in metrics), "seconds", "failed"]]
-    rows[0] += ["unfinished"] * unfinished
+    rows[0] += ["diverged"] * diverged + ["unfinished"] * unfinished
     for summary in comparison.summaries:
         means = [_mean(metric, summary.estimate(metric)) for metric in metrics]
-        counts = [len(summary.failures), *[len(summary.unfinished)] * unfinished]
-        numbers = [str(len(summary.runs)), *means, _seconds(summary.seconds), *map(str, counts)]
+        counts = [len(summary.failures)]
+        counts += [len(summary.diverged)] * diverged + [len(summary.unfinished)] * unfinished
+        numbers = [str(len(summary.counted)), *means, _seconds(summary.seconds), *map(str, counts)]
         rows.append([*_values(summary), *numbers])
     return rows
 
@@ -35,6 +37,8 @@ def settings_rows(comparison: Comparison) -> Rows:
 def contrasts_title(comparison: Comparison) -> str:
     assert comparison.reference is not None
     what = "the baseline" if comparison.baseline else "the best"
+    if not comparison.baseline and comparison.reference is not comparison.best:
+        what = "the best with more than one seed"
     unit = " (percentage points)" if comparison.metric.percent else ""
     return f"{comparison.metric.words}{unit}, paired by seed: difference to {what}, {comparison.reference.label}"
 
@@ -47,7 +51,8 @@ def contrasts_rows(comparison: Comparison) -> Rows:
         mean = MISSING if difference.mean is None else comparison.metric.signed(difference.mean)
         effect = MISSING if difference.effect is None else effect_size(difference.effect)
         bounds = interval(comparison.metric, difference.interval)
-        numbers = [str(difference.n), mean, bounds, p_value(difference.p), p_value(contrast.p), effect]
+        pairs = str(difference.n) if difference.paired else "unpaired"
+        numbers = [pairs, mean, bounds, p_value(difference.p), p_value(contrast.p), effect]
         rows.append([*_values(contrast.summary), *numbers])
     return rows
 

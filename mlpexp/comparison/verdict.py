@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from mlpexp.comparison.compare import Comparison, Contrast
 from mlpexp.comparison.settings import ALL_RUNS
+from mlpexp.comparison.statistics import Difference
+from mlpexp.comparison.summary import Summary
 from mlpexp.comparison.table import effect_size, interval, p_value
 
 ALPHA = 0.05
 # Below this many pairs a test sees only the greatest of differences, and leans wholly on its assumption.
 FEW_PAIRS = 5
+_SURVIVORS = "between seeds that did not diverge, which does not make one setting better than the other"
+_UNPAIRED = "; unpaired (Welch's t-test), since they share fewer than two seeds: the same seeds for both say more"
 
 
 def verdict(comparison: Comparison, most: int | None = None) -> list[str]:
@@ -21,18 +25,24 @@ def verdict(comparison: Comparison, most: int | None = None) -> list[str]:
     said = []
     found = best.estimate(metric)
     assert found is not None
+    survivors = any(summary.left_out for summary in comparison.summaries)
+    of_survivors = " of the seeds that did not diverge" if survivors else ""
     if len(comparison.summaries) == 1:
         name = "" if best.label == ALL_RUNS else f"{best.label}: "
-        said.append(f"{name}{metric.words} {_value(comparison, found.mean)} over {_counted(found.n, 'seed')}.")
+        value = f"{_value(comparison, found.mean)} over {_counted(found.n, 'seed')}"
+        said.append(f"{name}{metric.words}{of_survivors} {value}{_diverged(best)}.")
     else:
         rank = "Lowest" if not metric.higher_is_better else "Highest"
-        said.append(f"{rank} mean {metric.words}: {best.label}, {_value(comparison, found.mean)}.")
-    if comparison.baseline:
+        value = f"{best.label}, {_value(comparison, found.mean)}{_diverged(best)}"
+        said.append(f"{rank} mean {metric.words}{of_survivors}: {value}.")
+    if reference is not best or comparison.baseline:
         of_reference = reference.estimate(metric)
         assert of_reference is not None
-        said.append(f"Compared with the baseline, {reference.label}, {_value(comparison, of_reference.mean)}:")
+        what = "the baseline" if comparison.baseline else "the best with more than one seed"
+        value = f"{reference.label}, {_value(comparison, of_reference.mean)}{_diverged(reference)}"
+        said.append(f"Compared with {what}, {value}:")
     sentences = [_sentence(comparison, contrast) for contrast in comparison.contrasts]
-    sentences += [f"{summary.label}: no run has a result." for summary in comparison.summaries if not summary.runs]
+    sentences += [f"{summary.label}: no run has a result." for summary in comparison.summaries if not summary.counted]
     said += sentences[:most]
     if most is not None and len(sentences) > most:
         said.append(f"And {len(sentences) - most} more settings.")
@@ -42,22 +52,23 @@ def verdict(comparison: Comparison, most: int | None = None) -> list[str]:
 def _sentence(comparison: Comparison, contrast: Contrast) -> str:
     """One setting against the reference."""
     metric, difference = comparison.metric, contrast.difference
-    label, n = contrast.summary.label, difference.n
-    assert comparison.reference is not None
+    reference, n = comparison.reference, difference.n
+    assert reference is not None
+    label = f"{contrast.summary.label}{_diverged(contrast.summary)}"
     if difference.case == "no pairs":
-        return (
-            f"{label}: shares no seed with {comparison.reference.label}, so they cannot be paired; give both the same."
-        )
+        return f"{label}: shares no seed with {reference.label}, so they cannot be paired; give both the same."
     assert difference.mean is not None
     if difference.case == "equal":
-        return f"{label}: the same {metric.words} as {comparison.reference.label} in each of {n} seeds."
+        return f"{label}: the same {metric.words} as {reference.label} in each of {n} seeds."
     if difference.case == "one pair" and difference.mean == 0:
-        return f"{label}: the same {metric.words} as {comparison.reference.label} with the one seed that both have."
-    size = f"{label}: {_size(comparison, difference.mean)}"
+        return f"{label}: the same {metric.words} as {reference.label} with the one seed that both have."
+    survivors = bool(contrast.summary.left_out or reference.left_out)
+    size = f"{label}: {_size(comparison, difference.mean, judged=not survivors)}"
     if difference.case == "one pair":
         return f"{size} with the one seed that both have: nothing says whether another seed would agree."
     if difference.case == "constant":
-        return f"{size} in each of {n} seeds alike: without any spread there is no t-test to make."
+        alike = f" in each of {n} seeds alike" if difference.paired else ", each the same with all of its seeds"
+        return f"{size}{alike}: without any spread there is no t-test to make."
     assert difference.p is not None
     assert contrast.p is not None
     numbers = [f"95 % CI {interval(metric, difference.interval)}", f"p = {p_value(contrast.p)}".replace("= <", "<")]
@@ -66,21 +77,40 @@ def _sentence(comparison: Comparison, contrast: Contrast) -> str:
     if difference.effect is not None:
         numbers.append(f"d = {effect_size(difference.effect)}")
     size = f"{size} ({', '.join(numbers)})"
+    conclusion = _SURVIVORS if survivors else _conclusion(comparison, contrast)
+    return f"{size}: {conclusion}{'' if difference.paired else _UNPAIRED}."
+
+
+def _conclusion(comparison: Comparison, contrast: Contrast) -> str:
+    """What follows from the test of a difference."""
+    difference = contrast.difference
+    assert difference.p is not None
+    assert contrast.p is not None
     if contrast.p <= ALPHA:
-        return f"{size}: more than noise."
+        return "more than noise"
     if difference.p <= ALPHA:
         return (
-            f"{size}: taken alone it would pass for more than noise (p = {p_value(difference.p)}), but not as one of "
-            f"{comparison.n_tests} comparisons."
+            f"taken alone it would pass for more than noise (p = {p_value(difference.p)}), but not as one of "
+            f"{comparison.n_tests} comparisons"
         ).replace("= <", "<")
-    return f"{size}: not distinguishable from noise with {n} seeds."
+    seeds = f"{difference.n} seeds" if difference.paired else f"{difference.n} and {difference.n_reference} seeds"
+    return f"not distinguishable from noise with {seeds}"
 
 
-def _size(comparison: Comparison, mean: float) -> str:
+def _diverged(summary: Summary) -> str:
+    """How many of the setting's seeds diverged."""
+    if not summary.diverged:
+        return ""
+    left_out = f", {'is' if len(summary.diverged) == 1 else 'are'} left out" if summary.left_out else ""
+    return f" ({len(summary.diverged)} of {_counted(summary.n_trained, 'seed')} diverged{left_out})"
+
+
+def _size(comparison: Comparison, mean: float, *, judged: bool) -> str:
+    """How much higher or lower; `judged`, also whether that is better where a loss leaves it open."""
     metric = comparison.metric
     amount = metric.shown(abs(mean)) + (" points" if metric.percent else "")
     direction = "higher" if mean > 0 else "lower"
-    if metric.higher_is_better:
+    if metric.higher_is_better or not judged:
         return f"{amount} {direction}"
     return f"{amount} {direction}, which is {'worse' if mean > 0 else 'better'}"
 
@@ -91,13 +121,13 @@ def _value(comparison: Comparison, value: float) -> str:
 
 def _cautions(comparison: Comparison) -> list[str]:
     """What the reader must not conclude."""
-    with_runs = [summary for summary in comparison.summaries if summary.runs]
-    if all(len(summary.runs) == 1 for summary in with_runs):
-        a_setting = "" if len(with_runs) == 1 else " a setting"
+    with_values = [summary for summary in comparison.summaries if summary.counted]
+    if all(len(summary.counted) == 1 for summary in with_values):
+        a_setting = "" if len(with_values) == 1 else " a setting"
         return [f"One seed{a_setting}: there is no interval and no test. Train more seeds, as with -m seed=0,1,2,3,4."]
     cautions = []
     tested = [contrast for contrast in comparison.contrasts if contrast.difference.case == "tested"]
-    fewest = min((contrast.difference.n for contrast in tested), default=FEW_PAIRS)
+    fewest = min((_fewest(contrast.difference) for contrast in tested), default=FEW_PAIRS)
     if fewest < FEW_PAIRS:
         cautions.append(
             f"With {fewest} seeds a t-test finds only differences that are large beside their spread, and rests on "
@@ -108,6 +138,10 @@ def _cautions(comparison: Comparison) -> list[str]:
             "Not distinguishable from noise does not mean equal: the interval holds what the difference may be."
         )
     return cautions
+
+
+def _fewest(difference: Difference) -> int:
+    return difference.n if difference.n_reference is None else min(difference.n, difference.n_reference)
 
 
 def _counted(n: int, what: str) -> str:

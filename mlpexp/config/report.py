@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from mlpexp.config.convert import show
 from mlpexp.errors import ConfigError
 
 FigureName = Literal[
@@ -24,7 +25,9 @@ class Claim:
     """What is said of settings, as a bound on a number: measure(of), less measure(minus) where that is given.
 
     `of` and `minus` name settings by enough of their keys, as `--baseline` does; an empty `of` means the only one.
-    `measure` is a metric such as accuracy/test, or what comparison/measure.py makes of a run's history.
+    `measure` is a metric such as accuracy/test, or what comparison/measure.py makes of a run's history. The claim is
+    about the mean over all seeds that could be tried or, `in_each`, about each seed that was. `outcomes` are the two
+    values that the measure can have, where there are two only: the interval of their mean is then exact.
     """
 
     says: str
@@ -35,11 +38,15 @@ class Claim:
     at_most: float | None = None
     above: float | None = None
     below: float | None = None
+    in_each: bool = False
+    outcomes: list[float] | None = None
 
     def __post_init__(self) -> None:
         bounds = [bound for bound in (self.at_least, self.at_most, self.above, self.below) if bound is not None]
         if len(bounds) != 1:
             raise ConfigError("at_least: one of at_least, at_most, above and below is required, and only one.")
+        if self.outcomes is not None and (len(self.outcomes) != 2 or self.outcomes[0] == self.outcomes[1]):
+            raise ConfigError(f"outcomes={show(self.outcomes)}: must be two different numbers, such as [0.75,1.0].")
         # Words that say nothing are to be found before the sweep trains.
         from mlpexp.comparison.measure import parse_measure
 

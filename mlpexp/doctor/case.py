@@ -58,6 +58,7 @@ class Case:
     steps_per_epoch: int = 1
     layers: list[Layer] = field(default_factory=list)
     failure: str | None = None
+    diverged: bool = False  # whether the failure is a loss that was not finite
     time: Time = field(default_factory=lambda: Time({}))
     multiplications: int = 0  # of a step of the stack: members × batch size × parameters
     idle_gpu: str | None = None  # a GPU that this machine has and the run did not use

@@ -39,7 +39,7 @@ _PLATEAU = 10
 
 def diverged(case: Case) -> Sign | None:
     """The loss or a weight became infinite or not a number."""
-    if case.failure is None or not case.failure.startswith("diverged"):
+    if case.failure is None or not case.diverged:
         return None
     losses = case.train_loss
     finite = losses[np.isfinite(losses)]

@@ -95,6 +95,7 @@ def case(
         steps_per_epoch=len(engine.batches.sizes),
         layers=layers_of(module),
         failure=member.failure,
+        diverged=member.diverged,
         # Those of the others' figures are not known yet.
         time=Time({**engine.stopwatch.seconds, "figures": figures * company}, company),
         multiplications=company * max(engine.batches.sizes) * engine.n_parameters,

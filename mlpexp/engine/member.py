@@ -16,9 +16,6 @@ from mlpexp.config.schema import Config
 from mlpexp.data.dataset import Data
 from mlpexp.engine.noise import Noise
 
-# How the failure of a member begins whose loss was not finite.
-DIVERGED = "diverged"
-
 
 def streams(seed: int) -> dict[str, int]:
     """Independent seeds for what `seed` decides: initial weights, batch order, and noise (dropout, mixup)."""
@@ -71,6 +68,7 @@ class Member:
         self.noise = Noise(seeds["noise"], device)
         self.best = Best()
         self.failure: str | None = None
+        self.diverged = False  # whether the failure is a loss that was not finite
         self.stopped_early = False
         stops = [part for part in config.regularizer.values() if isinstance(part, EarlyStopping)]
         self._stopping = stops[0] if stops else None
@@ -86,7 +84,8 @@ class Member:
         """Takes note of an epoch, and says whether it is the best so far. Regression has no accuracy."""
         for name, value in (("training", train_loss), ("validation", val_loss)):
             if not math.isfinite(value):
-                self.failure = f"{DIVERGED}: the {name} loss was {value} at the end of epoch {epoch}"
+                self.diverged = True
+                self.failure = f"diverged: the {name} loss was {value} at the end of epoch {epoch}"
                 return False
         better = (val_accuracy, -val_loss) > (self.best.accuracy, -self.best.loss)
         if better:

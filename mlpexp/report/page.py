@@ -9,6 +9,7 @@ from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from mlpexp.comparison.claims import by_chance
 from mlpexp.report.section import Section
 
 TEMPLATE = Path(__file__).with_name("page.html")
@@ -20,12 +21,13 @@ def page(title: str, sections: Sequence[Section], introduction: str = "") -> str
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-    verdicts = Counter(judgement.verdict for section in sections for judgement in section.judgements)
+    judgements = [judgement for section in sections for judgement in section.judgements]
     versions = f"mlpexp {version('mlpexp')}, torch {version('torch')}, {platform.python_implementation()}"
     return template.render(
         title=title,
         introduction=introduction,
         sections=sections,
-        verdicts=verdicts,
+        verdicts=Counter(judgement.verdict for judgement in judgements),
+        by_chance=by_chance(judgements),
         made=f"{versions} {platform.python_version()}, {datetime.now():%Y-%m-%d %H:%M}",
     )

@@ -34,7 +34,9 @@ class Record:
 
     `command` and `python` make the run again as it stands now, see config/reproduce.py; `completed` are the epochs
     after which it was complete and was given more. `metrics` are those of the best weights, by split: loss, and
-    accuracy or r2. `findings` are the doctor's, each a `Finding` as a mapping.
+    accuracy or r2. A run that `diverged` has failed because its loss was not finite. `constant` are the metrics of the
+    best answer that is the same for all rows: of a run that diverged, or has a metric that is not finite; a comparison
+    counts them in its place. `findings` are the doctor's, each a `Finding` as a mapping.
     """
 
     state: State
@@ -55,6 +57,8 @@ class Record:
     best_epoch: int = 0
     metrics: dict[str, dict[str, float]] = field(default_factory=dict)
     reason: str | None = None
+    diverged: bool = False
+    constant: dict[str, dict[str, float]] = field(default_factory=dict)
     findings: list[dict[str, Any]] = field(default_factory=list)
     history: dict[str, Any] = field(default_factory=dict)  # what metrics.csv had then: rows and their checksum
 
@@ -144,6 +148,7 @@ _KINDS: dict[str, Any] = {
     "epochs_done": int,
     "best_epoch": int,
     "reason": str | None,
+    "diverged": bool,
     "git_commit": str | None,
     "findings": list[Finding],
 }

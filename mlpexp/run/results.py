@@ -6,13 +6,14 @@ N test rows, C classes.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import nn
 
 from mlpexp.data.dataset import Data, Split
+from mlpexp.doctor.measure import constant_loss
 from mlpexp.engine.evaluate import evaluate, outputs_of
 from mlpexp.engine.objective import Objective
 from mlpexp.engine.stack import ModuleStack
@@ -72,3 +73,23 @@ class Results:
             return self.data.targets_in_own_units(outputs).numpy()
 
         return call
+
+
+def constant_metrics(data: Data, objective: Objective) -> dict[str, dict[str, float]]:
+    """What `Results.metrics` are of the best answer that is the same for all rows of a split, by split.
+
+    The most frequent class, or the mean, whose R² is 0 by definition; the loss is the least that one answer can have.
+    The calibration error is that of being sure of that class: the shares of all classes, a better answer, would have
+    none, and with it a run that learned nothing would be the best calibrated of all.
+    """
+    found = {}
+    for name, split in data.splits().items():
+        y = split.y
+        classes = data.task.kind == "classification"
+        sums = torch.bincount(y).max() if classes else (y - y.mean()).square().sum()
+        score = objective.score(sums, len(split), y).item()
+        loss = constant_loss(replace(data, train=split), objective.loss, 0.0)
+        found[name] = {"loss": loss, data.task.score: score}
+        if classes:
+            found[name]["calibration_error"] = 1 - score
+    return found

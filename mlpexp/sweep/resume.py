@@ -11,8 +11,7 @@ from mlpexp.comparison.report import TABLE
 from mlpexp.config.jobs import Job
 from mlpexp.config.schema import Config
 from mlpexp.engine.common import in_common
-from mlpexp.engine.member import DIVERGED
-from mlpexp.errors import ConfigError, RunError
+from mlpexp.errors import ConfigError, DivergedError
 from mlpexp.prepare import Preparations
 from mlpexp.run import checkpoint, record
 from mlpexp.run.directory import RunDirectory, refuse_link
@@ -60,7 +59,7 @@ class _Found:
 
     @property
     def diverged(self) -> bool:
-        return self.failed and self.record is not None and (self.record.reason or "").startswith(DIVERGED)
+        return self.record is not None and self.record.diverged
 
     @property
     def apart(self) -> bool:
@@ -116,7 +115,7 @@ def _resume(directory: Path, changes: dict[str, Any], watcher: SweepWatcher) -> 
         watcher.left_out(numbers, error)
     for number, entry in found.items():
         if entry.diverged and entry.record is not None:
-            watcher.outcome([number], RunError(entry.record.reason))
+            watcher.outcome([number], DivergedError(entry.record.reason))
     for stack in stacks:
         for run in stack.runs:
             if run.directory is not None:

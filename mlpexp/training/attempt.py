@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +21,13 @@ from mlpexp.doctor.measure import case
 from mlpexp.engine.loop import Engine, Row
 from mlpexp.engine.member import Member
 from mlpexp.engine.stack import layers
-from mlpexp.errors import MlpexpError, RunError
+from mlpexp.errors import DivergedError, MlpexpError, RunError
 from mlpexp.figures.drawing import Drawing
 from mlpexp.run.directory import RunDirectory
 from mlpexp.run.history import read
 from mlpexp.run.record import Record
 from mlpexp.run.recorder import Recorder
-from mlpexp.run.results import Results
+from mlpexp.run.results import Results, constant_metrics
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ class Attempt:
         self.outcome: Outcome | None = None
         self._results: Results | None = None
         self._seconds_drawing = 0.0
+        self._constant = partial(constant_metrics, engine.data, engine.objective)
         started = replace(
             begun, n_parameters=engine.n_parameters, epochs_done=engine.epoch, best_epoch=member.best.epoch
         )
@@ -96,7 +99,12 @@ class Attempt:
         with suppress(MlpexpError):
             self.recorder.pause()
         with suppress(MlpexpError):
-            self.recorder.update("failed", reason=reason)
+            self._record_failure(reason)
+
+    def _record_failure(self, reason: str) -> None:
+        diverged = self.member.diverged
+        constant = self._constant() if diverged else {}
+        self.recorder.update("failed", reason=reason, diverged=diverged, constant=constant)
 
     def _k(self, engine: Engine) -> int:
         return engine.members.index(self.member)
@@ -164,7 +172,9 @@ class Attempt:
                 return
             self.recorder.checkpoint(engine.state_dict(k), final=True)
             self._results = _results(engine, engine.best_network(k))
-            self.recorder.note(**self._progress(engine), metrics=self._results.metrics())
+            metrics = self._results.metrics()
+            constant = {} if _finite(metrics) else self._constant()
+            self.recorder.note(**self._progress(engine), metrics=metrics, constant=constant)
 
     def _fail(self, engine: Engine, k: int) -> None:
         best, path = self.member.best, self.directory
@@ -173,11 +183,12 @@ class Attempt:
         self.recorder.note(**self._progress(engine))
         findings = self._examined(engine, engine.best_network(k))
         self.recorder.finish(findings, completed=False)
-        self.recorder.update("failed", reason=self.member.failure)
+        self._record_failure(self.member.failure)
         saved = f" The weights of epoch {best.epoch} are kept in {path}/checkpoints/best.pt." if best.epoch else ""
         # What the doctor says of a run that diverged begins with the same words.
         explained = " ".join(map(said, findings)) or f"{self.member.failure}."
-        self.outcome = RunError(f"{explained}{saved} Run directory: {path}")
+        kind = DivergedError if self.member.diverged else RunError
+        self.outcome = kind(f"{explained}{saved} Run directory: {path}")
 
     def draw(self, drawing: Drawing) -> None:
         """Begins to draw the figures of a run that has been judged."""
@@ -220,6 +231,10 @@ class Attempt:
         with suppress(MlpexpError):
             self.recorder.pause()
         self.interrupted()
+
+
+def _finite(metrics: Mapping[str, Mapping[str, float]]) -> bool:
+    return all(math.isfinite(value) for split in metrics.values() for value in split.values())
 
 
 def _results(engine: Engine, module: nn.Module) -> Results:

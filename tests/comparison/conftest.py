@@ -55,6 +55,10 @@ def write_run(tmp_path: Path) -> WriteRun:
             "best_epoch": 3,
             "metrics": dict.fromkeys(("train", "val", "test"), split),
         }
+        if changes.get("diverged"):
+            constant = {part: {"loss": 0.693, score_name: 0.5} for part in ("train", "val", "test")}
+            diverged = {"reason": "diverged: the training loss was nan", "metrics": {}, "constant": constant}
+            values |= {"state": "failed"} | diverged
         Record(**(values | changes)).write(directory)
         if history is None and score is not None:
             falling = [1 - score * epoch / 3 for epoch in (1, 2, 3)]

@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mlpexp.comparison.statistics import estimate, hedges_correction, holm, p_values, paired_difference
+from mlpexp.comparison.statistics import (
+    difference,
+    estimate,
+    hedges_correction,
+    holm,
+    p_values,
+    share_interval,
+    skewness,
+)
 
 RANDOM = np.random.default_rng(0)
 
@@ -53,9 +61,9 @@ def test_interval_covers_the_mean_as_often_as_it_says() -> None:
     assert abs(hits / 4000 - 0.95) < 4 * math.sqrt(0.95 * 0.05 / 4000)
 
 
-def test_paired_difference_by_hand() -> None:
+def test_difference_by_hand() -> None:
     # d = 1, 2, 3: mean 2, sd 1, t = 2√3 = 3.464102 with 2 degrees of freedom; P(|T| ≥ t) = 1 − t/√(t² + 2) = 0.0741799
-    found = paired_difference([3, 5, 7], [2, 3, 4])
+    found = difference([3, 5, 7], [2, 3, 4])
     assert (found.case, found.n, found.mean) == ("tested", 3, 2)
     assert found.p == pytest.approx(1 - math.sqrt(12 / 14))
     assert found.half_width == pytest.approx(4.302653 / math.sqrt(3), abs=1e-6)
@@ -64,18 +72,18 @@ def test_paired_difference_by_hand() -> None:
 
 
 @pytest.mark.parametrize("n", [2, 3, 8, 50])
-def test_paired_difference_is_that_of_scipy(n: int) -> None:
+def test_difference_is_that_of_scipy(n: int) -> None:
     x = RANDOM.normal(0, 1, n)
     y = x + RANDOM.normal(0.3, 0.5, n)
-    found = paired_difference(x.tolist(), y.tolist())
+    found = difference(x.tolist(), y.tolist())
     expected = stats.ttest_rel(x, y)
     assert found.p == pytest.approx(expected.pvalue)
     assert found.interval == pytest.approx(tuple(expected.confidence_interval(0.95)))
 
 
 def test_only_seeds_that_both_have_are_paired() -> None:
-    whole = paired_difference([1.0, 2.0, 4.0], [2.0, 2.5, 4.1])
-    with_gaps = paired_difference([1.0, 9.0, 2.0, math.nan, 4.0], [2.0, math.nan, 2.5, 8.0, 4.1])
+    whole = difference([1.0, 2.0, 4.0], [2.0, 2.5, 4.1])
+    with_gaps = difference([1.0, 9.0, 2.0, math.nan, 4.0], [2.0, math.nan, 2.5, 8.0, 4.1])
     assert with_gaps == whole
 
 
@@ -93,7 +101,7 @@ def test_only_seeds_that_both_have_are_paired() -> None:
 def test_what_cannot_be_tested_is_not(
     values: list[float], reference: list[float], case: str, mean: float | None, p: float | None
 ) -> None:
-    found = paired_difference(values, reference)
+    found = difference(values, reference)
     assert (found.case, found.mean, found.p, found.effect) == (case, mean, p, None)
 
 
@@ -102,11 +110,11 @@ def test_rounding_of_32_bits_is_no_spread() -> None:
     rows = np.array([341, 342, 345], dtype=np.float32)
     more, less = rows / np.float32(359), (rows - 1) / np.float32(359)
     assert np.ptp(more.astype(float) - less.astype(float)) > 0
-    assert paired_difference(more.tolist(), less.tolist()).case == "constant"
+    assert difference(more.tolist(), less.tolist()).case == "constant"
 
 
 def test_two_pairs_have_no_effect_size() -> None:
-    found = paired_difference([1, 2], [3, 3])
+    found = difference([1, 2], [3, 3])
     assert found.case == "tested"
     assert found.p is not None
     assert found.effect is None
@@ -118,7 +126,7 @@ def test_p_values_are_those_of_one_setting_at_a_time() -> None:
     table[2, 1:] = math.nan  # one pair
     table[3] = table[0]  # equal
     table[4] = table[0] + 1  # constant
-    expected = [paired_difference(row, table[0]).p for row in table[1:]]
+    expected = [difference(row, table[0]).p for row in table[1:]]
     assert p_values(table[1:], table[0]).tolist() == pytest.approx(
         [math.nan if p is None else p for p in expected], nan_ok=True
     )
@@ -164,3 +172,44 @@ def test_holm_rejects_what_the_step_down_procedure_rejects() -> None:
                 break
             rejected[i] = True
         np.testing.assert_array_equal(holm(p) <= 0.05, rejected)
+
+
+@pytest.mark.parametrize(("n", "n_reference"), [(2, 2), (3, 10), (10, 4)])
+def test_seeds_that_are_not_shared_are_compared_unpaired(n: int, n_reference: int) -> None:
+    x, y = RANDOM.normal(0, 1, n), RANDOM.normal(0.5, 3, n_reference)
+    gaps = [math.nan] * n_reference, [math.nan] * n
+    found = difference([*x, *gaps[0]], [*gaps[1], *y])
+    expected = stats.ttest_ind(x, y, equal_var=False)
+    assert (found.case, found.paired, found.n, found.n_reference) == ("tested", False, n, n_reference)
+    assert found.p == pytest.approx(expected.pvalue)
+    assert found.interval == pytest.approx(tuple(expected.confidence_interval(0.95)))
+    assert found.effect is None
+
+
+def test_one_seed_in_common_makes_no_pairs() -> None:
+    x, y = [0.1, 0.3, 0.2, math.nan, math.nan], [math.nan, math.nan, 0.5, 0.7, 0.8]
+    expected = stats.ttest_ind(x[:3], y[2:], equal_var=False)
+    assert difference(x, y).p == pytest.approx(expected.pvalue)
+    table = np.array([x, [0.1, 0.3, 0.2, 0.4, 0.9], [math.nan] * 4 + [0.4]])
+    rows = [difference(row.tolist(), y).p for row in table]
+    assert p_values(table, np.array(y)).tolist() == pytest.approx(
+        [math.nan if p is None else p for p in rows], nan_ok=True
+    )
+
+
+def test_unpaired_values_without_spread_have_no_test() -> None:
+    found = difference([0.5, 0.5, math.nan, math.nan], [math.nan, math.nan, 0.7, 0.7])
+    assert (found.case, found.paired, found.p) == ("constant", False, None)
+    assert found.mean == pytest.approx(-0.2)
+
+
+@pytest.mark.parametrize(("k", "n"), [(0, 5), (5, 5), (1, 4), (19, 20)])
+def test_the_interval_of_a_share_is_that_of_scipy(k: int, n: int) -> None:
+    expected = stats.binomtest(k, n).proportion_ci(0.95, "exact")
+    assert share_interval(k, n) == pytest.approx((expected.low, expected.high))
+
+
+def test_skewness_is_that_of_scipy() -> None:
+    values = RANDOM.exponential(1, 12)
+    assert skewness(values.tolist()) == pytest.approx(stats.skew(values))
+    assert skewness([0.5, 0.5, 0.5]) == 0

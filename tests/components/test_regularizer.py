@@ -396,6 +396,7 @@ def test_a_loss_that_is_no_number_ends_the_member(bad: float, which: str) -> Non
     assert not one.active
     assert not one.stopped_early
     assert one.failure == f"diverged: the {which} loss was {bad} at the end of epoch 2"
+    assert one.diverged
     assert one.best.epoch == 1
 
 

@@ -126,7 +126,7 @@ def test_no_history_is_a_defect(case: Make, data: st.DataObject) -> None:
         more={tag: data.draw(column) for tag in tags},
         layers=data.draw(st.sampled_from([layers, []])),
         constant_loss=data.draw(NUMBERS),
-        failure=data.draw(st.sampled_from([None, "diverged: the training loss was nan"])),
+        **data.draw(st.sampled_from([{}, {"failure": "diverged: the training loss was nan", "diverged": True}])),
     )
     assert [found for found in examine(ill) if found["symptom"] == FAILED] == []
 

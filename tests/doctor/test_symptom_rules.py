@@ -28,7 +28,9 @@ def falling(first: float, last: float, n: int = 20) -> list[float]:
 
 def test_diverged_tells_the_last_finite_loss_and_the_rate(case: Make) -> None:
     loss = [0.7, 12.5, math.nan]
-    ill = case("optimizer=sgd", "optimizer.lr=7", loss=loss, failure="diverged: the training loss was nan")
+    ill = case(
+        "optimizer=sgd", "optimizer.lr=7", loss=loss, failure="diverged: the training loss was nan", diverged=True
+    )
     sign = diverged(ill)
     assert sign is not None
     for said in ("the training loss was nan", "12.5", "optimizer.lr is 7"):

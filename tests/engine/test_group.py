@@ -28,6 +28,12 @@ N_STEPS = 3 * 3  # three epochs of 60 rows in batches of 25
 MOONS = ["dataset=moons", "dataset.n_samples=100", "batch_size=25", "model.hidden=[4]"]
 
 
+@pytest.fixture(autouse=True)
+def untried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the trial of users' components, which makes steps of its own."""
+    monkeypatch.setattr("mlpexp.prepare._try", lambda *_: None)
+
+
 def engine_of(*configs: Config) -> Engine:
     return Engine(configs, prepare(configs[0]).data, CPU)
 

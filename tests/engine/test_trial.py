@@ -18,7 +18,7 @@ from mlpexp.components.loss import Loss, losses
 from mlpexp.components.model import Model, models
 from mlpexp.components.optimizer import Optimizer, optimizers
 from mlpexp.components.regularizer import Regularizer, regularizers
-from mlpexp.components.scheduler import Scheduler, Span
+from mlpexp.components.scheduler import Scheduler, Span, schedulers
 from mlpexp.data.dataset import datasets
 from mlpexp.data.task import Task
 from mlpexp.engine.batch import Batch

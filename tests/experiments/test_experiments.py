@@ -42,7 +42,7 @@ def test_shrunk(name: str, small_mnist: Path, here: Path) -> None:
     assert report.claims
     assert report.figures
     # A claim about a setting that the sweep does not have would never be tested.
-    assert {judgement.verdict for judgement in comparison.judgements} <= {"holds", "does not hold", "undecided"}
+    assert "not tested" not in {judgement.verdict for judgement in comparison.judgements}
     assert comparison.baseline == (report.baseline is not None)
     assert {path.stem for path in (here / "sweep" / "figures").iterdir()} == set(report.figures)
     for path in [*(here / "sweep" / "figures").iterdir(), here / "sweep" / "sweep.png"]:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mlpexp.cli.main import call
+from mlpexp.comparison.claims import Judgement
 from mlpexp.config.compose import compose
+from mlpexp.config.report import Claim
 from mlpexp.report.page import page
 from mlpexp.report.section import Picture, Section, Table, section_of
 from mlpexp.sweep.start import train_sweep
@@ -125,6 +127,17 @@ def test_whatever_a_section_says_is_text() -> None:
     text = page(evil, [section, section], evil)
     assert "<script>" not in text
     assert 'onload="' not in text
+
+
+def test_verdicts_are_counted_and_cautions_shown() -> None:
+    mean, each = Claim("Better", "accuracy/test", above=0), Claim("Always", "accuracy/test", above=0, in_each=True)
+    judgements = [Judgement(mean, "holds", "numbers", "values taken as normal")] * 2
+    section = Section("a", "", judgements=[*judgements, Judgement(each, "in each seed", "numbers")])
+    text = " ".join(page("a", [section]).split())
+    assert "Claims that hold: 2; that do not: 0; undecided: 0; in each seed: 1." in text
+    assert "Of 2 claims about means, 0.05 would hold by chance" in text
+    assert text.count("numbers; values taken as normal") == 2
+    assert '<li class="in-each-seed">' in text
 
 
 @pytest.mark.parametrize(
