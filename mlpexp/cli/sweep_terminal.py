@@ -44,6 +44,11 @@ class SweepTerminal(SweepWatcher):
         self._stack = ""
         self._every = 1.0
 
+    def note(self, line: str) -> None:
+        from mlpexp.cli.main import report
+
+        report(line)
+
     def stack(self, index: int, stacks: Sequence[StackToTrain]) -> None:
         sizes = [len(stack.numbers) for stack in stacks]
         if index == 0:

@@ -172,14 +172,12 @@ def _multirun(config: DictConfig, loader: ConfigLoader, config_name: str) -> Ite
     with flag_override(config.hydra, ["readonly", "struct"], False):
         config.hydra.mode = RunMode.MULTIRUN
         # What other launchers compose jobs of.
-        directory = f"hydra.sweep.dir={quote(str(config.hydra.sweep.dir))}"
-        config.hydra.overrides.hydra = [*config.hydra.overrides.hydra, directory]
+        config.hydra.overrides.hydra.append(f"hydra.sweep.dir={quote(str(config.hydra.sweep.dir))}")
     configure_log(config.hydra.hydra_logging, config.hydra.verbose)
     callbacks = Callbacks(config)
     callbacks.on_multirun_start(config=config, config_name=config_name)
     OmegaConf.save(config, Path(config.hydra.sweep.dir) / "multirun.yaml")
-    with raising():
-        yield HydraContext(loader, callbacks)
+    yield HydraContext(loader, callbacks)
     callbacks.on_multirun_end(config=config, config_name=config_name)
 
 

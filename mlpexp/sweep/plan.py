@@ -66,9 +66,13 @@ def _alone(config: Config) -> str | None:
 def _layer_alone(config: Config, prepared: Prepared) -> str | None:
     """Why a config's network does not stack."""
     sizes = prepared.data.n_features, prepared.loss.n_outputs(prepared.data.task)
-    with torch.random.fork_rng(devices=[]):
-        module = config.model.build(*sizes, config.activation, list(config.regularizer.values()))
-        layer = unstackable(module, type(config.activation.build()))
+    try:
+        with torch.random.fork_rng(devices=[]):
+            module = config.model.build(*sizes, config.activation, list(config.regularizer.values()))
+            layer = unstackable(module, type(config.activation.build()))
+    except Exception as error:
+        # Its run will fail of the same, and say so.
+        return f"the network cannot be built: {error}"
     return None if layer is None else f"{layer} is no layer that stacks"
 
 

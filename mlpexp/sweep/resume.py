@@ -104,13 +104,18 @@ def resume_sweep(directory: Path, changes: dict[str, Any], watcher: SweepWatcher
 def _resume(directory: Path, changes: dict[str, Any], watcher: SweepWatcher) -> None:
     saved = read(directory)
     found = {job.number: _look(directory, job, changes) for job in saved.jobs}
-    noted, stacks, left_out = _to_finish(directory, saved, found)
-    # A sweep that died in the meantime still lacks its table.
-    if not stacks and not left_out and (directory / TABLE).exists():
-        raise ConfigError(f"{directory}: all {len(saved.jobs)} jobs of the sweep have ended.")
-    replace(noted, jobs=[replace(job, config={**job.config, **changes}) for job in noted.jobs]).write(directory)
+    # Before stacks that have ended are tidied up: what is left of a file keeps their directory from going.
     for place in (directory, directory / CHECKPOINTS):
         remove_unfinished(place)
+    noted, stacks, left_out = _to_finish(directory, saved, found)
+    not_chosen = _not_chosen(saved)
+    # A sweep that died in the meantime still lacks its table.
+    if not stacks and not left_out and (directory / TABLE).exists():
+        ended = f"{directory}: all {len(saved.jobs)} jobs of the sweep have ended."
+        raise ConfigError(f"{ended} {not_chosen}" if not_chosen else ended)
+    replace(noted, jobs=[replace(job, config={**job.config, **changes}) for job in noted.jobs]).write(directory)
+    if not_chosen:
+        watcher.note(f"{directory}: {not_chosen}")
     for numbers, error in left_out:
         watcher.left_out(numbers, error)
     for number, entry in found.items():
@@ -121,6 +126,19 @@ def _resume(directory: Path, changes: dict[str, Any], watcher: SweepWatcher) -> 
             if run.directory is not None:
                 run.directory.mkdir(parents=True, exist_ok=True)
     train_stacks(directory, stacks, watcher)
+
+
+def _not_chosen(saved: SweepRecord) -> str:
+    """What of a search cannot be gone on with: jobs that its sweeper would have chosen next."""
+    if saved.search is None:
+        return ""
+    sweeper, n_trials = saved.search.get("sweeper"), saved.search.get("n_trials")
+    if not isinstance(n_trials, int):
+        return f"hydra/sweeper={sweeper} chose its jobs as it went; resume finishes those and chooses no more."
+    missing = n_trials - len(saved.jobs)
+    if missing <= 0:
+        return ""
+    return f"{missing} of its {n_trials} trials had not been chosen by hydra/sweeper={sweeper}; resume chooses none."
 
 
 def _to_finish(

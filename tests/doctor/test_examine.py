@@ -212,7 +212,7 @@ def test_in_short_the_most_frequent_symptom_goes_first() -> None:
 
 @pytest.mark.parametrize(
     "damage",
-    [{}, [1], [{"symptom": "a"}], [{**finding("a"), "evidence": 3}], [{**finding("a"), "alternatives": [1]}], None],
+    [{}, [1], [{"symptom": "a"}], [{**finding("a"), "evidence": [3]}], [{**finding("a"), "alternatives": [[1]]}], None],
 )
 def test_damaged_findings_are_named(tmp_path: Path, damage: Any) -> None:
     train(compose(["dataset=xor", "epochs=1", "log.figures=false", "log.tensorboard=false"]), tmp_path / "run")

@@ -12,6 +12,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from mlpexp.engine.member import streams
 from mlpexp.errors import RunError
 from mlpexp.run import checkpoint, history
 from mlpexp.run.recorder import Recorder
+from mlpexp.sweep.record import read
 
 Contents = Callable[[Path], dict[str, Any]]
 
@@ -365,6 +367,46 @@ def test_jobs_that_another_launcher_has_left_are_trained_together(here: Path) ->
         for column, values in history.read(here / "sweep" / run / "metrics.csv").items():
             expected = history.read(here / "whole" / run / "metrics.csv")[column]
             assert values == pytest.approx(expected, rel=1e-3, abs=1e-6, nan_ok=True)
+
+
+@pytest.mark.parametrize("own", ["hydra/launcher=basic", "hydra.sweeper.max_batch_size=1"])
+def test_jobs_not_begun_are_known_whatever_the_layout(own: str, here: Path) -> None:
+    """Where directories have names of the user's own, under another launcher and in batches."""
+    second = {
+        "hydra/launcher=basic": ("mlpexp.cli.sweep_task.SweepTask.__call__", 2, "before"),
+        "hydra.sweeper.max_batch_size=1": ("mlpexp.cli.sweep_task.SweepTask.run_jobs", 2, "before"),
+    }[own]
+    with pytest.MonkeyPatch.context() as patch:
+        at([second], lambda _: shutil.copytree("whole", "sweep"), patch)
+        words = [*MOONS, "seed=shuffle(range(4))", *QUICK, own, "hydra.sweep.subdir=run_${hydra.job.num}"]
+        assert call(["train", "-m", *words, "hydra.sweep.dir=whole"]) == 0
+    assert states(here / "sweep") == {"run_0": "completed"}
+    assert call(["resume", "sweep"]) == 0
+    assert states(here / "sweep") == {f"run_{number}": "completed" for number in range(4)}
+    seeds = [json.loads((here / "sweep" / f"run_{number}" / "run.json").read_text())["seed"] for number in range(4)]
+    assert sorted(seeds) == [0, 1, 2, 3]
+    noted = json.loads((here / "sweep" / "sweep.json").read_text())["jobs"]
+    assert [job["overrides"][-1] for job in noted] == ["log.tensorboard=false"] * 4
+    assert [job["config"]["seed"] for job in noted] == seeds
+
+
+def test_what_a_search_had_not_chosen_is_said(copy: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:
+    sweep = copy(EPOCH_4)
+    noted = read(sweep)
+    replace(noted, search={"sweeper": "optuna", "n_trials": 12}).write(sweep)
+    said = "4 of its 12 trials had not been chosen by hydra/sweeper=optuna; resume chooses none."
+    assert call(["resume", "sweep"]) == 0
+    assert capsys.readouterr().err == f"mlpexp: sweep: {said}\n"
+    assert call(["resume", "sweep"]) == 2
+    assert capsys.readouterr().err == f"mlpexp: sweep: all 8 jobs of the sweep have ended. {said}\n"
+
+
+def test_what_a_kill_has_left_of_a_stacks_checkpoint_goes(copy: Callable[..., Path]) -> None:
+    sweep = copy()
+    (sweep / ".stacks").mkdir()
+    (sweep / ".stacks" / ".0.pt.7.tmp").write_bytes(b"half")
+    assert call(["resume", "sweep"]) == 2
+    assert not (sweep / ".stacks").exists()
 
 
 @pytest.mark.parametrize("moment", [EPOCH_4, SECOND_STACK])
