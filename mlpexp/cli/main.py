@@ -8,6 +8,7 @@ import os
 import sys
 from importlib.metadata import version
 
+from mlpexp.cli.streams import lost_output, make_lasting
 from mlpexp.errors import MlpexpError, unknown
 
 # Each sub-command is a module of this package with `run(arguments) -> exit code`. None is imported before it
@@ -50,7 +51,16 @@ def main() -> None:
     # Imports make some 400,000 objects that stay. Python would look through them for garbage after every few hundred
     # more, and once again before it exits: together that took a fifth of the time of a short run.
     gc.set_threshold(50_000, 5, 5)
-    code = call(sys.argv[1:])
+    make_lasting()
+    code: int | str | None
+    try:
+        code = call(sys.argv[1:])
+    except SystemExit as ended:
+        # Of a parser that has shown its help.
+        code = ended.code
+    if (lost := lost_output()) is not None:
+        report(f"standard output: cannot be written: {lost}.")
+        code = code or 1
     gc.freeze()
     sys.exit(code)
 
@@ -69,7 +79,7 @@ def call(arguments: list[str]) -> int:
         command, rest = "completion", arguments
     elif command not in COMMANDS:
         hint = f" Did you mean: mlpexp train {' '.join(arguments)}" if "=" in command else ""
-        print(f"mlpexp: {unknown(f'{command}: no such command', command, COMMANDS)}{hint}", file=sys.stderr)
+        report(f"{unknown(f'{command}: no such command', command, COMMANDS)}{hint}")
         return 2
     try:
         module = importlib.import_module(f"mlpexp.cli.{_MODULES.get(command, command)}")
@@ -82,12 +92,8 @@ def call(arguments: list[str]) -> int:
             report(line)
         return error.exit_code
     except KeyboardInterrupt:
-        print("mlpexp: interrupted", file=sys.stderr)
+        report("interrupted")
         return 130
-    except BrokenPipeError:
-        # Whoever read our output has gone, as in `mlpexp list | head -1`; Python would complain again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
 
 
 def report(line: str) -> None:
