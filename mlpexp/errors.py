@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable, Sequence
 
 
@@ -39,6 +40,15 @@ class RunError(MlpexpError, RuntimeError):
     """A run that had started failed: it diverged, or its directory cannot be written. Exit code 1."""
 
     exit_code = 1
+
+
+# What the command line is not to blame for: the disk is full, or this user may not write there.
+_OUTSIDE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO}
+
+
+def refusal(error: OSError) -> type[ConfigError | RunError]:
+    """The kind of error that a path which cannot be made or read is."""
+    return RunError if error.errno in _OUTSIDE else ConfigError
 
 
 def nearest(word: str, choices: Iterable[str]) -> str | None:

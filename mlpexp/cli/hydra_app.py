@@ -56,7 +56,9 @@ def claim(raw: DictConfig, key: str) -> AbstractContextManager[Path]:
         raise ConfigError(explain_value(error, raw)) from error
     if not path.strip():
         raise ConfigError(f"{key}=: must name a directory.")
-    named = any(override.lstrip("+").startswith(f"{key}=") for override in raw.hydra.overrides.hydra)
+    # As written: `${hydra.job.num}` in one of them has no value yet.
+    overrides: Any = OmegaConf.to_container(raw.hydra.overrides.hydra, resolve=False)
+    named = any(override.lstrip("+").startswith(f"{key}=") for override in overrides)
     return claimed(Path(path), key if named else None)
 
 

@@ -9,7 +9,7 @@ import sys
 from importlib.metadata import version
 
 from mlpexp.cli.streams import lost_output, make_lasting
-from mlpexp.errors import MlpexpError, unknown
+from mlpexp.errors import MlpexpError, refusal, unknown
 
 # Each sub-command is a module of this package with `run(arguments) -> exit code`. None is imported before it
 # is called for, so that help and lists answer at once.
@@ -91,6 +91,17 @@ def call(arguments: list[str]) -> int:
         for line in error.lines:
             report(line)
         return error.exit_code
+    except OSError as error:
+        # Such as of a directory that may not be entered, or a name that is too long, wherever it was to be looked at.
+        if error.filename is None or os.environ.get("HYDRA_FULL_ERROR") == "1":
+            raise
+        report(f"{os.fsdecode(error.filename)}: {error.strerror}.")
+        return refusal(error).exit_code
+    except MemoryError:
+        if os.environ.get("HYDRA_FULL_ERROR") == "1":
+            raise
+        report("this needs more memory than there is.")
+        return 1
     except KeyboardInterrupt:
         report("interrupted")
         return 130

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from hydra.core.override_parser.types import ValueType
 from hydra.types import RunMode
@@ -18,6 +20,7 @@ from mlpexp.cli.main import report
 from mlpexp.cli.sweep_task import SweepTask, note_jobs
 from mlpexp.cli.sweep_terminal import conclude
 from mlpexp.config.compose import compose_raw
+from mlpexp.config.convert import show
 from mlpexp.config.jobs import Job, check_jobs, expand
 from mlpexp.config.overrides import fixed, parse_override
 from mlpexp.errors import ConfigError, MlpexpError, RunError
@@ -28,6 +31,8 @@ from mlpexp.run.record import NAME
 
 # The sweepers whose jobs are all combinations of the values. What others try is theirs to choose.
 _GRID = (".BasicSweeper", ".CheckedSweeper")
+# Bytes, on the file systems in use.
+_LONGEST_NAME = 255
 # Of a longer range another sweeper's values are looked at as far as this.
 _MOST_VALUES = 1000
 
@@ -95,6 +100,7 @@ def check_sweep(overrides: Sequence[str], config_dir: str | None, config_name: s
     about_hydra = [given for given in overrides if given.lstrip("+~").startswith(("hydra.", "hydra/"))]
     ours = [given for given in overrides if given not in about_hydra]
     sweep = _sweep_config(about_hydra, ours, config_dir, config_name)
+    _check_subdir(sweep)
     for name in ("launcher", "sweeper"):
         if OmegaConf.is_missing(sweep.hydra, name):
             raise ConfigError(f"~hydra/{name}: a sweep needs one {name}.")
@@ -108,6 +114,14 @@ def check_sweep(overrides: Sequence[str], config_dir: str | None, config_name: s
     preparations = Preparations()
     known = check_jobs(jobs, about_hydra, config_dir, config_name, numbered=grid, preparations=preparations)
     return CheckedSweep(sweep, known if grid else None, preparations)
+
+
+def _check_subdir(sweep: DictConfig) -> None:
+    """ConfigError where the directories of jobs would have names that no file system takes, whatever their numbers."""
+    subdir = str(OmegaConf.to_container(sweep.hydra.sweep, resolve=False)["subdir"])  # type: ignore[call-overload, index]
+    written = re.sub(r"\$\{[^}]*\}", "", subdir)
+    if any(len(os.fsencode(part)) > _LONGEST_NAME for part in PurePath(written).parts):
+        raise ConfigError(f"hydra.sweep.subdir={show(subdir)}: must have names of at most {_LONGEST_NAME} bytes.")
 
 
 def _sweep_config(about_hydra: list[str], ours: list[str], config_dir: str | None, config_name: str) -> DictConfig:

@@ -42,6 +42,8 @@ def fixed(overrides: Sequence[str]) -> list[str]:
 def unreadable(given: str) -> str:
     """What is said of an override that Hydra's grammar cannot read."""
     shown = show(given) or "''"
+    if any("\udc80" <= c <= "\udcff" for c in given):
+        return f"{shown}: is not UTF-8 text, as what a config holds must be; give it another name."
     return f"{shown}: cannot be read; an override is key=value, such as optimizer.lr=0.01 or model.hidden=[8,8]."
 
 

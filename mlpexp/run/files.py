@@ -85,8 +85,8 @@ def read_bytes(path: Path, most: int, parts: int = 1) -> bytes:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a text file whole or not at all."""
-    write_bytes(path, text.encode())
+    """Writes a text file whole or not at all. What is not Unicode, as in the names of some files, becomes `?`."""
+    write_bytes(path, text.encode(errors="replace"))
 
 
 def remove_unfinished(directory: Path) -> None:

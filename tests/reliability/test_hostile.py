@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -262,6 +263,113 @@ def test_a_file_that_is_another_thing(
     assert f"run/{name}" in out + err + page
 
 
+# A path is named in each of them.
+COMMANDS = {
+    **{name: [name, "{}"] for name in ("eval", "resume", "compare", "report", "dashboard")},
+    **{f"{name} --out": [name, "run", "--out", "{}"] for name in ("compare", "report")},
+    "plot --out": ["plot", "activations", "--out", "{}"],
+    "lr-find --out": ["lr-find", "dataset=xor", "--steps", "20", "--seeds", "1", "--out", "{}"],
+    "notebook --out": ["notebook", "--only", "losses", "--out", "{}"],
+    **{
+        f"{name} --config-dir": [*name.split(), "--config-dir", "{}"]
+        for name in ("train dataset=xor", "list", "lr-find")
+    },
+    "run.dir": ["train", *QUICK, "log.figures=false", "hydra.run.dir={}"],
+    "sweep.dir": ["train", "-m", *QUICK, "seed=0,1", "hydra.sweep.dir={}"],
+    "sweep.subdir": ["train", "-m", *QUICK, "seed=0,1", "hydra.sweep.subdir=${{hydra.job.num}}{}"],
+    "dataset.path": ["train", "dataset=csv", "dataset.path={}"],
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_name_of_three_hundred_letters(command: str, stranger: Path, capsys: Capture) -> None:
+    ending = {"report --out": ".html", "plot --out": ".png"}.get(command, "")
+    before = sorted(stranger.rglob("*"))
+    assert call([word.format("n" * 300 + ending) for word in COMMANDS[command]]) == 2
+    out, err = capsys.readouterr()
+    (line,) = err.splitlines()
+    assert out == ""
+    assert line.startswith("mlpexp: ")
+    assert "nnn" in line
+    assert sorted(stranger.rglob("*")) == before
+
+
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name not in ("dashboard", "list --config-dir")])
+def test_a_name_that_is_not_utf_8(command: str, stranger: Path, capsys: Capture) -> None:
+    """It does, unless a config is to hold it."""
+    name = os.fsdecode(b"caf\xe9")
+    try:
+        (stranger / "run").rename(stranger / name)
+    except OSError:
+        pytest.skip("this file system takes no such name")
+    words = [name if word == "run" else word.format(name) for word in COMMANDS[command]]
+    if command.endswith("--out"):
+        words[-1] += {"report --out": ".html", "plot --out": ".png"}.get(command, ".out")
+    elif command == "resume":
+        words.append("epochs=5")
+    before = sorted(stranger.rglob("*"))
+    held = command in ("run.dir", "sweep.dir", "sweep.subdir", "dataset.path")
+    words += ["--dry-run"] if command == "train dataset=xor --config-dir" else []
+    assert call(words) == (2 if held else 0)
+    out, err = capsys.readouterr()
+    assert "Traceback" not in out + err
+    if held:
+        assert "caf : is not UTF-8 text" in err
+        assert sorted(stranger.rglob("*")) == before
+
+
+def test_a_directory_that_may_not_be_entered(stranger: Path) -> None:
+    """One line names it; among other runs it is left out."""
+    code = (
+        "import sys; from mlpexp.cli.main import call\n"
+        "for line in sys.stdin: print('code', call(line.split()), flush=True)"
+    )
+    words = [sys.executable, "-c", code]
+    if os.geteuid() == 0:
+        if shutil.which("setpriv") is None:
+            pytest.skip("root may enter every directory, and there is no setpriv")
+        words = ["setpriv", "--inh-caps=-all", "--bounding-set=-dac_override,-dac_read_search", *words]
+    closed = stranger / "sweep" / "1"
+    lines = [f"{name} sweep/1" for name in ("eval", "resume", "compare", "report")]
+    lines += ["compare run --out sweep/1/x", "report run --out sweep/1/x.html", "list --config-dir sweep/1/x"]
+    lines += ["train dataset=xor hydra.run.dir=sweep/1/x", "plot activations --out sweep/1/x.png", "compare sweep"]
+    closed.chmod(0)
+    try:
+        ended = subprocess.run(words, input="\n".join(lines), text=True, cwd=stranger, capture_output=True, check=False)
+    finally:
+        closed.chmod(0o755)
+    codes = [line for line in ended.stdout.splitlines() if line.startswith("code ")]
+    assert codes[-1] == "code 0"
+    assert set(codes[:-1]) == {"code 1", "code 2"}, ended.stdout + ended.stderr
+    assert ended.stderr.count("\n") == len(lines) - 1
+    assert all(re.match("mlpexp: .*sweep/1.*Permission denied", line) for line in ended.stderr.splitlines())
+    assert "left out: sweep/1: cannot be read: Permission denied." in ended.stdout
+
+
+def test_a_table_that_is_larger_than_the_memory(here: Path) -> None:
+    resource = pytest.importorskip("resource", reason="memory can be limited on POSIX")
+    with (here / "t.csv").open("w") as file:
+        file.write("x,y\n")
+        # Without a block on the disk.
+        file.truncate(2**36)
+    ended = subprocess.run(
+        [sys.executable, "-m", "mlpexp", "train", "dataset=csv", "dataset.path=t.csv", "device=cpu"],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (2**35, 2**35)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert ended.stderr == "mlpexp: dataset.path=t.csv: its 65,536 MiB need more memory than there is.\n"
+    assert [path.name for path in here.iterdir()] == ["t.csv"]
+
+
+def test_an_experiment_that_cannot_be(stranger: Path, capsys: Capture) -> None:
+    before = sorted(stranger.rglob("*"))
+    assert refused("notebook --only xor epochs=x", capsys) == "mlpexp: epochs=x: must be a whole number."
+    assert sorted(stranger.rglob("*")) == before
+
+
 def test_a_record_that_is_too_large(stranger: Path, capsys: Capture) -> None:
     with (stranger / "run" / "run.json").open("r+b") as file:
         file.truncate(2**24 + 1)
@@ -306,6 +414,36 @@ def test_what_a_file_holds_tells_the_terminal_nothing(stranger: Path, edit: Edit
     assert call(["compare", "sweep"]) == 0
     out, err = capsys.readouterr()
     assert "reason" in out
+    assert not set(out + err) & {"\x1b", "\x07", "\x9b"}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["{}"],
+        ["{}=1"],
+        ["list", "{}"],
+        ["list", "activation", "--config-dir", "conf"],
+        *[[name, "{}"] for name in ("eval", "resume", "compare", "report", "dashboard", "plot", "lr-find", "notebook")],
+        ["compare", "run", "--baseline", "{}"],
+        ["compare", "run", "--metric", "{}"],
+        ["train", "data_dir={}"],
+        ["train", "--dry-run", *QUICK, "data_dir='{}'"],
+        ["train", "--cfg", "job", *QUICK, "data_dir='{}'"],
+        ["train", "--dry-run", "-m", *QUICK, "data_dir='{}',b", "seed=0,1"],
+        ["train", *QUICK, "log.figures=false", "hydra.run.dir='{}'"],
+        ["train", "-m", *QUICK, "log.figures=false", "seed=0,1", "hydra.sweep.dir='{}'"],
+        ["plot", "activations", "activation='{}'"],
+        ["report", "run", "--title", "{}"],
+    ],
+    ids=" ".join,
+)
+def test_what_is_typed_tells_the_terminal_nothing(words: list[str], stranger: Path, capsys: Capture) -> None:
+    """A line may be pasted from a page, or made by a script."""
+    (stranger / "conf" / "activation").mkdir(parents=True)
+    (stranger / "conf" / "activation" / "mine.yaml").write_text("# \x1b[31m red\nname: relu\n")
+    assert call([word.format("\x1b]0;mine\x07\x9b31m") for word in words]) in (0, 2)
+    out, err = capsys.readouterr()
     assert not set(out + err) & {"\x1b", "\x07", "\x9b"}
 
 
