@@ -14,8 +14,11 @@ from typing import Any, BinaryIO
 import torch
 
 from mlpexp import memory
+from mlpexp.config.convert import convert
+from mlpexp.config.ranges import Index
 from mlpexp.errors import ConfigError
 from mlpexp.run.files import make_directory, opened, write_bytes
+from mlpexp.run.history import checked_written
 
 
 def previous(path: Path) -> Path:
@@ -90,6 +93,21 @@ def _check_extent(state: Any, n_bytes: int) -> None:
             to_see.extend(value.values())
         elif isinstance(value, list | tuple):
             to_see.extend(value)
+
+
+def check_state(path: Path, state: Any) -> dict[str, Any]:
+    """The state of a run in the checkpoint at `path`, or ConfigError where it does not say of which epoch it is.
+
+    Networks, optimizers and what else it is of check their own parts.
+    """
+    try:
+        convert(state["epoch"], Index, "epoch")
+        # A run that is there as company has none.
+        checked_written(state.get("history", {}))
+    except MISFITS as error:
+        raise misfit(path, error) from error
+    checked: dict[str, Any] = state
+    return checked
 
 
 # What putting a checkpoint to use raises where it is not of the run whose directory it lies in.

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import zlib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from mlpexp.config.convert import build
+from mlpexp.config.ranges import Index
 from mlpexp.errors import ConfigError
 from mlpexp.run import checksum
 from mlpexp.run.files import opened, write_bytes, writing
@@ -23,7 +27,23 @@ if TYPE_CHECKING:
 _MOST = 2**30
 
 # How many rows there are, and their checksum with the header's: what checkpoints and run.json hold of a history.
+# Nothing, where there is none.
 Written = Mapping[str, Any]
+
+
+# What every epoch measures, besides a score.
+_ALWAYS = {"epoch", "loss/train", "loss/val"}
+
+
+@dataclass(frozen=True)
+class _Written:
+    rows: Index
+    crc32: str
+
+
+def checked_written(value: Any) -> Written:
+    """What was read for a `Written`, or ConfigError where it is none."""
+    return dataclasses.asdict(build(_Written, value, "history")) if value != {} else {}
 
 
 class History:
@@ -150,6 +170,8 @@ def read(path: Path, written: Written | None = None) -> dict[str, list[float]]:
                     raise ValueError(f"line {rows.line_num} has {len(row)} of {len(header)} values")
                 for column, cell in zip(columns, row, strict=True):
                     column.append(float(cell or "nan"))
+            if lacking := _ALWAYS - {*header} if columns and columns[0] else set():
+                raise ValueError(f"it lacks the column {sorted(lacking)[0]}")
     except OSError as error:
         raise ConfigError(f"{path}: is damaged or unreadable: {error.strerror}.") from None
     except (ValueError, csv.Error) as error:

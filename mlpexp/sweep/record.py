@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
 
+from mlpexp.config.convert import build, fields_of
+from mlpexp.config.ranges import Index
 from mlpexp.errors import ConfigError
 from mlpexp.run import record as run
 from mlpexp.run.checksum import sealed, unsealed
@@ -19,13 +21,15 @@ NAME = "sweep.json"
 _MOST = 2**29
 # Where the checkpoints of stacks lie within a sweep's directory while these train.
 CHECKPOINTS = ".stacks"
+# What a sweep itself keeps in its directory, and jobs cannot.
+_OWN = {NAME, CHECKPOINTS, ".lock", "multirun.yaml", "sweep.csv", "sweep.png"}
 
 
 @dataclass(frozen=True)
 class JobRecord:
     """A job: its number, what it adds to the config, its directory within the sweep's, and the whole config."""
 
-    number: int
+    number: Index
     overrides: list[str]
     directory: str
     config: dict[str, Any]
@@ -36,7 +40,7 @@ class SweepRecord:
     """The content of sweep.json. `stacks` holds the numbers of jobs that train as one model, in their order."""
 
     jobs: list[JobRecord] = field(default_factory=list)
-    stacks: list[list[int]] = field(default_factory=list)
+    stacks: list[list[Index]] = field(default_factory=list)
 
     def extended(self, jobs: Sequence[JobRecord], stacks: Sequence[Sequence[int]]) -> SweepRecord:
         """With more jobs, such as the next batch of a sweeper; a number that is known keeps what it has."""
@@ -66,12 +70,13 @@ def read(directory: Path) -> SweepRecord:
         return _of_runs(directory)
     try:
         content = unsealed(json.loads(read_bytes(path, _MOST)))
-        jobs = [JobRecord(**job) for job in content["jobs"]]
-        found = SweepRecord(jobs, [list(stack) for stack in content["stacks"]])
+        if lacking := [name for name in fields_of(SweepRecord) if name not in content]:
+            raise ValueError(f"'{lacking[0]}' is missing")
+        found = build(SweepRecord, content, "")
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}.") from None
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise ConfigError(f"{path}: is damaged: {error}.") from None
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{path}: is damaged: {str(error).removesuffix('.')}.") from None
     _check(path, found)
     return found if found.jobs else _of_runs(directory)
 
@@ -106,15 +111,12 @@ def _of_runs(directory: Path) -> SweepRecord:
 
 def _check(path: Path, found: SweepRecord) -> None:
     for job in found.jobs:
-        if type(job.number) is not int or not isinstance(job.overrides, list) or not isinstance(job.config, dict):
-            raise ConfigError(f"{path}: is damaged: it has a job without a number, overrides or a config.")
-        if not isinstance(job.directory, str) or not lies_within(job.directory):
+        if not lies_within(job.directory) or PurePath(job.directory).parts[0] in _OWN:
             raise ConfigError(f"{path}: is damaged: job {job.number} has no directory within the sweep's.")
     if len({PurePath(job.directory) for job in found.jobs}) < len(found.jobs):
         raise ConfigError(f"{path}: is damaged: two jobs have the same directory.")
     numbers = [job.number for job in found.jobs]
-    # As texts: what is wrong here can be of any kind.
-    if sorted(map(repr, numbers)) != sorted(repr(number) for stack in found.stacks for number in stack):
+    if sorted(numbers) != sorted(number for stack in found.stacks for number in stack):
         raise ConfigError(f"{path}: is damaged: its stacks are not of its jobs.")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mlpexp.config.compose import load_plugins
-from mlpexp.config.convert import show
+from mlpexp.config.convert import convert, show
 from mlpexp.config.schema import Config, parse
 from mlpexp.errors import ConfigError
 from mlpexp.prepare import Prepared, data_dir, prepare
@@ -46,7 +46,8 @@ def _resumed(path: Path, changes: dict[str, Any], watcher: Watcher) -> Run:
     config = saved_config(found, path, changes)
     last = newest(path)
     try:
-        done, stopped_early = (last.state["epoch"], last.state["member"]["stopped_early"]) if last else (0, False)
+        done = last.state["epoch"] if last else 0
+        stopped_early = convert(last.state["member"]["stopped_early"], bool, "stopped_early") if last else False
     except checkpoint.MISFITS as error:
         assert last is not None
         raise checkpoint.misfit(last.path, error) from error

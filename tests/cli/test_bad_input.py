@@ -446,8 +446,8 @@ def refuses(arguments: list[str], run: Path, capsys: pytest.CaptureFixture[str])
     [
         ({"state": "happy"}, "is damaged: state=happy: not allowed. Choose from: …"),
         ({"seed": "x"}, "is damaged: seed=x: must be a whole number."),
-        ({"config": None}, "is damaged: 'config' is no mapping."),
-        ({"metrics": []}, "is damaged: 'metrics' is no mapping."),
+        ({"config": None}, "is damaged: config=null: must be a mapping."),
+        ({"metrics": []}, "is damaged: metrics=[]: must be a mapping."),
         ({"config": {}}, f"dataset: is required. {choose('dataset')}"),
         ({"config.epochs": "x"}, "epochs=x: must be a whole number."),
         ({"config.foo": 1}, f"foo=1: no such key. {RUN_KEYS}"),

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -374,6 +375,158 @@ def test_a_record_that_is_too_large(stranger: Path, capsys: Capture) -> None:
     with (stranger / "run" / "run.json").open("r+b") as file:
         file.truncate(2**24 + 1)
     assert "run/run.json: cannot be read: it is larger than 16 MiB" in refused("eval run", capsys)
+
+
+def of_another_kind(content: dict[str, Any], key: str, value: Any) -> None:
+    """Puts a value in the place that a key such as `member.best.epoch` names."""
+    *path, last = key.split(".")
+    for name in path:
+        content = content[name]
+    if value is None:
+        del content[last]
+    else:
+        content[last] = value
+
+
+HUGE = 10**400
+# What run.json, sweep.json and the checkpoints may hold in place of what they should; None: nothing.
+RECORDS: list[tuple[str, Any]] = [
+    ("history", {"rows": "x"}),
+    ("history", {"rows": -1, "crc32": "00000000"}),
+    ("history", []),
+    ("metrics", {"test": 3}),
+    ("metrics.test", {"accuracy": "x", "loss": [1]}),
+    ("metrics.test.accuracy", 1e308),
+    ("metrics.test.accuracy", HUGE),
+    ("metrics.test.accuracy", float("nan")),
+    ("seed", HUGE),
+    ("seed", -1),
+    ("seconds", -1e300),
+    ("epochs_done", 2.5),
+    ("best_epoch", -1),
+    ("versions", {"torch": 2}),
+    ("state", []),
+    ("findings", [{}]),
+    ("config", {"seed": {}}),
+    ("config.report", {"claims": 3}),
+    ("config.regularizer", 3),
+    ("config.batch_size", HUGE),
+    ("config.model", [[]]),
+    ("config.dataset", None),
+]
+
+
+@pytest.mark.parametrize("command", ["resume run epochs=5", "eval run", "compare run", "report run --out page.html"])
+@pytest.mark.parametrize(("key", "value"), RECORDS, ids=[f"{key}={str(value)[:20]}" for key, value in RECORDS])
+def test_a_record_of_another_kind(
+    command: str, key: str, value: Any, stranger: Path, edit: Edit, capsys: Capture
+) -> None:
+    edit(stranger / "run" / "run.json", lambda content: of_another_kind(content, key, value))
+    names_it(command, "run/run.json", stranger, capsys)
+
+
+def names_it(command: str, path: str, stranger: Path, capsys: Capture) -> None:
+    """A command ends well, or in one line that says which file is wrong, and leaves all as it was."""
+    before = {found: found.stat().st_mtime_ns for found in stranger.rglob("*") if found.name != ".lock"}
+    capsys.readouterr()
+    code = call(command.split())
+    _, err = capsys.readouterr()
+    if code == 0:
+        assert not command.startswith("resume")
+        return
+    assert code == 2
+    (line,) = err.splitlines()
+    assert path in line
+    assert len(line) < 1000
+    after = {found: found.stat().st_mtime_ns for found in stranger.rglob("*") if found.name != ".lock"}
+    # Their times, but for the directories in which there was a lock.
+    assert {found for found in after if found.is_file()} == {found for found in before if found.is_file()}
+
+
+CHECKPOINTS: list[tuple[str, str, Any]] = [
+    ("best.pt", "epoch", -1),
+    ("best.pt", "epoch", 0),
+    ("best.pt", "epoch", "x"),
+    ("best.pt", "epoch", True),
+    ("best.pt", "weights", {}),
+    ("best.pt", "weights", 3),
+    ("best.pt", "weights", None),
+    ("last.pt", "epoch", -1),
+    ("last.pt", "epoch", 1.5),
+    ("last.pt", "epoch", HUGE),
+    ("last.pt", "history", None),
+    ("last.pt", "history", [1]),
+    ("last.pt", "history", {"rows": "x"}),
+    ("last.pt", "module", {"x": 1}),
+    ("last.pt", "optimizer", 3),
+    ("last.pt", "optimizer", {}),
+    ("last.pt", "optimizer.param_groups", [{"lr": 0.1, "params": [0, 1, 2, 3]}]),
+    ("last.pt", "optimizer.state", {0: {"momentum_buffer": torch.zeros(1)}}),
+    ("last.pt", "optimizer.state", {n: {"step": torch.tensor(1.0), "exp_avg": 3, "exp_avg_sq": 4} for n in range(4)}),
+    ("last.pt", "optimizer.state", []),
+    ("last.pt", "member", 3),
+    ("last.pt", "member.best", None),
+    ("last.pt", "member.best.epoch", "x"),
+    ("last.pt", "member.best.loss", "x"),
+    ("last.pt", "member.waited", "x"),
+    ("last.pt", "member.stopped_early", 3),
+    ("last.pt", "member.order", torch.zeros(3)),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value"), CHECKPOINTS, ids=[f"{name}-{key}={str(value)[:20]}" for name, key, value in CHECKPOINTS]
+)
+def test_a_checkpoint_of_another_kind(name: str, key: str, value: Any, stranger: Path, capsys: Capture) -> None:
+    checkpoints = stranger / "run" / "checkpoints"
+    (other,) = {"best.pt", "last.pt"} - {name}
+    (checkpoints / other).unlink()
+    state = checkpoint.load(checkpoints / name)
+    of_another_kind(state, key, value)
+    torch.save(state, checkpoints / name)
+    names_it("eval run" if name == "best.pt" else "resume run epochs=5", f"checkpoints/{name}", stranger, capsys)
+
+
+SWEEPS: list[tuple[str, Any]] = [
+    ("jobs", 3),
+    ("jobs", [3]),
+    ("jobs", None),
+    ("stacks", [["x"]]),
+    ("stacks", [[0, 0, 1]]),
+    ("stacks", None),
+    *[(f"jobs.1.{key}", value) for key, value in [("number", "x"), ("number", HUGE), ("overrides", 3), ("config", [])]],
+    *[("jobs.1.directory", value) for value in (".lock", ".stacks", "sweep.json", "..", "", "0", "0/", "n" * 300)],
+    ("jobs.1.directory", 3),
+    ("jobs.1.more", 3),
+]
+
+
+@pytest.mark.parametrize(("key", "value"), SWEEPS, ids=[f"{key}={str(value)[:20]}" for key, value in SWEEPS])
+def test_a_sweep_of_another_kind(key: str, value: Any, stranger: Path, edit: Edit, capsys: Capture) -> None:
+    shutil.rmtree(stranger / "sweep" / "1")
+
+    def change(content: dict[str, Any]) -> None:
+        jobs = content["jobs"]
+        content["jobs"] = {str(number): job for number, job in enumerate(jobs)}
+        of_another_kind(content, key, value)
+        if isinstance(content.get("jobs"), dict):
+            content["jobs"] = list(content["jobs"].values())
+
+    edit(stranger / "sweep" / "sweep.json", change)
+    names_it("resume sweep", "sweep/" if "nnn" in str(value) else "sweep/sweep.json", stranger, capsys)
+
+
+@pytest.mark.parametrize("column", ["epoch", "lr", "loss/train", "loss/val", "accuracy/train", "accuracy/val"])
+@pytest.mark.parametrize("command", ["eval run", "compare run", "report run --out page.html"])
+def test_a_history_without_a_column(column: str, command: str, stranger: Path, edit: Edit, capsys: Capture) -> None:
+    path = stranger / "run" / "metrics.csv"
+    rows = list(csv.DictReader(path.read_text().splitlines()))
+    kept = [name for name in rows[0] if name != column]
+    content = "\n".join([",".join(kept), *(",".join(row[name] for name in kept) for row in rows)]) + "\n"
+    path.write_text(content)
+    written = {"rows": len(rows), "crc32": f"{zlib.crc32(content.encode()):08x}"}
+    edit(stranger / "run" / "run.json", lambda content: content.update(history=written))
+    names_it(command, "run/metrics.csv", stranger, capsys)
 
 
 def test_a_checkpoint_that_is_a_bomb(stranger: Path, capsys: Capture) -> None:
