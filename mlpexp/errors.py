@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable, Mapping
 
 
@@ -45,6 +46,15 @@ class RunError(MlpexpError, RuntimeError):
 
 class DivergedError(RunError):
     """A run whose training or validation loss became infinite or not a number."""
+
+
+# What the command line is not to blame for: the disk is full, or this user may not write there.
+_OUTSIDE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO}
+
+
+def refusal(error: OSError) -> type[ConfigError | RunError]:
+    """The kind of error that a path which cannot be made or read is."""
+    return RunError if error.errno in _OUTSIDE else ConfigError
 
 
 def nearest(word: str, choices: Iterable[str]) -> str | None:

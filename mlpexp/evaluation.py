@@ -84,7 +84,7 @@ def evaluate(directory: str | Path, changes: dict[str, Any] | None = None) -> Ev
     refuse_links(path)
     results, epoch, source = _load(path, found, changes or {}, "best", Preparations())
     metrics = results.metrics()
-    curves, remarks = _curves(path, found)
+    curves, remarks = _curves(path, found, results.data.task.score)
     if source != RunDirectory(path).best:
         remarks = (f"The weights are those in {source}, which has later or the only whole ones.", *remarks)
     out = claim_new(path / "evaluations" / datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
@@ -98,11 +98,15 @@ def evaluate(directory: str | Path, changes: dict[str, Any] | None = None) -> Ev
     return Evaluation(out, epoch, metrics, results, remarks)
 
 
-def _curves(path: Path, found: Record) -> tuple[dict[str, list[float]] | None, tuple[str, ...]]:
+def _curves(path: Path, found: Record, score: str) -> tuple[dict[str, list[float]] | None, tuple[str, ...]]:
     """The run's history, where there is one; or why it is not drawn."""
     file = RunDirectory(path).history
     try:
-        return (history.read(file, found.history) if file.exists() else None), ()
+        curves = history.read(file, found.history) if file.exists() else None
+        for name in (f"{score}/train", f"{score}/val"):
+            if curves and name not in curves:
+                raise ConfigError(f"{file}: is damaged or unreadable: it lacks the column {name}.")
+        return curves, ()
     except ConfigError as error:
         return None, (f"{error} The curves are left out.",)
 

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM as a request to stop after the current epoch."""
+"""SIGINT, SIGTERM and SIGHUP as a request to stop after the current epoch."""
 
 from __future__ import annotations
 
@@ -6,11 +6,16 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
 from mlpexp.errors import MlpexpError
+
+# Ctrl-C, whoever asks a process to end, and the terminal that is closed, which Windows does not tell.
+_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+# It comes once from the shell and once more from the system.
+_COMES_TWICE = getattr(signal, "SIGHUP", None)
 
 
 class InterruptedRunError(MlpexpError):
@@ -30,20 +35,25 @@ class Interruption:
 
 @contextmanager
 def watched() -> Iterator[Interruption]:
-    """Notes the first SIGINT or SIGTERM; a second one acts as it would have without us."""
+    """Notes the first of the signals; a second one acts as it would have without us.
+
+    Those that are ignored, as nohup has it with SIGHUP and a shell's `&` with SIGINT, stay ignored.
+    """
     interruption = Interruption()
     if threading.current_thread() is not threading.main_thread():
         # Only the main thread may set handlers; elsewhere signals keep their meaning.
         yield interruption
         return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = _handlers()
 
     def note(number: int, _frame: FrameType | None) -> None:
         interruption.signal_number = number
+        _ignore_repeated(number, before)
         _restore(before)
         if os.isatty(2):
             # Not by print: the signal may have come while something else was being printed.
-            os.write(2, b"\nmlpexp: stopping after this epoch; once more to stop at once\n")
+            with suppress(OSError):
+                os.write(2, b"\nmlpexp: stopping after this epoch; once more to stop at once\n")
 
     for number in before:
         signal.signal(number, note)
@@ -53,29 +63,49 @@ def watched() -> Iterator[Interruption]:
         _restore(before)
 
 
-class _TerminatedError(KeyboardInterrupt):
-    """SIGTERM, as Ctrl-C is raised."""
+class _StoppedError(KeyboardInterrupt):
+    """Another signal, as Ctrl-C is raised."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
 
 
 @contextmanager
 def stopped_with(message: str) -> Iterator[None]:
-    """Raises InterruptedRunError with `message` where SIGINT or SIGTERM ends what goes on, in a run or beside one."""
+    """Raises InterruptedRunError with `message` where a signal ends what goes on, in a run or beside one."""
 
-    def end(_number: int, _frame: FrameType | None) -> None:
-        raise _TerminatedError
+    def end(number: int, _frame: FrameType | None) -> None:
+        _ignore_repeated(number, before)
+        raise _StoppedError(number)
 
     main = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGTERM, end) if main else None
+    # Python itself raises Ctrl-C.
+    before = _handlers() if main else {}
+    before.pop(signal.SIGINT, None)
+    for number in before:
+        signal.signal(number, end)
     try:
         yield
     except InterruptedRunError as error:
         raise InterruptedRunError(message, error.signal_number) from None
     except KeyboardInterrupt as error:
-        number = signal.SIGTERM if isinstance(error, _TerminatedError) else signal.SIGINT
-        raise InterruptedRunError(message, number) from None
+        raise InterruptedRunError(message, getattr(error, "number", signal.SIGINT)) from None
     finally:
-        if main:
-            signal.signal(signal.SIGTERM, before)
+        _restore(before)
+
+
+def _handlers() -> dict[signal.Signals, Any]:
+    """What the signals do now, but those that are ignored, or that are not Python's to set."""
+    found = {number: signal.getsignal(number) for number in _SIGNALS}
+    return {number: handler for number, handler in found.items() if handler not in (signal.SIG_IGN, None)}
+
+
+def _ignore_repeated(number: int, before: dict[signal.Signals, Any]) -> None:
+    """Lets a terminal that is closed say so once only."""
+    if number == _COMES_TWICE:
+        signal.signal(number, signal.SIG_IGN)
+        before.pop(signal.Signals(number), None)
 
 
 def _restore(handlers: dict[signal.Signals, Any]) -> None:

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import re
-import sys
 from collections.abc import Iterable
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-# The control characters of ASCII and Latin-1 but the line feed.
-_COMMANDS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+# The control characters of ASCII and Latin-1 but the line feed, and bytes in the name of a file that are not UTF-8.
+_COMMANDS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 class _Console(Console):
-    """A console that falls silent when whoever read it has gone, as in `mlpexp train | head`: the run goes on.
-
-    What a stranger's file holds tells the terminal nothing: only rich itself moves the cursor or changes colours.
-    """
+    """What a stranger's file holds is text here: only rich itself moves the cursor or changes colours."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         for segment in super().render(renderable, options):
@@ -26,10 +21,6 @@ class _Console(Console):
                 yield segment
             else:
                 yield Segment(_COMMANDS.sub("�", segment.text), segment.style)
-
-    def on_broken_pipe(self) -> None:
-        self.quiet = True
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def console() -> Console:

@@ -29,7 +29,10 @@ def run(arguments: list[str]) -> int:
 
     # TensorBoard looks for TensorFlow first, at a cost of seconds where it is installed.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    from rich.text import Text
     from tensorboard import program
+
+    from mlpexp.cli.console import console
 
     _compare_all_runs()
     board = program.TensorBoard()
@@ -43,7 +46,7 @@ def run(arguments: list[str]) -> int:
             address = board.launch()
     except (program.TensorBoardServerException, OSError) as error:
         raise MlpexpError(f"TensorBoard did not start: {error}") from None
-    print(f"TensorBoard on {directory}: {address} (Ctrl-C ends it)", flush=True)
+    console().print(Text(f"TensorBoard on {directory}: {address} (Ctrl-C ends it)"))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         while True:

@@ -7,10 +7,10 @@ import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from hydra.errors import HydraException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from mlpexp.config import hydra_adapter
@@ -68,7 +68,9 @@ def claim(raw: DictConfig, key: str) -> AbstractContextManager[Path]:
     path = str(selected(raw, key))
     if not path.strip():
         raise ConfigError(f"{key}=: must name a directory.")
-    named = any(override.lstrip("+").startswith(f"{key}=") for override in raw.hydra.overrides.hydra)
+    # As written: `${hydra.job.num}` in one of them has no value yet.
+    overrides: Any = OmegaConf.to_container(raw.hydra.overrides.hydra, resolve=False)
+    named = any(override.lstrip("+").startswith(f"{key}=") for override in overrides)
     return claimed(Path(path).expanduser(), key if named else None)
 
 

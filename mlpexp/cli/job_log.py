@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.text import Text
 
 from mlpexp.cli.console import console
+from mlpexp.cli.streams import make_lasting
 from mlpexp.cli.terminal import score_name
 from mlpexp.engine.loop import Engine, Row
 from mlpexp.prepare import Prepared
@@ -22,6 +23,8 @@ class JobLog(Watcher):
     """Whole lines, each with the job's number: the jobs write on one terminal, in which their bars would clash."""
 
     def __init__(self, number: int) -> None:
+        # In the process that the command line has started it is done.
+        make_lasting()
         self._number = number
         self._console = console()
         self._score = "accuracy"

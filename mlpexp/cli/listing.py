@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rich.table import Table
+from rich.text import Text
+
 from mlpexp.cli.arguments import Parser
+from mlpexp.cli.console import console
 from mlpexp.config.locate import groups, options
 from mlpexp.errors import ConfigError, unknown
 
@@ -21,7 +25,7 @@ def run(arguments: list[str]) -> int:
             raise ConfigError(f"--config-dir={args.config_dir}: there is no such directory.")
     if args.group is None:
         _print([(group, ", ".join(option.name for option in options(group, *more))) for group in groups(*more)])
-        print("\nmlpexp list GROUP says what each is; mlpexp train GROUP=NAME chooses one.")
+        console().print("\nmlpexp list GROUP says what each is; mlpexp train GROUP=NAME chooses one.")
         return 0
     if args.group not in groups(*more):
         raise ConfigError(unknown(f"{args.group}: no such group", args.group, groups(*more)))
@@ -31,19 +35,15 @@ def run(arguments: list[str]) -> int:
 
 def _print(rows: list[tuple[str, str]]) -> None:
     """Names and what they are, in two columns; folded to the terminal's width, one line each in a pipe."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console = Console(highlight=False)
-    if not console.is_terminal:
+    out = console()
+    if not out.is_terminal:
         width = max(len(name) for name, _ in rows)
         for name, what in rows:
-            print(f"{name:<{width}}  {what}")
+            out.print(Text(f"{name:<{width}}  {what}"))
         return
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True, style="bold")
     table.add_column()
     for name, what in rows:
         table.add_row(name, Text(what))
-    console.print(table)
+    out.print(table)

@@ -8,8 +8,9 @@ import os
 import sys
 from importlib.metadata import version
 
+from mlpexp.cli.streams import lost_output, make_lasting
 from mlpexp.engine.heap import keep_freed_memory
-from mlpexp.errors import MlpexpError, unknown
+from mlpexp.errors import MlpexpError, refusal, unknown
 
 # Each sub-command is a module of this package with `run(arguments) -> exit code`. None is imported before it
 # is called for, so that help and lists answer at once.
@@ -57,7 +58,16 @@ def main() -> None:
     if not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & set(os.environ):
         os.environ["GOMP_SPINCOUNT"] = "1000"
     keep_freed_memory()
-    code = call(sys.argv[1:])
+    make_lasting()
+    code: int | str | None
+    try:
+        code = call(sys.argv[1:])
+    except SystemExit as ended:
+        # Of a parser that has shown its help.
+        code = ended.code
+    if (lost := lost_output()) is not None:
+        report(f"standard output: cannot be written: {lost}.")
+        code = code or 1
     gc.freeze()
     sys.exit(code)
 
@@ -76,7 +86,7 @@ def call(arguments: list[str]) -> int:
         command, rest = "completion", arguments
     elif command not in COMMANDS:
         hint = f" Did you mean: mlpexp train {' '.join(arguments)}" if "=" in command else ""
-        print(f"mlpexp: {unknown(f'{command}: no such command', command, COMMANDS)}{hint}", file=sys.stderr)
+        report(f"{unknown(f'{command}: no such command', command, COMMANDS)}{hint}")
         return 2
     try:
         module = importlib.import_module(f"mlpexp.cli.{_MODULES.get(command, command)}")
@@ -88,18 +98,25 @@ def call(arguments: list[str]) -> int:
         for line in error.lines:
             report(line)
         return error.exit_code
+    except OSError as error:
+        # Such as of a directory that may not be entered, or a name that is too long, wherever it was to be looked at.
+        if error.filename is None or os.environ.get("HYDRA_FULL_ERROR") == "1":
+            raise
+        report(f"{os.fsdecode(error.filename)}: {error.strerror}.")
+        return refusal(error).exit_code
+    except MemoryError:
+        if os.environ.get("HYDRA_FULL_ERROR") == "1":
+            raise
+        report("this needs more memory than there is.")
+        return 1
     except Exception as error:
         if (fault := _users_fault(error)) is None:
             raise
         report(fault)
         return 1
     except KeyboardInterrupt:
-        print("mlpexp: interrupted", file=sys.stderr)
+        report("interrupted")
         return 130
-    except BrokenPipeError:
-        # Whoever read our output has gone, as in `mlpexp list | head -1`; Python would complain again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
 
 
 def _users_fault(error: Exception) -> str | None:

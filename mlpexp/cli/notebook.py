@@ -8,7 +8,10 @@ from pathlib import Path
 
 from mlpexp.cli.arguments import Parser
 from mlpexp.errors import ConfigError, RunError, unknown
-from mlpexp.notebook.exhibits import EXHIBITS, PAGE, Exhibit
+from mlpexp.notebook.exhibits import EXHIBITS, PAGE, Exhibit, Experiment
+
+# Of a long list of seeds so many are tried beforehand; each experiment tries all of its own.
+_MOST_JOBS = 20
 
 
 def run(arguments: list[str]) -> int:
@@ -20,6 +23,7 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("--out", metavar="DIR", help="a new directory, or one of an earlier call, which goes on")
     args = parser.parse_intermixed_args(arguments)
     exhibits = EXHIBITS if args.only is None else _chosen(args.only.split(","))
+    _check(exhibits, args.overrides)
 
     from rich.text import Text
 
@@ -43,6 +47,25 @@ def _chosen(names: Sequence[str]) -> tuple[Exhibit, ...]:
         if name not in known:
             raise ConfigError(unknown(f"--only={name}: no such exhibit", name, known))
     return tuple(exhibit for exhibit in EXHIBITS if exhibit.name in names)
+
+
+def _check(exhibits: Sequence[Exhibit], overrides: Sequence[str]) -> None:
+    """ConfigError where no experiment takes the overrides; those that some do not take, the page names."""
+    from mlpexp.config.compose import compose
+    from mlpexp.config.jobs import expand
+
+    names = [exhibit.name for exhibit in exhibits if isinstance(exhibit, Experiment)] if overrides else []
+    wrong: list[ConfigError] = []
+    for name in names:
+        try:
+            for job in expand(overrides)[:_MOST_JOBS]:
+                compose([f"experiment={name}", *job])
+        except ConfigError as error:
+            wrong.append(error)
+        else:
+            return
+    if wrong:
+        raise wrong[0]
 
 
 def _directory(named: str | None) -> Path | None:

@@ -9,7 +9,7 @@ from itertools import count
 from pathlib import Path
 
 from mlpexp.cli.arguments import Parser, new_file
-from mlpexp.errors import ConfigError, unknown
+from mlpexp.errors import ConfigError, refusal, unknown
 
 # Each is a module of mlpexp.plots with `draw(overrides, config_dir) -> (figure, notes)`; it needs torch.
 KINDS = {
@@ -79,8 +79,6 @@ def _numbered(path: Path) -> Iterator[Path]:
 
 def _claim(candidates: Iterator[Path]) -> Path:
     """The first of the candidates that is free, made as an empty file, so that no other command takes it too."""
-    from mlpexp.run.directory import refusal
-
     path = Path()
     try:
         for path in candidates:

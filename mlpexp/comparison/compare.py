@@ -20,6 +20,7 @@ from mlpexp.comparison.summary import Failed, Summary, ranked, summarize
 from mlpexp.config.convert import build
 from mlpexp.config.report import Report
 from mlpexp.errors import ConfigError, unknown
+from mlpexp.run.record import NAME
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,10 @@ def report_of(runs: Sequence[StoredRun]) -> Report:
     first, *others = [run.record.config.get("report") for run in runs]
     if not first or any(other != first for other in others):
         return Report()
-    return build(Report, first, "report")
+    try:
+        return build(Report, first, "report")
+    except ConfigError as error:
+        raise ConfigError(f"{runs[0].directory / NAME}: {error}") from None
 
 
 def compare_runs(

@@ -53,13 +53,16 @@ def find_runs(paths: Sequence[str | Path]) -> tuple[list[StoredRun], list[str]]:
     """
     runs: dict[Path, StoredRun] = {}
     unreadable: dict[Path, str] = {}
+    notes: list[str] = []
     for path in map(Path, paths):
         if not path.is_dir():
             what = "is a file; name a directory of runs" if path.exists() else "there is no such directory"
             raise ConfigError(f"{path}: {what}.")
-        directories = _run_directories(path)
+        directories, closed = _run_directories(path)
         if not directories:
-            raise ConfigError(f"{path}: holds no run: there is no {record.NAME} in it or below it.")
+            what = f" {closed[0]}" if closed else ""
+            raise ConfigError(f"{path}: holds no run: there is no {record.NAME} in it or below it.{what}")
+        notes += [f"left out: {line}" for line in closed]
         for directory in directories:
             real = directory.resolve()
             if real in runs or real in unreadable:
@@ -70,18 +73,23 @@ def find_runs(paths: Sequence[str | Path]) -> tuple[list[StoredRun], list[str]]:
                 unreadable[real] = f"left out: {error}"
     if not runs:
         raise ConfigError(f"no run can be read: {next(iter(unreadable.values())).removeprefix('left out: ')}")
-    return list(runs.values()), list(unreadable.values())
+    return list(runs.values()), [*unreadable.values(), *notes]
 
 
-def _run_directories(path: Path) -> list[Path]:
-    """`path` if it is a run, else the runs below it, job 2 before job 10."""
+def _run_directories(path: Path) -> tuple[list[Path], list[str]]:
+    """`path` if it is a run, else the runs below it, job 2 before job 10; and a line on each that cannot be entered."""
     found = []
-    for here, names, files in os.walk(path):
+    closed: list[str] = []
+    for here, names, files in os.walk(path, onerror=lambda error: closed.append(_closed(error))):
         if record.NAME in files:
             found.append(Path(here))
             names.clear()
         names[:] = [name for name in names if not name.startswith(".")]
-    return sorted(found, key=natural)
+    return sorted(found, key=natural), sorted(closed)
+
+
+def _closed(error: OSError) -> str:
+    return f"{os.fsdecode(error.filename)}: cannot be read: {error.strerror}."
 
 
 def natural(path: Path) -> list[tuple[int, str]]:

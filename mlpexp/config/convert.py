@@ -62,7 +62,9 @@ def convert(value: Any, annotation: Any, key: str) -> Any:
             if isinstance(limit, FilePath) and converted is not None:
                 converted = os.path.expanduser(converted)  # noqa: PTH111  (Path would drop a final slash)
             if isinstance(limit, Range) and converted is not None and converted not in limit:
-                allowed = limit.wanted(converted) if math.isfinite(converted) else f"a finite number {limit}".rstrip()
+                # Of whole numbers there are more than floats reach.
+                finite = isinstance(converted, int) or math.isfinite(converted)
+                allowed = limit.wanted(converted) if finite else f"a finite number {limit}".rstrip()
                 raise ConfigError(f"{key}={show(value)}: must be {allowed}.")
         return converted
     if origin in (Union, types.UnionType):
@@ -82,6 +84,13 @@ def convert(value: Any, annotation: Any, key: str) -> Any:
         if not isinstance(value, list | tuple):
             raise ConfigError(f"{key}={show(value)}: must be a list, such as {_EXAMPLES.get(_bare(item), '[]')}.")
         return [convert(entry, item, f"{key}[{index}]") for index, entry in enumerate(value)]
+    if origin is dict:
+        _, item = get_args(annotation)
+        if not isinstance(value, Mapping):
+            raise ConfigError(f"{key}={show(value)}: must be a mapping.")
+        if item is Any:
+            return dict(value)
+        return {str(name): convert(entry, item, f"{key}.{name}") for name, entry in value.items()}
     if isinstance(annotation, type) and dataclasses.is_dataclass(annotation):
         return build(annotation, value, key)
     return _scalar(value, annotation, key)

@@ -31,7 +31,7 @@ def parse_override(given: str) -> Override:
     """
     # A byte of a file name that is no UTF-8 is a surrogate, which files and terminals cannot take.
     if any("\ud800" <= character <= "\udfff" for character in given):
-        raise ConfigError(f"{given.encode('utf-8', 'replace').decode()}: holds bytes that are not UTF-8.")
+        raise ConfigError(f"{show(given)}: is not UTF-8 text, as what a config holds must be; give it another name.")
     parser = _parser()
     try:
         parsed = _parsed(parser, given)

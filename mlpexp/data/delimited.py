@@ -54,6 +54,14 @@ def to_number(cell: str) -> float | None:
 
 def read_columns(path: Path, where: str) -> list[Column]:
     """The columns of the file at `path`; `where` begins each ConfigError on what is wrong in it."""
+    try:
+        return _columns(path, where)
+    except MemoryError:
+        size = path.stat().st_size / 2**20
+        raise ConfigError(f"{where}: its {size:,.0f} MiB need more memory than there is.") from None
+
+
+def _columns(path: Path, where: str) -> list[Column]:
     text = _read_text(path, where)
     rows: list[list[str]] = []
     lines: list[int] = []

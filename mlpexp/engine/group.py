@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mlpexp.config.schema import Config
 from mlpexp.engine.eager import plain_step
 from mlpexp.engine.schedule import Schedule
 from mlpexp.engine.spans import spans
 from mlpexp.engine.stack import Stack
+
+Build = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 
 
 class Group:
@@ -27,6 +29,7 @@ class Group:
         self.members = members
         self._stack = stack
         self.optimizer = config.optimizer.build(stack.parameters_of(members))
+        self._build = config.optimizer.build
         self.full_batch = config.optimizer.full_batch
         self.step = plain_step(self.optimizer)
         self.schedule = Schedule(config.scheduler, config.optimizer.lr, config.epochs, steps_per_epoch)
@@ -72,6 +75,9 @@ class Group:
     def load_state_dicts(self, states: Sequence[dict[str, Any]]) -> None:
         """Goes on from the states of all members."""
         whole = self._stack.joined_optimizer_state([state["optimizer"] for state in states], self._shapes())
+        if not self.full_batch:
+            # Those keep more from step to step, and all of it with the first parameter.
+            _check(whole, self.optimizer, self._build)
         if self._recorded:
             whole = _with_groups(whole, [{"capturable": True}] * len(self._rates))
         self.optimizer.load_state_dict(whole)
@@ -92,6 +98,41 @@ def _with_groups(state: dict[str, Any], numbers: Sequence[dict[str, Any]]) -> di
         for group, own in zip(state["param_groups"], numbers, strict=True)
     ]
     return {**state, "param_groups": changed}
+
+
+def _check(state: dict[str, Any], optimizer: torch.optim.Optimizer, build: Build) -> None:
+    """ValueError where `state` is not one of torch's own `optimizer`, or not one over its parameters.
+
+    torch compares how many parameters there are, and fails in the middle of a step where they or what is kept of them
+    are others.
+    """
+    own = optimizer.state_dict()
+    if not type(optimizer).__module__.startswith("torch.optim"):
+        return
+    if [group.keys() for group in state["param_groups"]] != [group.keys() for group in own["param_groups"]]:
+        raise ValueError("its optimizer is of another kind")
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    usual = {n: _kept(build, n) for n in {parameter.ndim for parameter in parameters}}
+    for index, kept in state["state"].items():
+        parameter = parameters[index]
+        expected = usual[parameter.ndim]
+        if kept.keys() != expected.keys():
+            raise ValueError("its optimizer is of another kind")
+        for name, like_parameter in expected.items():
+            if like_parameter and kept[name].shape != parameter.shape:
+                raise ValueError("its optimizer is that of another network")
+
+
+def _kept(build: Build, n: int) -> dict[str, bool]:
+    """What an optimizer keeps of a parameter of `n` dimensions once it has made a step; whether it is of its shape."""
+    parameter = nn.Parameter(torch.zeros([2] * n))
+    parameter.grad = torch.zeros_like(parameter)
+    optimizer = build([parameter])
+    optimizer.step()
+    return {
+        name: isinstance(value, torch.Tensor) and value.shape == parameter.shape
+        for name, value in optimizer.state_dict()["state"].get(0, {}).items()
+    }
 
 
 def groups(stack: Stack, configs: Sequence[Config], steps_per_epoch: int, recorded: bool = False) -> list[Group]:

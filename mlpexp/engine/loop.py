@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mlpexp.config.convert import convert
+from mlpexp.config.ranges import Index
 from mlpexp.config.schema import Config
 from mlpexp.data.dataset import Data
 from mlpexp.engine.batch import Batch, Batches
@@ -241,7 +243,8 @@ class Engine:
         """Puts the members where they were when their `states` were taken, all after the same epoch."""
         # Copies: optimizers go on counting in what they are given.
         states = copied(list(states))
-        (self.epoch,) = {state["epoch"] for state in states}
+        (epoch,) = {state["epoch"] for state in states}
+        self.epoch = convert(epoch, Index, "epoch")
         for k, (member, state) in enumerate(zip(self.members, states, strict=True)):
             self.stack.load_state(k, state["module"])
             member.load_state_dict(state["member"])

@@ -12,6 +12,8 @@ from torch import nn
 
 from mlpexp.components.loss import Loss
 from mlpexp.components.regularizer import EarlyStopping
+from mlpexp.config.convert import build, convert, fields_of
+from mlpexp.config.ranges import Index
 from mlpexp.config.schema import Config
 from mlpexp.data.dataset import Data
 from mlpexp.engine.noise import Noise
@@ -53,7 +55,7 @@ class Best:
     rises with overconfidence while accuracy still grows.)
     """
 
-    epoch: int = 0
+    epoch: Index = 0
     loss: float = math.inf
     accuracy: float = -math.inf
 
@@ -115,7 +117,7 @@ class Member:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.order.set_state(state["order"])
         self.noise.load_state_dict(state["noise"])
-        best = state["best"]
-        self.best = Best(best["epoch"], best["loss"], best["accuracy"])
-        self._least, self._waited = state["least"], state["waited"]
-        self.stopped_early = state["stopped_early"]
+        self.best = build(Best, {name: state["best"][name] for name in fields_of(Best)}, "best")
+        self._least = convert(state["least"], float, "least")
+        self._waited = convert(state["waited"], Index, "waited")
+        self.stopped_early = convert(state["stopped_early"], bool, "stopped_early")

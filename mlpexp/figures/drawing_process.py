@@ -32,7 +32,8 @@ class DrawingProcess:
             stdout=subprocess.PIPE,
             # What goes wrong in it goes wrong here once more, where it can be told.
             stderr=subprocess.DEVNULL,
-            env={**os.environ, **_ONE_THREAD},
+            # Agg is the one that it draws with: it fails where another is named that is not installed.
+            env={**os.environ, **_ONE_THREAD, "MPLBACKEND": "agg"},
             # Ctrl-C at the terminal is for us, who end it then.
             start_new_session=True,
         )

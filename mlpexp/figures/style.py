@@ -6,10 +6,12 @@ engines double the time to draw. matplotlib itself is imported where it is used.
 
 from __future__ import annotations
 
+import os
+import sys
 import unicodedata
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache, lru_cache, wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -52,9 +54,28 @@ T = TypeVar("T")
 
 
 @cache
+def _matplotlib() -> Any:
+    """matplotlib, whatever backend the environment names: figures are drawn here without one.
+
+    It fails to be imported where MPLBACKEND names none that it knows, such as that of a Jupyter kernel whose package
+    is not installed. One that it knows is still the one of whoever shows figures of their own.
+    """
+    named = os.environ.pop("MPLBACKEND", None)
+    try:
+        import matplotlib
+    finally:
+        if named is not None:
+            os.environ["MPLBACKEND"] = named
+    if named and "matplotlib.pyplot" not in sys.modules:
+        with suppress(ValueError):
+            matplotlib.rcParams["backend"] = named
+    return matplotlib
+
+
+@cache
 def _settings() -> Any:
     """matplotlib's defaults, whatever the user's matplotlibrc says, and ours."""
-    import matplotlib
+    matplotlib = _matplotlib()
     from matplotlib.font_manager import fontManager
 
     installed = {font.name for font in fontManager.ttflist}
@@ -82,9 +103,7 @@ def _settings() -> Any:
 
 @contextmanager
 def _style() -> Iterator[None]:
-    import matplotlib
-
-    with matplotlib.rc_context(_settings()), warnings.catch_warnings():
+    with _matplotlib().rc_context(_settings()), warnings.catch_warnings():
         # A name in a script that no installed font has is drawn as boxes: no reason to fail or to chatter.
         warnings.filterwarnings("ignore", message=r"Glyph .* missing from")
         yield

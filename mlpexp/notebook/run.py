@@ -13,8 +13,8 @@ from mlpexp.errors import MlpexpError
 from mlpexp.interruption import InterruptedRunError
 from mlpexp.notebook.exhibits import PAGE, Command, Exhibit, Experiment
 from mlpexp.report.page import page
-from mlpexp.report.section import Picture, Section, section_of
-from mlpexp.run.files import write_text
+from mlpexp.report.section import MOST_BYTES, Picture, Section, section_of
+from mlpexp.run.files import read_bytes, write_text
 
 _INTRODUCTION = (
     "Every exhibit of a course notebook on multilayer perceptrons and how to train them, each made by the command that "
@@ -85,9 +85,12 @@ def _picture(exhibit: Command, directory: Path, call: Call) -> tuple[Section, in
         out = directory / exhibit.name
         file = out / "lr_find.png"
     code = 0 if file.exists() else call([*exhibit.words, "--out", str(out)])
-    if not file.exists():
-        return _section(exhibit, notes=["has no result"]), code or 1
-    return _section(exhibit, figures=[Picture(exhibit.title, file.read_bytes())]), code
+    try:
+        png = read_bytes(file, MOST_BYTES, parts=len(file.relative_to(directory).parts))
+    except OSError as error:
+        reason = "" if isinstance(error, FileNotFoundError) else f": {file}: {error.strerror}"
+        return _section(exhibit, notes=[f"has no result{reason}"]), code or 1
+    return _section(exhibit, figures=[Picture(exhibit.title, png)]), code
 
 
 def _section(exhibit: Command, text: str = "", figures: Sequence[Picture] = (), notes: Sequence[str] = ()) -> Section:

@@ -16,6 +16,10 @@ from mlpexp.comparison.runs import natural
 from mlpexp.comparison.table import SETTINGS_TITLE, key_titles, settings_rows
 from mlpexp.comparison.verdict import verdict
 from mlpexp.config.reproduce import sweep_command
+from mlpexp.run.files import read_bytes
+
+# A figure has some tens of thousands.
+MOST_BYTES = 2**24
 
 _ABOUT = {
     "dots": "Every seed, the mean of each setting, and its 95 % confidence interval",
@@ -81,16 +85,17 @@ def section_of(path: Path) -> Section:
     drawn, lacking = pictures(comparison, report.figures)
     content = {"dots": dots_picture(comparison).png(), **drawn} if len(comparison.summaries) > 1 else dict(drawn)
     shown = [Picture(_ABOUT[name], png) for name, png in content.items()]
+    of_one_run, unread = _of_one_run(comparison)
     return Section(
         title=report.title or path.resolve().name,
         command=_command(comparison),
         shows=report.shows,
         judgements=comparison.judgements,
-        figures=[*shown, *_of_one_run(comparison)],
+        figures=[*shown, *of_one_run],
         table=Table(SETTINGS_TITLE, settings_rows(comparison), len(key_titles(comparison))),
         words=verdict(comparison),
         method=method(comparison),
-        notes=[*lost_runs(comparison), *comparison.notes, *lacking.values(), *symptoms(comparison)],
+        notes=[*lost_runs(comparison), *comparison.notes, *lacking.values(), *unread, *symptoms(comparison)],
     )
 
 
@@ -107,12 +112,20 @@ def _command(comparison: Comparison) -> str:
     return sweep_command([run.record.config for run in runs])
 
 
-def _of_one_run(comparison: Comparison) -> list[Picture]:
-    """Where there is one setting only, the figures of its run of median score."""
+def _of_one_run(comparison: Comparison) -> tuple[list[Picture], list[str]]:
+    """Where there is one setting only, the figures of its run of median score; and a line on each that is left out."""
     (first, *others) = comparison.summaries
     if others or not first.runs:
-        return []
+        return [], []
     run = median_first(first, comparison.metric)[0]
     which = "" if len(first.runs) == 1 else f" (seed {run.record.seed}, that of median score)"
-    files = {name: run.paths.figures / f"{name}.png" for name in _ABOUT}
-    return [Picture(f"{_ABOUT[name]}{which}", path.read_bytes()) for name, path in files.items() if path.exists()]
+    figures, unread = [], []
+    for name, caption in _ABOUT.items():
+        path = run.paths.figures / f"{name}.png"
+        try:
+            figures.append(Picture(f"{caption}{which}", read_bytes(path, MOST_BYTES, parts=2)))
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            unread.append(f"{path}: left out: {error.strerror}.")
+    return figures, unread

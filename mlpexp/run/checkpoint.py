@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import io
+import os
 import pickle
+import sys
 import warnings
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 
+from mlpexp import memory
+from mlpexp.config.convert import convert
+from mlpexp.config.ranges import Index
 from mlpexp.errors import ConfigError
-from mlpexp.run.checksum import archive_is_whole, seal_archive
-from mlpexp.run.files import make_directory, read_bytes, write_bytes
+from mlpexp.run.files import make_directory, opened, write_bytes
+from mlpexp.run.history import checked_written
 
 
 def previous(path: Path) -> Path:
@@ -27,26 +32,21 @@ def save(path: Path, state: dict[str, Any], *, keep_previous: bool = False) -> N
     # Straight to the file, torch would hide a full disk behind an error of its own.
     buffer = io.BytesIO()
     torch.save(state, buffer)
-    seal_archive(buffer)
     write_bytes(path, buffer.getbuffer(), previous(path) if keep_previous else None)
 
 
 def load(path: Path) -> dict[str, Any]:
     """The checkpoint at `path`; ConfigError where it is missing, damaged or holds anything but plain data."""
     try:
-        content = read_bytes(path)
+        # In memory it takes as much as on disk.
+        with opened(path, memory.free(torch.device("cpu")) or sys.maxsize, parts=2) as file:
+            state = _loaded(file)
     except FileNotFoundError:
         raise ConfigError(f"{path}: there is no such checkpoint.") from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror or error}.") from None
-    if not archive_is_whole(content):
-        raise ConfigError(f"{path}: is damaged: its checksum is not that of what it holds.")
-    try:
-        _refuse_bombs(content)
-        with warnings.catch_warnings():
-            # torch warns of a file that it did not write, and then refuses it.
-            warnings.simplefilter("ignore")
-            state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except MemoryError:
+        raise ConfigError(f"{path}: cannot be read: it needs more memory than there is.") from None
     except pickle.UnpicklingError:
         raise ConfigError(f"{path}: is damaged, or holds more than plain data, which is never loaded.") from None
     # What torch's reader meets in a file that somebody has made can be anything.
@@ -57,11 +57,57 @@ def load(path: Path) -> dict[str, Any]:
     return state
 
 
-def _refuse_bombs(content: bytes) -> None:
-    """ValueError for an archive that unpacks to more than it is: torch stores tensors as they are."""
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        if sum(part.file_size for part in archive.infolist()) > len(content):
+def _loaded(file: BinaryIO) -> Any:
+    """What an archive of torch's holds; ValueError where a part of it is not as it was written.
+
+    torch's own reader checks none of the checksums of an archive's parts.
+    """
+    n_bytes = os.fstat(file.fileno()).st_size
+    with zipfile.ZipFile(file) as archive:
+        # torch stores tensors as they are: what unpacks to more than it is would fill the memory.
+        if sum(part.file_size for part in archive.infolist()) > n_bytes:
             raise ValueError("it is compressed")
+        if archive.testzip() is not None:
+            raise ValueError("a checksum is not that of what it holds")
+    file.seek(0)
+    with warnings.catch_warnings():
+        # torch warns of a file that it did not write, and then refuses it.
+        warnings.simplefilter("ignore")
+        state = torch.load(file, map_location="cpu", weights_only=True)
+    _check_extent(state, n_bytes)
+    return state
+
+
+def _check_extent(state: Any, n_bytes: int) -> None:
+    """ValueError where a copy of `state` would take more than its file: an entry can stand for a long row of others.
+
+    Pickles refer to what they hold already, and strides of 0 make a large tensor of one number.
+    """
+    left, to_see = n_bytes, [state]
+    while to_see:
+        value = to_see.pop()
+        left -= value.numel() * value.element_size() if isinstance(value, torch.Tensor) else 1
+        if left < 0:
+            raise ValueError("it holds more than its file")
+        if isinstance(value, dict):
+            to_see.extend(value.values())
+        elif isinstance(value, list | tuple):
+            to_see.extend(value)
+
+
+def check_state(path: Path, state: Any) -> dict[str, Any]:
+    """The state of a run in the checkpoint at `path`, or ConfigError where it does not say of which epoch it is.
+
+    Networks, optimizers and what else it is of check their own parts.
+    """
+    try:
+        convert(state["epoch"], Index, "epoch")
+        # A run that is there as company has none.
+        checked_written(state.get("history", {}))
+    except MISFITS as error:
+        raise misfit(path, error) from error
+    checked: dict[str, Any] = state
+    return checked
 
 
 # What putting a checkpoint to use raises where it is not of the run whose directory it lies in.

@@ -6,7 +6,6 @@ can make a new one, and what is read is harmless for other reasons (see README, 
 
 from __future__ import annotations
 
-import io
 import json
 import zlib
 from typing import Any
@@ -15,34 +14,11 @@ from typing import Any
 KEY = "crc32"
 # Configs nest less than ten deep.
 _DEEPEST = 32
-# An archive ends with the length of its comment, in two bytes, and the comment.
-_MARK = b"crc32="
-_LENGTH = len(_MARK) + 8
 
 
 def shown(crc: int) -> str:
     """A checksum as it is written: eight hexadecimal digits."""
     return f"{crc:08x}"
-
-
-def seal_archive(archive: io.BytesIO) -> None:
-    """Gives a ZIP archive that has no comment its checksum as the comment; its readers do not mind.
-
-    torch's own reader checks none of the checksums that a ZIP archive has for its parts.
-    """
-    archive.seek(-2, io.SEEK_END)
-    assert archive.read() == b"\0\0", "there is a comment already"
-    archive.seek(-2, io.SEEK_END)
-    archive.write(_LENGTH.to_bytes(2, "little") + _MARK)
-    # Not of a copy: weights can be large.
-    crc = zlib.crc32(archive.getbuffer())
-    archive.write(shown(crc).encode())
-
-
-def archive_is_whole(content: bytes) -> bool:
-    """Whether an archive is as `seal_archive` left it."""
-    head, crc = memoryview(content)[:-8], content[-8:]
-    return head[-len(_MARK) :] == _MARK and crc == shown(zlib.crc32(head)).encode()
 
 
 def sealed(values: dict[str, Any]) -> dict[str, Any]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
-from mlpexp.errors import ConfigError, RunError
+from mlpexp.errors import ConfigError, refusal
 from mlpexp.run import record
 
 
@@ -109,12 +108,3 @@ def check_empty(path: Path, key: str, but: str | None = None) -> None:
         else:
             held, remedy = "files", "choose another directory"
         raise ConfigError(f"{key}={path}: already holds {held}; {remedy}.")
-
-
-# What the command line is not to blame for: the disk is full, or this user may not write there.
-_OUTSIDE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO}
-
-
-def refusal(error: OSError) -> type[ConfigError | RunError]:
-    """The kind of error that a path which cannot be made or read is."""
-    return RunError if error.errno in _OUTSIDE else ConfigError

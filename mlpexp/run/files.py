@@ -1,4 +1,5 @@
-"""Writing files so that a reader finds either the old content or the new one, whenever the writer dies."""
+"""The files of runs and sweeps: written so that a reader finds either the old content or the new one, whenever the
+writer dies; read without trust in whoever has written them."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from mlpexp.errors import RunError
 
@@ -45,19 +47,46 @@ def write_bytes(path: Path, content: bytes | memoryview, former: Path | None = N
         temporary.unlink(missing_ok=True)
 
 
-def read_bytes(path: Path, most: int | None = None) -> bytes:
-    """A file's content. OSError also where it is a device or a pipe, which may never end, or larger than `most`."""
-    found = path.stat()
-    if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
-        raise OSError(errno.EINVAL, "it is not a regular file")
-    if most is not None and found.st_size > most:
-        raise OSError(errno.EFBIG, f"it is larger than {most >> 20} MiB")
-    return path.read_bytes()
+# No link is followed, and a pipe is not waited for. Windows has neither.
+_FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+# What a link gives in place of a file: Linux and macOS say ELOOP, BSDs others.
+_IS_A_LINK = {errno.ELOOP, getattr(errno, "EMLINK", errno.ELOOP), getattr(errno, "EFTYPE", errno.ELOOP)}
+
+
+@contextmanager
+def opened(path: Path, most: int, parts: int = 1) -> Iterator[BinaryIO]:
+    """A file in the directory of a run or a sweep, to be read; every such file is opened here.
+
+    The last `parts` components of its path lie within that directory: none of them may be a link. OSError where one
+    is, and where the file is a directory, a device or a pipe, which may never end, or larger than `most` bytes.
+    """
+    if any(above.is_symlink() for above in list(path.parents)[: parts - 1]):
+        raise OSError(errno.ELOOP, "it lies behind a link, which is not followed")
+    try:
+        file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | _FLAGS))  # noqa: SIM115
+    except OSError as error:
+        if error.errno in _IS_A_LINK and path.is_symlink():
+            raise OSError(errno.ELOOP, "it is a link, which is not followed") from None
+        raise
+    with file:
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file")
+        if found.st_size > most:
+            raise OSError(errno.EFBIG, f"it is larger than {most >> 20} MiB")
+        yield file
+
+
+def read_bytes(path: Path, most: int, parts: int = 1) -> bytes:
+    """The content of a file, see `opened`."""
+    with opened(path, most, parts) as file:
+        # A file that grows meanwhile is not followed to its end.
+        return file.read(most)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a text file whole or not at all."""
-    write_bytes(path, text.encode())
+    """Writes a text file whole or not at all. What is not Unicode, as in the names of some files, becomes `?`."""
+    write_bytes(path, text.encode(errors="replace"))
 
 
 def remove_unfinished(directory: Path) -> None:

@@ -3,23 +3,47 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import zlib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from mlpexp.config.convert import build
+from mlpexp.config.ranges import Index
 from mlpexp.errors import ConfigError
 from mlpexp.run import checksum
-from mlpexp.run.files import read_bytes, write_bytes, writing
+from mlpexp.run.files import opened, write_bytes, writing
 
 if TYPE_CHECKING:
     from mlpexp.engine.loop import Row
 
+# Bytes: a million epochs of forty columns are less.
+_MOST = 2**30
+
 # How many rows there are, and their checksum with the header's: what checkpoints and run.json hold of a history.
+# Nothing, where there is none.
 Written = Mapping[str, Any]
+
+
+# What every epoch measures, besides a score.
+_ALWAYS = {"epoch", "loss/train", "loss/val"}
+
+
+@dataclass(frozen=True)
+class _Written:
+    rows: Index
+    crc32: str
+
+
+def checked_written(value: Any) -> Written:
+    """What was read for a `Written`, or ConfigError where it is none."""
+    return dataclasses.asdict(build(_Written, value, "history")) if value != {} else {}
 
 
 class History:
@@ -75,8 +99,8 @@ class History:
     def _open(self, columns: tuple[str, ...]) -> BinaryIO:
         self._file, self._columns = self.path.open("ab"), columns
         if self._n_rows:
-            with self.path.open(newline="", encoding="utf-8") as file:
-                self._columns = tuple(next(csv.reader(file)))
+            with opened(self.path, _MOST) as file:
+                self._columns = tuple(next(csv.reader([file.readline().decode()])))
         else:
             header = io.StringIO()
             csv.writer(header, lineterminator="\n").writerow(columns)
@@ -108,12 +132,12 @@ def _rows(path: Path, written: Written) -> bytes:
     """The header and as many rows as are `written`; ConfigError where they are not those."""
     n_rows = written["rows"]
     try:
-        content = read_bytes(path)
+        with opened(path, _MOST) as file:
+            header, *rows = [*islice(file, n_rows + 1)] or [b""]
     except OSError as error:
         raise ConfigError(f"{path}: is damaged or unreadable: {error.strerror}.") from None
-    header, *rows = content.splitlines(keepends=True) or [b""]
     # Only the last row can be incomplete, and it is past the checkpoint.
-    kept = [row for row in rows[:n_rows] if row.endswith(b"\n")]
+    kept = [row for row in rows if row.endswith(b"\n")]
     if len(kept) != n_rows:
         raise ConfigError(f"{path}: is damaged: it has {len(kept)} rows of the {n_rows} epochs that were checkpointed.")
     content = b"".join([header, *kept])
@@ -136,8 +160,20 @@ def read(path: Path, written: Written | None = None) -> dict[str, list[float]]:
     if written:
         check(path, written)
     try:
-        rows = list(csv.DictReader(io.StringIO(read_bytes(path).decode(), newline="")))
-        columns = list(rows[0]) if rows else []
-        return {name: [float(row[name] or "nan") for row in rows] for name in columns}
-    except (OSError, ValueError, TypeError, KeyError, csv.Error) as error:
-        raise ConfigError(f"{path}: is damaged or unreadable: {error}") from None
+        with opened(path, _MOST) as file:
+            # The last row of a run that is killed can be incomplete.
+            rows = csv.reader(line.decode() for line in file if line.endswith(b"\n"))
+            header = next(rows, [])
+            columns: list[list[float]] = [[] for _ in header]
+            for row in rows:
+                if len(row) != len(header):
+                    raise ValueError(f"line {rows.line_num} has {len(row)} of {len(header)} values")
+                for column, cell in zip(columns, row, strict=True):
+                    column.append(float(cell or "nan"))
+            if lacking := _ALWAYS - {*header} if columns and columns[0] else set():
+                raise ValueError(f"it lacks the column {sorted(lacking)[0]}")
+    except OSError as error:
+        raise ConfigError(f"{path}: is damaged or unreadable: {error.strerror}.") from None
+    except (ValueError, csv.Error) as error:
+        raise ConfigError(f"{path}: is damaged or unreadable: {error}.") from None
+    return dict(zip(header, columns, strict=True)) if columns and columns[0] else {}

@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mlpexp.config.convert import convert
+from mlpexp.config.ranges import Finite, Index, NonNegative
 from mlpexp.doctor.finding import Finding
 from mlpexp.errors import ConfigError, MlpexpError
 from mlpexp.run.checksum import sealed, unsealed
 from mlpexp.run.files import read_bytes, write_text
+from mlpexp.run.history import checked_written
 
 NAME = "run.json"
 # Bytes: a config with lists of thousands of numbers is far less.
@@ -135,32 +137,35 @@ def read(directory: Path) -> Record:
 
 _KINDS: dict[str, Any] = {
     "state": State,
+    "config": dict[str, Any],
     "command": str,
     "python": str,
     "completed": list[int],
     "started": str,
     "device": str,
-    "seed": int,
-    "n_parameters": int,
-    "host": str,
-    "pid": int,
-    "seconds": float,
-    "epochs_done": int,
-    "best_epoch": int,
-    "reason": str | None,
+    "seed": Index,
+    "n_parameters": Index,
+    "versions": dict[str, str],
     "diverged": bool,
+    "constant": dict[str, dict[str, Finite | None]],
     "git_commit": str | None,
+    "host": str,
+    "pid": Index,
+    "seconds": NonNegative,
+    "epochs_done": Index,
+    "best_epoch": Index,
+    # What is not finite is null there.
+    "metrics": dict[str, dict[str, Finite | None]],
+    "reason": str | None,
     "findings": list[Finding],
 }
 
 
 def _checked(path: Path, name: str, content: dict[str, Any]) -> Any:
     value = content[name]
-    if name not in _KINDS:
-        if not isinstance(value, dict):
-            raise ConfigError(f"{path}: is damaged: '{name}' is no mapping.")
-        return value
     try:
+        if name == "history":
+            return checked_written(value)
         checked = convert(value, _KINDS[name], name)
         return [dataclasses.asdict(finding) for finding in checked] if name == "findings" else checked
     except MlpexpError as error:

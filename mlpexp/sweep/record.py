@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
+from mlpexp.config.convert import build, fields_of, show
+from mlpexp.config.ranges import Index
 from mlpexp.errors import ConfigError
 from mlpexp.run import record as run
 from mlpexp.run.checksum import sealed, unsealed
@@ -20,15 +23,19 @@ if TYPE_CHECKING:
 NAME = "sweep.json"
 # Bytes: a sweep of 100,000 jobs is less.
 _MOST = 2**29
+# Bytes, on the file systems in use.
+_LONGEST_NAME = 255
 # Where the checkpoints of stacks lie within a sweep's directory while these train.
 CHECKPOINTS = ".stacks"
+# What a sweep itself keeps in its directory, and jobs cannot.
+_OWN = {NAME, CHECKPOINTS, ".lock", "multirun.yaml", "sweep.csv", "sweep.png"}
 
 
 @dataclass(frozen=True)
 class JobRecord:
     """A job: its number, what it adds to the config, its directory within the sweep's, and the whole config."""
 
-    number: int
+    number: Index
     overrides: list[str]
     directory: str
     config: dict[str, Any]
@@ -43,7 +50,7 @@ class SweepRecord:
     """
 
     jobs: list[JobRecord] = field(default_factory=list)
-    stacks: list[list[int]] = field(default_factory=list)
+    stacks: list[list[Index]] = field(default_factory=list)
     search: dict[str, Any] | None = None
 
     def extended(self, jobs: Sequence[JobRecord], stacks: Sequence[Sequence[int]]) -> SweepRecord:
@@ -64,6 +71,9 @@ def job_records(jobs: Sequence[Job]) -> list[JobRecord]:
     if len({PurePath(job.directory) for job in jobs}) < len(jobs):
         raise ConfigError("hydra.sweep.subdir: must give each job a directory of its own, as ${hydra.job.num} does.")
     for job in jobs:
+        if any(len(os.fsencode(part)) > _LONGEST_NAME for part in PurePath(job.directory).parts):
+            shown = show(job.directory)
+            raise ConfigError(f"hydra.sweep.subdir={shown}: must have names of at most {_LONGEST_NAME} bytes.")
         if not lies_within(job.directory):
             where = f"that of job {job.number} is {job.directory}"
             raise ConfigError(f"hydra.sweep.subdir: must lie within the sweep's directory; {where}.")
@@ -85,12 +95,13 @@ def read(directory: Path) -> SweepRecord:
         return _of_runs(directory)
     try:
         content = unsealed(json.loads(read_bytes(path, _MOST)))
-        jobs = [JobRecord(**job) for job in content["jobs"]]
-        found = SweepRecord(jobs, [list(stack) for stack in content["stacks"]], content.get("search"))
+        if lacking := [name for name in fields_of(SweepRecord) if name not in content]:
+            raise ValueError(f"'{lacking[0]}' is missing")
+        found = build(SweepRecord, content, "")
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}.") from None
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise ConfigError(f"{path}: is damaged: {error}.") from None
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{path}: is damaged: {str(error).removesuffix('.')}.") from None
     _check(path, found)
     return found if found.jobs else replace(_of_runs(directory), search=found.search)
 
@@ -127,15 +138,12 @@ def _check(path: Path, found: SweepRecord) -> None:
     if found.search is not None and not isinstance(found.search, dict):
         raise ConfigError(f"{path}: is damaged: its search is no mapping.")
     for job in found.jobs:
-        if type(job.number) is not int or not isinstance(job.overrides, list) or not isinstance(job.config, dict):
-            raise ConfigError(f"{path}: is damaged: it has a job without a number, overrides or a config.")
-        if not isinstance(job.directory, str) or not lies_within(job.directory):
+        if not lies_within(job.directory) or PurePath(job.directory).parts[0] in _OWN:
             raise ConfigError(f"{path}: is damaged: job {job.number} has no directory within the sweep's.")
     if len({PurePath(job.directory) for job in found.jobs}) < len(found.jobs):
         raise ConfigError(f"{path}: is damaged: two jobs have the same directory.")
     numbers = [job.number for job in found.jobs]
-    # As texts: what is wrong here can be of any kind.
-    if sorted(map(repr, numbers)) != sorted(repr(number) for stack in found.stacks for number in stack):
+    if sorted(numbers) != sorted(number for stack in found.stacks for number in stack):
         raise ConfigError(f"{path}: is damaged: its stacks are not of its jobs.")
 
 

@@ -222,7 +222,8 @@ def _states(path: Path) -> dict[int, dict[str, Any] | None] | None:
         if not source.exists():
             continue
         try:
-            return {int(number): state for number, state in checkpoint.load(source)["states"].items()}
+            states = checkpoint.load(source)["states"]
+            return {int(number): checkpoint.check_state(source, state) for number, state in states.items()}
         except ConfigError as error:
             damaged.append(str(error))
         except checkpoint.MISFITS as error:

@@ -43,8 +43,10 @@ def newest(directory: Path) -> Saved | None:
             state = load()
             if state is None:
                 continue
-            epoch = _epoch(state, path)
-            history.check(RunDirectory(directory).history, {**_history(state, path), "rows": epoch})
+            epoch = checkpoint.check_state(path, state)["epoch"]
+            history.check(RunDirectory(directory).history, {**state["history"], "rows": epoch})
+        except KeyError as error:
+            damaged[path] = str(checkpoint.misfit(path, error))
         except ConfigError as error:
             damaged[path] = str(error)
         else:
@@ -74,8 +76,8 @@ def best(directory: Path, final: bool) -> tuple[Path, State]:
         try:
             state = load()
             if state is not None:
-                state = state if path == own else state["member"]["best"]
-                found.append((int(state["epoch"]), path, state))
+                state = checkpoint.check_state(path, state if path == own else state["member"]["best"])
+                found.append((state["epoch"], path, state))
         except checkpoint.MISFITS as error:
             damaged[path] = error if isinstance(error, ConfigError) else checkpoint.misfit(path, error)
         if found and final:
@@ -84,7 +86,10 @@ def best(directory: Path, final: bool) -> tuple[Path, State]:
     found = [entry for entry in found if entry[0] > 0]
     if not found:
         # That best.pt is not there is the least of what can be wrong.
-        raise next((error for path, error in damaged.items() if own.exists() or path != own), damaged[own])
+        raise next(
+            (error for path, error in damaged.items() if own.exists() or path != own),
+            damaged.get(own) or ConfigError(f"{own}: holds no weights: no epoch had a finite validation loss."),
+        )
     _, path, state = max(found, key=lambda entry: entry[0])
     return path, state
 
@@ -139,17 +144,3 @@ def _part(path: Path, number: int) -> State | None:
     """A run's state among those of its stack; None where it had ended before."""
     states = checkpoint.load(path).get("states")
     return states.get(number) if isinstance(states, dict) else None
-
-
-def _epoch(state: State, path: Path) -> int:
-    try:
-        return int(state["epoch"])
-    except checkpoint.MISFITS as error:
-        raise checkpoint.misfit(path, error) from error
-
-
-def _history(state: State, path: Path) -> dict[str, Any]:
-    try:
-        return dict(state["history"])
-    except checkpoint.MISFITS as error:
-        raise checkpoint.misfit(path, error) from error

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from mlpexp.config.convert import show
+from mlpexp.config.convert import convert, show
 from mlpexp.config.plugins import load_plugins
 from mlpexp.config.schema import Config, parse
 from mlpexp.config.user_code import refused
@@ -47,7 +47,8 @@ def _resumed(path: Path, changes: dict[str, Any], watcher: Watcher) -> Run:
     config = saved_config(found, path, changes)
     last = newest(path)
     try:
-        done, stopped_early = (last.state["epoch"], last.state["member"]["stopped_early"]) if last else (0, False)
+        done = last.state["epoch"] if last else 0
+        stopped_early = convert(last.state["member"]["stopped_early"], bool, "stopped_early") if last else False
     except checkpoint.MISFITS as error:
         assert last is not None
         raise checkpoint.misfit(last.path, error) from error

@@ -351,6 +351,51 @@ def test_a_reader_that_leaves_does_not_end_the_run(here: Path) -> None:
     assert json.loads((here / "run" / "run.json").read_text())["state"] == "completed"
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
+def test_signs_that_an_encoding_lacks_are_written_as_others(encoding: str, here: Path) -> None:
+    code = "from mlpexp.cli.streams import make_lasting; make_lasting(); print('R² −0.5 ± 1 → \\udce9x')"
+    shown = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, env={**os.environ, "PYTHONIOENCODING": encoding}, check=True
+    ).stdout
+    square, plus_minus = ("2", "+-") if encoding == "ascii" else ("²", "±")
+    assert shown.decode(encoding) == f"R{square} -0.5 {plus_minus} 1 ? ?x\n"
+
+
+def test_a_jupyter_kernel_on_an_old_system(here: Path) -> None:
+    """It names a backend of its own to matplotlib, and the terminal knows no more than ASCII."""
+    env = {**os.environ, "MPLBACKEND": "foo", "PYTHONIOENCODING": "ascii"}
+    words = [sys.executable, "-m", "mlpexp", "train", "dataset=xor", "epochs=3", "log.tensorboard=false"]
+    ended = subprocess.run([*words, "hydra.run.dir=run"], capture_output=True, env=env, check=False)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert "most confused: 1 taken for 0 (1x)" in ended.stdout.decode("ascii")
+    assert (here / "run" / "figures" / "curves.png").exists()
+
+
+def test_the_backend_of_whoever_shows_figures_stays_theirs(here: Path) -> None:
+    code = (
+        "from mlpexp.figures.curves import curves; import matplotlib\n"
+        "history = {name: [1.0] for name in ('epoch', 'loss/train', 'loss/val', 'r2/train', 'r2/val')}\n"
+        "curves(history, score='r2', best_epoch=None); print(matplotlib.rcParams['backend'])"
+    )
+    for named, found in {"svg": "svg", "module://nope.backend": "module://nope.backend"}.items():
+        words = [sys.executable, "-c", code]
+        shown = subprocess.run(words, capture_output=True, env={**os.environ, "MPLBACKEND": named}, check=True)
+        assert shown.stdout.decode().strip() == found
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("words", ["train dataset=xor epochs=3 log.figures=false hydra.run.dir=run", "list", "--help"])
+def test_a_full_disk_behind_standard_output(words: str, here: Path) -> None:
+    """What was to be shown is lost, the run is not."""
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "mlpexp", *words.split()]
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert ended.returncode == 1
+    assert ended.stderr == "mlpexp: standard output: cannot be written: No space left on device.\n"
+    if words.startswith("train"):
+        assert json.loads((here / "run" / "run.json").read_text())["state"] == "completed"
+
+
 def test_a_failed_job_does_not_stop_the_others_and_is_named_at_the_end(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -64,6 +64,7 @@ def write_run(tmp_path: Path) -> WriteRun:
             falling = [1 - score * epoch / 3 for epoch in (1, 2, 3)]
             history = {
                 "epoch": [1, 2, 3],
+                "loss/train": falling,
                 "loss/val": falling,
                 f"{score_name}/val": [1 - value for value in falling],
             }

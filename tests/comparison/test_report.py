@@ -111,7 +111,8 @@ def test_the_dot_plot_shows_the_best_forty(write_sweep: Write, monkeypatch: pyte
 
 
 def history(loss: list[float]) -> dict[str, list[float]]:
-    return {"epoch": list(range(1, len(loss) + 1)), "loss/val": loss, "accuracy/val": [1 - value for value in loss]}
+    epochs = [float(epoch) for epoch in range(1, len(loss) + 1)]
+    return {"epoch": epochs, "loss/train": loss, "loss/val": loss, "accuracy/val": [1 - value for value in loss]}
 
 
 def test_learning_curves_end_with_the_first_seed_to_stop(write_run: Write, here: Path) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 import os
+import re
 import shutil
 import subprocess
+import sys
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +22,6 @@ import torch
 from mlpexp.cli.main import call
 from mlpexp.engine.units import due
 from mlpexp.run import checkpoint, record
-from mlpexp.run.checksum import seal_archive
 from mlpexp.run.recorder import histograms_due
 
 Edit = Callable[..., None]
@@ -135,7 +138,7 @@ def test_a_link_that_leads_out_of_a_run(part: str, command: str, stranger: Path,
         elsewhere.mkdir()
     path.symlink_to(elsewhere)
     before = {found: found.read_bytes() for found in elsewhere.parent.rglob("*") if found.is_file()}
-    assert refused(command, capsys).startswith(f"mlpexp: run/{part}: is a link, which is not followed")
+    assert re.match(f"mlpexp: run/{part}: .*is a link, which is not followed", refused(command, capsys))
     assert {found: found.read_bytes() for found in elsewhere.parent.rglob("*") if found.is_file()} == before
 
 
@@ -160,9 +163,6 @@ def test_a_link_in_place_of_a_file_is_not_written_into(stranger: Path) -> None:
     for name in ("run.json", "metrics.csv"):
         (run / f".{name}.{pid}.tmp").symlink_to(precious)
     (run / "checkpoints" / f".last.pt.{pid}.tmp").symlink_to(precious)
-    shutil.copy(run / "metrics.csv", stranger.parent / "outside" / "rows")
-    (run / "metrics.csv").unlink()
-    (run / "metrics.csv").symlink_to(stranger.parent / "outside" / "rows")
     before = outside(stranger)
     assert call(["resume", "run", "epochs=5"]) == 0
     assert outside(stranger) == before
@@ -176,31 +176,357 @@ def test_a_lock_that_leads_elsewhere(stranger: Path, capsys: Capture) -> None:
     assert not (stranger.parent / "outside" / "made").exists()
 
 
-@pytest.mark.parametrize("command", ["resume run epochs=5", "eval run"])
-@pytest.mark.parametrize("name", ["run.json", "checkpoints/best.pt", "checkpoints/last.pt", "metrics.csv"])
-@pytest.mark.parametrize("kind", ["a pipe", "a device"])
-def test_a_file_without_an_end(kind: str, name: str, command: str, stranger: Path, capsys: Capture) -> None:
-    for other in ("best.pt", "last.pt") if name.startswith("checkpoints") else ():
+def a_link(path: Path, outside: Path) -> None:
+    """To the file itself, which lies elsewhere: who follows it finds all that it needs."""
+    path.symlink_to(path.rename(outside / path.name))
+
+
+def a_linked_directory(path: Path, outside: Path) -> None:
+    path.parent.symlink_to(path.parent.rename(outside / path.parent.name))
+
+
+def a_pipe(path: Path, _: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def a_device(path: Path, _: Path) -> None:
+    path.unlink()
+    path.symlink_to("/dev/zero")
+
+
+def a_directory(path: Path, _: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def a_large_file(path: Path, _: Path) -> None:
+    """Without a block on the disk."""
+    with path.open("r+b") as file:
+        file.truncate(2**40)
+
+
+# What each command cannot do without, and what else it looks at.
+NEEDS = {
+    "resume run epochs=5": ["run.json", "checkpoints/last.pt", "metrics.csv"],
+    "eval run": ["run.json", "checkpoints/best.pt"],
+    "compare run": ["run.json"],
+    "report run --out page.html": ["run.json"],
+}
+LOOKS_AT = {
+    "resume run epochs=5": [],
+    "eval run": ["metrics.csv"],
+    "compare run": ["metrics.csv"],
+    "report run --out page.html": ["figures/curves.png"],
+}
+KINDS = [a_link, a_linked_directory, a_pipe, a_device, a_directory, a_large_file]
+
+
+@pytest.mark.parametrize(
+    ("command", "name", "kind"),
+    [
+        pytest.param(command, name, kind, id=f"{command.split()[0]}-{name}-{kind.__name__}")
+        for command in NEEDS
+        for name in [*NEEDS[command], *LOOKS_AT[command]]
+        for kind in KINDS
+        # The directory of the run itself may be a link.
+        if "/" in name or kind is not a_linked_directory
+    ],
+)
+def test_a_file_that_is_another_thing(
+    command: str, name: str, kind: Callable[[Path, Path], None], stranger: Path, capsys: Capture
+) -> None:
+    """It is neither followed nor waited for, nor read until the memory is full."""
+    resource = pytest.importorskip("resource", reason="what a process has taken is known on POSIX")
+    if name.startswith("checkpoints"):
+        (other,) = {"best.pt", "last.pt"} - {Path(name).name}
+        # It would do as well.
         (stranger / "run" / "checkpoints" / other).unlink()
     path = stranger / "run" / name
-    path.unlink(missing_ok=True)
-    if kind == "a pipe":
-        os.mkfifo(path)
-    else:
-        path.symlink_to("/dev/zero")
+    content = path.read_bytes()
+    kind(path, stranger.parent / "outside")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    capsys.readouterr()
     code = call(command.split())
-    _out, err = capsys.readouterr()
-    needless = (command == "eval run" and name == "metrics.csv") or (command != "eval run" and name.endswith("best.pt"))
-    assert code == (0 if needless else 2)
+    out, err = capsys.readouterr()
     lines = err.splitlines()
-    assert len(lines) == (0 if needless and "best" in name else 1), lines
-    assert all(f"run/{name}" in line for line in lines)
+    assert all(line.startswith("mlpexp: ") for line in lines)
+    # In KiB, but for macOS.
+    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024 < 500
+    if name in NEEDS[command] or (kind is a_linked_directory and command.startswith("eval")):
+        assert code == 2
+        assert len(lines) == 1
+        assert name.split("/")[0] in lines[0]
+        return
+    assert code == 0
+    page = (stranger / "page.html").read_text() if "page" in command else ""
+    assert base64.b64encode(content).decode() not in page
+    assert f"run/{name}" in out + err + page
+
+
+# A path is named in each of them.
+COMMANDS = {
+    **{name: [name, "{}"] for name in ("eval", "resume", "compare", "report", "dashboard")},
+    **{f"{name} --out": [name, "run", "--out", "{}"] for name in ("compare", "report")},
+    "plot --out": ["plot", "activations", "--out", "{}"],
+    "lr-find --out": ["lr-find", "dataset=xor", "--steps", "20", "--seeds", "1", "--out", "{}"],
+    "notebook --out": ["notebook", "--only", "losses", "--out", "{}"],
+    **{
+        f"{name} --config-dir": [*name.split(), "--config-dir", "{}"]
+        for name in ("train dataset=xor", "list", "lr-find")
+    },
+    "run.dir": ["train", *QUICK, "log.figures=false", "hydra.run.dir={}"],
+    "sweep.dir": ["train", "-m", *QUICK, "seed=0,1", "hydra.sweep.dir={}"],
+    "sweep.subdir": ["train", "-m", *QUICK, "seed=0,1", "hydra.sweep.subdir=${{hydra.job.num}}{}"],
+    "dataset.path": ["train", "dataset=csv", "dataset.path={}"],
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_name_of_three_hundred_letters(command: str, stranger: Path, capsys: Capture) -> None:
+    ending = {"report --out": ".html", "plot --out": ".png"}.get(command, "")
+    before = sorted(stranger.rglob("*"))
+    assert call([word.format("n" * 300 + ending) for word in COMMANDS[command]]) == 2
+    out, err = capsys.readouterr()
+    (line,) = err.splitlines()
+    assert out == ""
+    assert line.startswith("mlpexp: ")
+    assert "nnn" in line
+    assert sorted(stranger.rglob("*")) == before
+
+
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name not in ("dashboard", "list --config-dir")])
+def test_a_name_that_is_not_utf_8(command: str, stranger: Path, capsys: Capture) -> None:
+    """It does, unless a config is to hold it."""
+    name = os.fsdecode(b"caf\xe9")
+    try:
+        (stranger / "run").rename(stranger / name)
+    except OSError:
+        pytest.skip("this file system takes no such name")
+    words = [name if word == "run" else word.format(name) for word in COMMANDS[command]]
+    if command.endswith("--out"):
+        words[-1] += {"report --out": ".html", "plot --out": ".png"}.get(command, ".out")
+    elif command == "resume":
+        words.append("epochs=5")
+    before = sorted(stranger.rglob("*"))
+    held = command in ("run.dir", "sweep.dir", "sweep.subdir", "dataset.path")
+    words += ["--dry-run"] if command == "train dataset=xor --config-dir" else []
+    assert call(words) == (2 if held else 0)
+    out, err = capsys.readouterr()
+    assert "Traceback" not in out + err
+    if held:
+        assert "caf : is not UTF-8 text" in err
+        assert sorted(stranger.rglob("*")) == before
+
+
+def test_a_directory_that_may_not_be_entered(stranger: Path) -> None:
+    """One line names it; among other runs it is left out."""
+    code = (
+        "import sys; from mlpexp.cli.main import call\n"
+        "for line in sys.stdin: print('code', call(line.split()), flush=True)"
+    )
+    words = [sys.executable, "-c", code]
+    if os.geteuid() == 0:
+        if shutil.which("setpriv") is None:
+            pytest.skip("root may enter every directory, and there is no setpriv")
+        words = ["setpriv", "--inh-caps=-all", "--bounding-set=-dac_override,-dac_read_search", *words]
+    closed = stranger / "sweep" / "1"
+    lines = [f"{name} sweep/1" for name in ("eval", "resume", "compare", "report")]
+    lines += ["compare run --out sweep/1/x", "report run --out sweep/1/x.html", "list --config-dir sweep/1/x"]
+    lines += ["train dataset=xor hydra.run.dir=sweep/1/x", "plot activations --out sweep/1/x.png", "compare sweep"]
+    closed.chmod(0)
+    try:
+        ended = subprocess.run(words, input="\n".join(lines), text=True, cwd=stranger, capture_output=True, check=False)
+    finally:
+        closed.chmod(0o755)
+    codes = [line for line in ended.stdout.splitlines() if line.startswith("code ")]
+    assert codes[-1] == "code 0"
+    assert set(codes[:-1]) == {"code 1", "code 2"}, ended.stdout + ended.stderr
+    assert ended.stderr.count("\n") == len(lines) - 1
+    assert all(re.match("mlpexp: .*sweep/1.*Permission denied", line) for line in ended.stderr.splitlines())
+    assert "left out: sweep/1: cannot be read: Permission denied." in ended.stdout
+
+
+def test_a_table_that_is_larger_than_the_memory(here: Path) -> None:
+    resource = pytest.importorskip("resource", reason="memory can be limited on POSIX")
+    with (here / "t.csv").open("w") as file:
+        file.write("x,y\n")
+        # Without a block on the disk.
+        file.truncate(2**36)
+    ended = subprocess.run(
+        [sys.executable, "-m", "mlpexp", "train", "dataset=csv", "dataset.path=t.csv", "device=cpu"],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (2**35, 2**35)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert ended.stderr == "mlpexp: dataset.path=t.csv: its 65,536 MiB need more memory than there is.\n"
+    assert [path.name for path in here.iterdir()] == ["t.csv"]
+
+
+def test_an_experiment_that_cannot_be(stranger: Path, capsys: Capture) -> None:
+    before = sorted(stranger.rglob("*"))
+    assert refused("notebook --only xor epochs=x", capsys) == "mlpexp: epochs=x: must be a whole number."
+    assert sorted(stranger.rglob("*")) == before
 
 
 def test_a_record_that_is_too_large(stranger: Path, capsys: Capture) -> None:
     with (stranger / "run" / "run.json").open("r+b") as file:
         file.truncate(2**24 + 1)
     assert "run/run.json: cannot be read: it is larger than 16 MiB" in refused("eval run", capsys)
+
+
+def of_another_kind(content: dict[str, Any], key: str, value: Any) -> None:
+    """Puts a value in the place that a key such as `member.best.epoch` names."""
+    *path, last = key.split(".")
+    for name in path:
+        content = content[name]
+    if value is None:
+        del content[last]
+    else:
+        content[last] = value
+
+
+HUGE = 10**400
+# What run.json, sweep.json and the checkpoints may hold in place of what they should; None: nothing.
+RECORDS: list[tuple[str, Any]] = [
+    ("history", {"rows": "x"}),
+    ("history", {"rows": -1, "crc32": "00000000"}),
+    ("history", []),
+    ("metrics", {"test": 3}),
+    ("metrics.test", {"accuracy": "x", "loss": [1]}),
+    ("metrics.test.accuracy", 1e308),
+    ("metrics.test.accuracy", HUGE),
+    ("metrics.test.accuracy", float("nan")),
+    ("seed", HUGE),
+    ("seed", -1),
+    ("seconds", -1e300),
+    ("epochs_done", 2.5),
+    ("best_epoch", -1),
+    ("versions", {"torch": 2}),
+    ("state", []),
+    ("findings", [{}]),
+    ("config", {"seed": {}}),
+    ("config.report", {"claims": 3}),
+    ("config.regularizer", 3),
+    ("config.batch_size", HUGE),
+    ("config.model", [[]]),
+    ("config.dataset", None),
+]
+
+
+@pytest.mark.parametrize("command", ["resume run epochs=5", "eval run", "compare run", "report run --out page.html"])
+@pytest.mark.parametrize(("key", "value"), RECORDS, ids=[f"{key}={str(value)[:20]}" for key, value in RECORDS])
+def test_a_record_of_another_kind(
+    command: str, key: str, value: Any, stranger: Path, edit: Edit, capsys: Capture
+) -> None:
+    edit(stranger / "run" / "run.json", lambda content: of_another_kind(content, key, value))
+    names_it(command, "run/run.json", stranger, capsys)
+
+
+def names_it(command: str, path: str, stranger: Path, capsys: Capture) -> None:
+    """A command ends well, or in one line that says which file is wrong, and leaves all as it was."""
+    before = {found: found.stat().st_mtime_ns for found in stranger.rglob("*") if found.name != ".lock"}
+    capsys.readouterr()
+    code = call(command.split())
+    _, err = capsys.readouterr()
+    if code == 0:
+        assert not command.startswith("resume")
+        return
+    assert code == 2
+    (line,) = err.splitlines()
+    assert path in line
+    assert len(line) < 1000
+    after = {found: found.stat().st_mtime_ns for found in stranger.rglob("*") if found.name != ".lock"}
+    # Their times, but for the directories in which there was a lock.
+    assert {found for found in after if found.is_file()} == {found for found in before if found.is_file()}
+
+
+CHECKPOINTS: list[tuple[str, str, Any]] = [
+    ("best.pt", "epoch", -1),
+    ("best.pt", "epoch", 0),
+    ("best.pt", "epoch", "x"),
+    ("best.pt", "epoch", True),
+    ("best.pt", "weights", {}),
+    ("best.pt", "weights", 3),
+    ("best.pt", "weights", None),
+    ("last.pt", "epoch", -1),
+    ("last.pt", "epoch", 1.5),
+    ("last.pt", "epoch", HUGE),
+    ("last.pt", "history", None),
+    ("last.pt", "history", [1]),
+    ("last.pt", "history", {"rows": "x"}),
+    ("last.pt", "module", {"x": 1}),
+    ("last.pt", "optimizer", 3),
+    ("last.pt", "optimizer", {}),
+    ("last.pt", "optimizer.param_groups", [{"lr": 0.1, "params": [0, 1, 2, 3]}]),
+    ("last.pt", "optimizer.state", {0: {"momentum_buffer": torch.zeros(1)}}),
+    ("last.pt", "optimizer.state", {n: {"step": torch.tensor(1.0), "exp_avg": 3, "exp_avg_sq": 4} for n in range(4)}),
+    ("last.pt", "optimizer.state", []),
+    ("last.pt", "member", 3),
+    ("last.pt", "member.best", None),
+    ("last.pt", "member.best.epoch", "x"),
+    ("last.pt", "member.best.loss", "x"),
+    ("last.pt", "member.waited", "x"),
+    ("last.pt", "member.stopped_early", 3),
+    ("last.pt", "member.order", torch.zeros(3)),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value"), CHECKPOINTS, ids=[f"{name}-{key}={str(value)[:20]}" for name, key, value in CHECKPOINTS]
+)
+def test_a_checkpoint_of_another_kind(name: str, key: str, value: Any, stranger: Path, capsys: Capture) -> None:
+    checkpoints = stranger / "run" / "checkpoints"
+    (other,) = {"best.pt", "last.pt"} - {name}
+    (checkpoints / other).unlink()
+    state = checkpoint.load(checkpoints / name)
+    of_another_kind(state, key, value)
+    torch.save(state, checkpoints / name)
+    names_it("eval run" if name == "best.pt" else "resume run epochs=5", f"checkpoints/{name}", stranger, capsys)
+
+
+SWEEPS: list[tuple[str, Any]] = [
+    ("jobs", 3),
+    ("jobs", [3]),
+    ("jobs", None),
+    ("stacks", [["x"]]),
+    ("stacks", [[0, 0, 1]]),
+    ("stacks", None),
+    *[(f"jobs.1.{key}", value) for key, value in [("number", "x"), ("number", HUGE), ("overrides", 3), ("config", [])]],
+    *[("jobs.1.directory", value) for value in (".lock", ".stacks", "sweep.json", "..", "", "0", "0/", "n" * 300)],
+    ("jobs.1.directory", 3),
+    ("jobs.1.more", 3),
+]
+
+
+@pytest.mark.parametrize(("key", "value"), SWEEPS, ids=[f"{key}={str(value)[:20]}" for key, value in SWEEPS])
+def test_a_sweep_of_another_kind(key: str, value: Any, stranger: Path, edit: Edit, capsys: Capture) -> None:
+    shutil.rmtree(stranger / "sweep" / "1")
+
+    def change(content: dict[str, Any]) -> None:
+        jobs = content["jobs"]
+        content["jobs"] = {str(number): job for number, job in enumerate(jobs)}
+        of_another_kind(content, key, value)
+        if isinstance(content.get("jobs"), dict):
+            content["jobs"] = list(content["jobs"].values())
+
+    edit(stranger / "sweep" / "sweep.json", change)
+    names_it("resume sweep", "sweep/" if "nnn" in str(value) else "sweep/sweep.json", stranger, capsys)
+
+
+@pytest.mark.parametrize("column", ["epoch", "lr", "loss/train", "loss/val", "accuracy/train", "accuracy/val"])
+@pytest.mark.parametrize("command", ["eval run", "compare run", "report run --out page.html"])
+def test_a_history_without_a_column(column: str, command: str, stranger: Path, edit: Edit, capsys: Capture) -> None:
+    path = stranger / "run" / "metrics.csv"
+    rows = list(csv.DictReader(path.read_text().splitlines()))
+    kept = [name for name in rows[0] if name != column]
+    content = "\n".join([",".join(kept), *(",".join(row[name] for name in kept) for row in rows)]) + "\n"
+    path.write_text(content)
+    written = {"rows": len(rows), "crc32": f"{zlib.crc32(content.encode()):08x}"}
+    edit(stranger / "run" / "run.json", lambda content: content.update(history=written))
+    names_it(command, "run/metrics.csv", stranger, capsys)
 
 
 def test_a_checkpoint_that_is_a_bomb(stranger: Path, capsys: Capture) -> None:
@@ -211,11 +537,23 @@ def test_a_checkpoint_that_is_a_bomb(stranger: Path, capsys: Capture) -> None:
     with zipfile.ZipFile(plain) as source, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as target:
         for part in source.infolist():
             target.writestr(part.filename, source.read(part))
-    seal_archive(packed)
     path.write_bytes(packed.getvalue())
     (stranger / "run" / "checkpoints" / "last.pt").unlink()
     assert path.stat().st_size < 10**6
     assert "best.pt: is damaged" in refused("eval run", capsys)
+
+
+def test_a_checkpoint_that_holds_itself_many_times(stranger: Path, capsys: Capture) -> None:
+    """A copy of which would take 4 TB."""
+    nested: Any = [0.0]
+    for _ in range(40):
+        nested = [nested, nested]
+    path = stranger / "run" / "checkpoints" / "best.pt"
+    state = checkpoint.load(path)
+    (stranger / "run" / "checkpoints" / "last.pt").unlink()
+    for more in (torch.zeros(1).expand(10**12), nested):
+        torch.save({**state, "more": more}, path)
+        assert "best.pt: is damaged" in refused("eval run", capsys)
 
 
 def test_what_a_file_holds_tells_the_terminal_nothing(stranger: Path, edit: Edit, capsys: Capture) -> None:
@@ -229,6 +567,36 @@ def test_what_a_file_holds_tells_the_terminal_nothing(stranger: Path, edit: Edit
     assert call(["compare", "sweep"]) == 0
     out, err = capsys.readouterr()
     assert "reason" in out
+    assert not set(out + err) & {"\x1b", "\x07", "\x9b"}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["{}"],
+        ["{}=1"],
+        ["list", "{}"],
+        ["list", "activation", "--config-dir", "conf"],
+        *[[name, "{}"] for name in ("eval", "resume", "compare", "report", "dashboard", "plot", "lr-find", "notebook")],
+        ["compare", "run", "--baseline", "{}"],
+        ["compare", "run", "--metric", "{}"],
+        ["train", "data_dir={}"],
+        ["train", "--dry-run", *QUICK, "data_dir='{}'"],
+        ["train", "--cfg", "job", *QUICK, "data_dir='{}'"],
+        ["train", "--dry-run", "-m", *QUICK, "data_dir='{}',b", "seed=0,1"],
+        ["train", *QUICK, "log.figures=false", "hydra.run.dir='{}'"],
+        ["train", "-m", *QUICK, "log.figures=false", "seed=0,1", "hydra.sweep.dir='{}'"],
+        ["plot", "activations", "activation='{}'"],
+        ["report", "run", "--title", "{}"],
+    ],
+    ids=" ".join,
+)
+def test_what_is_typed_tells_the_terminal_nothing(words: list[str], stranger: Path, capsys: Capture) -> None:
+    """A line may be pasted from a page, or made by a script."""
+    (stranger / "conf" / "activation").mkdir(parents=True)
+    (stranger / "conf" / "activation" / "mine.yaml").write_text("# \x1b[31m red\nname: relu\n")
+    assert call([word.format("\x1b]0;mine\x07\x9b31m") for word in words]) in (0, 2)
+    out, err = capsys.readouterr()
     assert not set(out + err) & {"\x1b", "\x07", "\x9b"}
 
 

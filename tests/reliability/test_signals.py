@@ -1,9 +1,10 @@
-"""Ctrl-C and SIGTERM: the first lets the epoch end and says how to go on, the second ends it at once."""
+"""Ctrl-C, SIGTERM and a closed terminal: the first lets the epoch end and says how to go on, the second ends it."""
 
 from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -65,9 +66,11 @@ def test_the_second_ends_it_at_once(kind: str, here: Path) -> None:
     ("kind", "number", "code"),
     [
         ("run", signal.SIGTERM, 143),
+        ("run", signal.SIGHUP, 129),
         ("sweep", signal.SIGINT, 130),
         pytest.param("run", signal.SIGINT, 130, marks=pytest.mark.long),
         pytest.param("sweep", signal.SIGTERM, 143, marks=pytest.mark.long),
+        pytest.param("sweep", signal.SIGHUP, 129, marks=pytest.mark.long),
     ],
 )
 def test_the_first_lets_the_epoch_end(kind: str, number: signal.Signals, code: int, here: Path) -> None:
@@ -84,3 +87,42 @@ def test_the_first_lets_the_epoch_end(kind: str, number: signal.Signals, code: i
     assert history.read(here / run / "metrics.csv")["epoch"] == list(range(1, done + 1))
     assert call(["resume", run, f"epochs={done + 1}"]) == 0
     assert history.read(here / run / "metrics.csv")["epoch"] == list(range(1, done + 2))
+
+
+def test_a_terminal_that_is_closed(here: Path) -> None:
+    """The system sends SIGHUP, and whatever is written to the terminal from then on fails."""
+    pty = pytest.importorskip("pty", reason="this system has no pseudo-terminals")
+    terminal, other_end = pty.openpty()
+    name = os.ttyname(other_end)
+    words = [sys.executable, "-m", "mlpexp", "train", *SHORT, "hydra.run.dir=it"]
+    # The first terminal that the leader of a session opens is the one that it hangs on.
+    shell = ["sh", "-c", f'exec "$@" <{name} >{name} 2>{name}', "sh", *words]
+    with subprocess.Popen(shell, cwd=here, start_new_session=True) as process:
+        try:
+            deadline = time.monotonic() + 60
+            while not (here / "it" / "metrics.csv").exists():
+                assert time.monotonic() < deadline
+                if select.select([terminal], [], [], 0.02)[0]:
+                    os.read(terminal, 4096)
+            os.close(other_end)
+            os.close(terminal)
+            assert process.wait(60) == 129
+        finally:
+            process.kill()
+    assert json.loads((here / "it" / "run.json").read_text())["state"] == "interrupted"
+    assert (here / "it" / "checkpoints" / "last.pt").exists()
+
+
+def test_a_signal_that_is_ignored_stays_so(here: Path) -> None:
+    """As nohup has it with SIGHUP."""
+    words = ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", sys.executable, "-m", "mlpexp", "train", *SHORT]
+    with subprocess.Popen(
+        [*words, "hydra.run.dir=it"], cwd=here, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    ) as process:
+        while not (here / "it" / "metrics.csv").exists():
+            time.sleep(0.02)
+        process.send_signal(signal.SIGHUP)
+        time.sleep(0.2)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+    assert process.returncode == 143

@@ -1,0 +1,70 @@
+"""Standard output and standard error as a run needs them: whatever becomes of them, training goes on.
+
+A reader can go (`mlpexp train | head`), the disk behind a redirection can be full, the terminal can be closed, and an
+encoding such as latin-1 can lack the characters that a message has.
+"""
+
+from __future__ import annotations
+
+import codecs
+import errno
+import io
+import sys
+from typing import Any
+
+# How the signs of our messages are written in an encoding that lacks them.
+_PLAIN = {"−": "-", "–": "-", "×": "x", "²": "2", "±": "+-", "…": "...", "≤": "<=", "÷": "/", "√": "sqrt"}
+_ERRORS = "mlpexp.plain"
+# The reader of a pipe, or the terminal, is no more: nobody misses what is not shown.
+_NOBODY_READS = {errno.EPIPE, errno.EIO}
+
+
+class _Lasting(io.FileIO):
+    """A file whose errors when it is written to are noted, not raised."""
+
+    failure: OSError | None = None
+
+    def write(self, content: Any, /) -> int:
+        try:
+            return super().write(content)
+        except OSError as error:
+            self.failure = self.failure or error
+            return len(content)
+
+
+def make_lasting() -> None:
+    """Lets this process's standard output and standard error take any text, and never fail. A second time does nothing.
+
+    What a program that calls us has put in their place stays as it is.
+    """
+    codecs.register_error(_ERRORS, _plain)
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if not isinstance(stream, io.TextIOWrapper) or stream is not getattr(sys, f"__{name}__"):
+            continue
+        stream.flush()
+        lasting = io.TextIOWrapper(
+            io.BufferedWriter(_Lasting(stream.fileno(), "wb", closefd=False)),
+            encoding=stream.encoding,
+            errors=_ERRORS,
+            line_buffering=stream.line_buffering or name == "stderr",
+            write_through=stream.write_through,
+        )
+        setattr(sys, name, lasting)
+
+
+def lost_output() -> str | None:
+    """Why standard output lacks something that somebody may miss; None where it lacks nothing."""
+    buffer = getattr(sys.stdout, "buffer", None)
+    raw = getattr(buffer, "raw", None)
+    if not isinstance(raw, _Lasting):
+        return None
+    sys.stdout.flush()
+    return None if raw.failure is None or raw.failure.errno in _NOBODY_READS else raw.failure.strerror
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    """An error handler for encoders, see `codecs.register_error`."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(_PLAIN.get(c, "?") for c in error.object[error.start : error.end]), error.end
