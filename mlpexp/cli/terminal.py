@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -105,12 +106,17 @@ def _numbers(row: Row, score: str) -> str:
     """The numbers of an epoch in a line of steady width."""
     return (
         f"loss {row['loss/train']:.4f}  val loss {row['loss/val']:.4f}  "
-        f"val {score_name(score)} {row[f'{score}/val']:.4f}"
+        f"val {score_name(score)} {score_text(row[f'{score}/val'])}"
     )
 
 
 def score_name(score: str) -> str:
     return "R²" if score == "r2" else score
+
+
+def score_text(score: float) -> str:
+    """A score in four digits; a dash where there is none, such as R² of targets that do not vary."""
+    return "–" if math.isnan(score) else f"{score:.4f}"
 
 
 def _setup(prepared: Prepared, engine: Engine) -> Text:
@@ -158,7 +164,7 @@ def metrics_table(metrics: dict[str, dict[str, float]], score: str, title: str) 
     table.add_column("loss", justify="right")
     table.add_column(score_name(score), justify="right")
     for split, values in metrics.items():
-        table.add_row(split, f"{values['loss']:.4f}", f"{values[score]:.4f}")
+        table.add_row(split, f"{values['loss']:.4f}", score_text(values[score]))
     return table
 
 

@@ -28,6 +28,7 @@ class Summary:
     runs: list[StoredRun]  # those that have a result, by seed
     failures: list[Lost]
     unfinished: list[Lost]  # still running, or interrupted
+    undefined: list[Lost]  # completed, and the metric is not defined on their data
 
     @property
     def label(self) -> str:
@@ -61,10 +62,14 @@ def _mean(values: Sequence[float]) -> float | None:
 
 
 def summarize(setting: Setting, runs: Sequence[StoredRun], metric: Metric) -> Summary:
-    """The runs of a setting by what became of them; one that completed without a finite `metric` has failed."""
+    """The runs of a setting by what became of them.
+
+    One that completed without a finite `metric` has failed, unless the metric is not defined on its data.
+    """
     good: list[StoredRun] = []
     failures: list[Lost] = []
     unfinished: list[Lost] = []
+    undefined: list[Lost] = []
     for run in sorted(runs, key=lambda run: run.record.seed):
         state, reason = run.record.state, run.record.reason
         if state == "failed":
@@ -73,9 +78,11 @@ def summarize(setting: Setting, runs: Sequence[StoredRun], metric: Metric) -> Su
             unfinished.append(Lost(run, reason or ("has not ended" if state == "running" else state)))
         elif math.isfinite(metric.of(run)):
             good.append(run)
+        elif metric.undefined(run):
+            undefined.append(Lost(run, f"the targets of its {metric.split} split do not vary"))
         else:
             failures.append(Lost(run, f"it has no finite {metric.tag}"))
-    return Summary(setting, good, failures, unfinished)
+    return Summary(setting, good, failures, unfinished, undefined)
 
 
 def ranked(summaries: Sequence[Summary], metric: Metric) -> list[Summary]:

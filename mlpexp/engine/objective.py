@@ -50,11 +50,17 @@ class Objective:
         return batch.share * hits + (1 - batch.share) * self.hits(outputs, batch.partner)
 
     def score(self, hits: Tensor, n: int, y: Tensor) -> Tensor:
-        """[K]: accuracy, or R² = 1 − Σ(y − ŷ)² / Σ(y − ȳ)², from `hits` summed over `n` samples with targets y."""
+        """[K]: accuracy, or R² = 1 − Σ(y − ŷ)² / Σ(y − ȳ)², from `hits` summed over `n` samples with targets y.
+
+        R² compares the errors with the targets' variance: where these do not vary, it is nan.
+        """
         if self.task.kind == "regression":
+            limits = torch.finfo(y.dtype)
             # An epoch may leave out a single last row: the spread is that of as many rows as the errors.
             spread = (y - y.mean()).square().sum() * (n / len(y))
-            return 1 - hits / spread.clamp(min=torch.finfo(y.dtype).tiny)
+            # The mean of equal numbers may be rounded, which would leave them a spread.
+            varies = (y != y[0]).any() & (spread >= limits.tiny)
+            return torch.where(varies, (1 - hits / spread).clamp(min=limits.min), torch.nan)
         return hits / n
 
     def _smoothed(self, outputs: Tensor, y: Tensor) -> Tensor:

@@ -34,7 +34,8 @@ State = Literal["running", "completed", "failed", "interrupted"]
 class Record:
     """The content of run.json.
 
-    `metrics` are those of the best weights, by split: loss, and accuracy or r2. `findings` are the doctor's, each a
+    `metrics` are those of the best weights, by split: loss, and accuracy or r2, which is null where the targets of a
+    split do not vary. `findings` are the doctor's, each a
     `Finding` as a mapping.
     """
 
@@ -59,17 +60,17 @@ class Record:
 
     def write(self, directory: Path) -> None:
         """Puts run.json in place, whole or not at all, with the checksum of what it holds."""
-        text = json.dumps(sealed(_finite(dataclasses.asdict(self))), indent=2, allow_nan=False)
+        text = json.dumps(sealed(finite(dataclasses.asdict(self))), indent=2, allow_nan=False)
         write_text(directory / NAME, text + "\n")
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     """JSON has no infinities and no not-a-number: they become null."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, dict):
-        return {key: _finite(entry) for key, entry in value.items()}
-    return [_finite(entry) for entry in value] if isinstance(value, list) else value
+        return {key: finite(entry) for key, entry in value.items()}
+    return [finite(entry) for entry in value] if isinstance(value, list) else value
 
 
 def start(config: dict[str, Any], *, device: str, n_parameters: int, ask_git: bool = True) -> Record:
