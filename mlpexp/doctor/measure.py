@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from mlpexp.components.device import available
-from mlpexp.components.loss import Loss
+from mlpexp.components.loss import Loss, class_shares
 from mlpexp.data.dataset import Data
 from mlpexp.doctor.case import Case, Layer, Time
 from mlpexp.engine.loop import Engine
@@ -49,25 +49,20 @@ def majority(data: Data) -> float:
     """The share of the most frequent class among the training rows: what a constant answer gets right."""
     if data.task.kind == "regression":
         return 0.0
-    return float(torch.bincount(data.train.y).max()) / len(data.train)
+    return float(class_shares(data.train.y, data.task).max())
 
 
 @torch.no_grad()
 def constant_loss(data: Data, loss: Loss, smoothing: float) -> float:
     """The mean training loss of the best answer that is the same for all inputs: what learning begins with."""
     y = data.train.y
+    outputs = loss.constant(y, data.task, smoothing)
     if data.task.kind == "regression":
-        return float(loss.per_sample(y.mean().expand(len(y), 1), y).mean())
-    prior = torch.bincount(y, minlength=data.task.n_classes).float() / len(y)
-    smoothed = (prior * (1 - smoothing) + smoothing / len(prior)).clamp(1e-6, 1 - 1e-6)
-    # A softmax has its logits up to a constant; sigmoids, a single one too, have the log-odds.
-    candidates = [smoothed.logit()] if loss.n_outputs(data.task) < len(prior) else [smoothed.log(), smoothed.logit()]
-    classes = torch.arange(len(prior), device=y.device)
-    losses = [
-        (loss.per_sample(logits[-loss.n_outputs(data.task) :].expand(len(prior), -1), classes, smoothing) * prior).sum()
-        for logits in candidates
-    ]
-    return float(torch.stack(losses).min())
+        return float(loss.per_sample(outputs.expand(len(y), 1), y).mean())
+    # Rows of one class have one loss.
+    shares = class_shares(y, data.task)
+    classes = shares.nonzero().squeeze(1)
+    return float((loss.per_sample(outputs.expand(len(classes), -1), classes, smoothing) * shares[classes]).sum())
 
 
 def case(

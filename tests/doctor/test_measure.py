@@ -123,6 +123,20 @@ def test_the_loss_of_a_constant_value_is_the_variance() -> None:
     assert constant_loss(data, losses["mse"](), 0.0) == pytest.approx(data.train.y.var(correction=0).item(), rel=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("loss", "expected"),
+    [
+        ("mse", (3 * 2.5**2 + 7.5**2) / 4),  # of the mean, 2.5
+        ("mae", 10 / 4),  # of the median, 0
+        ("huber", (3 * (1 / 3) ** 2 / 2 + 10 - 1 / 3 - 1 / 2) / 4),  # of 1/3, where 3·c = 1
+    ],
+)
+def test_the_loss_of_the_best_value_for_all_rows(loss: str, expected: float) -> None:
+    split = Split(torch.zeros(4, 1), torch.tensor([[0.0], [0.0], [0.0], [10.0]]))
+    data = Data("by_hand", Task("regression"), split, split, split)
+    assert constant_loss(data, losses[loss](), 0.0) == pytest.approx(expected, rel=1e-5)
+
+
 def test_a_new_loss_begins_near_that_of_a_constant_answer(tmp_path: Path) -> None:
     config = compose(["dataset=digits", "init=normal", "epochs=1", "optimizer.lr=1e-9"])
     prepared = prepare(config)
