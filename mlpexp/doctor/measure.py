@@ -45,11 +45,16 @@ def _symmetric(parameters: list[nn.Parameter]) -> bool:
     return bool(size.isfinite() and (rows - middle).norm(dim=1).max() <= _SAME * size)
 
 
-def majority(data: Data) -> float:
-    """The share of the most frequent class among the training rows: what a constant answer gets right."""
+def majority(data: Data) -> tuple[float, float]:
+    """The share of the training rows' most frequent class, among them and among the validation rows.
+
+    It is what a constant answer gets right; 0 in regression.
+    """
     if data.task.kind == "regression":
-        return 0.0
-    return float(class_shares(data.train.y, data.task).max())
+        return 0.0, 0.0
+    shares = class_shares(data.train.y, data.task)
+    most = shares.argmax()
+    return float(shares[most]), float(class_shares(data.val.y, data.task)[most])
 
 
 @torch.no_grad()
@@ -78,6 +83,7 @@ def case(
     `company` is how many members the stack had when it began, `figures` the seconds that the member's own took.
     """
     config, data = member.config, engine.data
+    of_train, of_val = majority(data)
     return Case(
         config=config,
         history=history,
@@ -85,7 +91,8 @@ def case(
         n_train=len(data.train),
         n_val=len(data.val),
         val_is_train=data.val is data.train,
-        majority=majority(data),
+        majority=of_train,
+        val_majority=of_val,
         constant_loss=constant_loss(data, engine.loss, config.smoothing),
         steps_per_epoch=len(engine.batches.sizes),
         layers=layers_of(module),

@@ -160,7 +160,7 @@ def test_tensorboard_has_it_as_a_text(run: tuple[Path, str]) -> None:
     (event,) = events.Tensors("doctor/text_summary")
     (markdown,) = tensor_util.make_ndarray(event.tensor_proto)
     assert event.step == 30
-    assert markdown.decode().startswith("- **underfitting**: accuracy is 0.5")
+    assert markdown.decode().startswith("- **underfitting**: accuracy, as means over the last 6 epochs")
     assert "`model=mlp`" in markdown.decode()
 
 
