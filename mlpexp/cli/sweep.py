@@ -18,6 +18,7 @@ from mlpexp.cli.main import report
 from mlpexp.cli.sweep_task import SweepTask, note_jobs
 from mlpexp.cli.sweep_terminal import conclude
 from mlpexp.config.compose import compose_raw
+from mlpexp.config.effects import repeats
 from mlpexp.config.jobs import Job, check_jobs, expand
 from mlpexp.config.overrides import fixed, parse_override
 from mlpexp.errors import ConfigError, MlpexpError, RunError
@@ -36,6 +37,8 @@ def run_sweep(args: argparse.Namespace) -> int:
     """The jobs of a sweep, by Hydra's sweeper and launcher; in the end what has come of them."""
     checked = check_sweep(args.overrides, args.config_dir, args.config_name)
     raw, jobs = checked.raw, checked.jobs
+    if repeated := repeats([job.config for job in jobs or []]):
+        report(f"{repeated}.")
     if args.dry_run:
         stacked = raw.hydra.launcher._target_.endswith(".StackedLauncher")
         show_plan(jobs, checked.preparations, stacked=stacked)

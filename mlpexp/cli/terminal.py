@@ -128,7 +128,7 @@ def _setup(prepared: Prepared, engine: Engine) -> Text:
         "note": data.note,
         "model": f"{named(config, 'model')}: {'-'.join(map(str, widths))}, {engine.n_parameters:,} parameters",
         # Without a hidden layer there is nothing to activate, to normalise or to drop.
-        "activation": named(config, "activation") if len(widths) > 2 else "none (no hidden layer)",
+        "activation": named(config, "activation") if config.model.activates else "none (no hidden layer)",
         "init": named(config, "init"),
         "loss": named(config, "loss", prepared.loss),
         "optimizer": named(config, "optimizer"),

@@ -15,11 +15,13 @@ from omegaconf import DictConfig, flag_override
 
 from mlpexp.cli.hydra_app import claim, hand_over, never, parse
 from mlpexp.config.compose import checked, compose_raw
+from mlpexp.config.effects import check_keys
 from mlpexp.config.overrides import fixed
 from mlpexp.errors import ConfigError
 from mlpexp.run.files import writing
 
 if TYPE_CHECKING:
+    from mlpexp.config.schema import Config
     from mlpexp.prepare import Prepared
 
 
@@ -36,7 +38,7 @@ def run(arguments: list[str]) -> int:
             if args.dry_run:
                 from mlpexp.cli.dry_run import show_run
 
-                show_run(checked(raw))
+                show_run(_checked(raw))
                 return 0
             return _run_alone(raw, args.config_name)
     from mlpexp.cli.sweep import run_sweep
@@ -59,11 +61,18 @@ def _composed(args: argparse.Namespace) -> DictConfig:
     return compose_raw(args.overrides, args.config_dir, args.config_name, with_hydra=True)
 
 
+def _checked(raw: DictConfig) -> Config:
+    """The config of a single run, all of whose keys have an effect."""
+    config = checked(raw)
+    check_keys([(config, list(raw.hydra.overrides.task))])
+    return config
+
+
 def _run_alone(raw: DictConfig, config_name: str) -> int:
     """One run of a composed config, as Hydra would run it. Asking Hydra itself would compose it twice more."""
     from mlpexp.prepare import prepare
 
-    prepared = prepare(checked(raw))
+    prepared = prepare(_checked(raw))
     with claim(raw, "hydra.run.dir") as path:
         _run_in(path.absolute() if raw.hydra.job.chdir else path, prepared, raw, config_name)
     return 0

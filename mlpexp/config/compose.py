@@ -20,6 +20,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from mlpexp.config.convert import show
+from mlpexp.config.effects import check_keys, check_parts
 from mlpexp.config.explain import explain, explain_value
 from mlpexp.config.locate import CONF
 from mlpexp.config.overrides import check_overrides
@@ -35,7 +36,9 @@ def compose(overrides: Sequence[str] = (), config_dir: str | Path | None = None,
 
     `config_dir` is a directory of your own options, as with --config-dir. ConfigError says what is wrong.
     """
-    return checked(compose_raw(overrides, config_dir, config_name))
+    config = checked(compose_raw(overrides, config_dir, config_name))
+    check_keys([(config, overrides)])
+    return config
 
 
 def compose_raw(
@@ -109,7 +112,9 @@ def checked(raw: DictConfig) -> Config:
     except OmegaConfBaseException as error:
         raise ConfigError(explain_value(error, ours)) from error
     load_plugins(plain.get("plugins"))
-    return parse(plain)
+    config = parse(plain)
+    check_parts(config)
+    return config
 
 
 def load_plugins(names: object) -> None:

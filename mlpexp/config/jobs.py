@@ -13,6 +13,7 @@ from hydra.core.override_parser.types import Override, RangeSweep
 
 from mlpexp.config.compose import by_hydra, check_config_dir, checked, hydra_on
 from mlpexp.config.composer import JobComposer
+from mlpexp.config.effects import check_keys
 from mlpexp.config.explain import explain
 from mlpexp.config.overrides import check_overrides, parse_override
 from mlpexp.config.schema import Config
@@ -115,6 +116,7 @@ def check_jobs(
         ]
         more = [f"and {len(lines) - _MOST_LINES} more."] if len(lines) > _MOST_LINES else []
         raise JobsError([*lines[:_MOST_LINES], *more])
+    check_keys([(job.config, job.overrides) for job in found])
     return found
 
 
