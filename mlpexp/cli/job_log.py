@@ -43,7 +43,10 @@ class JobLog(Watcher):
             f"{split} {score_name(self._score)} {score_text(record.metrics[split][self._score])}"
             for split in ("val", "test")
         )
-        self._say(f"completed: {scores}  (epoch {record.best_epoch} of {record.epochs_done})  {record.seconds:.1f} s")
+        self._say(
+            f"completed: {scores}  (weights of the best epoch, {record.best_epoch} of {record.epochs_done})  "
+            f"{record.seconds:.1f} s"
+        )
 
     def failed(self, error: Exception) -> None:
         """The end of one that has failed. The process that has sent it says so on stderr, in the end."""

@@ -87,7 +87,7 @@ class SweepTerminal(SweepWatcher):
         narrow = self._console.is_terminal and self._console.width < _WIDE
         if len(scores) <= 1:
             return f"{name} {score_text(*scores or [math.nan])}"
-        mean = f"{name} {sum(scores) / len(scores):.4f}"
+        mean = f"mean {name} {sum(scores) / len(scores):.4f}"
         return mean if narrow else f"{mean} ({min(scores):.4f} to {max(scores):.4f})"
 
     def ended(self) -> None:

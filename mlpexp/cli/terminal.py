@@ -18,6 +18,7 @@ from mlpexp.cli.main import report
 from mlpexp.components.loss import Loss, losses
 from mlpexp.config.convert import show
 from mlpexp.config.schema import Config
+from mlpexp.data.task import Task
 from mlpexp.doctor.finding import said
 from mlpexp.engine.loop import Engine, Row
 from mlpexp.figures.confusion import most_confused
@@ -93,8 +94,8 @@ class Terminal(Watcher):
     def concluded(self, run: Run) -> None:
         """The end of a run that has completed: metrics, most-confused classes, the directory."""
         record, task = run.record, run.results.data.task
-        early = " (stopped early)" if record.epochs_done < record.config["epochs"] else ""
-        title = f"Weights of the best epoch, {record.best_epoch} of {record.epochs_done}{early}"
+        early = ", where it stopped early" if record.epochs_done < record.config["epochs"] else ""
+        title = weights_title(task, f"{record.best_epoch} of {record.epochs_done}{early}")
         self._console.print(metrics_table(run.metrics, task.score, title))
         if task.kind == "classification":
             self._console.print(confusions(run.results))
@@ -105,7 +106,7 @@ class Terminal(Watcher):
 def _numbers(row: Row, score: str) -> str:
     """The numbers of an epoch in a line of steady width."""
     return (
-        f"loss {row['loss/train']:.4f}  val loss {row['loss/val']:.4f}  "
+        f"train loss {row['loss/train']:.4f}  val loss {row['loss/val']:.4f}  "
         f"val {score_name(score)} {score_text(row[f'{score}/val'])}"
     )
 
@@ -136,6 +137,8 @@ def _setup(prepared: Prepared, engine: Engine) -> Text:
         "regularizer": ", ".join(config.regularizer) or "none",
         "training": f"{counted(config.epochs, 'epoch')}, batches of {engine.batches.sizes[0]}, seed {config.seed}",
         "device": f"{engine.device}, {config.precision}",
+        # Of weights that still change, and so not what the table in the end has.
+        "epoch lines": "train: mean over the epoch's batches, each before its step; val: the weights after the epoch",
     }
     width = max(map(len, parts))
     lines = [Text.assemble((f"{name:<{width}}  ", "bold"), what) for name, what in parts.items() if what]
@@ -155,6 +158,12 @@ def named(config: Config, group: str, resolved: Loss | None = None) -> str:
     if resolved is not None and name == "auto":
         return f"auto: {losses.name_of(resolved)}"
     return f"{name} (lr {show(values['lr'])})" if "lr" in values else str(name)
+
+
+def weights_title(task: Task, epoch: str) -> str:
+    """What weights the numbers of a table are of."""
+    why = "greatest val accuracy, then least val loss" if task.kind == "classification" else "least val loss"
+    return f"Each split with the weights of the best epoch ({why}): {epoch}"
 
 
 def metrics_table(metrics: dict[str, dict[str, float]], score: str, title: str) -> Table:

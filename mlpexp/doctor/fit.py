@@ -68,8 +68,8 @@ def _memorised(case: Case) -> Sign | None:
     if train - val < max(_GAP, _ERRORS * math.sqrt(share * (1 - share) / case.n_val)):
         return None
     return Sign(
-        f"{case.score_name}, as means over {case.late_epochs}, is {number(train)} on the training data and "
-        f"{number(val)} on the validation data, where {case.constant_answer} has {number(share)}",
+        f"{case.score_name}, as means over {case.late_epochs}, is {number(train)} on the training batches and "
+        f"{number(val)} on the validation split, where {case.constant_answer} has {number(share)}",
         _less_of_it(case),
     )
 
@@ -107,11 +107,11 @@ def _scores(case: Case) -> str:
     """How well both splits are predicted in the end, and a constant answer beside a network that is no better."""
     parts = []
     for split, scores, share in (
-        ("training", case.train_score, case.majority),
-        ("validation", case.val_score, case.val_majority),
+        ("training batches", case.train_score, case.majority),
+        ("validation split", case.val_score, case.val_majority),
     ):
         mean = float(case.late(scores).mean())
         if math.isfinite(mean):
             beside = f" ({case.constant_answer}: {number(share)})" if case.constant else ""
-            parts.append(f"{number(mean)} on the {split} data{beside}")
+            parts.append(f"{number(mean)} on the {split}{beside}")
     return f"{case.score_name}, as means over {case.late_epochs}, is {' and '.join(parts)}"

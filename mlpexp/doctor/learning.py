@@ -153,9 +153,9 @@ def stuck_accuracy(case: Case) -> Sign | None:
     ]
     if abs(val - val[0]).max() == 0 and abs(train.mean() - case.majority) <= max(_CHANCE, min(error, 0.05)):
         return Sign(
-            f"validation accuracy has been {number(val[0])} and training accuracy about {number(train.mean())} for "
-            f"{len(val)} epochs, what always the same class gets right ({number(case.majority)}){shared}, "
-            f"{percent(worth)} of a constant answer's",
+            f"validation accuracy has been {number(val[0])}, and accuracy on the training batches about "
+            f"{number(train.mean())}, for {len(val)} epochs: what always the same class gets right "
+            f"({number(case.majority)}){shared}, {percent(worth)} of a constant answer's",
             tries,
         )
     if len(val) >= _PLATEAU and np.ptp(val) == 0 and np.ptp(train) == 0:

@@ -165,7 +165,9 @@ def test_one_answer_is_measured_on_each_split_by_its_own_share(case: Make) -> No
     # The gap is that of the splits, not of what was learned.
     sign = underfitting(case(score=0.95, val_score=0.88, **known))
     assert sign is not None
-    assert "0.95 on the training data (always the same class: 0.95) and 0.88 on the validation data" in sign.evidence
+    assert (
+        "0.95 on the training batches (always the same class: 0.95) and 0.88 on the validation split" in sign.evidence
+    )
     assert underfitting(case(score=0.96, val_score=0.92, **known)) is None
     # Where that answer is always right, a split tells nothing.
     assert underfitting(case(score=1.0, val_score=1.0, loss=[0.0] * 20, majority=1.0, val_majority=1.0)) is None
@@ -176,7 +178,10 @@ def test_what_is_learned_by_heart_is_overfitting(case: Make) -> None:
     known = {"loss": falling(0.7, 0.01), "val_loss": [0.2] * 20, "majority": 0.9, "val_majority": 0.9, "n_val": 1000}
     sign = overfitting(case(score=1.0, val_score=0.9, **known))
     assert sign is not None
-    assert "1 on the training data and 0.9 on the validation data, where always the same class has 0.9" in sign.evidence
+    assert (
+        "1 on the training batches and 0.9 on the validation split, where always the same class has 0.9"
+        in sign.evidence
+    )
     assert overfitting(case(score=1.0, val_score=0.91, **known)) is None
     # Of twenty rows, nine tenths are off by 0.067, one standard error.
     assert overfitting(case(score=1.0, val_score=0.9, **{**known, "n_val": 20})) is None
@@ -196,7 +201,7 @@ def test_regression_without_r2_on_a_split(case: Make) -> None:
     # The mean has an R² of 0 on the training rows; far from theirs it has less on others.
     sign = underfitting(of([0.01] * 20, [-5.0] * 20))
     assert sign is not None
-    assert "R², as means over the last 4 epochs, is 0.01 on the training data (always the mean: 0)" in sign.evidence
+    assert "R², as means over the last 4 epochs, is 0.01 on the training batches (always the mean: 0)" in sign.evidence
     alone = underfitting(of([0.01] * 20, nan))
     assert alone is not None
     assert "nan" not in alone.evidence
