@@ -71,7 +71,7 @@ def judgements(scores: Scores, n: int, n_sweeps: int, seed: int = 0) -> Iterator
 def summary(scores: list[float]) -> Summary:
     """The runs of one setting, one for each score."""
     runs = [StoredRun(Path(str(seed)), _record(seed, score)) for seed, score in enumerate(scores)]
-    return Summary(Setting({}), runs, [], [], [])
+    return Summary(Setting({}), runs, [], [], [], [])
 
 
 def _record(seed: int, score: float) -> Record:

@@ -88,7 +88,7 @@ def evaluate(directory: str | Path, changes: dict[str, Any] | None = None) -> Ev
     if source != RunDirectory(path).best:
         remarks = (f"The weights are those in {source}, which has later or the only whole ones.", *remarks)
     out = claim_new(path / "evaluations" / datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
-    write_text(out / "metrics.json", json.dumps({"epoch": epoch, "metrics": metrics}, indent=2) + "\n")
+    write_text(out / "metrics.json", json.dumps(record.finite({"epoch": epoch, "metrics": metrics}), indent=2) + "\n")
     if results.data.task.kind == "classification":
         write_text(out / "confusion_matrix.csv", _confusion_csv(results))
     from mlpexp.figures.gallery import pictures

@@ -16,14 +16,14 @@ def run(arguments: list[str]) -> int:
     from rich.text import Text
 
     from mlpexp.cli.console import console
-    from mlpexp.cli.terminal import confusions, metrics_table, show_findings
+    from mlpexp.cli.terminal import confusions, metrics_table, show_findings, weights_title
     from mlpexp.evaluation import evaluate
     from mlpexp.run import record
 
     evaluation = evaluate(directory, changed)
     out = console()
     task = evaluation.results.data.task
-    out.print(metrics_table(evaluation.metrics, task.score, f"Weights of epoch {evaluation.epoch}"))
+    out.print(metrics_table(evaluation.metrics, task.score, weights_title(task, str(evaluation.epoch))))
     if task.kind == "classification":
         out.print(confusions(evaluation.results))
     for remark in evaluation.remarks:

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from mlpexp.cli.console import console
 from mlpexp.cli.streams import make_lasting
-from mlpexp.cli.terminal import score_name
+from mlpexp.cli.terminal import score_name, score_text
 from mlpexp.engine.loop import Engine, Row
 from mlpexp.prepare import Prepared
 from mlpexp.training.attempt import Run
@@ -37,15 +37,19 @@ class JobLog(Watcher):
         epoch, total = engine.epoch, engine.total_epochs
         if epoch * _PARTS // total > (epoch - 1) * _PARTS // total:
             score = rows[0][f"{self._score}/val"]
-            self._say(f"epoch {epoch}/{total}  val {score_name(self._score)} {score:.4f}")
+            self._say(f"epoch {epoch}/{total}  val {score_name(self._score)} {score_text(score)}")
 
     def concluded(self, run: Run) -> None:
         """The end of a run that has completed."""
         record = run.record
         scores = "  ".join(
-            f"{split} {score_name(self._score)} {record.metrics[split][self._score]:.4f}" for split in ("val", "test")
+            f"{split} {score_name(self._score)} {score_text(record.metrics[split][self._score])}"
+            for split in ("val", "test")
         )
-        self._say(f"completed: {scores}  (epoch {record.best_epoch} of {record.epochs_done})  {record.seconds:.1f} s")
+        self._say(
+            f"completed: {scores}  (weights of the best epoch, {record.best_epoch} of {record.epochs_done})  "
+            f"{record.seconds:.1f} s"
+        )
 
     def failed(self, error: Exception) -> None:
         """The end of one that has failed. The process that has sent it says so on stderr, in the end."""

@@ -18,6 +18,7 @@ from mlpexp.cli.sweep_task import SweepTask
 from mlpexp.cli.sweep_terminal import conclude
 from mlpexp.config import hydra_adapter
 from mlpexp.config.composer import Composer
+from mlpexp.config.effects import repeats
 from mlpexp.config.jobs import Job, check_jobs, expand
 from mlpexp.config.overrides import count, parse_override, values
 from mlpexp.errors import ConfigError, MlpexpError, RunError
@@ -34,6 +35,8 @@ _MOST_VALUES = 1000
 def run_sweep(composer: Composer, overrides: Sequence[str], *, dry_run: bool) -> int:
     """The jobs of a sweep, by Hydra's sweeper and launcher; in the end what has come of them."""
     checked = check_sweep(composer, overrides)
+    if repeated := repeats([job.config for job in checked.jobs or []]):
+        report(f"{repeated}.")
     if dry_run:
         stacked = checked.raw.hydra.launcher._target_.endswith(".StackedLauncher")
         show_plan(checked.jobs, checked.preparations, stacked=stacked)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 import traceback
@@ -13,7 +14,7 @@ from rich.progress import Progress, TaskID
 from rich.text import Text
 
 from mlpexp.cli.console import console, counted
-from mlpexp.cli.terminal import SECONDS_BETWEEN_UPDATES, epoch_bar, score_name
+from mlpexp.cli.terminal import SECONDS_BETWEEN_UPDATES, epoch_bar, score_name, score_text
 from mlpexp.engine.loop import Engine, Row
 from mlpexp.errors import MlpexpError, RunError
 from mlpexp.figures.drawing import Drawing
@@ -87,12 +88,13 @@ class SweepTerminal(SweepWatcher):
 
     def _numbers(self, rows: Sequence[Row]) -> str:
         """The validation scores of the members that still learn."""
-        scores = [row[f"{self._score}/val"] for row in rows]
+        # Members may have splits of their own, with R² or without.
+        scores = [score for row in rows if not math.isnan(score := row[f"{self._score}/val"])]
         name = f"val {score_name(self._score)}"
         narrow = self._console.is_terminal and self._console.width < _WIDE
-        if len(scores) == 1:
-            return f"{name} {scores[0]:.4f}"
-        mean = f"{name} {sum(scores) / len(scores):.4f}"
+        if len(scores) <= 1:
+            return f"{name} {score_text(*scores or [math.nan])}"
+        mean = f"mean {name} {sum(scores) / len(scores):.4f}"
         return mean if narrow else f"{mean} ({min(scores):.4f} to {max(scores):.4f})"
 
     def ended(self) -> None:
@@ -169,7 +171,7 @@ def conclude(directory: Path, drawing: Drawing, *, told: bool = True) -> None:
         hint = f"; is a difference real? mlpexp compare {directory}" if len(comparison.summaries) > 1 else ""
         out.print(Text(f"{written}{hint}"))
         return
-    n_runs = sum(len(summary.runs) for summary in comparison.summaries) + len(names)
+    n_runs = sum(len(summary.runs) + len(summary.undefined) for summary in comparison.summaries) + len(names)
     raise RunError(f"{len(names)} of the sweep's {counted(n_runs, 'job')} failed ({_listed(names)}); {written}")
 
 

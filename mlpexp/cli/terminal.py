@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from mlpexp.cli.main import report
 from mlpexp.components.loss import Loss, losses
 from mlpexp.config.convert import show
 from mlpexp.config.schema import Config
+from mlpexp.data.task import Task
 from mlpexp.doctor.finding import said
 from mlpexp.engine.batch import Batches
 from mlpexp.engine.loop import Engine, Row
@@ -93,8 +95,8 @@ class Terminal(Watcher):
     def concluded(self, run: Run) -> None:
         """The end of a run that has completed: metrics, most-confused classes, the directory."""
         record, task = run.record, run.results.data.task
-        early = " (stopped early)" if record.epochs_done < record.config["epochs"] else ""
-        title = f"Weights of the best epoch, {record.best_epoch} of {record.epochs_done}{early}"
+        early = ", where it stopped early" if record.epochs_done < record.config["epochs"] else ""
+        title = weights_title(task, f"{record.best_epoch} of {record.epochs_done}{early}")
         self._console.print(metrics_table(run.metrics, task.score, title))
         if task.kind == "classification":
             self._console.print(confusions(run.results))
@@ -105,13 +107,18 @@ class Terminal(Watcher):
 def _numbers(row: Row, score: str) -> str:
     """The numbers of an epoch in a line of steady width."""
     return (
-        f"loss {row['loss/train']:.4f}  val loss {row['loss/val']:.4f}  "
-        f"val {score_name(score)} {row[f'{score}/val']:.4f}"
+        f"train loss {row['loss/train']:.4f}  val loss {row['loss/val']:.4f}  "
+        f"val {score_name(score)} {score_text(row[f'{score}/val'])}"
     )
 
 
 def score_name(score: str) -> str:
     return "R²" if score == "r2" else score
+
+
+def score_text(score: float) -> str:
+    """A score in four digits; a dash where there is none, such as R² of targets that do not vary."""
+    return "–" if math.isnan(score) else f"{score:.4f}"
 
 
 def _setup(prepared: Prepared, engine: Engine) -> Text:
@@ -123,7 +130,7 @@ def _setup(prepared: Prepared, engine: Engine) -> Text:
         "note": data.note,
         "model": f"{named(config, 'model')}: {'-'.join(map(str, widths))}, {engine.n_parameters:,} parameters",
         # Without a hidden layer there is nothing to activate, to normalise or to drop.
-        "activation": named(config, "activation") if len(widths) > 2 else "none (no hidden layer)",
+        "activation": named(config, "activation") if config.model.activates else "none (no hidden layer)",
         "init": named(config, "init"),
         "loss": named(config, "loss", prepared.loss),
         "optimizer": named(config, "optimizer"),
@@ -131,6 +138,8 @@ def _setup(prepared: Prepared, engine: Engine) -> Text:
         "regularizer": ", ".join(config.regularizer) or "none",
         "training": f"{counted(config.epochs, 'epoch')}, {_batches(engine.batches)}, seed {config.seed}",
         "device": f"{engine.device}, {config.precision}",
+        # Of weights that still change, and so not what the table in the end has.
+        "epoch lines": "train: mean over the epoch's batches, each before its step; val: the weights after the epoch",
     }
     width = max(map(len, parts))
     lines = [Text.assemble((f"{name:<{width}}  ", "bold"), what) for name, what in parts.items() if what]
@@ -160,6 +169,12 @@ def named(config: Config, group: str, resolved: Loss | None = None) -> str:
     return f"{name} (lr {show(values['lr'])})" if "lr" in values else str(name)
 
 
+def weights_title(task: Task, epoch: str) -> str:
+    """What weights the numbers of a table are of."""
+    why = "greatest val accuracy, then least val loss" if task.kind == "classification" else "least val loss"
+    return f"Each split with the weights of the best epoch ({why}): {epoch}"
+
+
 def metrics_table(metrics: dict[str, dict[str, float]], score: str, title: str) -> Table:
     """Loss and score by split."""
     table = Table(title=title, title_justify="left", title_style="")
@@ -167,7 +182,7 @@ def metrics_table(metrics: dict[str, dict[str, float]], score: str, title: str) 
     table.add_column("loss", justify="right")
     table.add_column(score_name(score), justify="right")
     for split, values in metrics.items():
-        table.add_row(split, f"{values['loss']:.4f}", f"{values[score]:.4f}")
+        table.add_row(split, f"{values['loss']:.4f}", score_text(values[score]))
     return table
 
 

@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 from mlpexp.cli.hydra_app import claim, parse, show, shows
 from mlpexp.config import hydra_adapter
 from mlpexp.config.composer import Composer
+from mlpexp.config.effects import check_keys
 from mlpexp.config.overrides import is_about_hydra
 from mlpexp.errors import ConfigError
 from mlpexp.run.files import writing
@@ -51,6 +52,7 @@ def _refuse(about_hydra: Sequence[str], keys: str | tuple[str, ...], why: str) -
 def _run_alone(composer: Composer, overrides: Sequence[str], *, dry_run: bool) -> int:
     """One run, as Hydra would run it."""
     config = composer.config(overrides)
+    check_keys([(config, overrides)])
     if dry_run:
         from mlpexp.cli.dry_run import show_run
 

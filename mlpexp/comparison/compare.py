@@ -131,7 +131,12 @@ def compare_runs(
         baseline=named is not None,
         contrasts=contrasts,
         n_tests=n_tests,
-        notes=[*notes, *_notes(runs, found, metric, n_repeats), *_divergence(summaries, metric)],
+        notes=[
+            *notes,
+            *_notes(runs, found, metric, n_repeats),
+            *_undefined(runs, metric),
+            *_divergence(summaries, metric),
+        ],
         report=report,
         judgements=[judge(claim, summaries) for claim in report.claims],
     )
@@ -188,6 +193,19 @@ def _divergence(summaries: Sequence[Summary], metric: Metric) -> list[str]:
         f"{of}: {counts} as the best constant answer ({metric.words} {scores}{' %' * metric.percent}); "
         f"--failed ignore leaves {them} out."
     ]
+
+
+def _undefined(runs: Sequence[StoredRun], metric: Metric) -> list[str]:
+    """Why runs have no R², and what becomes of them."""
+    r2, n_runs = Metric("r2", metric.split), len(runs)
+    n = sum(r2.undefined(run) for run in runs)
+    why = f"the targets of {'its' if n == 1 else 'their'} {metric.split} split do not vary"
+    if metric == r2 and n:
+        verb = "has" if n == 1 else "have"
+        return [f"{n} of {n_runs} runs {verb} no {r2.words}, since {why}: they are left out."]
+    if metric.name == "loss" and n == n_runs:
+        return [f"No run has a {r2.words}, since {why}: settings are ranked by the loss."]
+    return []
 
 
 def _notes(runs: Sequence[StoredRun], found: Differences, metric: Metric, n_repeats: int) -> list[str]:

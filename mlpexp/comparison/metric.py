@@ -65,6 +65,11 @@ class Metric:
         number = isinstance(value, int | float) and not isinstance(value, bool)
         return float(value) if number and math.isfinite(value) else math.nan
 
+    def undefined(self, run: StoredRun) -> bool:
+        """Whether a run that was judged has no such value: R², where the targets of the split do not vary."""
+        measured: Any = run.record.metrics.get(self.split)
+        return self.name == "r2" and isinstance(measured, dict) and measured.get("r2", 0.0) is None
+
     def shown(self, value: float) -> str:
         """A value in the unit of the title, in few digits."""
         return _minus(
@@ -104,7 +109,7 @@ def check_tag(tag: str) -> None:
 
 
 def choose_metric(runs: Sequence[StoredRun], tag: str | None) -> Metric:
-    """The metric named `tag`; without one the score on the test split, or the loss where no run has a score."""
+    """The metric named `tag`; without one the score on the test split, or the loss where no run has that score."""
     scores = score_names(runs)
     if tag is None:
         if len(scores) > 1:
@@ -112,7 +117,8 @@ def choose_metric(runs: Sequence[StoredRun], tag: str | None) -> Metric:
                 "these runs measure accuracy and r2, which cannot be ranked together: compare classification and "
                 "regression apart, or choose --metric loss/test."
             )
-        return Metric(scores[0] if scores else "loss", "test")
+        score = Metric(scores[0] if scores else "loss", "test")
+        return Metric("loss", "test") if all(score.undefined(run) for run in runs) else score
     others = [name for name in LOSSES if name == "loss" or _measured(runs, name)]
     choices = [f"{name}/{split}" for name in (*(scores or SCORES), *others) for split in SPLITS]
     if tag not in choices:

@@ -106,7 +106,11 @@ def lost_runs(comparison: Comparison) -> list[str]:
     """A line on each run that has no result: which, what became of it, and why."""
     lines = []
     for summary in comparison.summaries:
-        for what, lost in (("failed", summary.failures), ("unfinished", summary.unfinished)):
+        for what, lost in (
+            ("failed", summary.failures),
+            ("unfinished", summary.unfinished),
+            ("without the metric", summary.undefined),
+        ):
             lines += [f"{what}: {_named(entry, summary)}: {' '.join(entry.reason.split())}" for entry in lost]
     return lines
 
@@ -128,7 +132,10 @@ def symptoms(comparison: Comparison) -> list[str]:
     runs = [
         run
         for summary in comparison.summaries
-        for run in (*summary.runs, *(entry.run for entry in (*summary.failures, *summary.unfinished)))
+        for run in (
+            *summary.runs,
+            *(entry.run for entry in (*summary.failures, *summary.unfinished, *summary.undefined)),
+        )
     ]
     runs.sort(key=lambda run: natural(run.directory))
     return in_short({run.directory.name: run.record.findings for run in runs})

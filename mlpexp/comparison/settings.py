@@ -8,7 +8,7 @@ from typing import Any
 
 from mlpexp.comparison.runs import StoredRun
 from mlpexp.config.convert import show
-from mlpexp.run.hyperparameters import hyperparameters
+from mlpexp.run.hyperparameters import NO_ACTIVATION, hyperparameters
 
 MISSING = "–"  # shown for a key that a config does not have
 ALL_RUNS = "all runs"
@@ -48,8 +48,13 @@ def differences(configs: Sequence[Mapping[str, Any]]) -> Differences:
     implied: list[str] = []
     # Choices of components first, since others may follow from them.
     for key in sorted(differing, key=lambda key: "." in key):
-        (implied if _follows(configs, key, _owners(key)) else keys).append(key)
+        (implied if _follows(_with_choice(configs, key), key, _owners(key)) else keys).append(key)
     return Differences(keys, implied)
+
+
+def _with_choice(configs: Sequence[Mapping[str, Any]], key: str) -> Sequence[Mapping[str, Any]]:
+    """The configs that leave a key open: without hidden layers, a model has no activation to choose."""
+    return [config for config in configs if key != "activation" or config.get(key) != NO_ACTIVATION]
 
 
 # What a dataset recommends, conf/config.yaml: `recommended`.

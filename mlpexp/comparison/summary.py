@@ -36,6 +36,7 @@ class Summary:
     runs: list[StoredRun]  # those that have a result, by seed
     failures: list[Lost]
     unfinished: list[Lost]  # still running, or interrupted
+    undefined: list[Lost]  # completed, and the metric is not defined on their data
     diverged: list[StoredRun]  # of the failures: those without a finite loss or metric, by seed
     failed: Failed = "constant"
 
@@ -88,10 +89,14 @@ def _mean(values: Sequence[float]) -> float | None:
 
 
 def summarize(setting: Setting, runs: Sequence[StoredRun], metric: Metric, failed: Failed = "constant") -> Summary:
-    """The runs of a setting by what became of them; one that completed without a finite `metric` has failed."""
+    """The runs of a setting by what became of them.
+
+    One that completed without a finite `metric` has failed, unless the metric is not defined on its data.
+    """
     good: list[StoredRun] = []
     failures: list[Lost] = []
     unfinished: list[Lost] = []
+    undefined: list[Lost] = []
     diverged: list[StoredRun] = []
     for run in sorted(runs, key=lambda run: run.record.seed):
         state, reason = run.record.state, run.record.reason
@@ -103,12 +108,12 @@ def summarize(setting: Setting, runs: Sequence[StoredRun], metric: Metric, faile
             unfinished.append(Lost(run, reason or ("has not ended" if state == "running" else state)))
         elif math.isfinite(metric.of(run)):
             good.append(run)
+        elif metric.undefined(run):
+            undefined.append(Lost(run, f"the targets of its {metric.split} split do not vary"))
         else:
             failures.append(Lost(run, f"it has no finite {metric.tag}"))
-            # A split without variance has no R² for a constant answer either: that is no fault of the run.
-            if math.isfinite(metric.of_constant(run)):
-                diverged.append(run)
-    return Summary(setting, good, failures, unfinished, diverged, failed)
+            diverged.append(run)
+    return Summary(setting, good, failures, unfinished, undefined, diverged, failed)
 
 
 def ranked(summaries: Sequence[Summary], metric: Metric) -> list[Summary]:

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 Rows = list[list[str]]
 
-SETTINGS_TITLE = "Settings, best first: mean over n seeds ± half-width of its 95 % confidence interval"
+SETTINGS_TITLE = (
+    "Settings, best first: mean over n seeds, each at its best epoch, ± half-width of its 95 % confidence interval"
+)
 
 
 def settings_rows(comparison: Comparison) -> Rows:

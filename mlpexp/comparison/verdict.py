@@ -19,6 +19,8 @@ def verdict(comparison: Comparison, most: int | None = None) -> list[str]:
     """A sentence on the best setting, one on each other setting (`most` at most), and what to beware of."""
     metric, reference = comparison.metric, comparison.reference
     if reference is None:
+        if any(summary.undefined for summary in comparison.summaries):
+            return [f"No run has a {metric.words} to compare; --metric=loss/{metric.split} ranks by the loss."]
         return ["No run has a result yet: there is nothing to compare."]
     best = comparison.best
     assert best is not None

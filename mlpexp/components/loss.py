@@ -16,6 +16,7 @@ from mlpexp.errors import ConfigError
 from mlpexp.registry import Registry
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
 
@@ -55,6 +56,60 @@ class Loss(ABC):
     def probabilities(self, outputs: Tensor) -> Tensor:
         """Class probabilities [N, n_classes] of outputs [N, C], for losses of classification."""
         return outputs.softmax(-1)
+
+    def constant(self, targets: Tensor, task: Task, smoothing: float = 0.0) -> Tensor:
+        """Outputs [C] that have the least mean loss on `targets` of all that are the same for each input.
+
+        Found numerically, for convex losses; a loss whose best constant is known gives that.
+        """
+        import torch
+
+        if task.kind == "regression":
+            from scipy.optimize import minimize_scalar
+
+            y = targets.double().cpu()
+            low, high = y.min().item(), y.max().item()
+            found = minimize_scalar(
+                lambda value: self.per_sample(y.new_full((len(y), 1), value), y).mean().item(),
+                bounds=(low, high),
+                method="bounded",
+                options={"xatol": 1e-6 * (high - low)},
+            )
+            return targets.new_tensor([found.x])
+        from scipy.optimize import minimize
+
+        shares = class_shares(targets, task).double().cpu()
+        classes = torch.arange(task.n_classes)[shares > 0]
+
+        def mean_loss(outputs: np.ndarray) -> tuple[float, np.ndarray]:
+            z = torch.from_numpy(outputs).requires_grad_()
+            losses = self.per_sample(z.expand(len(classes), -1), classes, smoothing)
+            loss = (losses * shares[classes]).sum()
+            loss.backward()
+            assert z.grad is not None
+            return loss.item(), z.grad.numpy()
+
+        with torch.enable_grad():
+            start = torch.zeros(self.n_outputs(task), dtype=torch.float64).numpy()
+            best = minimize(mean_loss, start, jac=True, method="L-BFGS-B", bounds=[(-_LARGEST, _LARGEST)] * len(start))
+        return torch.from_numpy(best.x).to(targets.device, torch.float32)
+
+
+# Of logits that have no limit, where a class is in no row: 1e-6 beside 1.
+_LARGEST = 14.0
+
+
+def class_shares(targets: Tensor, task: Task) -> Tensor:
+    """How frequent each class is among `targets`, [n_classes]."""
+    import torch
+
+    return torch.bincount(targets, minlength=task.n_classes).float() / len(targets)
+
+
+def _smoothed_shares(targets: Tensor, task: Task, smoothing: float) -> Tensor:
+    """The mean of the smoothed target distributions, [n_classes], bounded away from 0 and 1."""
+    shares = class_shares(targets, task) * (1 - smoothing) + smoothing / task.n_classes
+    return shares.clamp(1e-6, 1 - 1e-6)
 
 
 losses: Registry[Loss] = Registry(
@@ -98,6 +153,9 @@ class CrossEntropy(Loss):
 
         return F.cross_entropy(outputs, targets, reduction="none", label_smoothing=smoothing)
 
+    def constant(self, targets: Tensor, task: Task, smoothing: float = 0.0) -> Tensor:
+        return _smoothed_shares(targets, task, smoothing).log()
+
 
 @losses.register("bce")
 @dataclass(frozen=True)
@@ -136,6 +194,9 @@ class BCE(Loss):
             return torch.cat([1 - ones, ones], -1)
         return ones / ones.sum(-1, keepdim=True)
 
+    def constant(self, targets: Tensor, task: Task, smoothing: float = 0.0) -> Tensor:
+        return _smoothed_shares(targets, task, smoothing).logit()[-self.n_outputs(task) :]
+
 
 @losses.register("mse")
 @dataclass(frozen=True)
@@ -147,6 +208,9 @@ class MSE(Loss):
     def per_sample(self, outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
         return (outputs - targets).square().mean(-1)
 
+    def constant(self, targets: Tensor, task: Task, smoothing: float = 0.0) -> Tensor:
+        return targets.mean(0)
+
 
 @losses.register("mae")
 @dataclass(frozen=True)
@@ -157,6 +221,9 @@ class MAE(Loss):
 
     def per_sample(self, outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
         return (outputs - targets).abs().mean(-1)
+
+    def constant(self, targets: Tensor, task: Task, smoothing: float = 0.0) -> Tensor:
+        return targets.median(0).values
 
 
 @losses.register("huber")

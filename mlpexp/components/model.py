@@ -26,6 +26,11 @@ Width = Annotated[int, Range(low=1, high=1_000_000)]
 class Model(ABC):
     """Base of all models."""
 
+    @property
+    def activates(self) -> bool:
+        """Whether `build` uses the activation, and the layers that regularizers add."""
+        return True
+
     @abstractmethod
     def build(
         self, n_features: int, n_outputs: int, activation: Activation, regularizers: Sequence[Regularizer]
@@ -49,6 +54,10 @@ def _linear_sizes(widths: Sequence[int]) -> int:
 class Perceptron(Model):
     """One linear layer: what can be learned without hidden units."""
 
+    @property
+    def activates(self) -> bool:
+        return False
+
     def build(
         self, n_features: int, n_outputs: int, activation: Activation, regularizers: Sequence[Regularizer]
     ) -> nn.Module:
@@ -66,6 +75,10 @@ class MLP(Model):
     """Hidden layers of the given sizes, each: linear, normalisation, activation, dropout; then a linear output."""
 
     hidden: list[Width]
+
+    @property
+    def activates(self) -> bool:
+        return bool(self.hidden)
 
     def build(
         self, n_features: int, n_outputs: int, activation: Activation, regularizers: Sequence[Regularizer]

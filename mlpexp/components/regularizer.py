@@ -50,6 +50,16 @@ class Regularizer:
         """ε of label smoothing."""
         return 0.0
 
+    @property
+    def only_adds_layers(self) -> bool:
+        """Whether it does nothing in a network without hidden layers."""
+        own = {
+            name
+            for name in ("before_activation", "after_activation", "penalty", "constrain", "augment", "smoothing")
+            if getattr(type(self), name) is not getattr(Regularizer, name)
+        }
+        return bool(own) and own <= {"before_activation", "after_activation"}
+
 
 regularizers: Registry[Regularizer] = Registry(
     "regularizer",

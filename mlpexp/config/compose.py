@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mlpexp.config.composer import Composer
+from mlpexp.config.effects import check_keys
 from mlpexp.config.overrides import is_about_hydra
 from mlpexp.config.schema import Config
 
@@ -21,4 +22,6 @@ def compose(overrides: Sequence[str] = (), config_dir: str | Path | None = None,
     """
     about_hydra = [given for given in overrides if is_about_hydra(given)]
     ours = [given for given in overrides if not is_about_hydra(given)]
-    return Composer(config_dir, config_name, about_hydra).config(ours)
+    config = Composer(config_dir, config_name, about_hydra).config(ours)
+    check_keys([(config, ours)])
+    return config

@@ -21,6 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from mlpexp.config import hydra_adapter
 from mlpexp.config.convert import Interpolated, show
+from mlpexp.config.effects import check_parts
 from mlpexp.config.explain import Sources, explain, explain_value, no_such_key, reason, wrong_choice, wrong_hydra
 from mlpexp.config.overrides import parse_override, several
 from mlpexp.config.plugins import load_plugins
@@ -286,7 +287,9 @@ def _checked(plain: dict[str, Any], base: DictConfig, hydra: DictConfig | None =
     load_plugins(plain.get("plugins"))
     values = _resolved(plain, base, hydra or base)
     with refused():
-        return parse(values)
+        config = parse(values)
+    check_parts(config)
+    return config
 
 
 def _with_hydra(plain: dict[str, Any], base: DictConfig, overrides: Sequence[Override]) -> DictConfig:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mlpexp.config.composer import Composer
+from mlpexp.config.effects import check_keys
 from mlpexp.config.hydra_adapter import config_loader
 from mlpexp.config.overrides import count, parse_override, values
 from mlpexp.config.schema import Config
@@ -97,6 +98,7 @@ def check_jobs(
         ]
         more = [f"and {len(lines) - _MOST_LINES} more."] if len(lines) > _MOST_LINES else []
         raise ConfigError(*lines[:_MOST_LINES], *more)
+    check_keys([(job.config, job.overrides) for job in found])
     return found
 
 

@@ -62,7 +62,7 @@ SYMPTOMS = (
         ("saturated_units", *_POOR),
     ),
     Symptom("saturated_units", "sigmoid or tanh at the limits, where it has no slope", saturated_units, _POOR),
-    Symptom("overfitting", "validation loss rises while training loss falls", overfitting),
+    Symptom("overfitting", "validation loss rises while training loss falls, or nothing carries over", overfitting),
     Symptom("stuck_accuracy", "accuracy stays at one poor value, such as chance", stuck_accuracy, ("underfitting",)),
     Symptom("underfitting", "training and validation are predicted poorly alike", underfitting),
     Symptom("unused_gpu", "a GPU is there, and a large network trains on the processor", unused_gpu),

@@ -22,6 +22,8 @@ _NOISE = 3.0
 # Scores of training and validation that differ by more than this, and by more than half of what the training score
 # lacks of 1, are not alike: that is no underfitting.
 _GAP = 0.05
+# A validation score may be no better than a constant answer's by chance: by so many standard errors of a share.
+_ERRORS = 3.0
 # A loss that has fallen by more over the last fifth of the run has not arrived.
 _FALLING = 0.05
 _LEAST_EPOCHS = 3
@@ -35,29 +37,45 @@ def smoothed(values: np.ndarray) -> np.ndarray:
 
 
 def overfitting(case: Case) -> Sign | None:
-    """Validation loss has risen since an earlier epoch, while training loss has fallen."""
-    train, val, config = case.train_loss, case.val_loss, case.config
+    """Validation loss has risen since an earlier epoch, while training loss has fallen; or nothing carries over."""
+    train, val = case.train_loss, case.val_loss
     if case.val_is_train or case.epochs < _LEAST_EPOCHS or not np.isfinite(val).all():
         return None
     curve = smoothed(val)
     least, end = int(curve.argmin()), float(case.late(val, 0.1).mean())
     wobble = float(np.std(val - curve)) / math.sqrt(5)
     if end < (1 + _RISE + math.sqrt(2 / case.n_val)) * curve[least] or end - curve[least] < _NOISE * wobble:
-        return None
+        return _memorised(case)
     before, after = float(smoothed(train)[least]), float(case.late(train, 0.1).mean())
     if after >= before:
         return None
-    score, scores = "accuracy" if case.score == "accuracy" else "R²", smoothed(case.val_score)
+    scores = smoothed(case.val_score)
+    went = f"; validation {case.score_name} went from {number(scores[least])} to {number(scores[-1])}"
     return Sign(
-        f"validation loss rose from {number(curve[least])} at epoch {least + 1} to {number(end)} at epoch "
-        f"{case.epochs} ({change(curve[least], end)}) while training loss fell from {number(before)} to "
-        f"{number(after)}; validation {score} went from {number(scores[least])} to {number(scores[-1])}",
-        [
-            remedies.with_regularizer(config, "early_stopping"),
-            remedies.with_regularizer(config, "dropout"),
-            remedies.with_regularizer(config, "l2"),
-        ],
+        f"validation loss (means over five epochs) rose from {number(curve[least])} at epoch {least + 1} to "
+        f"{number(end)} at epoch {case.epochs} ({change(curve[least], end)}) while training loss fell from "
+        f"{number(before)} to {number(after)}{went if np.isfinite(scores).all() else ''}",
+        _less_of_it(case),
     )
+
+
+def _memorised(case: Case) -> Sign | None:
+    """What has been learned of the training rows is of no use for others."""
+    if not case.memorised:
+        return None
+    train, val = float(case.late(case.train_score).mean()), float(case.late(case.val_score).mean())
+    share = case.val_majority
+    if train - val < max(_GAP, _ERRORS * math.sqrt(share * (1 - share) / case.n_val)):
+        return None
+    return Sign(
+        f"{case.score_name}, as means over {case.late_epochs}, is {number(train)} on the training batches and "
+        f"{number(val)} on the validation split, where {case.constant_answer} has {number(share)}",
+        _less_of_it(case),
+    )
+
+
+def _less_of_it(case: Case) -> list[str | None]:
+    return [remedies.with_regularizer(case.config, name) for name in ("early_stopping", "dropout", "l2")]
 
 
 def underfitting(case: Case) -> Sign | None:
@@ -66,21 +84,34 @@ def underfitting(case: Case) -> Sign | None:
         return None
     config = case.config
     train, val = float(case.late(case.train_score).mean()), float(case.late(case.val_score).mean())
-    if train - val > max(_GAP, 0.5 * (1 - train)):
+    if not case.constant and train - val > max(_GAP, 0.5 * (1 - train)):
         return None
-    name = "accuracy" if case.score == "accuracy" else "R²"
-    scores = f"{name} is {number(train)} on the training data and {number(val)} on the validation data"
+    scores = _scores(case)
     loss = case.train_loss
     late = case.late(loss, 0.2) if case.epochs >= 10 else loss[-2:]
     bigger, longer = remedies.bigger(config), remedies.more_epochs(config)
     if late[-1] < (1 - _FALLING) * late[0]:
         return Sign(
-            f"{scores}, and training loss is still falling, from {number(late[0])} to {number(late[-1])} "
+            f"{scores}. Training loss is still falling, from {number(late[0])} to {number(late[-1])} "
             f"({change(late[0], late[-1])}) over the last {len(late)} epochs",
             [bigger, longer] if is_linear(case) else [longer, bigger],
         )
     return Sign(
-        f"{scores}, and training loss no longer falls: {number(late[0])} and {number(late[-1])} at the first and last "
+        f"{scores}. Training loss no longer falls: {number(late[0])} and {number(late[-1])} at the first and last "
         f"of the last {len(late)} epochs",
         [remedies.weaker_penalty(config), remedies.less_dropout(config), bigger],
     )
+
+
+def _scores(case: Case) -> str:
+    """How well both splits are predicted in the end, and a constant answer beside a network that is no better."""
+    parts = []
+    for split, scores, share in (
+        ("training batches", case.train_score, case.majority),
+        ("validation split", case.val_score, case.val_majority),
+    ):
+        mean = float(case.late(scores).mean())
+        if math.isfinite(mean):
+            beside = f" ({case.constant_answer}: {number(share)})" if case.constant else ""
+            parts.append(f"{number(mean)} on the {split}{beside}")
+    return f"{case.score_name}, as means over {case.late_epochs}, is {' and '.join(parts)}"

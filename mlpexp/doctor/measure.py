@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from mlpexp.components.device import available
-from mlpexp.components.loss import Loss
+from mlpexp.components.loss import Loss, class_shares
 from mlpexp.data.dataset import Data
 from mlpexp.doctor.case import Case, Layer, Time
 from mlpexp.engine.loop import Engine
@@ -45,29 +45,29 @@ def _symmetric(parameters: list[nn.Parameter]) -> bool:
     return bool(size.isfinite() and (rows - middle).norm(dim=1).max() <= _SAME * size)
 
 
-def majority(data: Data) -> float:
-    """The share of the most frequent class among the training rows: what a constant answer gets right."""
+def majority(data: Data) -> tuple[float, float]:
+    """The share of the training rows' most frequent class, among them and among the validation rows.
+
+    It is what a constant answer gets right; 0 in regression.
+    """
     if data.task.kind == "regression":
-        return 0.0
-    return float(torch.bincount(data.train.y).max()) / len(data.train)
+        return 0.0, 0.0
+    shares = class_shares(data.train.y, data.task)
+    most = shares.argmax()
+    return float(shares[most]), float(class_shares(data.val.y, data.task)[most])
 
 
 @torch.no_grad()
 def constant_loss(data: Data, loss: Loss, smoothing: float) -> float:
     """The mean training loss of the best answer that is the same for all inputs: what learning begins with."""
     y = data.train.y
+    outputs = loss.constant(y, data.task, smoothing)
     if data.task.kind == "regression":
-        return float(loss.per_sample(y.mean().expand(len(y), 1), y).mean())
-    prior = torch.bincount(y, minlength=data.task.n_classes).float() / len(y)
-    smoothed = (prior * (1 - smoothing) + smoothing / len(prior)).clamp(1e-6, 1 - 1e-6)
-    # A softmax has its logits up to a constant; sigmoids, a single one too, have the log-odds.
-    candidates = [smoothed.logit()] if loss.n_outputs(data.task) < len(prior) else [smoothed.log(), smoothed.logit()]
-    classes = torch.arange(len(prior), device=y.device)
-    losses = [
-        (loss.per_sample(logits[-loss.n_outputs(data.task) :].expand(len(prior), -1), classes, smoothing) * prior).sum()
-        for logits in candidates
-    ]
-    return float(torch.stack(losses).min())
+        return float(loss.per_sample(outputs.expand(len(y), 1), y).mean())
+    # Rows of one class have one loss.
+    shares = class_shares(y, data.task)
+    classes = shares.nonzero().squeeze(1)
+    return float((loss.per_sample(outputs.expand(len(classes), -1), classes, smoothing) * shares[classes]).sum())
 
 
 def case(
@@ -83,6 +83,7 @@ def case(
     `company` is how many members the stack had when it began, `figures` the seconds that the member's own took.
     """
     config, data = member.config, engine.data
+    of_train, of_val = majority(data)
     return Case(
         config=config,
         history=history,
@@ -90,7 +91,8 @@ def case(
         n_train=len(data.train),
         n_val=len(data.val),
         val_is_train=data.val is data.train,
-        majority=majority(data),
+        majority=of_train,
+        val_majority=of_val,
         constant_loss=constant_loss(data, engine.loss, config.smoothing),
         steps_per_epoch=len(engine.batches.sizes),
         layers=layers_of(module),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mlpexp.components.activation import Identity, activations
 from mlpexp.components.init import Normal, Zeros, inits
 from mlpexp.components.model import Perceptron
-from mlpexp.components.regularizer import L1, L2, Dropout
+from mlpexp.components.regularizer import L1, L2, Dropout, regularizers
 from mlpexp.components.scheduler import Constant
 from mlpexp.config.convert import show
 from mlpexp.config.schema import Config
@@ -49,9 +49,13 @@ def clip(config: Config, norm: float = 1) -> str | None:
 
 
 def with_regularizer(config: Config, *names: str) -> str | None:
-    """All regularizers in use, and those of `names` that are not."""
-    new = [name for name in names if name not in config.regularizer]
+    """All regularizers in use, and those of `names` that are not and that the model has a place for."""
+    new = [name for name in names if name not in config.regularizer and _has_place(config, name)]
     return f"regularizer={show([*config.regularizer, *new])}" if new else None
+
+
+def _has_place(config: Config, name: str) -> bool:
+    return config.model.activates or not regularizers[name]().only_adds_layers
 
 
 def weaker_penalty(config: Config) -> str | None:
@@ -92,7 +96,8 @@ def fewer_layers(config: Config, most: int = 3) -> str | None:
 
 
 def activation(config: Config, name: str) -> str | None:
-    return None if activations.name_of(config.activation) == name else f"activation={name}"
+    in_use = activations.name_of(config.activation) == name
+    return f"activation={name}" if config.model.activates and not in_use else None
 
 
 def suited_init(config: Config) -> str | None:

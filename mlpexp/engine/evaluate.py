@@ -19,7 +19,7 @@ _PART_ELEMENTS = {"cpu": 2**21, "cuda": 2**22}
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Mean `loss` [K] and `score` [K] (accuracy, or R²) of each member on one split."""
+    """Mean `loss` [K] and `score` [K] (accuracy, or R², nan without variance) of each member on one split."""
 
     loss: Tensor
     score: Tensor

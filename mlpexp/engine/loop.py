@@ -25,7 +25,7 @@ from mlpexp.engine.gradients import GradientNorms
 from mlpexp.engine.group import Group, groups
 from mlpexp.engine.looks import Looks
 from mlpexp.engine.member import Member, build_module
-from mlpexp.engine.objective import Objective
+from mlpexp.engine.objective import Objective, varies
 from mlpexp.engine.regularization import Regularization
 from mlpexp.engine.replay import Replay, recordable
 from mlpexp.engine.stack import ModuleStack, Stack
@@ -62,6 +62,7 @@ class Engine:
         # R² compares with the spread of the values that were learned from: an epoch may leave a row out, and mixup
         # draws them together around the same mean.
         self._mean = data.train.y.mean().to(device) if data.task.kind == "regression" else None
+        self._varies = varies(data.train.y).to(device)
         self.total_epochs = first.epochs
         self._units = UnitDiagnostics(first, self.data)
         self.epoch = 0
@@ -148,7 +149,7 @@ class Engine:
                     group.apply_lr((self.epoch - 1) * len(sizes) + index)
                 self._advance(batch, index % stride == 0)
         n = sum(sizes)
-        score = self._hits / n if self._mean is None else self.objective.r2(self._hits, self._spread)
+        score = self._hits / n if self._mean is None else self.objective.r2(self._hits, self._spread, self._varies)
         return Evaluation(self._loss / n, score)
 
     def _advance(self, batch: Batch, measure: bool) -> None:

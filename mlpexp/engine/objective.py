@@ -16,6 +16,11 @@ from mlpexp.engine.batch import Batch
 from mlpexp.engine.spans import spans
 
 
+def varies(y: Tensor) -> Tensor:
+    """Whether targets differ. The mean of equal numbers may be rounded, which would leave them a spread."""
+    return (y != y[0]).any()
+
+
 @dataclass(frozen=True)
 class Objective:
     """The loss of a task, over members; `smoothing` [K] is that of each, for training only."""
@@ -51,15 +56,22 @@ class Objective:
 
     def score(self, hits: Tensor, n: int, y: Tensor) -> Tensor:
         """[K]: accuracy, or R², from `hits` summed over `n` samples with targets y."""
-        return hits / n if self.task.kind == "classification" else self.r2(hits, self.spread(y, y.mean()))
+        if self.task.kind == "classification":
+            return hits / n
+        return self.r2(hits, self.spread(y, y.mean()), varies(y))
 
     def spread(self, y: Tensor, mean: Tensor) -> Tensor:
         """Σ(y − mean)² of values [N, 1], or [K] of values [K, B, 1]."""
         return (y - mean).square().sum((-2, -1))
 
-    def r2(self, errors: Tensor, spread: Tensor) -> Tensor:
-        """[K]: R² = 1 − Σ(y − ŷ)² / Σ(y − ȳ)², from both sums."""
-        return 1 - errors / spread.clamp(min=torch.finfo(spread.dtype).tiny)
+    def r2(self, errors: Tensor, spread: Tensor, varies: Tensor) -> Tensor:
+        """[K]: R² = 1 − Σ(y − ŷ)² / Σ(y − ȳ)², from both sums.
+
+        R² compares the errors with the targets' variance: where these do not vary, it is nan.
+        """
+        limits = torch.finfo(spread.dtype)
+        found = (1 - errors / spread).clamp(min=limits.min)
+        return torch.where(varies & (spread >= limits.tiny), found, torch.nan)
 
     def _smoothed(self, outputs: Tensor, y: Tensor) -> Tensor:
         """Mean losses [K] for smoothed targets."""

@@ -138,11 +138,11 @@ def spanned(values: np.ndarray, margin: float = 0.05) -> tuple[float, float]:
 
 
 def _r2(true: np.ndarray, predicted: np.ndarray) -> str:
-    """R² = 1 − Σ(y − ŷ)² / Σ(y − ȳ)² in words."""
+    """R² = 1 − Σ(y − ŷ)² / Σ(y − ȳ)² in words; a dash where the true values do not vary."""
     true, predicted = np.ravel(true).astype(float), np.ravel(predicted).astype(float)
-    spread = float(np.square(true - true.mean()).sum()) if len(true) else 0.0
+    spread = float(np.square(true - true.mean()).sum()) if len(true) and np.ptp(true) else 0.0
     if not spread:
-        return "undefined"
+        return "–"
     if not np.isfinite(predicted).all():
         return "not a number"
     return style.number(1 - float(np.square(true - predicted).sum()) / spread, 3)

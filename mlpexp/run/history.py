@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
+import math
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -46,8 +47,13 @@ def checked_written(value: Any) -> Written:
     return dataclasses.asdict(build(_Written, value, "history")) if value != {} else {}
 
 
+def measured(row: Row) -> Row:
+    """The values that there are: R² is nan in a row, of the run or of its end, where a split has none."""
+    return {tag: value for tag, value in row.items() if not (math.isnan(value) and "r2/" in tag)}
+
+
 class History:
-    """Collects the rows of a run, and writes them when told to. A value that an epoch did not measure is left empty."""
+    """Collects the rows of a run, and writes them when told to. Values that are not `measured` are left empty."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -88,7 +94,7 @@ class History:
         with writing(self.path):
             file = self._file or self._open(tuple(rows[0]))
             lines = []
-            for row in rows:
+            for row in map(measured, rows):
                 pattern, pick = _line(self._columns, tuple(row))
                 lines.append(pattern % pick(row))
             content = "".join(lines).encode()

@@ -5,14 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from mlpexp.components.model import models
 from mlpexp.config.convert import show
+from mlpexp.config.schema import component
+from mlpexp.errors import ConfigError
 
 # What says how a run is watched and stored, not how it learns.
 _ASIDE = {"log", "checkpoint", "stack", "plugins", "data_dir", "recommended", "report"}
 
 
+# The activation of a network without hidden layers.
+NO_ACTIVATION = "none"
+
+
 def hyperparameters(config: Mapping[str, Any]) -> dict[str, Any]:
     """Keys as they are typed in overrides: `optimizer` (its name), `optimizer.lr`, `model.hidden`, `seed`.
+
+    `activation` is none in a network without hidden layers, whichever its config names.
 
     `config` is what `Config.to_dict` gives and run.json holds. Numbers stay numbers; lists and nulls become text;
     `regularizer` lists the names in use.
@@ -21,8 +30,19 @@ def hyperparameters(config: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in config.items():
         if key == "regularizer" and isinstance(value, dict):
             flat[key] = show(list(value))
-        _flatten(key, value, flat)
+        if key == "activation" and not _activates(config.get("model")):
+            flat[key] = NO_ACTIVATION
+        else:
+            _flatten(key, value, flat)
     return flat
+
+
+def _activates(model: Any) -> bool:
+    """Whether a model uses its activation, as far as its component is known here."""
+    try:
+        return bool(component(models, model, "model").activates)
+    except ConfigError:
+        return True
 
 
 def _flatten(key: str, value: Any, flat: dict[str, Any]) -> None:

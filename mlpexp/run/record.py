@@ -36,9 +36,10 @@ class Record:
 
     `command` and `python` make the run again as it stands now, see config/reproduce.py; `completed` are the epochs
     after which it was complete and was given more. `metrics` are those of the best weights, by split: loss, and
-    accuracy or r2. A run that `diverged` has failed because its loss was not finite. `constant` are the metrics of the
-    best answer that is the same for all rows: of a run that diverged, or has a metric that is not finite; a comparison
-    counts them in its place. `findings` are the doctor's, each a `Finding` as a mapping.
+    accuracy or r2, which is null where the targets of a split do not vary. A run that `diverged` has failed because its
+    loss was not finite. `constant` are the metrics of the best answer that is the same for all rows: of a run that
+    diverged, or has a metric that is not finite; a comparison counts them in its place. `findings` are the doctor's,
+    each a `Finding` as a mapping.
     """
 
     state: State
@@ -66,17 +67,17 @@ class Record:
 
     def write(self, directory: Path) -> None:
         """Puts run.json in place, whole or not at all, with the checksum of what it holds."""
-        text = json.dumps(sealed(_finite(dataclasses.asdict(self))), indent=2, allow_nan=False)
+        text = json.dumps(sealed(finite(dataclasses.asdict(self))), indent=2, allow_nan=False)
         write_text(directory / NAME, text + "\n")
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     """JSON has no infinities and no not-a-number: they become null."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, dict):
-        return {key: _finite(entry) for key, entry in value.items()}
-    return [_finite(entry) for entry in value] if isinstance(value, list) else value
+        return {key: finite(entry) for key, entry in value.items()}
+    return [finite(entry) for entry in value] if isinstance(value, list) else value
 
 
 def start(config: dict[str, Any], *, device: str, n_parameters: int, ask_git: bool = True) -> Record:

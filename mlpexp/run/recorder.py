@@ -17,7 +17,7 @@ from mlpexp.figures.drawing import Drawing
 from mlpexp.run import checkpoint
 from mlpexp.run.directory import RunDirectory
 from mlpexp.run.files import make_directory, remove_unfinished, write_bytes, writing
-from mlpexp.run.history import History, read
+from mlpexp.run.history import History, measured, read
 from mlpexp.run.hyperparameters import hyperparameters
 from mlpexp.run.record import Record, State
 from mlpexp.run.results import Results
@@ -98,7 +98,7 @@ class Recorder:
         last: bool,
     ) -> None:
         epoch = int(row["epoch"])
-        board.scalars(row, epoch)
+        board.scalars(measured(row), epoch)
         if self._n_histograms and (last or histograms_due(epoch, self._n_histograms, self._config.epochs)):
             board.histograms(module(), epoch)
         every = self._config.log.confusion_every
@@ -173,7 +173,7 @@ class Recorder:
                     for split, metrics in self.record.metrics.items()
                     for name, value in metrics.items()
                 }
-                self._tensorboard.scalars(final, best_epoch)
+                self._tensorboard.scalars(measured(final), best_epoch)
             self._tensorboard.finish(completed=completed)
 
     def pause(self) -> None:

@@ -34,7 +34,7 @@ class Results:
         return ModuleStack(self.module, self.bf16)
 
     def metrics(self) -> dict[str, dict[str, float]]:
-        """By split: the mean `loss`, and `accuracy` with `calibration_error`, or `r2`."""
+        """By split: the mean `loss`, and `accuracy` with `calibration_error`, or `r2`; nan where it has none."""
         found = {}
         for name, split in self.data.splits().items():
             evaluation = evaluate(self._stack, self.data, split, self.objective)

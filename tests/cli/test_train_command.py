@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -429,3 +430,29 @@ def test_relative_paths_mean_where_the_command_was_given(sweep: bool, here: Path
     states = [json.loads(path.read_text())["state"] for path in (here / "out").rglob("run.json")]
     assert states == ["completed"] * (2 if sweep else 1)
     assert Path.cwd() == here
+
+
+@pytest.mark.parametrize(
+    ("dataset", "score", "rule"),
+    [("moons", "accuracy", "greatest val accuracy, then least val loss"), ("sine", "R²", "least val loss")],
+)
+def test_every_number_says_of_which_weights_split_and_epoch_it_is(
+    dataset: str, score: str, rule: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(["train", f"dataset={dataset}", "epochs=4", "log.figures=false", "hydra.run.dir=run"]) == 0
+    out = capsys.readouterr().out
+    assert "train: mean over the epoch's batches, each before its step; val: the weights after the epoch" in out
+    shown = re.findall(rf"epoch \d/4  train loss (\S+)  val loss (\S+)  val {score} (\S+)", out)
+    assert len(shown) == 4
+    found = record(here / "run")
+    best = found["best_epoch"]
+    title = f"Each split with the weights of the best epoch ({rule}): {best}"
+    assert f"{title} of 4\n" in out
+    # Of validation the table has what the line of that epoch has; of training it has the weights after that epoch.
+    rows = {split: tuple(numbers) for split, *numbers in re.findall(r"│ (\w+) +│ +(\S+) │ +(\S+) │", out)}
+    assert rows["val"] == shown[best - 1][1:]
+    assert rows["train"][0] != shown[best - 1][0]
+    assert call(["eval", "run"]) == 0
+    out = capsys.readouterr().out
+    assert f"{title}\n" in out
+    assert {split: tuple(numbers) for split, *numbers in re.findall(r"│ (\w+) +│ +(\S+) │ +(\S+) │", out)} == rows

@@ -14,6 +14,7 @@ from mlpexp.comparison.compare import Comparison, compare, compare_runs
 from mlpexp.comparison.metric import Metric
 from mlpexp.comparison.runs import StoredRun
 from mlpexp.comparison.statistics import holm
+from mlpexp.comparison.verdict import verdict
 from mlpexp.config.report import Report
 from mlpexp.errors import ConfigError
 from mlpexp.run.record import Record
@@ -59,6 +60,37 @@ def test_the_least_loss_is_best(write_sweep: Write) -> None:
     comparison = compare(write_sweep(SETTINGS), metric="loss/val")
     assert labels(comparison) == ["gelu", "relu", "tanh"]
     assert comparison.contrasts[0].difference.mean == pytest.approx(0.015)
+
+
+def with_r2(r2: float | None, loss: float = 0.5) -> dict[str, dict[str, float | None]]:
+    return {split: {"loss": loss, "r2": r2} for split in ("train", "val", "test")}
+
+
+def test_runs_that_have_no_r2_are_left_out_and_have_not_failed(write_run: Write, here: Path) -> None:
+    for seed, (relu, tanh) in enumerate([(0.5, 0.4), (None, None), (0.7, 0.5), (0.6, None)]):
+        write_run(f"relu{seed}", "activation=relu", seed=seed, metrics=with_r2(relu))
+        write_run(f"tanh{seed}", "activation=tanh", seed=seed, metrics=with_r2(tanh))
+    comparison = compare(here)
+    assert labels(comparison) == ["relu", "tanh"]
+    assert [(summary.seeds, len(summary.failures)) for summary in comparison.summaries] == [([0, 2, 3], 0), ([0, 2], 0)]
+    assert [found.mean for summary in comparison.summaries if (found := summary.estimate(comparison.metric))] == [
+        pytest.approx(0.6),
+        pytest.approx(0.45),
+    ]
+    assert "3 of 8 runs have no test R², since the targets of their test split do not vary: they are left out." in (
+        comparison.notes
+    )
+
+
+def test_without_any_r2_settings_are_ranked_by_loss(write_run: Write, here: Path) -> None:
+    write_run("relu", "activation=relu", metrics=with_r2(None, loss=0.3))
+    write_run("tanh", "activation=tanh", metrics=with_r2(None, loss=0.2))
+    comparison = compare(here)
+    assert (labels(comparison), comparison.metric.tag) == (["tanh", "relu"], "loss/test")
+    (note,) = comparison.notes
+    assert note.startswith("No run has a test R²")
+    asked = compare(here, metric="r2/val")
+    assert verdict(asked) == ["No run has a val R² to compare; --metric=loss/val ranks by the loss."]
 
 
 def test_equal_scores_are_ranked_by_loss(write_run: Write, here: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -106,3 +107,17 @@ def test_of_repeats_the_last_that_completed_counts(
     assert ([run.directory.name for run in kept], n_left_out) == ([str(chosen)], 1)
     (note,) = compare("s").notes
     assert note == "1 run repeats a setting and a seed: of such runs only the last one started counts."
+
+
+def test_an_activation_that_no_layer_uses_makes_no_settings() -> None:
+    def flat(model: str, activation: str) -> dict[str, Any]:
+        return hyperparameters({**compose(["dataset=xor", model]).to_dict(), "activation": {"name": activation}})
+
+    none = [flat("model.hidden=[]", name) for name in ("relu", "tanh")]
+    some = [flat("model.hidden=[4]", name) for name in ("relu", "tanh")]
+    assert [config["activation"] for config in [*none, *some]] == ["none", "none", "relu", "tanh"]
+    assert differences(none).keys == []
+    assert differences([*none, *some]).keys == ["activation", "model.hidden"]
+    # There is one choice of it: that there is none elsewhere follows from the model.
+    assert differences([*none, some[0]]).keys == ["model.hidden"]
+    assert differences([flat("model=perceptron", "relu"), flat("model=mlp", "relu")]).keys == ["model"]

@@ -7,9 +7,11 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from scipy.optimize import minimize
 from torch import Tensor
 
 from mlpexp.components.loss import Loss, losses
@@ -218,3 +220,41 @@ def test_probabilities_sum_to_one_and_agree_with_the_prediction(name: str, n_out
     assert (probabilities >= 0).all()
     torch.testing.assert_close(probabilities.sum(1), torch.ones(50))
     assert torch.equal(probabilities.argmax(1), loss.predict(outputs))
+
+
+TARGETS = {
+    "regression": (REGRESSION, torch.tensor([0.0, 1.0, 1.0, 2.0, 9.0, 30.0]).unsqueeze(1)),
+    "binary": (BINARY, torch.tensor([0] * 19 + [1])),
+    "one class": (BINARY, torch.tensor([1] * 5)),
+    "classes": (FOUR, torch.tensor([0] * 5 + [1] * 3 + [3] * 2)),  # one of them in no row
+}
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["own", "numerically"])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize(
+    ("name", "targets"),
+    [
+        (name, targets)
+        for name, cls in losses.items()
+        for targets, (task, _) in TARGETS.items()
+        if getattr(cls, "kind", "") == task.kind
+    ],
+)
+def test_the_best_constant_is_the_one_that_scipy_finds(name: str, targets: str, smoothing: float, own: bool) -> None:
+    task, y = TARGETS[targets]
+    loss = losses[name]()
+
+    def mean_loss(outputs: np.ndarray) -> float:
+        constant = torch.from_numpy(outputs).expand(len(y), -1)
+        return loss.per_sample(constant, y if task.n_classes else y.double(), smoothing).mean().item()
+
+    n = loss.n_outputs(task)
+    # Nelder and Mead's method needs no slope.
+    starts = [np.full(n, start) for start in (0.0, float(y.float().mean()))]
+    least = min(
+        minimize(mean_loss, x, method="Nelder-Mead", options={"fatol": 1e-9, "xatol": 1e-7}).fun for x in starts
+    )
+    found = loss.constant(y, task, smoothing) if own else Loss.constant(loss, y, task, smoothing)
+    assert found.shape == (n,)
+    assert mean_loss(found.double().numpy()) == pytest.approx(least, rel=1e-4, abs=1e-5)

@@ -160,7 +160,7 @@ def test_tensorboard_has_it_as_a_text(run: tuple[Path, str]) -> None:
     (event,) = events.Tensors("doctor/text_summary")
     (markdown,) = tensor_util.make_ndarray(event.tensor_proto)
     assert event.step == 30
-    assert markdown.decode().startswith("- **underfitting**: accuracy is 0.5")
+    assert markdown.decode().startswith("- **underfitting**: accuracy, as means over the last 6 epochs")
     assert "`model=mlp`" in markdown.decode()
 
 
@@ -255,7 +255,7 @@ REMEDIES: list[Callable[[Any], str | None]] = [
 def test_every_remedy_changes_the_config_that_it_is_for(overrides: list[str]) -> None:
     config = compose(overrides)
     found = {remedy(config) for remedy in REMEDIES} - {None}
-    assert len(found) > 5
+    assert len(found) > (5 if config.model.activates else 3)
     for remedy in found:
         assert remedy is not None
         key = remedy.split("=")[0]

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from mlpexp.config.compose import compose
@@ -76,6 +77,18 @@ def pasted(overrides: list[str], remedy: str) -> list[str]:
         if (of := parse_override(given).key_or_group) != key and not (of or "").startswith(f"{key}.")
     ]
     return [*kept, remedy]
+
+
+@pytest.mark.parametrize("model", [["model.hidden=[8]"], ["model=perceptron"]], ids=["mlp", "perceptron"])
+@pytest.mark.parametrize("every", [5, 20, 100])
+def test_a_class_that_is_never_found_is_told_however_rare(every: int, model: list[str], here: Path) -> None:
+    random = np.random.default_rng(0)
+    rows = [f"{a:.3f},{b:.3f},{'usual' if n % every else 'rare'}" for n, (a, b) in enumerate(random.random((600, 2)))]
+    (here / "t.csv").write_text("\n".join(["a,b,y", *rows, ""]))
+    run = train(compose([*SMALL, "dataset=csv", "dataset.path=t.csv", "epochs=60", *model]), here / "run")
+    (found,) = run.record.findings
+    assert found["symptom"] in ("stuck_accuracy", "underfitting")
+    assert "always the same class" in found["evidence"]
 
 
 def test_every_symptom_is_here() -> None:

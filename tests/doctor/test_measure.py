@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections import OrderedDict
 from pathlib import Path
@@ -97,8 +98,11 @@ def classes(*counts: int) -> Data:
 
 
 def test_the_most_frequent_class() -> None:
-    assert majority(classes(1, 6, 3)) == pytest.approx(0.6)
-    assert majority(prepare(compose(["dataset=sine"])).data) == 0.0
+    data = classes(1, 6, 3)
+    assert majority(data) == pytest.approx((0.6, 0.6))
+    # The answer is that for the training rows, also where validation has more of others.
+    assert majority(dataclasses.replace(data, val=classes(5, 1, 4).val)) == pytest.approx((0.6, 0.1))
+    assert majority(prepare(compose(["dataset=sine"])).data) == (0.0, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -121,6 +125,20 @@ def test_the_loss_of_a_constant_answer(loss: str, counts: tuple[int, ...], smoot
 def test_the_loss_of_a_constant_value_is_the_variance() -> None:
     data = prepare(compose(["dataset=sine"])).data
     assert constant_loss(data, losses["mse"](), 0.0) == pytest.approx(data.train.y.var(correction=0).item(), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("loss", "expected"),
+    [
+        ("mse", (3 * 2.5**2 + 7.5**2) / 4),  # of the mean, 2.5
+        ("mae", 10 / 4),  # of the median, 0
+        ("huber", (3 * (1 / 3) ** 2 / 2 + 10 - 1 / 3 - 1 / 2) / 4),  # of 1/3, where 3·c = 1
+    ],
+)
+def test_the_loss_of_the_best_value_for_all_rows(loss: str, expected: float) -> None:
+    split = Split(torch.zeros(4, 1), torch.tensor([[0.0], [0.0], [0.0], [10.0]]))
+    data = Data("by_hand", Task("regression"), split, split, split)
+    assert constant_loss(data, losses[loss](), 0.0) == pytest.approx(expected, rel=1e-5)
 
 
 def test_a_new_loss_begins_near_that_of_a_constant_answer(tmp_path: Path) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -142,6 +143,81 @@ def test_stuck_at_the_most_frequent_class(case: Make) -> None:
     # What is linear can do no better.
     assert stuck_accuracy(case("activation=identity", score=0.6, **known)) is None
     assert stuck_accuracy(case("model=perceptron", score=0.6, **{**known, "layers": [OUTPUT]})) is None
+
+
+SHARES = [0.5, 0.8, 0.95, 0.999]
+
+
+@pytest.mark.parametrize("share", SHARES)
+@pytest.mark.parametrize("overrides", [[], ["model=perceptron"]], ids=["mlp", "linear"])
+def test_one_answer_for_all_rows_is_found_whatever_its_share(case: Make, share: float, overrides: list[str]) -> None:
+    entropy = -share * math.log(share) - (1 - share) * math.log(1 - share)
+    layers = [OUTPUT] if overrides else [HIDDEN, OUTPUT]
+    known = {"layers": layers, "constant_loss": entropy, "majority": share, "val_majority": share}
+    # From the loss of an undecided network down to that of the classes' shares.
+    loss = [entropy + (0.7 - entropy) * 0.7**epoch for epoch in range(20)]
+    (found,) = examine(case(*overrides, loss=loss, score=share, lr=0.01, **known))
+    assert found["symptom"] == ("underfitting" if overrides else "stuck_accuracy")
+    assert "always the same class" in found["evidence"]
+    # Half of the others are found: that is something.
+    if share >= 0.8:
+        assert examine(case(*overrides, loss=loss, score=share + (1 - share) / 2, lr=0.01, **known)) == []
+
+
+def test_one_answer_is_measured_on_each_split_by_its_own_share(case: Make) -> None:
+    known = {"loss": [0.2] * 20, "majority": 0.95, "val_majority": 0.88}
+    # The gap is that of the splits, not of what was learned.
+    sign = underfitting(case(score=0.95, val_score=0.88, **known))
+    assert sign is not None
+    assert (
+        "0.95 on the training batches (always the same class: 0.95) and 0.88 on the validation split" in sign.evidence
+    )
+    assert underfitting(case(score=0.96, val_score=0.92, **known)) is None
+    # Where that answer is always right, a split tells nothing.
+    assert underfitting(case(score=1.0, val_score=1.0, loss=[0.0] * 20, majority=1.0, val_majority=1.0)) is None
+    assert underfitting(case(score=0.99, val_score=1.0, **{**known, "val_majority": 1.0})) is None
+
+
+def test_what_is_learned_by_heart_is_overfitting(case: Make) -> None:
+    known = {"loss": falling(0.7, 0.01), "val_loss": [0.2] * 20, "majority": 0.9, "val_majority": 0.9, "n_val": 1000}
+    sign = overfitting(case(score=1.0, val_score=0.9, **known))
+    assert sign is not None
+    assert (
+        "1 on the training batches and 0.9 on the validation split, where always the same class has 0.9"
+        in sign.evidence
+    )
+    assert overfitting(case(score=1.0, val_score=0.91, **known)) is None
+    # Of twenty rows, nine tenths are off by 0.067, one standard error.
+    assert overfitting(case(score=1.0, val_score=0.9, **{**known, "n_val": 20})) is None
+
+
+def test_regression_without_r2_on_a_split(case: Make) -> None:
+    nan = [math.nan] * 20
+
+    def of(train: Sequence[float], val: Sequence[float]) -> Case:
+        made = case(loss=[0.5] * 20)
+        history = {**made.history, "r2/train": list(train), "r2/val": list(val)}
+        return dataclasses.replace(made, score="r2", history=history, majority=0.0, val_majority=0.0)
+
+    assert not of([0.9] * 20, nan).poor
+    assert of([0.3] * 20, nan).poor
+    assert not of(nan, nan).poor
+    # The mean has an R² of 0 on the training rows; far from theirs it has less on others.
+    sign = underfitting(of([0.01] * 20, [-5.0] * 20))
+    assert sign is not None
+    assert "R², as means over the last 4 epochs, is 0.01 on the training batches (always the mean: 0)" in sign.evidence
+    alone = underfitting(of([0.01] * 20, nan))
+    assert alone is not None
+    assert "nan" not in alone.evidence
+
+
+def test_a_network_that_comes_down_to_a_constant_answer_is_not_too_fast(case: Make) -> None:
+    # Imbalanced classes: an undecided network begins far above.
+    slow = [0.2 + 0.4 * 0.97**epoch for epoch in range(20)]
+    rng = np.random.default_rng(0)
+    known = {"score": 0.95, "majority": 0.95, "val_majority": 0.95, "constant_loss": 0.2}
+    assert rate_too_large(case(loss=slow, **known)) is None
+    assert rate_too_large(case(loss=[0.3 + 0.02 * value for value in rng.normal(size=20)], **known)) is not None
 
 
 def test_stuck_at_one_value(case: Make) -> None:

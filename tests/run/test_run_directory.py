@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import errno
 import json
+import math
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -463,6 +465,43 @@ def test_eval_finds_the_metrics_of_run_json_and_overwrites_nothing(here: Path) -
     predicted = run.results.outputs(data.test).argmax(1)
     assert header == ["true \\ predicted", *map(str, range(10))]
     assert [[int(cell) for cell in row[1:]] for row in rows] == confusion_matrix(data.test.y.cpu(), predicted).tolist()
+
+
+ONE_ROW = ["1,1,1", "2,3,2", "3,1,4"]
+# The one value that is not 0.1 is among the rows to train on.
+WITHOUT_VARIANCE = [f"{i % 7},{i % 5},{3.5 if i == 7 else 0.1}" for i in range(60)]
+
+
+@pytest.mark.parametrize(("rows", "with_r2"), [(ONE_ROW, set()), (WITHOUT_VARIANCE, {"train"})])
+def test_a_split_without_variance_has_no_r2(
+    rows: list[str], with_r2: set[str], here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "t.csv").write_text("\n".join(["a,b,y", *rows, ""]))
+    table = ["dataset=csv", "dataset.path=t.csv", "dataset.target=y", "dataset.task=regression", "epochs=12"]
+    assert call(["train", *table, "hydra.run.dir=run"]) == 0
+    said = json.loads((here / "run/run.json").read_text())
+    assert {name for name, split in said["metrics"].items() if split["r2"] is not None} == with_r2
+    read = history.read(here / "run/metrics.csv")
+    assert {split for split in ("train", "val") if not all(map(math.isnan, read[f"r2/{split}"]))} == with_r2
+    assert "nan" not in (here / "run/metrics.csv").read_text()
+    assert said["best_epoch"] == 1 + read["loss/val"].index(min(read["loss/val"]))
+    assert all(math.isfinite(value) for _, value in scalars(here / "run")["loss/val"])
+    assert {f"r2/{split}" for split in ("train", "val") if f"r2/{split}" in scalars(here / "run")} == {
+        f"r2/{split}" for split in with_r2
+    }
+    assert "val R² –" in (out := capsys.readouterr().out)
+    assert len(re.findall(r"│ +– │", out)) == 3 - len(with_r2)
+    assert "nan" not in out + str(said["findings"])
+
+    assert call(["eval", "run"]) == 0
+    (metrics,) = (here / "run/evaluations").glob("*/metrics.json")
+    assert json.loads(metrics.read_text())["metrics"] == said["metrics"]
+    assert len(re.findall(r"│ +– │", capsys.readouterr().out)) == 3 - len(with_r2)
+
+    assert call(["train", "-m", *table, "seed=0,1", "hydra.sweep.dir=sweep"]) == 0
+    out = capsys.readouterr().out
+    assert "No run has a test R², since the targets of their test split do not vary: settings are ranked by" in out
+    assert "e+" not in out + (here / "sweep/sweep.csv").read_text()
 
 
 def test_eval_of_weights_that_are_not_there_is_one_line(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -396,8 +396,8 @@ def test_in_a_pipe_a_sweep_has_some_lines_and_each_stack_its_last(
     assert call(["train", "-m", *many, "activation=relu,tanh"]) == 0
     lines = lines_of_stacks(capsys)
     assert len(lines) == 20
-    assert lines[9].startswith("stack 1/2 (2 runs)  epoch 50/50  val accuracy ")
-    assert lines[19].startswith("stack 2/2 (2 runs)  epoch 50/50  val accuracy ")
+    assert lines[9].startswith("stack 1/2 (2 runs)  epoch 50/50  mean val accuracy ")
+    assert lines[19].startswith("stack 2/2 (2 runs)  epoch 50/50  mean val accuracy ")
 
     stopping = ["regularizer=[early_stopping]", "regularizer.early_stopping.patience=1", "optimizer.lr=3"]
     assert call(["train", "-m", *MOONS[:-1], *QUICK, "epochs=500", "seed=0,1", *stopping, "hydra.sweep.dir=few"]) == 0
@@ -419,7 +419,7 @@ def test_on_a_terminal_a_stack_has_one_line_that_ends_at_its_last_epoch(
     done = max(said(here / "sweep" / run)["epochs_done"] for run in "01")
     parts = re.split(r"[\r\n]|\x1b\[[0-9?]*[a-zA-Z]", capsys.readouterr().out)
     line = [part for part in parts if part.startswith("stack ")][-1]
-    assert re.match(rf"stack 1/1 \(2 runs\)  epoch +{done}/1000 .+? val accuracy 0\.\d{{4}}", line)
+    assert re.match(rf"stack 1/1 \(2 runs\)  epoch +{done}/1000 .+? mean val accuracy 0\.\d{{4}}", line)
     assert (" to " in line) == range_shown
     assert len(line) <= columns
     assert "…" not in line
