@@ -13,10 +13,13 @@ from typing import Any
 import pytest
 from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch import nn
 
 from mlpexp import memory
 from mlpexp.cli.main import call
 from mlpexp.components.activation import activations
+from mlpexp.config.schema import Config
+from mlpexp.engine.member import build_module
 from mlpexp.errors import RunError
 from mlpexp.figures import drawing
 from mlpexp.figures.drawing_process import DrawingProcess
@@ -274,16 +277,18 @@ def _lies_in(thing: Any, run: str) -> bool:
 def test_a_network_that_cannot_be_built_fails_its_stack_only(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(self: object) -> None:
-        raise KeyError("x")
+    def built(config: Config, *arguments: Any) -> nn.Module:
+        if config.activation == activations["tanh"]():
+            raise KeyError("x")
+        return build_module(config, *arguments)
 
-    monkeypatch.setattr(activations["tanh"], "build", broken)
+    # Where the engine builds it; what cannot be built at all is refused before.
+    monkeypatch.setattr("mlpexp.engine.loop.build_module", built)
     assert call(["train", "-m", *MOONS, *QUICK, "activation=relu,tanh", "seed=0,1", "hydra.sweep.dir=sweep"]) == 1
     assert states(here / "sweep") == {"0": "completed", "1": "completed", "2": "failed", "3": "failed"}
     assert said(here / "sweep" / "2")["reason"] == "'x'"
     assert capsys.readouterr().err.splitlines() == [
-        "mlpexp: job 2 failed: KeyError: 'x'",
-        "mlpexp: job 3 failed: KeyError: 'x'",
+        "mlpexp: jobs 2, 3 failed: KeyError: 'x'",
         "mlpexp: 2 of the sweep's 4 jobs failed (2, 3); sweep directory: sweep (sweep.csv, sweep.png)",
     ]
 
