@@ -66,7 +66,10 @@ def test_batches_of_one_row_are_refused_where_a_network_cannot_learn_from_them(
     options: str, refused: str | None, small: Small
 ) -> None:
     given = [option for option in options.split() if not option.startswith("rows=")]
-    config = small("dataset=moons", "device=cpu", "model.hidden=[3]", *given)
+    sizes = {name: int(size) for name, size in (option.split("=") for option in given if option.startswith("batch_"))}
+    given = [option for option in given if not option.startswith("batch_")]
+    # A batch size beside an optimizer that takes all rows is refused where it is typed.
+    config = dataclasses.replace(small("dataset=moons", "device=cpu", "model.hidden=[3]", *given), **sizes)
     data = prepare(small("dataset=moons", "dataset.n_samples=10")).data
     if "rows=" in options:
         n = int(options.split("rows=")[1].split()[0])
@@ -84,6 +87,6 @@ def test_batches_of_one_row_are_refused_where_a_network_cannot_learn_from_them(
 def test_what_was_prepared_for_whole_batches_is_not_taken_for_others(small: Small) -> None:
     alike = ["dataset=moons", "regularizer=[batchnorm]", "batch_size=1"]
     preparations = Preparations()
-    preparations.of(small(*alike, "optimizer=lbfgs"))
+    preparations.of(dataclasses.replace(small(*alike[:2], "optimizer=lbfgs"), batch_size=1))
     with pytest.raises(ConfigError, match="batch_size=1"):
         preparations.of(small(*alike))

@@ -112,7 +112,8 @@ def summarize(setting: Setting, runs: Sequence[StoredRun], metric: Metric, faile
             undefined.append(Lost(run, f"the targets of its {metric.split} split do not vary"))
         else:
             failures.append(Lost(run, f"it has no finite {metric.tag}"))
-            diverged.append(run)
+            if math.isfinite(metric.of_constant(run)):
+                diverged.append(run)
     return Summary(setting, good, failures, unfinished, undefined, diverged, failed)
 
 

@@ -76,7 +76,7 @@ class Composer:
         found: Config | None = None
         try:
             if plain is not None and base is not None:
-                found = _checked(plain, base)
+                found = _checked(plain, base, overrides=[self._single(given) for given in self._readable(overrides)])
         except ConfigError as error:
             wrong += [line for line in error.lines if not _said(line, wrong + list(error.lines), plain)]
         if wrong or found is None:
@@ -130,6 +130,10 @@ class Composer:
         with flag_override(config.hydra, ["struct", "readonly"], False):
             config.hydra.job.num, config.hydra.job.id = number, str(number)
         return str(selected(config, "hydra.sweep.subdir"))
+
+    def _readable(self, overrides: Sequence[str]) -> list[str]:
+        """The overrides but those that cannot be read."""
+        return [given for given in overrides if not isinstance(self._parsed.get(given), ConfigError)]
 
     def _single(self, given: str) -> Override:
         """An override of one value."""
@@ -280,12 +284,20 @@ def checked(config: DictConfig) -> Config:
     plain: Any = OmegaConf.to_container(config, resolve=False)
     plain.pop("hydra", None)
     current: Any = HydraConfig.instance().cfg
-    return _checked(plain, config, current or config)
+    given = [] if current is None else [parse_override(text) for text in current.hydra.overrides.task]
+    return _checked(plain, config, current or config, given)
 
 
-def _checked(plain: dict[str, Any], base: DictConfig, hydra: DictConfig | None = None) -> Config:
+def _checked(
+    plain: dict[str, Any], base: DictConfig, hydra: DictConfig | None = None, overrides: Sequence[Override] = ()
+) -> Config:
     load_plugins(plain.get("plugins"))
     values = _resolved(plain, base, hydra or base)
+    for override in overrides:
+        # A column or a file may be named 2022.
+        node, last = _find(values, override.key_or_group)
+        if isinstance(node, dict) and type(node.get(last)) is int and last != "name":
+            node[last] = Interpolated(node[last])
     with refused():
         config = parse(values)
     check_parts(config)

@@ -43,7 +43,7 @@ def _short(text: str) -> str:
 
 
 class Interpolated(str):
-    """A text that an interpolation such as ${oc.env:LR} gave: it is read as what its field holds, a number too."""
+    """A text that is read as what its field holds, a number too: what ${oc.env:LR} gives, or a user types."""
 
     __slots__ = ()
 
@@ -51,8 +51,8 @@ class Interpolated(str):
 def convert(value: Any, annotation: Any, key: str) -> Any:
     """`value` as the type that `annotation` says, or ConfigError naming `key`, the value and what is allowed.
 
-    Whole numbers pass for floats, floats without a fraction (1e3) for whole numbers, and whole numbers for texts;
-    nothing else is converted: neither "3" nor true is a number.
+    Whole numbers pass for floats, and floats without a fraction (1e3) for whole numbers; nothing else is converted:
+    neither "3" nor true is a number.
     """
     origin = get_origin(annotation)
     if origin is Annotated:
@@ -113,8 +113,6 @@ def _scalar(value: Any, kind: type, key: str) -> Any:
             return float(value)
         if kind is int and isinstance(value, float) and value.is_integer():
             return int(value)
-        if kind is str and isinstance(value, int):
-            return str(value)
     raise ConfigError(f"{key}={show(value)}: must be {_WORDS.get(kind, kind.__name__)}.")
 
 

@@ -69,9 +69,9 @@ class Objective:
 
         R² compares the errors with the targets' variance: where these do not vary, it is nan.
         """
-        limits = torch.finfo(spread.dtype)
-        found = (1 - errors / spread).clamp(min=limits.min)
-        return torch.where(varies & (spread >= limits.tiny), found, torch.nan)
+        found = 1 - errors / spread
+        known = varies & (spread >= torch.finfo(spread.dtype).tiny)
+        return torch.where(known, found.clamp(min=torch.finfo(found.dtype).min), torch.nan)
 
     def _smoothed(self, outputs: Tensor, y: Tensor) -> Tensor:
         """Mean losses [K] for smoothed targets."""

@@ -170,7 +170,7 @@ def _checked(path: Path, name: str, content: dict[str, Any]) -> Any:
         checked = convert(value, _KINDS[name], name)
         return [dataclasses.asdict(finding) for finding in checked] if name == "findings" else checked
     except MlpexpError as error:
-        raise ConfigError(f"{path}: is damaged: {error}") from None
+        raise ConfigError(f"{path}: is damaged: {error.lines[0]}") from None
 
 
 def _what_is_left(directory: Path) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
-from mlpexp.config.convert import build, fields_of, show
+from mlpexp.config.convert import build, show
 from mlpexp.config.ranges import Index
 from mlpexp.errors import ConfigError
 from mlpexp.run import record as run
@@ -95,13 +95,14 @@ def read(directory: Path) -> SweepRecord:
         return _of_runs(directory)
     try:
         content = unsealed(json.loads(read_bytes(path, _MOST)))
-        if lacking := [name for name in fields_of(SweepRecord) if name not in content]:
+        if lacking := [name for name in ("jobs", "stacks") if name not in content]:
             raise ValueError(f"'{lacking[0]}' is missing")
         found = build(SweepRecord, content, "")
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}.") from None
     except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{path}: is damaged: {str(error).removesuffix('.')}.") from None
+        # Of a damaged file the first fault is enough.
+        raise ConfigError(f"{path}: is damaged: {str(error).splitlines()[0].removesuffix('.')}.") from None
     _check(path, found)
     return found if found.jobs else replace(_of_runs(directory), search=found.search)
 

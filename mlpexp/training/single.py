@@ -87,7 +87,8 @@ def checked_config(saved: dict[str, Any], file: Path, changes: dict[str, Any]) -
     except ConfigError as error:
         if re.split(r"[=.:\[]", str(error))[0] in changes:
             raise
-        raise ConfigError(*(f"{file}: {line}" for line in error.lines)) from None
+        # Of a damaged file the first fault is enough.
+        raise ConfigError(f"{file}: {error.lines[0]}") from None
     if config.data_dir is not None and "data_dir" not in changes and config.dataset.missing(data_dir(config)):
         raise ConfigError(
             f"{file.parent}: was made with data_dir={config.data_dir}, where data are missing; they are not fetched to "

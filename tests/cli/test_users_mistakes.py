@@ -165,7 +165,7 @@ MISTAKES: dict[str, tuple[str, str]] = {
         f"regularizer=own: AttributeError: 'list' object has no attribute 'clamp_' (HERE). {WHOLE}",
     ),
     "scheduler: raises": (
-        method("build(self, optimizer, span)", "return 1 / 0  # here"),
+        method("rate(self, step, span, lr)", "return 1 / 0  # here"),
         f"scheduler=own: ZeroDivisionError: division by zero (HERE). {WHOLE}",
     ),
     "dataset: raises": (

@@ -6,7 +6,7 @@ import json
 import shlex
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from mlpexp.config.compose import compose
 from mlpexp.config.locate import CONF
 from mlpexp.config.overrides import parse_override, quote
 from mlpexp.config.ranges import NonNegative, Positive
+from mlpexp.config.report import Claim
 from mlpexp.config.reproduce import command, overrides, program, sweep_command, written
 from mlpexp.config.schema import Config
 from mlpexp.registry import Registry
@@ -67,13 +68,12 @@ def test_any_config_is_composed_again(given: str) -> None:
 @pytest.mark.parametrize("text", TEXTS)
 def test_a_text_is_read_back_whatever_it_holds(text: str) -> None:
     """By the grammar, by OmegaConf, in lists and mappings, in what a shell reads."""
-    claim = {"says": text, "measure": "accuracy/test", "above": 0.0}
     config = compose(["dataset=csv", "dataset.path=x.csv", f"report.title={quote(text)}"])
     assert config.report.title == text
     given = replace(config, plugins=[], data_dir=text, report=replace(config.report, figures=["reliability"]))
     plain = json.loads(json.dumps(given.to_dict()))
     plain["dataset"]["path"] = plain["dataset"]["target"] = text
-    plain["report"]["claims"] = [{**dict.fromkeys(("of", "minus", "at_least", "at_most", "below")), "of": "", **claim}]
+    plain["report"]["claims"] = [json.loads(json.dumps(asdict(Claim(says=text, measure="accuracy/test", above=0.0))))]
     (*_, line) = [shlex.split(command(plain))[2:]]
     again = compose(line).to_dict()
     assert again == plain
