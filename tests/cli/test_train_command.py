@@ -425,7 +425,7 @@ def test_relative_paths_mean_where_the_command_was_given(sweep: bool, here: Path
     rows = "".join(f"{x},{x % 2}\n" for x in range(20))
     (here / "my.csv").write_text(f"x,y\n{rows}")
     line = ["dataset=csv", "dataset.path=my.csv", *TINY[1:], "hydra.job.chdir=true"]
-    own = ["-m", "seed=0,1", "hydra.sweep.dir=out"] if sweep else ["hydra.run.dir=out"]
+    own = ["seed=0,1", "hydra.sweep.dir=out", "-m"] if sweep else ["hydra.run.dir=out"]
     assert call(["train", *line, *own]) == 0
     states = [json.loads(path.read_text())["state"] for path in (here / "out").rglob("run.json")]
     assert states == ["completed"] * (2 if sweep else 1)

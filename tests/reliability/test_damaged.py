@@ -35,7 +35,7 @@ CASES = [
     *[("run", f"whole/{name}", "eval whole") for name in ("checkpoints/best.pt", "run.json", "metrics.csv")],
     *[("run", f"whole/{name}", "resume whole epochs=9") for name in ("checkpoints/last.pt", "metrics.csv")],
     *[("sweep", f"it/{name}", "resume it") for name in (".stacks/0.pt", ".stacks/0.previous.pt", "sweep.json")],
-    *[("sweep", f"it/{name}", "resume it") for name in ("1/run.json", "1/metrics.csv", "0/.hydra/config.yaml")],
+    *[("sweep", f"it/{name}", "resume it") for name in ("1/run.json", "1/metrics.csv", "0/.hydra/overrides.yaml")],
     *[("sweep", f"it/{name}", "resume it/1") for name in (".stacks/0.pt", "sweep.json", "1/run.json")],
     *[("sweep", f"it/{name}", "eval it/1") for name in (".stacks/0.pt", "sweep.json")],
     *[("sweep", f"whole/{name}", "compare whole") for name in ("1/run.json", "1/metrics.csv", "sweep.json")],
