@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 BASE ?= main
 
-.PHONY: train test test-long test-reliability check replay benchmark notebook clean
+.PHONY: hydra-next train test test-long test-reliability check replay benchmark notebook clean
 
 # Trains a run: make train ARGS="dataset=mnist activation=gelu optimizer=adamw"
 train: $(VENV)/installed
@@ -23,6 +23,12 @@ test-long: $(VENV)/installed
 test-reliability: $(VENV)/installed
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "long or not long" tests/reliability tests/cli/test_fuzz.py \
 		tests/sweep/test_resume_sweep.py
+
+# The tests that stand on Hydra, with its newest pre-release; what it breaks is to be known before it is released.
+hydra-next: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --pre --upgrade --target .hydra-next hydra-core
+	PYTHONPATH=.hydra-next $(BIN)/python -m pytest -q -n 2 tests/config tests/sweep/test_launcher.py \
+		tests/sweep/test_hydras_own_suites.py
 
 check: $(VENV)/installed
 	$(BIN)/ruff check .
@@ -49,4 +55,4 @@ $(VENV)/installed: pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) dist .replay .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .hydra-next dist .replay .pytest_cache .mypy_cache .ruff_cache .hypothesis
