@@ -36,7 +36,8 @@ class Sources:
 
     def __init__(self, loader: ConfigLoader, config_name: str, search_path: Sequence[str]) -> None:
         self._loader = loader
-        self._config_name: str | None = config_name
+        # A main config of the user's own may bring a search path; to read ours for each list would take time.
+        self._config_name = None if config_name == "config" else config_name
         self._search_path = list(search_path)
         self._options: dict[str, list[str]] = {}
 

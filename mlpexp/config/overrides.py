@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import random
 import re
@@ -23,6 +24,7 @@ _PLAIN_TEXT = re.compile(r"((?:\+{0,2}|~)[\w][\w./@:-]*)=(?!\w+\()([^\[\]{}$'\"\
 _KEY = re.compile(r"(?:\+{0,2}|~)\w+([./@:-]\w+)*")
 
 
+@functools.lru_cache(maxsize=4096)
 def parse_override(given: str) -> Override:
     """An override as Hydra's grammar reads it, or ConfigError.
 
@@ -55,6 +57,7 @@ def _parsed(parser: OverridesParser, given: str) -> Override:
         raise ConfigError(unreadable(given)) from error
 
 
+@functools.cache
 def _parser() -> OverridesParser:
     parser = OverridesParser.create()
     # Hydra 1.3.8 sorts range(1.3,0,-0.5) into 0.5, 1.0, 1.5.
