@@ -54,8 +54,8 @@ def main() -> None:
     gc.set_threshold(50_000, 5, 5)
     # libgomp reads it when torch loads it; processes that this one starts inherit it. Threads that wait for one another
     # spin 300,000 times of their own accord: where something else runs on the machine, that takes the time of the very
-    # thread that they wait for. A stack of three on MNIST then took 1.7 times as long as on one thread. With 1,000 it took
-    # 1.6 times as long where nothing else ran (benchmarks/busy.py).
+    # thread that they wait for. A stack of three on MNIST then took 1.7 times as long as on one thread. With 1,000 it
+    # took 1.6 times as long where nothing else ran (benchmarks/busy.py).
     if not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & set(os.environ):
         os.environ["GOMP_SPINCOUNT"] = "30000"
     keep_freed_memory()

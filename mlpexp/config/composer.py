@@ -122,7 +122,8 @@ class Composer:
         """hydra.sweep.subdir of a job: its directory within that of its sweep."""
         parsed = [self._single(given) for given in overrides]
         base, plain = self._base(tuple(part.input_line or "" for part in parsed if self._is_choice(part)))
-        if base.hydra.sweep._get_node("subdir")._value() == "${hydra.job.num}":
+        layout: Any = OmegaConf.to_container(base.hydra.sweep, resolve=False)
+        if layout["subdir"] == "${hydra.job.num}":
             return str(number)
         _, complete, _ = self._plain(overrides)
         config = _with_hydra(complete or plain, base, parsed)
