@@ -9,7 +9,8 @@ import mlpexp
 
 ROOT = Path(mlpexp.__file__).parents[1]
 PRIVATE = re.compile(
-    r"hydra\._|omegaconf\._|(?:import|from) (?:hydra|omegaconf)[\w.]* import .*\b_\w+|_flush_loggers|\._return_value|\._get_node|\._value\("
+    r"hydra\._|omegaconf\._|(?:import|from) (?:hydra|omegaconf)[\w.]* import .*\b_\w+|"
+    r"_flush_loggers|\._return_value|\._get_node"
 )
 
 
