@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -66,7 +67,9 @@ def test_batches_of_one_row_are_refused_where_a_network_cannot_learn_from_them(
     options: str, refused: str | None, small: Small
 ) -> None:
     given = [option for option in options.split() if not option.startswith("rows=")]
-    sizes = {name: int(size) for name, size in (option.split("=") for option in given if option.startswith("batch_"))}
+    sizes: dict[str, Any] = {
+        name: int(size) for name, size in (option.split("=") for option in given if option.startswith("batch_"))
+    }
     given = [option for option in given if not option.startswith("batch_")]
     # A batch size beside an optimizer that takes all rows is refused where it is typed.
     config = dataclasses.replace(small("dataset=moons", "device=cpu", "model.hidden=[3]", *given), **sizes)
