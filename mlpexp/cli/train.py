@@ -63,11 +63,11 @@ def _run_alone(composer: Composer, overrides: Sequence[str], *, dry_run: bool) -
     prepared = prepare(config)
     raw = composer.raw(overrides)
     with claim(raw, "hydra.run.dir") as path:
-        _run_in(path.absolute() if raw.hydra.job.chdir else path, prepared, raw, composer.config_name)
+        _run_in(path.absolute() if raw.hydra.job.chdir else path, prepared, raw, composer)
     return 0
 
 
-def _run_in(path: Path, prepared: Prepared, raw: DictConfig, config_name: str) -> None:
+def _run_in(path: Path, prepared: Prepared, raw: DictConfig, composer: Composer) -> None:
     failed: list[Exception] = []
 
     def task(_: DictConfig) -> None:
@@ -83,6 +83,6 @@ def _run_in(path: Path, prepared: Prepared, raw: DictConfig, config_name: str) -
 
     # Hydra writes its own files there.
     with writing(path):
-        hydra_adapter.run_one(task, raw, str(path), config_name)
+        hydra_adapter.run_one(task, raw, str(path), composer.loader, composer.config_name)
     for error in failed:
         raise error

@@ -247,9 +247,9 @@ class Composer:
             present, last = True, key.rpartition(".")[2]
         if not present:
             return no_such_key(given, key, plain, self._sources)
-        added = not (parsed.is_add() or parsed.is_force_add())
+        closed = not (parsed.is_add() or parsed.is_force_add())
         if isinstance(value, dict) and isinstance(node[last], dict):
-            if strange := _merge(node[last], value, key, closed=added):
+            if strange := _merge(node[last], value, key, closed=closed):
                 return no_such_key(given, strange, plain, self._sources)
         else:
             node[last] = copy.deepcopy(value)

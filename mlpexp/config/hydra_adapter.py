@@ -125,7 +125,7 @@ def hand_over(task: TaskFunction, arguments: Sequence[str]) -> None:
         sys.argv = argv
 
 
-def run_one(task: TaskFunction, config: DictConfig, directory: str, config_name: str) -> None:
+def run_one(task: TaskFunction, config: DictConfig, directory: str, loader: ConfigLoader, config_name: str) -> None:
     """Calls a task with a composed config in its directory, with the callbacks, the log, the environment and the
     files of Hydra's around it."""
     with (
@@ -137,7 +137,7 @@ def run_one(task: TaskFunction, config: DictConfig, directory: str, config_name:
     configure_log(config.hydra.hydra_logging, config.hydra.verbose)
     callbacks = Callbacks(config)
     callbacks.on_run_start(config=config, config_name=config_name)
-    context = HydraContext(config_loader(None), callbacks)
+    context = HydraContext(loader, callbacks)
     done = run_job(
         task_function=task, config=config, job_dir_key="hydra.run.dir", job_subdir_key=None, hydra_context=context
     )

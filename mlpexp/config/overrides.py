@@ -155,10 +155,6 @@ def values(override: Override, loader: ConfigLoader | None = None) -> Iterator[s
         yield f"{key}={text.lower() if text in ('True', 'False') else text}"
 
 
-def _exact(number: float) -> Decimal | int:
-    return number if isinstance(number, int) else Decimal(repr(number))
-
-
 def _length(sweep: RangeSweep) -> int | None:
     """The number of values of a range; None where it never ends, or is none of numbers."""
     start, stop, step = (float(number) for number in (sweep.start, sweep.stop, sweep.step))  # type: ignore[arg-type]
@@ -168,7 +164,8 @@ def _length(sweep: RangeSweep) -> int | None:
 
 
 def _fraction(number: Any) -> Decimal:
-    return Decimal(_exact(number))
+    """A number as it is written."""
+    return Decimal(repr(number))
 
 
 def _numbers(sweep: RangeSweep) -> Iterator[int | float]:
