@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from mlpexp.config import hydra_adapter
 from mlpexp.config.composer import selected
-from mlpexp.errors import ConfigError, MlpexpError
+from mlpexp.config.locate import config_directory
+from mlpexp.errors import ConfigError, MlpexpError, unknown
 
 # Options that show something and train nothing.
 _SHOWING = ("help", "hydra_help", "cfg", "info", "shell_completion")
@@ -33,7 +34,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     args = parser.parse_args(arguments)
     args.config_name = args.config_name or "config"
     if args.config_dir is not None:
-        args.config_dir = os.path.expanduser(args.config_dir)  # noqa: PTH111
+        args.config_dir = str(config_directory(Path(args.config_dir).expanduser()))
     if args.config_path is not None:
         raise ConfigError(f"--config-path={args.config_path}: would hide mlpexp's configs; use --config-dir.")
     if args.experimental_rerun is not None:
@@ -50,13 +51,28 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     return args
 
 
+def check_package(args: argparse.Namespace, raw: DictConfig) -> None:
+    """ConfigError where the config that --cfg shows has no part --package."""
+    package = args.package
+    if package in (None, "_global_"):
+        return
+    keys = [str(key) for key in raw if args.cfg != "job" or key != "hydra"]
+    try:
+        found = OmegaConf.select(OmegaConf.masked_copy(raw, keys), package)
+    except OmegaConfBaseException:
+        found = None
+    if not isinstance(found, DictConfig | ListConfig):
+        parts = [key for key in keys if isinstance(OmegaConf.select(raw, key), DictConfig | ListConfig)]
+        raise ConfigError(unknown(f"--package={package}: no such part of the config", package, parts))
+
+
 def shows(args: argparse.Namespace) -> bool:
     """Whether Hydra is asked to show something instead of running anything."""
     return any(getattr(args, name) for name in _SHOWING)
 
 
 def show(arguments: list[str]) -> None:
-    """Shows what Hydra is asked to show."""
+    """Shows what Hydra is asked to show; what is asked for has been checked."""
     with errors_of_ours():
         hydra_adapter.hand_over(_never, arguments)
 

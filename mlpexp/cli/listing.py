@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 
 from rich.table import Table
 from rich.text import Text
 
 from mlpexp.cli.arguments import Parser
 from mlpexp.cli.console import console
-from mlpexp.config.locate import groups, options
+from mlpexp.config.locate import config_directory, groups, options
 from mlpexp.errors import ConfigError, unknown
 
 
@@ -18,11 +17,7 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("group", nargs="?", metavar="GROUP", help="a group of options, such as activation")
     parser.add_argument("--config-dir", metavar="DIR", help="a directory of your own options beside mlpexp's")
     args = parser.parse_args(arguments)
-    more = []
-    if args.config_dir is not None:
-        more = [Path(args.config_dir)]
-        if not more[0].is_dir():
-            raise ConfigError(f"--config-dir={args.config_dir}: there is no such directory.")
+    more = [] if args.config_dir is None else [config_directory(args.config_dir)]
     if args.group is None:
         _print([(group, ", ".join(option.name for option in options(group, *more))) for group in groups(*more)])
         console().print("\nmlpexp list GROUP says what each is; mlpexp train GROUP=NAME chooses one.")

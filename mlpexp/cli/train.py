@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
-from mlpexp.cli.hydra_app import claim, parse, show, shows
+from mlpexp.cli.hydra_app import check_package, claim, parse, show, shows
 from mlpexp.config import hydra_adapter
 from mlpexp.config.composer import Composer
 from mlpexp.config.effects import check_keys
@@ -30,7 +30,7 @@ def run(arguments: list[str]) -> int:
     ours = [given for given in args.overrides if not is_about_hydra(given)]
     composer = Composer(args.config_dir, args.config_name, about_hydra)
     if shows(args):
-        composer.raw(ours)
+        check_package(args, composer.raw(ours))
         show(arguments)
         return 0
     if args.multirun or composer.is_sweep(ours):

@@ -27,6 +27,7 @@ from mlpexp.config.overrides import parse_override, several
 from mlpexp.config.plugins import load_plugins
 from mlpexp.config.schema import GROUPS, LIST_GROUPS, SETTINGS, Config, parse
 from mlpexp.config.user_code import refused
+from mlpexp.config.locate import config_directory
 from mlpexp.errors import ConfigError
 
 
@@ -43,9 +44,7 @@ class Composer:
         config_name: str = "config",
         about_hydra: Sequence[str] = (),
     ) -> None:
-        if config_dir is not None and not Path(config_dir).is_dir():
-            raise ConfigError(f"--config-dir={config_dir}: there is no such directory.")
-        self.config_dir = None if config_dir is None else str(config_dir)
+        self.config_dir = None if config_dir is None else str(config_directory(config_dir))
         self.loader = hydra_adapter.config_loader(config_dir)
         self.config_name = config_name
         self._parsed: dict[str, Override | ConfigError] = {}

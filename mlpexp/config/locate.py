@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlpexp.errors import ConfigError
+
 # In an installed wheel conf/ lies inside the package; in a checkout beside it.
 _PACKAGE = Path(__file__).parent.parent
 CONF = _PACKAGE / "conf" if (_PACKAGE / "conf").is_dir() else _PACKAGE.parent / "conf"
@@ -17,6 +19,13 @@ class Option:
     name: str
     comment: str
     path: Path
+
+
+def config_directory(path: str | Path) -> Path:
+    """The directory of options that --config-dir names; ConfigError where there is none."""
+    if not Path(path).is_dir():
+        raise ConfigError(f"--config-dir={path}: there is no such directory.")
+    return Path(path)
 
 
 def groups(*more: Path) -> list[str]:

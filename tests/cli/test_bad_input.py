@@ -27,6 +27,8 @@ READ = "cannot be read; an override is key=value, such as optimizer.lr=0.01 or m
 QUOTED = f"{READ} A text with such characters needs quotes:"
 OWN = "A component of your own needs plugins=[MODULE], the module that registers it."
 TWO_ROWS = "the network's batch normalisation needs at least 2 rows in a batch."
+PLAN = "shows the plan of a run or a sweep; leave out what else is to be shown."
+PARTS = "Choose from: activation, …"
 RESUME = "Choose from: data_dir, device, epochs, plugins."
 
 
@@ -70,6 +72,15 @@ FLAGS = {
     "--cfg nope": "train: argument --cfg/-c: invalid choice: 'nope'…",
     "--cfg job --info": "train: only one of --run, --multirun, --cfg and --info can be given.",
     "--resolve": "train: --resolve goes with --cfg.",
+    "--cfg job --dry-run": f"train: --dry-run {PLAN}",
+    "--info all --dry-run": f"train: --dry-run {PLAN}",
+    "-sc install=bash --dry-run": f"train: --dry-run {PLAN}",
+    "-sc install=bash --config-dir nope": "--config-dir=nope: there is no such directory.",
+    "--help --config-dir nope": "--config-dir=nope: there is no such directory.",
+    "--package optimizer": "train: --package=optimizer goes with --cfg.",
+    "--cfg job --package optimzer": f"--package=optimzer: no such part of the config; did you mean 'optimizer'? {PARTS}",
+    "--cfg job --package epochs": f"--package=epochs: no such part of the config. {PARTS}",
+    "--cfg job --package hydra": f"--package=hydra: no such part of the config. {PARTS}",
 }
 
 OPTIONS = {
@@ -285,6 +296,14 @@ SWEEPS = {
     "or choose another hydra/sweeper.",
     "hydra.sweep.dir=/dev/null/x": "hydra.sweep.dir=/dev/null/x: cannot be made: Not a directory.",
     "hydra/launcher=foo": "hydra/launcher=foo: no such option…",
+    "'hydra.sweep.dir=${oc.env:NOPE}'": "hydra.sweep.dir=${oc.env:NOPE}: the environment variable 'NOPE' is not set.",
+    "'hydra.run.dir=${oc.env:NOPE}'": "hydra.run.dir=${oc.env:NOPE}: is for a single run; a sweep has hydra.sweep.dir.",
+    "hydra.sweeper=null": "hydra/sweeper: a sweep needs one sweeper.",
+    "hydra.launcher=null": "hydra/launcher: a sweep needs one launcher.",
+    "hydra.sweeper._target_=os.getcwd": "hydra.sweeper._target_=os.getcwd: is no plugin of Hydra's; "
+    "choose one by hydra/sweeper=NAME.",
+    "hydra.launcher._target_=os.getcwd": "hydra.launcher._target_=os.getcwd: is no plugin of Hydra's; "
+    "choose one by hydra/launcher=NAME.",
     "~hydra/launcher": "hydra/launcher: a sweep needs one launcher.",
     "~hydra/sweeper": "hydra/sweeper: a sweep needs one sweeper.",
     "dataset=moons regularizer=[batchnorm] batch_size=2,1": f"batch_size=1: {TWO_ROWS} (job 1)",

@@ -156,6 +156,13 @@ def test_a_run_has_the_directory_that_it_is_given(name: str, here: Path) -> None
     assert not (here / "outputs").exists()
 
 
+def test_hydras_resolvers_have_their_values(here: Path) -> None:
+    (here / "my.csv").write_text("a,b,y\n" + "".join(f"{i},{i * i},{i % 2}\n" for i in range(40)))
+    table = ["dataset=csv", "dataset.path=${hydra:runtime.cwd}/my.csv", "dataset.task=classification"]
+    assert call(["train", *table, *TINY[1:], "hydra.run.dir=w/${hydra:runtime.choices.optimizer}"]) == 0
+    assert record(here / "w" / "adam")["state"] == "completed"
+
+
 def test_a_run_that_changes_into_its_directory(here: Path) -> None:
     assert call(["train", *TINY, "hydra.run.dir=run", "hydra.job.chdir=true"]) == 0
     assert record(here / "run")["state"] == "completed"

@@ -90,16 +90,18 @@ def originals(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def expected(originals: Path, tmp_path_factory: pytest.TempPathFactory, contents: Contents) -> Callable[..., Any]:
-    """What a command leaves where nothing is damaged."""
-    known: dict[tuple[str, str], Any] = {}
+    """What a command leaves where nothing is damaged, or where the file `without` is missing."""
+    known: dict[tuple[str, str, str], Any] = {}
 
-    def of(kind: str, command: str) -> Any:
-        if (kind, command) not in known:
+    def of(kind: str, command: str, without: str = "") -> Any:
+        if (kind, command, without) not in known:
             with pytest.MonkeyPatch.context() as patch:
                 patch.chdir(shutil.copytree(originals / kind, tmp_path_factory.mktemp("expected") / "here"))
+                if without:
+                    Path(without).unlink()
                 assert call(command.split()) == 0
-                known[kind, command] = left(contents, command)
-        return known[kind, command]
+                known[kind, command, without] = left(contents, command)
+        return known[kind, command, without]
 
     return of
 
@@ -158,5 +160,8 @@ def test_a_damaged_file_does_not_matter_or_is_named(
         for tag, scalars in found["."].pop("scalars").items():
             assert set(scalars) <= set(right["."]["scalars"][tag])
         assert found["."] == {name: value for name, value in right["."].items() if name != "scalars"}
+    elif (pattern, command) == ("it/.stacks/0.pt", "resume it/1"):
+        # Alone, numbers are rounded otherwise than in a stack: they tell from which epoch on the run was alone.
+        assert left(contents, command) in (right, expected(kind, command, without=pattern))
     else:
         assert left(contents, command) == right
