@@ -78,7 +78,8 @@ FLAGS = {
     "-sc install=bash --config-dir nope": "--config-dir=nope: there is no such directory.",
     "--help --config-dir nope": "--config-dir=nope: there is no such directory.",
     "--package optimizer": "train: --package=optimizer goes with --cfg.",
-    "--cfg job --package optimzer": f"--package=optimzer: no such part of the config; did you mean 'optimizer'? {PARTS}",
+    "--cfg job --package optimzer": "--package=optimzer: no such part of the config; "
+    f"did you mean 'optimizer'? {PARTS}",
     "--cfg job --package epochs": f"--package=epochs: no such part of the config. {PARTS}",
     "--cfg job --package hydra": f"--package=hydra: no such part of the config. {PARTS}",
 }
