@@ -29,7 +29,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlpexp.config.compose import compose
-from mlpexp.prepare import data_dir
+from mlpexp.training.prepare import data_dir
 
 OVERRIDES = [
     "dataset=mnist",

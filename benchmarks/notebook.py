@@ -32,7 +32,7 @@ from mlpexp.comparison.compare import compare
 from mlpexp.comparison.runs import StoredRun
 from mlpexp.config.schema import parse
 from mlpexp.engine.member import build_module
-from mlpexp.prepare import Preparations, Prepared
+from mlpexp.training.prepare import Preparations, Prepared
 
 GOAL = 3.0
 _TIMED_SECONDS, _TURNS = 0.3, 3

@@ -30,7 +30,7 @@ from mlpexp.config.compose import compose
 from mlpexp.data.dataset import Data
 from mlpexp.engine.heap import keep_freed_memory
 from mlpexp.engine.loop import Engine
-from mlpexp.prepare import Prepared, data_dir, prepare
+from mlpexp.training.prepare import Prepared, data_dir, prepare
 
 BATCH_SIZE = 64
 OVERRIDES = [

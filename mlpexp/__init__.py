@@ -17,9 +17,9 @@ from mlpexp.errors import ConfigError, MlpexpError, RunError
 if TYPE_CHECKING:
     from mlpexp.comparison.compare import compare
     from mlpexp.config.compose import compose
-    from mlpexp.evaluation import evaluate, load
     from mlpexp.lr_finder.find import find_lr
-    from mlpexp.sweep.start import train_sweep
+    from mlpexp.sweep.train import train_sweep
+    from mlpexp.training.evaluate import evaluate, load
     from mlpexp.training.single import resume, train
 
 __all__ = [
@@ -39,12 +39,12 @@ __all__ = [
 _LAZY = {
     "compare": "mlpexp.comparison.compare",
     "compose": "mlpexp.config.compose",
-    "evaluate": "mlpexp.evaluation",
+    "evaluate": "mlpexp.training.evaluate",
     "find_lr": "mlpexp.lr_finder.find",
-    "load": "mlpexp.evaluation",
+    "load": "mlpexp.training.evaluate",
     "resume": "mlpexp.training.single",
     "train": "mlpexp.training.single",
-    "train_sweep": "mlpexp.sweep.start",
+    "train_sweep": "mlpexp.sweep.train",
 }
 
 

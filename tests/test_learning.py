@@ -7,8 +7,8 @@ import torch
 
 from mlpexp.config.compose import compose
 from mlpexp.engine.loop import Engine
-from mlpexp.prepare import prepare
 from mlpexp.run.results import Results
+from mlpexp.training.prepare import prepare
 
 NOTEBOOK = [
     "dataset=mnist",

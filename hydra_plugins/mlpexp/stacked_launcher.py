@@ -30,6 +30,6 @@ class StackedLauncher(Launcher):
         self.config = config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        from mlpexp.sweep.launch import launch
+        from mlpexp.sweep.hydra_launcher import launch
 
         return launch(self.hydra_context, self.task_function, self.config, job_overrides, initial_job_idx)

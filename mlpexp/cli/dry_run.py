@@ -7,15 +7,14 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
-from mlpexp import memory
 from mlpexp.cli.console import console, counted
 from mlpexp.comparison.settings import differences
-from mlpexp.config.convert import show
-from mlpexp.config.jobs import Job
 from mlpexp.config.schema import Config
-from mlpexp.prepare import Preparations, prepare
+from mlpexp.fields.convert import show
 from mlpexp.run.hyperparameters import hyperparameters
+from mlpexp.sweep.jobs import Job
 from mlpexp.sweep.plan import PlannedStack, plan
+from mlpexp.training.prepare import Preparations, memory_needed, prepare
 
 # A key's values are shown up to this many, and so many stacks.
 _MOST_VALUES, _MOST_STACKS = 8, 40
@@ -24,7 +23,7 @@ _MOST_VALUES, _MOST_STACKS = 8, 40
 def show_run(config: Config) -> None:
     """The plan of a single run."""
     prepared = prepare(config)
-    n_bytes = memory.needed(config, prepared.n_parameters, prepared.data.n_features)
+    n_bytes = memory_needed(config, prepared.n_parameters, prepared.data.n_features)
     out = console()
     out.print(
         Text(f"1 run of {counted(config.epochs, 'epoch')} on {prepared.device}, about {_size(n_bytes)} of memory")

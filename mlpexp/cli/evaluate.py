@@ -17,8 +17,8 @@ def run(arguments: list[str]) -> int:
 
     from mlpexp.cli.console import console
     from mlpexp.cli.terminal import confusions, metrics_table, show_findings, weights_title
-    from mlpexp.evaluation import evaluate
     from mlpexp.run import record
+    from mlpexp.training.evaluate import evaluate
 
     evaluation = evaluate(directory, changed)
     out = console()

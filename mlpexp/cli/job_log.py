@@ -11,8 +11,8 @@ from mlpexp.cli.console import console
 from mlpexp.cli.streams import make_lasting
 from mlpexp.cli.terminal import score_name, score_text
 from mlpexp.engine.loop import Engine, Row
-from mlpexp.prepare import Prepared
 from mlpexp.training.attempt import Run
+from mlpexp.training.prepare import Prepared
 from mlpexp.training.stack import Watcher
 
 # A line is printed for each of this many parts of a run.

@@ -52,7 +52,7 @@ def _chosen(names: Sequence[str]) -> tuple[Exhibit, ...]:
 def _check(exhibits: Sequence[Exhibit], overrides: Sequence[str]) -> None:
     """ConfigError where no experiment takes the overrides; those that some do not take, the page names."""
     from mlpexp.config.compose import compose
-    from mlpexp.config.jobs import expand
+    from mlpexp.sweep.jobs import expand
 
     names = [exhibit.name for exhibit in exhibits if isinstance(exhibit, Experiment)] if overrides else []
     wrong: list[ConfigError] = []

@@ -14,7 +14,7 @@ def run(arguments: list[str]) -> int:
     directory, changed = run_and_changes("resume", __doc__.split(": ", 1)[1], _ALLOWED, arguments)
 
     from mlpexp.run import record
-    from mlpexp.sweep.record import is_sweep
+    from mlpexp.run.sweep_record import is_sweep
 
     if is_sweep(Path(directory)) and not (Path(directory) / record.NAME).exists():
         return _resume_sweep(Path(directory), changed)

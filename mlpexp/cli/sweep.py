@@ -19,14 +19,14 @@ from mlpexp.cli.sweep_terminal import conclude
 from mlpexp.config import hydra_adapter
 from mlpexp.config.composer import Composer
 from mlpexp.config.effects import repeats
-from mlpexp.config.jobs import Job, check_jobs, expand
 from mlpexp.config.overrides import count, parse_override, values
 from mlpexp.errors import ConfigError, MlpexpError, RunError
 from mlpexp.figures.drawing import Drawing, process_beside
 from mlpexp.interruption import InterruptedRunError, stopped_with
-from mlpexp.prepare import Preparations
 from mlpexp.run.record import NAME
-from mlpexp.sweep.record import SweepRecord, job_records
+from mlpexp.run.sweep_record import SweepRecord
+from mlpexp.sweep.jobs import Job, check_jobs, expand, job_records
+from mlpexp.training.prepare import Preparations
 
 # Of a longer range another sweeper's values are looked at as far as this.
 _MOST_VALUES = 1000

@@ -16,16 +16,16 @@ from mlpexp.cli.job_log import JobLog
 from mlpexp.cli.main import report
 from mlpexp.cli.sweep_terminal import SweepTerminal, report_failure
 from mlpexp.config.composer import Composer, checked
-from mlpexp.config.jobs import Job
 from mlpexp.engine.heap import keep_freed_memory
 from mlpexp.errors import DivergedError
 from mlpexp.interruption import InterruptedRunError
-from mlpexp.prepare import Preparations
 from mlpexp.run.files import writing
 from mlpexp.run.lock import locked
 from mlpexp.run.record import NAME, Record
-from mlpexp.sweep.start import train_jobs
+from mlpexp.sweep.jobs import Job
+from mlpexp.sweep.train import train_jobs
 from mlpexp.training.attempt import Run
+from mlpexp.training.prepare import Preparations
 from mlpexp.training.stack import Watcher
 
 

@@ -18,9 +18,9 @@ from mlpexp.cli.terminal import SECONDS_BETWEEN_UPDATES, epoch_bar, score_name, 
 from mlpexp.engine.loop import Engine, Row
 from mlpexp.errors import MlpexpError, RunError
 from mlpexp.figures.drawing import Drawing
-from mlpexp.prepare import Prepared
 from mlpexp.sweep.train import StackToTrain, SweepWatcher
 from mlpexp.training.attempt import Outcome
+from mlpexp.training.prepare import Prepared
 
 if TYPE_CHECKING:
     from mlpexp.comparison.summary import Lost
@@ -154,7 +154,7 @@ def conclude(directory: Path, drawing: Drawing, *, told: bool = True) -> None:
     """
     from mlpexp.cli.compare import show_settings
     from mlpexp.comparison.report import sweep_summary, symptoms
-    from mlpexp.sweep.record import jobs_without_run
+    from mlpexp.run.sweep_record import jobs_without_run
 
     out = console()
     comparison = sweep_summary(directory, drawing)

@@ -16,16 +16,16 @@ from rich.text import Text
 from mlpexp.cli.console import console, counted
 from mlpexp.cli.main import report
 from mlpexp.components.loss import Loss, losses
-from mlpexp.config.convert import show
 from mlpexp.config.schema import Config
 from mlpexp.data.task import Task
 from mlpexp.doctor.finding import said
-from mlpexp.engine.batch import Batches
+from mlpexp.engine.batches import Batches
 from mlpexp.engine.loop import Engine, Row
+from mlpexp.fields.convert import show
 from mlpexp.figures.confusion import most_confused
-from mlpexp.prepare import Prepared
 from mlpexp.run.results import Results
 from mlpexp.training.attempt import Run
+from mlpexp.training.prepare import Prepared
 from mlpexp.training.stack import Watcher
 
 # Without a terminal a line is printed for each of this many parts of a run.

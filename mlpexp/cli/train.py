@@ -17,7 +17,7 @@ from mlpexp.errors import ConfigError
 from mlpexp.run.files import writing
 
 if TYPE_CHECKING:
-    from mlpexp.prepare import Prepared
+    from mlpexp.training.prepare import Prepared
 
 
 def run(arguments: list[str]) -> int:
@@ -58,7 +58,7 @@ def _run_alone(composer: Composer, overrides: Sequence[str], *, dry_run: bool) -
 
         show_run(config)
         return 0
-    from mlpexp.prepare import prepare
+    from mlpexp.training.prepare import prepare
 
     prepared = prepare(config)
     raw = composer.raw(overrides)

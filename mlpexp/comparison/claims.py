@@ -9,9 +9,10 @@ from functools import partial
 from typing import Literal
 
 from mlpexp.comparison.baseline import find_setting
-from mlpexp.comparison.measure import Measure, parse_measure
+from mlpexp.comparison.measure import measured
 from mlpexp.comparison.statistics import LEVEL, difference, estimate, has_spread, share_interval, skewness
 from mlpexp.comparison.summary import Summary
+from mlpexp.config.measure import Measure, parse_measure
 from mlpexp.config.report import Claim
 from mlpexp.errors import ConfigError
 
@@ -68,7 +69,7 @@ def judge(claim: Claim, summaries: Sequence[Summary]) -> Judgement:
         return Judgement(claim, "not tested", str(error))
     found = [_values(measure, setting) for setting in settings]
     if claim.outcomes is not None and (strange := _strange(claim.outcomes, found)) is not None:
-        return Judgement(claim, "not tested", f"{measure.words} is {strange:g}, none of outcomes={claim.outcomes}")
+        return Judgement(claim, "not tested", f"{measure.expression} is {strange:g}, none of outcomes={claim.outcomes}")
     judgement = _of_one(claim, measure, found[0]) if len(found) == 1 else _of_two(claim, measure, *found)
     n_lost = sum(_lost(setting, values) for setting, values in zip(settings, found, strict=True))
     if n_lost and judgement.verdict != "not tested":
@@ -98,7 +99,7 @@ def _setting(summaries: Sequence[Summary], words: str) -> Summary:
 
 def _values(measure: Measure, summary: Summary) -> dict[int, float]:
     """The measure by seed, of the runs that have it; those that diverged count as a constant answer."""
-    found = {run.record.seed: measure.of(run) for run in summary.counted}
+    found = {run.record.seed: measured(measure, run) for run in summary.counted}
     return {seed: value for seed, value in found.items() if math.isfinite(value)}
 
 
@@ -121,12 +122,12 @@ def _of_one(claim: Claim, measure: Measure, by_seed: dict[int, float]) -> Judgem
     values = list(by_seed.values())
     found = estimate(values)
     if found is None:
-        return Judgement(claim, "not tested", f"no run has a value of {measure.words}")
+        return Judgement(claim, "not tested", f"no run has a value of {measure.expression}")
     asked = f"asked for {_asked(claim, measure.shown)}"
     seeds = f"{found.n} seed" + ("s" if found.n > 1 else "")
     if claim.in_each:
-        return _in_each(claim, values, f"{measure.words}: {_range(values, measure.shown)} over {seeds}, {asked}")
-    mean = f"{measure.words}: {measure.shown(found.mean)}"
+        return _in_each(claim, values, f"{measure.expression}: {_range(values, measure.shown)} over {seeds}, {asked}")
+    mean = f"{measure.expression}: {measure.shown(found.mean)}"
     if claim.outcomes is not None:
         low, high = _exact(claim.outcomes, values, LEVEL)
         interval = f" (95 % CI {measure.shown(low)} to {measure.shown(high)})"
@@ -152,7 +153,7 @@ def _of_two(claim: Claim, measure: Measure, values: dict[int, float], others: di
         if not differences:
             return Judgement(claim, "not tested", "the settings share no seed")
         size = f"a difference of {_range(differences, shown)} over {len(pairs)} pairs"
-        return _in_each(claim, differences, f"{measure.words}: {size}, {asked}")
+        return _in_each(claim, differences, f"{measure.expression}: {size}, {asked}")
     samples = [list(every.values()) for every in (values, others)]
     over = f"{found.n} against {found.n_reference} seeds, unpaired"
     if found.paired:
@@ -165,7 +166,7 @@ def _of_two(claim: Claim, measure: Measure, values: dict[int, float], others: di
         (low, high), (least, most) = (_exact(claim.outcomes, sample, (1 + LEVEL) / 2) for sample in samples)
         interval = low - most, high - least
     spread = "" if interval is None else f" (95 % CI {shown(interval[0])} to {shown(interval[1])})"
-    evidence = f"{measure.words}: {means}, a difference of {shown(found.mean)}{spread} over {over}, {asked}"
+    evidence = f"{measure.expression}: {means}, a difference of {shown(found.mean)}{spread} over {over}, {asked}"
     if claim.outcomes is not None:
         return Judgement(claim, _verdict(claim, interval), evidence, _EXACT)
     if found.paired:

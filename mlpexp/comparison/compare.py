@@ -12,14 +12,15 @@ import numpy as np
 
 from mlpexp.comparison.baseline import find_setting
 from mlpexp.comparison.claims import Judgement, judge
-from mlpexp.comparison.metric import Metric, choose_metric, score_names
+from mlpexp.comparison.metric import choose_metric, score_names
 from mlpexp.comparison.runs import StoredRun, find_runs
 from mlpexp.comparison.settings import Differences, group, without_repeats
 from mlpexp.comparison.statistics import Difference, difference, holm, p_values
 from mlpexp.comparison.summary import Failed, Summary, ranked, summarize
-from mlpexp.config.convert import build
+from mlpexp.config.metric import Metric
 from mlpexp.config.report import Report
 from mlpexp.errors import ConfigError, unknown
+from mlpexp.fields.convert import build
 from mlpexp.run.record import NAME
 
 
@@ -187,7 +188,7 @@ def _divergence(summaries: Sequence[Summary], metric: Metric) -> list[str]:
     of = f"{len(diverged)} of {sum(summary.n_trained for summary in summaries)} runs diverged"
     if summaries[0].failed == "ignore":
         return [f"{of} and {'is' if len(diverged) == 1 else 'are'} left out (--failed ignore)."]
-    scores = " or ".join(sorted({metric.shown(metric.of_constant(run)) for run in diverged}))
+    scores = " or ".join(sorted({metric.shown(run.constant_value(metric)) for run in diverged}))
     counts, them = ("it counts", "it") if len(diverged) == 1 else ("each counts", "them")
     return [
         f"{of}: {counts} as the best constant answer ({metric.words} {scores}{' %' * metric.percent}); "
@@ -198,7 +199,7 @@ def _divergence(summaries: Sequence[Summary], metric: Metric) -> list[str]:
 def _undefined(runs: Sequence[StoredRun], metric: Metric) -> list[str]:
     """Why runs have no R², and what becomes of them."""
     r2, n_runs = Metric("r2", metric.split), len(runs)
-    n = sum(r2.undefined(run) for run in runs)
+    n = sum(run.lacks_variance(r2) for run in runs)
     why = f"the targets of {'its' if n == 1 else 'their'} {metric.split} split do not vary"
     if metric == r2 and n:
         verb = "has" if n == 1 else "have"

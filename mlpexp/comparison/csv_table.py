@@ -7,10 +7,10 @@ import io
 from typing import Any
 
 from mlpexp.comparison.compare import Comparison, Contrast
-from mlpexp.comparison.metric import SCORES, Metric
 from mlpexp.comparison.settings import MISSING
 from mlpexp.comparison.statistics import Estimate
 from mlpexp.comparison.summary import Summary
+from mlpexp.config.metric import SCORES, Metric
 from mlpexp.run.csv_cell import no_formula
 
 Cells = dict[str, Any]

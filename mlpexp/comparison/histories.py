@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlpexp.comparison.metric import SCORES
 from mlpexp.comparison.runs import StoredRun
 from mlpexp.comparison.summary import Summary
+from mlpexp.config.metric import SCORES
 
 # As many settings as can be told apart by colour.
 MOST = 8

@@ -10,9 +10,9 @@ import numpy as np
 
 from mlpexp.comparison.compare import Comparison
 from mlpexp.comparison.histories import MOST
-from mlpexp.comparison.metric import Metric
 from mlpexp.comparison.runs import StoredRun, natural
 from mlpexp.comparison.summary import Summary
+from mlpexp.config.metric import Metric
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,7 +25,7 @@ _MOST_PANELS = 12
 
 def median_first(summary: Summary, metric: Metric) -> list[StoredRun]:
     """The runs of a setting, that of median score first: neither the luckiest seed nor the unluckiest."""
-    values = np.array([metric.of(run) for run in summary.runs])
+    values = np.array([run.value(metric) for run in summary.runs])
     # Of an even number the better of the two in the middle would flatter.
     middle = int(np.argsort(values, kind="stable")[(len(values) - metric.higher_is_better) // 2])
     return [summary.runs[middle], *(run for k, run in enumerate(summary.runs) if k != middle)]
@@ -35,12 +35,12 @@ class _Loader:
     """Loads the networks of runs, and the data of many once."""
 
     def __init__(self) -> None:
-        from mlpexp.prepare import Preparations
+        from mlpexp.training.prepare import Preparations
 
         self._preparations = Preparations()
 
     def __call__(self, run: StoredRun, weights: Literal["best", "last"] = "best") -> Results:
-        from mlpexp.evaluation import load
+        from mlpexp.training.evaluate import load
 
         plugins = run.record.config.get("plugins")
         # At the end of a sweep they are here already. What a run directory names is not imported for that alone.
@@ -51,8 +51,8 @@ class _Loader:
 
 def decision_boundaries(comparison: Comparison) -> Figure | None:
     """Those of each setting's run of median score, where data have two features."""
-    from mlpexp.figures.gallery import points
     from mlpexp.figures.settings.boundaries import Network, boundaries
+    from mlpexp.run.pictures import points
 
     load = _Loader()
     networks = {}
@@ -97,8 +97,8 @@ def fitted_curves(comparison: Comparison) -> Figure | None:
 
     Settings of other data than the first are left out: their curves do not belong to the points shown.
     """
-    from mlpexp.figures.gallery import points, true_function
     from mlpexp.figures.settings.fits import fits
+    from mlpexp.run.pictures import points, true_function
 
     load = _Loader()
     with_runs = [summary for summary in comparison.summaries if summary.runs][:MOST]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mlpexp.comparison.claims import by_chance
 from mlpexp.comparison.compare import Comparison, compare_runs, own_metric, report_of
 from mlpexp.comparison.csv_table import csv_text
-from mlpexp.comparison.metric import Metric, score_names
+from mlpexp.comparison.metric import score_names
 from mlpexp.comparison.pictures import pictures
 from mlpexp.comparison.runs import find_runs, natural
 from mlpexp.comparison.summary import Lost, Summary
@@ -24,6 +24,7 @@ from mlpexp.comparison.table import (
     settings_rows,
 )
 from mlpexp.comparison.verdict import verdict
+from mlpexp.config.metric import Metric
 from mlpexp.config.report import FigureName
 from mlpexp.run.files import make_directory, write_bytes, write_text
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
+from mlpexp.config.metric import Metric
 from mlpexp.errors import ConfigError
 from mlpexp.run import record
 from mlpexp.run.directory import RunDirectory
@@ -36,6 +39,24 @@ class StoredRun:
     def damage(self) -> str | None:
         """What is wrong with its metrics.csv, where there is one."""
         return self._history[1]
+
+    def value(self, metric: Metric) -> float:
+        """What the best weights reach; nan where there is no value, or none that is finite."""
+        return metric.value_in(self.record.metrics)
+
+    def constant_value(self, metric: Metric) -> float:
+        """What the best constant answer scores on the run's data; nan where run.json does not say."""
+        return metric.value_in(self.record.constant)
+
+    def counted_value(self, metric: Metric) -> float:
+        """What the run counts as: its value, or that of a constant answer where it has none that is finite."""
+        value = self.value(metric)
+        return value if math.isfinite(value) else self.constant_value(metric)
+
+    def lacks_variance(self, metric: Metric) -> bool:
+        """Whether the run was evaluated and has no such value: R², where the targets of the split do not vary."""
+        measured: Any = self.record.metrics.get(metric.split)
+        return metric.name == "r2" and isinstance(measured, dict) and measured.get("r2", 0.0) is None
 
     @cached_property
     def _history(self) -> tuple[dict[str, list[float]], str | None]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlpexp.comparison.runs import StoredRun
-from mlpexp.config.convert import show
+from mlpexp.fields.convert import show
 from mlpexp.run.hyperparameters import NO_ACTIVATION, hyperparameters
 
 MISSING = "–"  # shown for a key that a config does not have

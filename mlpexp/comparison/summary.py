@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from mlpexp.comparison.metric import Metric
 from mlpexp.comparison.runs import StoredRun
 from mlpexp.comparison.settings import Setting
 from mlpexp.comparison.statistics import Estimate, estimate
+from mlpexp.config.metric import Metric
 
 # How runs that diverged count: as a constant answer, or not at all.
 Failed = Literal["constant", "ignore"]
@@ -66,8 +66,8 @@ class Summary:
 
     def values(self, metric: Metric) -> dict[int, float]:
         """The metric by seed; nan where there is none."""
-        value = metric.counted if self.failed == "constant" else metric.of
-        return {run.record.seed: value(run) for run in self.counted}
+        value = StoredRun.counted_value if self.failed == "constant" else StoredRun.value
+        return {run.record.seed: value(run, metric) for run in self.counted}
 
     def estimate(self, metric: Metric) -> Estimate | None:
         """The mean over the runs that count; None without any."""
@@ -106,13 +106,13 @@ def summarize(setting: Setting, runs: Sequence[StoredRun], metric: Metric, faile
                 diverged.append(run)
         elif state != "completed":
             unfinished.append(Lost(run, reason or ("has not ended" if state == "running" else state)))
-        elif math.isfinite(metric.of(run)):
+        elif math.isfinite(run.value(metric)):
             good.append(run)
-        elif metric.undefined(run):
+        elif run.lacks_variance(metric):
             undefined.append(Lost(run, f"the targets of its {metric.split} split do not vary"))
         else:
             failures.append(Lost(run, f"it has no finite {metric.tag}"))
-            if math.isfinite(metric.of_constant(run)):
+            if math.isfinite(run.constant_value(metric)):
                 diverged.append(run)
     return Summary(setting, good, failures, unfinished, undefined, diverged, failed)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mlpexp.comparison.compare import Comparison
-from mlpexp.comparison.metric import Metric
 from mlpexp.comparison.settings import MISSING
 from mlpexp.comparison.statistics import Estimate
 from mlpexp.comparison.summary import Summary
+from mlpexp.config.metric import Metric
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -11,8 +11,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from mlpexp.config.ranges import NonNegative, Positive
-from mlpexp.registry import Registry
+from mlpexp.fields.ranges import NonNegative, Positive
+from mlpexp.fields.registry import Registry
 
 if TYPE_CHECKING:
     from torch import nn

@@ -1,16 +1,19 @@
-"""Devices: where tensors live and products are computed."""
+"""Devices: where tensors live and products are computed, and how much memory they have."""
 
 from __future__ import annotations
 
+import os
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from mlpexp.config.ranges import Index, Range
 from mlpexp.errors import ConfigError
-from mlpexp.registry import Registry
+from mlpexp.fields.ranges import Index, Range
+from mlpexp.fields.registry import Registry
 
 if TYPE_CHECKING:
     import torch
@@ -142,3 +145,27 @@ class MPS(Device):
         if not torch.backends.mps.is_available():
             raise _missing("mps")
         return torch.device("mps")
+
+
+def total_memory(device: torch.device) -> int | None:
+    """The bytes that a device has; None where that cannot be found out."""
+    if device.type == "cuda":
+        import torch
+
+        return torch.cuda.mem_get_info(device)[1]
+    if device.type == "cpu" and "SC_PHYS_PAGES" in getattr(os, "sysconf_names", {}):
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return None
+
+
+def free_memory(device: torch.device) -> int | None:
+    """The bytes of a device that nobody uses; None where that cannot be found out."""
+    if device.type == "cuda":
+        import torch
+
+        return torch.cuda.mem_get_info(device)[0]
+    listing = Path("/proc/meminfo")
+    if device.type == "cpu" and listing.exists():
+        found = re.search(r"^MemAvailable:\s+(\d+) kB$", listing.read_text(), re.MULTILINE)
+        return int(found[1]) * 1024 if found else None
+    return total_memory(device)

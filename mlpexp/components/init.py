@@ -11,8 +11,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mlpexp.config.ranges import Finite, Positive
-from mlpexp.registry import Registry
+from mlpexp.fields.ranges import Finite, Positive
+from mlpexp.fields.registry import Registry
 
 if TYPE_CHECKING:
     import torch

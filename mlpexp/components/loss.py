@@ -10,10 +10,10 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from mlpexp.config.ranges import Positive
 from mlpexp.data.task import Task
 from mlpexp.errors import ConfigError
-from mlpexp.registry import Registry
+from mlpexp.fields.ranges import Positive
+from mlpexp.fields.registry import Registry
 
 if TYPE_CHECKING:
     import numpy as np

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 from mlpexp.components.activation import Activation
 from mlpexp.components.regularizer import Regularizer
 from mlpexp.components.regularizer import regularizers as known_regularizers
-from mlpexp.config.ranges import Range
-from mlpexp.registry import Registry
+from mlpexp.fields.ranges import Range
+from mlpexp.fields.registry import Registry
 
 if TYPE_CHECKING:
     from torch import nn

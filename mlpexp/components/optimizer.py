@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from mlpexp.config.convert import show
-from mlpexp.config.ranges import Count, Fraction, NonNegative, Positive, Range
 from mlpexp.errors import ConfigError
-from mlpexp.registry import Registry
+from mlpexp.fields.convert import show
+from mlpexp.fields.ranges import Count, Fraction, NonNegative, Positive, Range
+from mlpexp.fields.registry import Registry
 
 if TYPE_CHECKING:
     from torch import nn
@@ -267,7 +267,7 @@ class Muon(Optimizer):
     def build(self, parameters: Iterable[nn.Parameter]) -> TorchOptimizer:
         import torch
 
-        from mlpexp.engine.paired_optimizer import PairedOptimizer
+        from mlpexp.components.paired_optimizer import PairedOptimizer
 
         params = list(parameters)
         matrices = [parameter for parameter in params if parameter.ndim == 2]

@@ -10,13 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from mlpexp.config.ranges import Count, Fraction, NonNegative, OpenFraction, Positive
-from mlpexp.registry import Registry
+from mlpexp.fields.ranges import Count, Fraction, NonNegative, OpenFraction, Positive
+from mlpexp.fields.registry import Registry
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from mlpexp.engine.batch import Batch
+    from mlpexp.data.batch import Batch
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Dropout(Regularizer):
     p: Fraction = 0.5
 
     def after_activation(self) -> nn.Module:
-        from mlpexp.engine import dropout
+        from mlpexp.components import dropout
 
         return dropout.Dropout(self.p)
 
@@ -100,7 +100,7 @@ class AlphaDropout(Regularizer):
     p: Fraction = 0.1
 
     def after_activation(self) -> nn.Module:
-        from mlpexp.engine import dropout
+        from mlpexp.components import dropout
 
         return dropout.AlphaDropout(self.p)
 

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Annotated
 
-from mlpexp.config.convert import show
-from mlpexp.config.ranges import Count, Fraction, Index, NonNegative, OpenFraction, Positive, Probability, Range
-from mlpexp.registry import Registry
+from mlpexp.fields.convert import show
+from mlpexp.fields.ranges import Count, Fraction, Index, NonNegative, OpenFraction, Positive, Probability, Range
+from mlpexp.fields.registry import Registry
 
 AtLeastOne = Annotated[float, Range(low=1, open_high=True)]
 

@@ -20,7 +20,6 @@ from omegaconf import DictConfig, OmegaConf, flag_override
 from omegaconf.errors import OmegaConfBaseException
 
 from mlpexp.config import hydra_adapter
-from mlpexp.config.convert import Interpolated, show
 from mlpexp.config.effects import check_parts
 from mlpexp.config.explain import Sources, explain, explain_value, no_such_key, reason, wrong_choice, wrong_hydra
 from mlpexp.config.locate import config_directory
@@ -29,6 +28,7 @@ from mlpexp.config.plugins import load_plugins
 from mlpexp.config.schema import GROUPS, LIST_GROUPS, SETTINGS, Config, parse
 from mlpexp.config.user_code import refused
 from mlpexp.errors import ConfigError
+from mlpexp.fields.convert import Interpolated, show
 
 
 class Composer:

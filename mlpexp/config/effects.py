@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from mlpexp.config.convert import show
 from mlpexp.config.overrides import parse_override
 from mlpexp.config.schema import Config
 from mlpexp.errors import ConfigError
+from mlpexp.fields.convert import show
 
 
 def check_parts(config: Config) -> None:

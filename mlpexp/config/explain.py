@@ -16,10 +16,10 @@ from hydra.errors import MissingConfigException
 from omegaconf import DictConfig
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from mlpexp.config.convert import fields_of, show
 from mlpexp.config.schema import GROUPS, LIST_GROUPS, SETTINGS
 from mlpexp.config.synonyms import KEYS
 from mlpexp.errors import unknown
+from mlpexp.fields.convert import fields_of, show
 
 # What hydra/launcher and hydra/sweeper offer once an extra of ours is installed.
 _EXTRAS = {

@@ -16,8 +16,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Override, RangeSweep
 from hydra.errors import HydraException
 
-from mlpexp.config.convert import show
 from mlpexp.errors import ConfigError
+from mlpexp.fields.convert import show
 
 # A key, and a value that holds none of the characters that mean something in Hydra's grammar.
 _PLAIN_TEXT = re.compile(r"((?:\+{0,2}|~)[\w][\w./@:-]*)=(?!\w+\()([^\[\]{}$'\"\\,=]+)")

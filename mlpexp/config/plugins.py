@@ -6,9 +6,9 @@ import importlib
 import sys
 from pathlib import Path
 
-from mlpexp.config.convert import show
 from mlpexp.config.user_code import SHOW_ALL, in_one_line, raised_at
 from mlpexp.errors import ConfigError
+from mlpexp.fields.convert import show
 
 
 def load_plugins(names: object) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from mlpexp.config.convert import show
+from mlpexp.config.measure import parse_measure
+from mlpexp.config.metric import check_tag
 from mlpexp.errors import ConfigError
+from mlpexp.fields.convert import show
 
 FigureName = Literal[
     "learning_curves",
@@ -25,7 +27,7 @@ class Claim:
     """What is said of settings, as a bound on a number: measure(of), less measure(minus) where that is given.
 
     `of` and `minus` name settings by enough of their keys, as `--baseline` does; an empty `of` means the only one.
-    `measure` is a metric such as accuracy/test, or what comparison/measure.py makes of a run's history. The claim is
+    `measure` is a metric such as accuracy/test, or what config/measure.py describes of a run's history. The claim is
     about the mean over all seeds that could be tried or, `in_each`, about each seed that was. `outcomes` are the two
     values that the measure can have, where there are two only: the interval of their mean is then exact.
     """
@@ -47,9 +49,7 @@ class Claim:
             raise ConfigError("at_least: one of at_least, at_most, above and below is required, and only one.")
         if self.outcomes is not None and (len(self.outcomes) != 2 or self.outcomes[0] == self.outcomes[1]):
             raise ConfigError(f"outcomes={show(self.outcomes)}: must be two different numbers, such as [0.75,1.0].")
-        # Words that say nothing are to be found before the sweep trains.
-        from mlpexp.comparison.measure import parse_measure
-
+        # A mistake in it is to be found before the sweep trains.
         parse_measure(self.measure)
 
 
@@ -69,7 +69,5 @@ class Report:
     claims: list[Claim] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        from mlpexp.comparison.metric import check_tag
-
         if self.metric is not None:
             check_tag(self.metric)

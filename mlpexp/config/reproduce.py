@@ -17,11 +17,11 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from mlpexp.config.convert import build
 from mlpexp.config.locate import CONF
 from mlpexp.config.overrides import quote
 from mlpexp.config.report import Report
 from mlpexp.config.schema import GROUPS, LIST_GROUPS
+from mlpexp.fields.convert import build
 
 Plain = Mapping[str, Any]
 

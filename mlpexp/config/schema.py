@@ -18,13 +18,13 @@ from mlpexp.components.model import Model, models
 from mlpexp.components.optimizer import Optimizer, optimizers
 from mlpexp.components.regularizer import Regularizer, regularizers
 from mlpexp.components.scheduler import Scheduler, schedulers
-from mlpexp.config.convert import build, convert, hints_of, show, wrong_keys
-from mlpexp.config.ranges import Count, Index, NonNegative, PathName, Positive
 from mlpexp.config.report import Report
 from mlpexp.data import bundled  # noqa: F401  (registers the datasets)
 from mlpexp.data.dataset import Dataset, datasets
 from mlpexp.errors import ConfigError, UnknownNameError
-from mlpexp.registry import Registry
+from mlpexp.fields.convert import build, convert, hints_of, show, wrong_keys
+from mlpexp.fields.ranges import Count, Index, NonNegative, PathName, Positive
+from mlpexp.fields.registry import Registry
 
 # The groups of conf/ that hold one component each, in the order in which they are shown.
 GROUPS: dict[str, Registry[Any]] = {

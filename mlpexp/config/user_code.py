@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from mlpexp.config.schema import GROUPS, LIST_GROUPS, Config
 from mlpexp.errors import ConfigError, MlpexpError
-from mlpexp.registry import Registry
+from mlpexp.fields.registry import Registry
 
 E = TypeVar("E", bound=BaseException)
 

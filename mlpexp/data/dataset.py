@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlpexp.config.ranges import Count, Positive
 from mlpexp.data.task import Task
-from mlpexp.registry import Registry
+from mlpexp.fields.ranges import Count, Positive
+from mlpexp.fields.registry import Registry
 
 if TYPE_CHECKING:
     import torch

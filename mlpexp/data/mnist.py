@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlpexp.config.ranges import Count, Index
 from mlpexp.data.dataset import Data, Dataset, Split, datasets
 from mlpexp.data.task import Task
 from mlpexp.errors import ConfigError
+from mlpexp.fields.ranges import Count, Index
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from mlpexp.config.ranges import NonNegative, OpenFraction, Positive, Range
 from mlpexp.data.dataset import Data, datasets
 from mlpexp.data.splits import RandomlySplit, Samples
 from mlpexp.data.task import Task
+from mlpexp.fields.ranges import NonNegative, OpenFraction, Positive, Range
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from mlpexp.config.ranges import Index, NonNegative
 from mlpexp.data.dataset import Data, Dataset, Split, datasets
 from mlpexp.data.splits import Samples, split_at_random
 from mlpexp.data.task import Task
+from mlpexp.fields.ranges import Index, NonNegative
 
 
 @datasets.register("sine")

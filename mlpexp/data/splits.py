@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from mlpexp.config.ranges import Index, OpenFraction, Range
 from mlpexp.data.dataset import Dataset, Split
 from mlpexp.errors import ConfigError
+from mlpexp.fields.ranges import Index, OpenFraction, Range
 
 if TYPE_CHECKING:
     import torch

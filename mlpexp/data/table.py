@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from mlpexp.config.ranges import PathName
 from mlpexp.data.dataset import Data, Split, Units, datasets
 from mlpexp.data.delimited import Column, read_columns, to_number
 from mlpexp.data.splits import RandomlySplit
 from mlpexp.data.task import Task
 from mlpexp.errors import ConfigError, unknown
+from mlpexp.fields.ranges import PathName
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -7,8 +7,8 @@ from mlpexp.components.init import Normal, Zeros, inits
 from mlpexp.components.model import Perceptron
 from mlpexp.components.regularizer import L1, L2, Dropout, regularizers
 from mlpexp.components.scheduler import Constant
-from mlpexp.config.convert import show
 from mlpexp.config.schema import Config
+from mlpexp.fields.convert import show
 
 
 def recommended_rate(config: Config) -> float:

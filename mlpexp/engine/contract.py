@@ -22,8 +22,8 @@ from mlpexp.components.optimizer import Optimizer
 from mlpexp.components.regularizer import Regularizer
 from mlpexp.config.schema import Config
 from mlpexp.config.user_code import blamed_on, defined_at
+from mlpexp.data.batch import Batch
 from mlpexp.data.dataset import Data, Split
-from mlpexp.engine.batch import Batch
 from mlpexp.errors import ConfigError
 
 # A mistake: the method that makes it, and what it gives and must give. Components come as Any: what a user has written

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mlpexp.components.optimizer_step import plain_step
 from mlpexp.config.schema import Config
-from mlpexp.engine.eager import plain_step
 from mlpexp.engine.schedule import Schedule
 from mlpexp.engine.spans import spans
 from mlpexp.engine.stack import Stack

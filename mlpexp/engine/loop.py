@@ -13,13 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mlpexp.config.convert import convert
-from mlpexp.config.ranges import Index
+from mlpexp.components.optimizer_step import spare_the_compiler
 from mlpexp.config.schema import Config
+from mlpexp.data.batch import Batch
 from mlpexp.data.dataset import Data
-from mlpexp.engine.batch import Batch, Batches
+from mlpexp.engine.batches import Batches
 from mlpexp.engine.common import in_common
-from mlpexp.engine.eager import spare_the_compiler
 from mlpexp.engine.evaluate import Evaluation, evaluate
 from mlpexp.engine.gradients import GradientNorms
 from mlpexp.engine.group import Group, groups
@@ -32,6 +31,8 @@ from mlpexp.engine.stack import ModuleStack, Stack
 from mlpexp.engine.states import copied
 from mlpexp.engine.stopwatch import Stopwatch
 from mlpexp.engine.units import UnitDiagnostics
+from mlpexp.fields.convert import convert
+from mlpexp.fields.ranges import Index
 
 # A row of a member's history: tags as in TensorBoard and metrics.csv, and their values for one epoch.
 Row = dict[str, float]

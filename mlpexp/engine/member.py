@@ -12,11 +12,11 @@ from torch import nn
 
 from mlpexp.components.loss import Loss
 from mlpexp.components.regularizer import EarlyStopping
-from mlpexp.config.convert import build, convert, fields_of
-from mlpexp.config.ranges import Index
 from mlpexp.config.schema import Config
 from mlpexp.data.dataset import Data
 from mlpexp.engine.noise import Noise
+from mlpexp.fields.convert import build, convert, fields_of
+from mlpexp.fields.ranges import Index
 
 
 def streams(seed: int) -> dict[str, int]:

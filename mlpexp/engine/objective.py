@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from mlpexp.components.loss import Loss
+from mlpexp.data.batch import Batch
 from mlpexp.data.task import Task
-from mlpexp.engine.batch import Batch
 from mlpexp.engine.spans import spans
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mlpexp.components.regularizer import Regularizer
 from mlpexp.config.schema import Config
-from mlpexp.engine.batch import Batch
+from mlpexp.data.batch import Batch
 from mlpexp.engine.spans import spans
 from mlpexp.engine.stack import Stack
 

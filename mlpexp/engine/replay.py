@@ -15,7 +15,7 @@ import torch
 
 from mlpexp.config.schema import Config
 from mlpexp.config.user_code import is_ours
-from mlpexp.engine.batch import Batch
+from mlpexp.data.batch import Batch
 from mlpexp.errors import RunError
 
 # So many steps of a kind are made as usual before one is recorded: libraries set themselves up in them, and optimizers

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mlpexp.engine.dropout import (
+from mlpexp.components.dropout import (
     AlphaDropout,
     Dropout,
     Generator,

@@ -12,15 +12,15 @@ import torch
 
 from mlpexp.components.optimizer import optimizers
 from mlpexp.components.scheduler import Constant
-from mlpexp.config.jobs import Job
 from mlpexp.config.schema import Config
 from mlpexp.engine.loop import Engine
 from mlpexp.engine.surroundings import surroundings
 from mlpexp.errors import ConfigError, RunError
 from mlpexp.lr_finder.curve import Curve, beta_for, follow
 from mlpexp.lr_finder.rules import RULES, Rule, descent
-from mlpexp.prepare import Preparations, Prepared
+from mlpexp.sweep.jobs import Job
 from mlpexp.sweep.plan import PlannedStack, plan
+from mlpexp.training.prepare import Preparations, Prepared
 
 HIGHEST, STEPS, SEEDS = 10.0, 100, 4
 _LEAST_STEPS, _MOST_STEPS, _MOST_SEEDS = 20, 10_000, 256

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mlpexp.config.composer import Composer
-from mlpexp.config.convert import show
-from mlpexp.config.jobs import Job, check_jobs, expand
 from mlpexp.config.overrides import parse_override
 from mlpexp.config.plugins import load_plugins
 from mlpexp.config.schema import GROUPS
 from mlpexp.errors import ConfigError, unknown
-from mlpexp.registry import Registry
+from mlpexp.fields.convert import show
+from mlpexp.fields.registry import Registry
+from mlpexp.sweep.jobs import Job, check_jobs, expand
 
 if TYPE_CHECKING:
-    from mlpexp.prepare import Preparations
+    from mlpexp.training.prepare import Preparations
 
 # So many curves one figure has room for.
 MOST_CURVES = 24

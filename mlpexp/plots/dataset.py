@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlpexp.config.composer import Composer
-from mlpexp.config.jobs import check_jobs
 from mlpexp.config.overrides import parse_override
 from mlpexp.data.dataset import Data
 from mlpexp.errors import ConfigError
 from mlpexp.figures.boundary import merged
 from mlpexp.figures.features import features
-from mlpexp.figures.gallery import points, true_function
 from mlpexp.figures.points import class_points
 from mlpexp.figures.regression import fitted_curve, line
 from mlpexp.figures.samples import PER_CLASS, image_samples
-from mlpexp.prepare import Preparations
+from mlpexp.run.pictures import points, true_function
+from mlpexp.sweep.jobs import check_jobs
+from mlpexp.training.prepare import Preparations
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from mlpexp.components.optimizer import Optimizer, optimizers
-from mlpexp.engine.eager import plain_step, spare_the_compiler
+from mlpexp.components.optimizer_step import plain_step, spare_the_compiler
 from mlpexp.figures.optimizer_paths import Path, optimizer_paths
 from mlpexp.plots.choices import choose, described
 

@@ -9,13 +9,13 @@ import numpy as np
 
 from mlpexp.components.scheduler import Scheduler, schedulers
 from mlpexp.config.schema import Config
-from mlpexp.engine.batch import Batches
+from mlpexp.engine.batches import Batches
 from mlpexp.engine.member import build_module
 from mlpexp.engine.schedule import Schedule
 from mlpexp.errors import ConfigError
 from mlpexp.figures.schedules import Rates, schedules
 from mlpexp.plots.choices import choose, described, differing
-from mlpexp.prepare import Preparations, Prepared
+from mlpexp.training.prepare import Preparations, Prepared
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

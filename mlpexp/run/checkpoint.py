@@ -13,10 +13,10 @@ from typing import Any, BinaryIO
 
 import torch
 
-from mlpexp import memory
-from mlpexp.config.convert import convert
-from mlpexp.config.ranges import Index
+from mlpexp.components.device import free_memory
 from mlpexp.errors import ConfigError
+from mlpexp.fields.convert import convert
+from mlpexp.fields.ranges import Index
 from mlpexp.run.files import make_directory, opened, write_bytes
 from mlpexp.run.history import checked_written
 
@@ -39,7 +39,7 @@ def load(path: Path) -> dict[str, Any]:
     """The checkpoint at `path`; ConfigError where it is missing, damaged or holds anything but plain data."""
     try:
         # In memory it takes as much as on disk.
-        with opened(path, memory.free(torch.device("cpu")) or sys.maxsize, parts=2) as file:
+        with opened(path, free_memory(torch.device("cpu")) or sys.maxsize, parts=2) as file:
             state = _loaded(file)
     except FileNotFoundError:
         raise ConfigError(f"{path}: there is no such checkpoint.") from None

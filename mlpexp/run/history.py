@@ -15,9 +15,9 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from mlpexp.config.convert import build
-from mlpexp.config.ranges import Index
 from mlpexp.errors import ConfigError
+from mlpexp.fields.convert import build
+from mlpexp.fields.ranges import Index
 from mlpexp.run import checksum
 from mlpexp.run.files import opened, write_bytes, writing
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlpexp.components.model import models
-from mlpexp.config.convert import show
 from mlpexp.config.schema import component
 from mlpexp.errors import ConfigError
+from mlpexp.fields.convert import show
 
 # What says how a run is watched and stored, not how it learns.
 _ASIDE = {"log", "checkpoint", "stack", "plugins", "data_dir", "recommended", "report"}

@@ -16,10 +16,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
-from mlpexp.config.convert import convert
-from mlpexp.config.ranges import Finite, Index, NonNegative
 from mlpexp.doctor.finding import Finding
 from mlpexp.errors import ConfigError, MlpexpError
+from mlpexp.fields.convert import convert
+from mlpexp.fields.ranges import Finite, Index, NonNegative
 from mlpexp.run.checksum import sealed, unsealed
 from mlpexp.run.files import read_bytes, write_text
 from mlpexp.run.history import checked_written

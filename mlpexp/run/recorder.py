@@ -188,7 +188,7 @@ class Recorder:
         """Begins to draw the figures."""
         if not self._config.log.figures:
             return
-        from mlpexp.figures.gallery import pictures
+        from mlpexp.run.pictures import pictures
 
         self._history.close()
         history = read(self.paths.history)

@@ -8,15 +8,15 @@ from itertools import pairwise
 
 import torch
 
-from mlpexp import memory
+from mlpexp.components.device import free_memory
 from mlpexp.components.optimizer import optimizers
-from mlpexp.config.jobs import Job
 from mlpexp.config.schema import Config
 from mlpexp.config.user_code import users_components
 from mlpexp.engine.batched import unstackable
 from mlpexp.engine.common import in_common
 from mlpexp.engine.trial import why_alone
-from mlpexp.prepare import Preparations, Prepared
+from mlpexp.sweep.jobs import Job
+from mlpexp.training.prepare import Preparations, Prepared, memory_needed
 
 # The share of a device's free memory that a stack may take; the data and the program itself need some too.
 _SHARE = 0.6
@@ -95,13 +95,13 @@ class _Trials:
 
 
 def _needed(job: Job, prepared: Prepared) -> int:
-    return memory.needed(job.config, prepared.n_parameters, prepared.data.n_features)
+    return memory_needed(job.config, prepared.n_parameters, prepared.data.n_features)
 
 
 def _split(jobs: Sequence[Job], prepared: Prepared) -> list[PlannedStack]:
     """Stacks of nearly equal size of jobs that could share one; those with the same settings are neighbours in it."""
     each = max(_needed(job, prepared) for job in jobs)
-    free = memory.free(prepared.device)
+    free = free_memory(prepared.device)
     most = len(jobs) if free is None else max(1, int(_SHARE * free / each))
     most = min(most, jobs[0].config.stack.max_members or most)
     n_stacks = -(-len(jobs) // most)

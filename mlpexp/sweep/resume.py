@@ -8,20 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from mlpexp.comparison.report import TABLE
-from mlpexp.config.jobs import Job
 from mlpexp.config.schema import Config
 from mlpexp.engine.common import in_common
 from mlpexp.errors import ConfigError, DivergedError
-from mlpexp.prepare import Preparations
 from mlpexp.run import checkpoint, record
 from mlpexp.run.directory import RunDirectory, refuse_link
 from mlpexp.run.files import remove_unfinished
 from mlpexp.run.lock import locked
 from mlpexp.run.record import Record
+from mlpexp.run.sweep_record import CHECKPOINTS, NAME, JobRecord, SweepRecord, checkpoint_of, read
+from mlpexp.sweep.jobs import Job
 from mlpexp.sweep.plan import plan
-from mlpexp.sweep.record import CHECKPOINTS, NAME, JobRecord, SweepRecord, checkpoint_of, read
 from mlpexp.sweep.train import StackToTrain, SweepWatcher, stack_to_train, tidy, train_stacks
 from mlpexp.training.attempt import Pending
+from mlpexp.training.prepare import Preparations
 from mlpexp.training.saved import newest
 from mlpexp.training.single import checked_config
 

@@ -1,4 +1,7 @@
-"""Trains the stacks of a sweep one after the other. What happens to one does not keep the others from training."""
+"""Trains a sweep: the stacks of its jobs are planned, noted in sweep.json, and trained one after the other.
+
+What happens to one stack does not keep the others from training.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +9,25 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mlpexp.config.jobs import Job
+from mlpexp.config.composer import Composer
 from mlpexp.errors import ConfigError, MlpexpError
 from mlpexp.interruption import InterruptedRunError, stopped_with
-from mlpexp.prepare import Preparations, Prepared
+from mlpexp.run import record, sweep_record
 from mlpexp.run.checkpoint import previous
 from mlpexp.run.files import allow_open_files
-from mlpexp.run.lock import locked
-from mlpexp.run.record import NAME, Record, read
+from mlpexp.run.lock import claimed, locked
+from mlpexp.run.record import Record
+from mlpexp.run.sweep_record import checkpoint_of
+from mlpexp.sweep.jobs import Job, check_jobs, expand, job_records
+from mlpexp.sweep.plan import plan
 from mlpexp.training.attempt import Outcome, Pending, Run
+from mlpexp.training.prepare import Preparations, Prepared
 from mlpexp.training.stack import Watcher, train_stack
+
+if TYPE_CHECKING:
+    from mlpexp.comparison.compare import Comparison
 
 
 @dataclass(frozen=True)
@@ -104,7 +115,7 @@ def _refusal(run: Pending, locks: ExitStack) -> MlpexpError | None:
         return None
     try:
         locks.enter_context(locked(run.directory))
-        now = read(run.directory) if (run.directory / NAME).exists() else None
+        now = record.read(run.directory) if (run.directory / record.NAME).exists() else None
     except MlpexpError as error:
         return error
     if now != run.resumed:
@@ -119,3 +130,43 @@ def tidy(path: Path | None) -> None:
         previous(path).unlink(missing_ok=True)
         if path.parent.is_dir() and not any(path.parent.iterdir()):
             path.parent.rmdir()
+
+
+def train_sweep(
+    overrides: Sequence[str],
+    directory: str | Path,
+    config_dir: str | None = None,
+    watcher: SweepWatcher | None = None,
+) -> Comparison:
+    """Trains every combination of the values that the overrides list, and compares the settings over seeds.
+
+    >>> comparison = train_sweep(["dataset=xor", "activation=relu,tanh", "seed=range(4)"], "runs/xor")
+    >>> [summary.label for summary in comparison.summaries]
+    ['activation=relu', 'activation=tanh']
+
+    `directory` must be new or empty. ConfigError with whatever is wrong with any job, and nothing written; a job that
+    fails is counted in the comparison and does not keep the others from training.
+    """
+    from mlpexp.comparison.report import sweep_summary
+
+    preparations = Preparations()
+    jobs = check_jobs(expand(overrides, config_dir=config_dir), Composer(config_dir), preparations=preparations)
+    with claimed(Path(directory), "directory") as path:
+        for job in jobs:
+            (path / job.directory).mkdir()
+        train_jobs(path, jobs, preparations, watcher or SweepWatcher())
+        return sweep_summary(path)
+
+
+def train_jobs(
+    directory: Path, jobs: Sequence[Job], preparations: Preparations, watcher: SweepWatcher
+) -> dict[int, Record | Exception]:
+    """Trains jobs in their directories, within that of their sweep; what became of each, by its number."""
+    records = job_records(jobs)
+    at = {job.number: directory / job.directory for job in jobs}
+    stacks = plan(jobs, preparations)
+    sweep_record.read(directory).extended(records, [stack.numbers for stack in stacks]).write(directory)
+    to_train = [
+        stack_to_train(stack.jobs, at, preparations, checkpoint_of(directory, stack.numbers)) for stack in stacks
+    ]
+    return train_stacks(directory, to_train, watcher)

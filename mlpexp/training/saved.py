@@ -13,8 +13,8 @@ from typing import Any
 
 from mlpexp.errors import ConfigError
 from mlpexp.run import checkpoint, history
+from mlpexp.run import sweep_record as sweep
 from mlpexp.run.directory import RunDirectory
-from mlpexp.sweep import record as sweep
 
 State = dict[str, Any]
 # A file that may hold a run's state, and how it is loaded.

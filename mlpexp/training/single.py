@@ -6,16 +6,16 @@ import re
 from pathlib import Path
 from typing import Any
 
-from mlpexp.config.convert import convert, show
 from mlpexp.config.plugins import load_plugins
 from mlpexp.config.schema import Config, parse
 from mlpexp.config.user_code import refused
 from mlpexp.errors import ConfigError
-from mlpexp.prepare import Prepared, data_dir, prepare
+from mlpexp.fields.convert import convert, show
 from mlpexp.run import checkpoint, record
 from mlpexp.run.lock import claimed, locked
 from mlpexp.run.record import Record
 from mlpexp.training.attempt import Pending, Run
+from mlpexp.training.prepare import Prepared, data_dir, prepare
 from mlpexp.training.saved import newest
 from mlpexp.training.stack import Watcher, train_stack
 

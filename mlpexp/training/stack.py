@@ -21,11 +21,11 @@ from mlpexp.engine.surroundings import surroundings
 from mlpexp.errors import MlpexpError, RunError
 from mlpexp.figures.drawing import Drawing, processes_for
 from mlpexp.interruption import InterruptedRunError, watched
-from mlpexp.prepare import Prepared
 from mlpexp.run import checkpoint, record
 from mlpexp.run.directory import RunDirectory
 from mlpexp.run.record import Record
 from mlpexp.training.attempt import Attempt, Outcome, Pending
+from mlpexp.training.prepare import Prepared
 
 # A run has two to four.
 _PICTURES = 4

@@ -22,7 +22,7 @@ from mlpexp.config.schema import Config
 from mlpexp.engine.loop import Engine
 from mlpexp.engine.surroundings import surroundings
 from mlpexp.errors import ConfigError
-from mlpexp.prepare import Prepared, prepare
+from mlpexp.training.prepare import Prepared, prepare
 
 MANY = int(os.environ.get("MLPEXP_FUZZ", "1200"))
 # How many lines, or files, are tried.

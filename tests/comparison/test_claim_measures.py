@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from mlpexp.comparison.measure import parse_measure
+from mlpexp.comparison.measure import measured
 from mlpexp.comparison.runs import StoredRun
+from mlpexp.config.measure import parse_measure
 from mlpexp.errors import ConfigError
 from mlpexp.run import record
 
@@ -48,13 +49,13 @@ def run(write_run: Write) -> StoredRun:
     ],
 )
 def test_value(words: str, value: float, run: StoredRun) -> None:
-    assert parse_measure(words).of(run) == pytest.approx(value)
+    assert measured(parse_measure(words), run) == pytest.approx(value)
 
 
 @pytest.mark.parametrize("words", ["accuracy/test", "last loss/val", "epochs until loss/val <= 0.5"])
 def test_what_a_run_lacks_is_no_number(words: str, write_run: Write) -> None:
     directory = write_run("bare", score=None)
-    assert math.isnan(parse_measure(words).of(StoredRun(directory, record.read(directory))))
+    assert math.isnan(measured(parse_measure(words), StoredRun(directory, record.read(directory))))
 
 
 @pytest.mark.parametrize(

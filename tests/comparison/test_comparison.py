@@ -11,10 +11,10 @@ import pytest
 from scipy import stats
 
 from mlpexp.comparison.compare import Comparison, compare, compare_runs
-from mlpexp.comparison.metric import Metric
 from mlpexp.comparison.runs import StoredRun
 from mlpexp.comparison.statistics import holm
 from mlpexp.comparison.verdict import verdict
+from mlpexp.config.metric import Metric
 from mlpexp.config.report import Report
 from mlpexp.errors import ConfigError
 from mlpexp.run.record import Record

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mlpexp.components.optimizer import Optimizer, optimizers
-from mlpexp.config.convert import build as parse
-from mlpexp.engine.paired_optimizer import PairedOptimizer
+from mlpexp.components.paired_optimizer import PairedOptimizer
 from mlpexp.errors import ConfigError
+from mlpexp.fields.convert import build as parse
 
 Array = NDArray[np.float64]
 Update = Callable[[Array, Array, int], Array]

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from mlpexp.components.loss import losses
 from mlpexp.components.regularizer import Regularizer, regularizers
 from mlpexp.config.compose import compose
+from mlpexp.data.batch import Batch
 from mlpexp.data.task import Task
-from mlpexp.engine.batch import Batch
 from mlpexp.engine.member import Member
 from mlpexp.engine.objective import Objective
 

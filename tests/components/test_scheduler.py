@@ -17,10 +17,10 @@ from torch.optim import lr_scheduler
 
 from mlpexp.components.scheduler import Scheduler, Span, schedulers
 from mlpexp.config.compose import compose
-from mlpexp.config.convert import build
 from mlpexp.config.schema import Config
 from mlpexp.engine.schedule import Schedule
 from mlpexp.errors import ConfigError
+from mlpexp.fields.convert import build
 
 LR = 0.1
 EPOCHS, PER_EPOCH = 10, 7

@@ -12,10 +12,10 @@ from mlpexp.components.model import models
 from mlpexp.components.regularizer import regularizers
 from mlpexp.config.compose import compose
 from mlpexp.config.composer import Composer
-from mlpexp.config.jobs import check_jobs, expand
 from mlpexp.engine.member import build_module
 from mlpexp.errors import ConfigError
-from mlpexp.prepare import prepare
+from mlpexp.sweep.jobs import check_jobs, expand
+from mlpexp.training.prepare import prepare
 
 WITHOUT_HIDDEN = ["model=perceptron", "model.hidden=[]"]
 LAYERS = [name for name, cls in regularizers.items() if cls().only_adds_layers]

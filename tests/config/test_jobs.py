@@ -13,12 +13,12 @@ from mlpexp.config.compose import compose
 from mlpexp.config.composer import Composer
 from mlpexp.config.hydra_adapter import compose as hydra_compose
 from mlpexp.config.hydra_adapter import config_loader
-from mlpexp.config.jobs import check_jobs, expand
 from mlpexp.config.locate import options
 from mlpexp.config.schema import parse
 from mlpexp.config.synonyms import KEYS as SYNONYMS
 from mlpexp.data.dataset import Data, Dataset, datasets
 from mlpexp.errors import ConfigError
+from mlpexp.sweep.jobs import check_jobs, expand
 
 SMALL = ["dataset=xor", "epochs=2"]
 
@@ -211,7 +211,7 @@ NO_AMSGRAD = "optimizer.amsgrad=true: optimizer=sgd has no such key; optimizer=a
 def test_all_that_is_wrong_is_said_at_once(
     overrides: list[str], lines: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mlpexp.prepare._has_compiler", lambda: True)
+    monkeypatch.setattr("mlpexp.training.prepare._has_compiler", lambda: True)
     assert list(wrong(overrides)) == lines
 
 

@@ -20,11 +20,11 @@ from mlpexp.components.regularizer import Regularizer, regularizers
 from mlpexp.config.compose import compose
 from mlpexp.config.locate import CONF
 from mlpexp.config.overrides import parse_override, quote
-from mlpexp.config.ranges import NonNegative, Positive
 from mlpexp.config.report import Claim
 from mlpexp.config.reproduce import command, overrides, program, sweep_command, written
 from mlpexp.config.schema import Config
-from mlpexp.registry import Registry
+from mlpexp.fields.ranges import NonNegative, Positive
+from mlpexp.fields.registry import Registry
 from mlpexp.training.single import resume, train
 
 OPTIONS = [

@@ -17,7 +17,7 @@ from mlpexp.config.locate import CONF, groups, options
 from mlpexp.config.schema import GROUPS, LIST_GROUPS, Config, parse
 from mlpexp.data.dataset import Recommended
 from mlpexp.errors import ConfigError
-from mlpexp.registry import Registry
+from mlpexp.fields.registry import Registry
 
 ALL: dict[str, Registry[Any]] = {**GROUPS, **LIST_GROUPS}
 FILES = [(group, path.stem) for group in ALL for path in sorted((CONF / group).glob("*.yaml"))]

@@ -15,11 +15,11 @@ import torch
 from omegaconf import OmegaConf
 from torch import Tensor
 
-from mlpexp.config.convert import build
 from mlpexp.data import bundled  # noqa: F401  (registers the datasets)
 from mlpexp.data.dataset import Data, Dataset, Split, datasets
 from mlpexp.data.splits import split_at_random
 from mlpexp.errors import ConfigError
+from mlpexp.fields.convert import build
 
 CONF = Path(__file__).parents[2] / "conf" / "dataset"
 SHARED_ROWS = ("and", "or", "xor")

@@ -11,12 +11,11 @@ from mlpexp.components.optimizer import optimizers
 from mlpexp.components.scheduler import schedulers
 from mlpexp.config.compose import compose
 from mlpexp.config.composer import Composer
-from mlpexp.config.jobs import check_jobs, expand
 from mlpexp.data.dataset import datasets
-from mlpexp.prepare import Preparations
 from mlpexp.run import record
-from mlpexp.sweep.start import train_jobs
-from mlpexp.sweep.train import SweepWatcher
+from mlpexp.sweep.jobs import check_jobs, expand
+from mlpexp.sweep.train import SweepWatcher, train_jobs
+from mlpexp.training.prepare import Preparations
 from mlpexp.training.single import train
 
 SMALL = ["log.figures=false", "log.tensorboard=false"]

@@ -18,7 +18,7 @@ from mlpexp.config.overrides import parse_override
 from mlpexp.doctor import hardware, measure
 from mlpexp.doctor.examine import SYMPTOMS
 from mlpexp.errors import RunError
-from mlpexp.prepare import prepare
+from mlpexp.training.prepare import prepare
 from mlpexp.training.single import train
 
 # A run that has each symptom, and one that has none at all: where it can be, the same but for one setting.

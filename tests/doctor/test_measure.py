@@ -17,7 +17,7 @@ from mlpexp.data.dataset import Data, Split
 from mlpexp.data.task import Task
 from mlpexp.doctor.measure import constant_loss, layers_of, majority
 from mlpexp.engine.loop import Engine
-from mlpexp.prepare import prepare
+from mlpexp.training.prepare import prepare
 
 
 def network() -> nn.Sequential:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from mlpexp.engine.dropout import Dropout
+from mlpexp.components.dropout import Dropout
 
 
 @pytest.mark.parametrize("p", [0.0, 0.1, 0.2, 0.5, 0.9, 1 - 1e-6])

@@ -14,13 +14,13 @@ from torch import nn
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from mlpexp.components.optimizer import Optimizer, optimizers
+from mlpexp.components.optimizer_step import plain_step
 from mlpexp.config.schema import Config
 from mlpexp.data.dataset import Data
-from mlpexp.engine.eager import plain_step
 from mlpexp.engine.group import groups
 from mlpexp.engine.loop import Engine
 from mlpexp.engine.member import build_module, streams
-from mlpexp.prepare import prepare
+from mlpexp.training.prepare import prepare
 
 Small = Callable[..., Config]
 CPU = torch.device("cpu")
@@ -31,7 +31,7 @@ MOONS = ["dataset=moons", "dataset.n_samples=100", "batch_size=25", "model.hidde
 @pytest.fixture(autouse=True)
 def untried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the trial of users' components, which makes steps of its own."""
-    monkeypatch.setattr("mlpexp.prepare._try", lambda *_: None)
+    monkeypatch.setattr("mlpexp.training.prepare._try", lambda *_: None)
 
 
 def engine_of(*configs: Config) -> Engine:

@@ -18,7 +18,7 @@ from mlpexp.config.schema import Config
 from mlpexp.data.dataset import Data
 from mlpexp.engine.loop import Engine, Row
 from mlpexp.engine.member import streams
-from mlpexp.prepare import prepare
+from mlpexp.training.prepare import prepare
 
 Small = Callable[..., Config]
 

@@ -13,7 +13,7 @@ from mlpexp.components.regularizer import regularizers
 from mlpexp.components.scheduler import schedulers
 from mlpexp.config.schema import Config
 from mlpexp.engine.loop import Engine, Row
-from mlpexp.prepare import prepare
+from mlpexp.training.prepare import prepare
 
 Small = Callable[..., Config]
 CUDA = "cuda"

@@ -26,7 +26,7 @@ from mlpexp.engine.loop import Engine, Row
 from mlpexp.engine.member import build_module
 from mlpexp.engine.replay import recordable
 from mlpexp.engine.spans import spans
-from mlpexp.prepare import prepare
+from mlpexp.training.prepare import prepare
 
 Small = Callable[..., Config]
 # Moons with 100 training rows in batches of 20: 13 epochs are 65 steps.

@@ -19,9 +19,9 @@ from mlpexp.components.model import Model, models
 from mlpexp.components.optimizer import Optimizer, optimizers
 from mlpexp.components.regularizer import Regularizer, regularizers
 from mlpexp.components.scheduler import Scheduler, Span, schedulers
+from mlpexp.data.batch import Batch
 from mlpexp.data.dataset import datasets
 from mlpexp.data.task import Task
-from mlpexp.engine.batch import Batch
 from mlpexp.engine.trial import why_alone
 
 CLASSES = Task("classification", ("a", "b", "c"))

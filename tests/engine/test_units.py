@@ -14,7 +14,7 @@ from mlpexp.data.dataset import Split
 from mlpexp.engine.loop import Engine
 from mlpexp.engine.stack import ModuleStack
 from mlpexp.engine.units import UnitDiagnostics
-from mlpexp.prepare import prepare
+from mlpexp.training.prepare import prepare
 
 
 def engine_of(*overrides: str, seeds: int = 1) -> Engine:

@@ -19,7 +19,7 @@ from mlpexp.engine.loop import Engine
 from mlpexp.engine.member import build_module
 from mlpexp.errors import ConfigError, RunError
 from mlpexp.lr_finder.find import Finding, RangeTest, find_lr, losses
-from mlpexp.prepare import Preparations, prepare
+from mlpexp.training.prepare import Preparations, prepare
 
 Small = Callable[..., Config]
 NOISY = "regularizer=[dropout,input_noise,mixup,batchnorm,l2,max_norm]"

@@ -14,8 +14,8 @@ from mlpexp.cli.main import call
 from mlpexp.config.schema import Config
 from mlpexp.data.dataset import Data, datasets
 from mlpexp.errors import ConfigError
-from mlpexp.prepare import prepare
 from mlpexp.run import checkpoint, history
+from mlpexp.training.prepare import prepare
 
 Small = Callable[..., Config]
 

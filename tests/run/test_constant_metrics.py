@@ -15,10 +15,10 @@ from mlpexp.config.compose import compose
 from mlpexp.engine.evaluate import Evaluation
 from mlpexp.engine.objective import Objective
 from mlpexp.errors import DivergedError
-from mlpexp.prepare import prepare
 from mlpexp.run.record import read
 from mlpexp.run.recorder import Recorder
 from mlpexp.run.results import constant_metrics
+from mlpexp.training.prepare import prepare
 from mlpexp.training.single import train
 
 DIVERGES = ["dataset=moons", "optimizer=sgd", "optimizer.lr=1e30", "epochs=3", "log.figures=false"]

@@ -16,11 +16,11 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from mlpexp.config.compose import compose
 from mlpexp.engine.loop import Engine
 from mlpexp.errors import RunError
-from mlpexp.prepare import prepare
 from mlpexp.run import checkpoint, history, record, recorder
 from mlpexp.run.directory import RunDirectory
 from mlpexp.run.history import History
 from mlpexp.run.recorder import Recorder
+from mlpexp.training.prepare import prepare
 from mlpexp.training.single import Watcher, run_in
 
 

@@ -30,11 +30,11 @@ import mlpexp
 from mlpexp.cli.main import call
 from mlpexp.config.compose import compose
 from mlpexp.errors import ConfigError, RunError
-from mlpexp.evaluation import evaluate
-from mlpexp.prepare import prepare
 from mlpexp.run import checkpoint, history
 from mlpexp.run.directory import claim_new
 from mlpexp.run.files import write_text
+from mlpexp.training.evaluate import evaluate
+from mlpexp.training.prepare import prepare
 from mlpexp.training.single import resume, run_in, train
 from mlpexp.training.stack import Watcher
 
@@ -228,7 +228,7 @@ _KILLED = """
 import os, signal, sys
 from pathlib import Path
 from mlpexp.config.compose import compose
-from mlpexp.prepare import prepare
+from mlpexp.training.prepare import prepare
 from mlpexp.run import recorder
 from mlpexp.training.stack import Watcher
 from mlpexp.training.single import run_in

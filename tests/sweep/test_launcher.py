@@ -113,7 +113,7 @@ def test_the_environment_of_all_jobs_is_set_around_them(multirun: Multirun) -> N
 
 
 def test_each_job_has_a_status_of_its_own(multirun: Multirun, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mlpexp.sweep import launch as module
+    from mlpexp.sweep import hydra_launcher as module
 
     returns: list[JobReturn] = []
     original = module.launch

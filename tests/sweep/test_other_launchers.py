@@ -24,7 +24,7 @@ from mlpexp.cli.job_log import JobLog
 from mlpexp.cli.main import call
 from mlpexp.cli.sweep_task import SweepTask
 from mlpexp.config.hydra_adapter import hydra_on
-from mlpexp.sweep.record import read
+from mlpexp.run.sweep_record import read
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 # Behind a line of README's, for the sake of time.

@@ -13,16 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from mlpexp import memory
 from mlpexp.components.activation import Activation, activations
 from mlpexp.components.optimizer import Optimizer, optimizers
 from mlpexp.components.regularizer import Regularizer, regularizers
 from mlpexp.config.compose import compose
-from mlpexp.config.jobs import Job
 from mlpexp.config.schema import Config, parse
-from mlpexp.prepare import Preparations
-from mlpexp.registry import Registry
+from mlpexp.fields.registry import Registry
+from mlpexp.sweep.jobs import Job
 from mlpexp.sweep.plan import PlannedStack, plan
+from mlpexp.training.prepare import Preparations
 
 Small = Callable[..., Config]
 
@@ -102,7 +101,7 @@ def test_what_makes_a_stack_of_its_own(differs: str, small: Small) -> None:
     }.items(),
 )
 def test_what_runs_alone(choice: str, reason: str, small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mlpexp.prepare._has_compiler", lambda: True)
+    monkeypatch.setattr("mlpexp.training.prepare._has_compiler", lambda: True)
     other = small("dataset=moons", choice)
     stacks = planned(small("dataset=moons"), other, small("dataset=moons"), other)
     assert [stack.numbers for stack in stacks] == [[0, 2], [1], [3]]
@@ -305,7 +304,7 @@ def test_a_stack_fits_into_the_memory_that_is_free(
     configs = [small("dataset=moons", f"seed={seed}") for seed in range(6)]
     (whole,) = planned(*configs)
     free = None if room is None else int(room * whole.n_bytes / 6 / 0.6) + 1
-    monkeypatch.setattr(memory, "free", lambda device: free)
+    monkeypatch.setattr("mlpexp.sweep.plan.free_memory", lambda device: free)
     stacks = planned(*configs)
     assert [len(stack.jobs) for stack in stacks] == sizes
     assert [stack.n_bytes for stack in stacks] == [len(stack.jobs) * whole.n_bytes // 6 for stack in stacks]
@@ -313,9 +312,9 @@ def test_a_stack_fits_into_the_memory_that_is_free(
 
 def test_the_smaller_of_both_limits_counts(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
     configs = [small("dataset=moons", f"seed={seed}", "stack.max_members=2") for seed in range(4)]
-    monkeypatch.setattr(memory, "free", lambda device: 2**40)
+    monkeypatch.setattr("mlpexp.sweep.plan.free_memory", lambda device: 2**40)
     assert numbers(*configs) == [[0, 1], [2, 3]]
-    monkeypatch.setattr(memory, "free", lambda device: 1)
+    monkeypatch.setattr("mlpexp.sweep.plan.free_memory", lambda device: 1)
     assert numbers(*configs) == [[0], [1], [2], [3]]
 
 

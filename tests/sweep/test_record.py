@@ -11,7 +11,7 @@ import pytest
 from mlpexp.config.compose import compose
 from mlpexp.errors import ConfigError
 from mlpexp.run.checksum import sealed
-from mlpexp.sweep.record import NAME, JobRecord, SweepRecord, is_sweep, read
+from mlpexp.run.sweep_record import NAME, JobRecord, SweepRecord, is_sweep, read
 from mlpexp.training.single import train
 
 

@@ -27,7 +27,7 @@ from mlpexp.engine.member import streams
 from mlpexp.errors import RunError
 from mlpexp.run import checkpoint, history
 from mlpexp.run.recorder import Recorder
-from mlpexp.sweep.record import read
+from mlpexp.run.sweep_record import read
 
 Contents = Callable[[Path], dict[str, Any]]
 
@@ -215,7 +215,7 @@ def test_members_of_the_sweep_that_stops_early_leave_at_different_times(
 SERVER = multiprocessing.get_context("forkserver")
 # It has imported everything: processes that are to be ended would else take seconds to begin.
 SERVER.set_forkserver_preload(
-    ["mlpexp.cli.sweep", "mlpexp.training.stack", "mlpexp.run.tensorboard", "mlpexp.figures.gallery"]
+    ["mlpexp.cli.sweep", "mlpexp.training.stack", "mlpexp.run.tensorboard", "mlpexp.run.pictures"]
 )
 
 

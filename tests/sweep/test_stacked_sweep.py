@@ -15,7 +15,6 @@ from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 
-from mlpexp import memory
 from mlpexp.cli.main import call
 from mlpexp.components.activation import activations
 from mlpexp.config.schema import Config
@@ -326,7 +325,7 @@ def shown(*words: str) -> list[str]:
 def test_a_dry_run_shows_the_plan_and_writes_nothing(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(memory, "free", lambda device: 2**40)
+    monkeypatch.setattr("mlpexp.sweep.plan.free_memory", lambda device: 2**40)
     assert call(shown("optimizer=adam,lbfgs", "activation=relu,tanh", "seed=0,1,2", "stack.max_members=2")) == 0
     out, err = capsys.readouterr()
     assert err == ""

@@ -7,8 +7,8 @@ from typing import Any, get_args
 
 import pytest
 
-from mlpexp.config import ranges
-from mlpexp.config.ranges import Range
+from mlpexp.fields import ranges
+from mlpexp.fields.ranges import Range
 
 INF, NAN = math.inf, math.nan
 # Numbers inside and outside of every range, its bounds among them.

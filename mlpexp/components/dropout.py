@@ -6,8 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-# Random numbers come from a member's generator, or where there is none from torch's global one.
-Generator = torch.Generator | None
+from mlpexp.data.batch import Generator
 
 _LANES = 4  # 16-bit numbers in each 64-bit one that is drawn
 _STEPS = 2**16

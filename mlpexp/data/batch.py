@@ -1,21 +1,16 @@
-"""Minibatches. K members, B samples of a batch, F features, N training rows."""
+"""A minibatch of a stack. K members, B samples, F features."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from mlpexp.config.schema import Config
-from mlpexp.data.dataset import Data
-from mlpexp.engine.dropout import Generator
-
-# How many inputs are gathered and standardised in one go: the cost of starting these operations is shared by
-# several batches, and the result still fits in a processor's cache. On a card starting them is what costs.
-_CHUNK_ELEMENTS = {"cpu": 2**20, "cuda": 2**24}
+# Random numbers come from a member's generator, or where there is none from torch's global one.
+Generator = torch.Generator | None
 
 
 @dataclass(frozen=True)
@@ -106,65 +101,3 @@ def _beta(alpha: float, generator: Generator) -> float:
     """A draw from Beta(alpha, alpha). torch's own sampler underflows for small alpha: both its gammas are 0 then."""
     seed = int(torch.randint(2**63 - 1, (), generator=generator))
     return np.random.default_rng(seed).beta(alpha, alpha)
-
-
-def least_rows(module: nn.Module) -> int:
-    """How many rows a network needs at once to train: two with batch normalisation, since one has no variance."""
-    # The base of torch's own for any shape of input, of the lazy and the synchronised ones too.
-    return 2 if any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in module.modules()) else 1
-
-
-@dataclass(frozen=True)
-class Batches:
-    """Cuts the training rows into batches, a permutation for each member.
-
-    `least` is how many rows a network needs at once, see `least_rows`.
-    """
-
-    data: Data
-    batch_size: int
-    least: int = 1
-
-    @staticmethod
-    def of(config: Config, data: Data, module: nn.Module) -> Batches:
-        """The batches that a run of `config` makes of `data` for its network."""
-        batch_size = len(data.train) if config.optimizer.full_batch else config.batch_size
-        return Batches(data, batch_size, least_rows(module))
-
-    @property
-    def sizes(self) -> list[int]:
-        """The sizes of an epoch's batches; a last one of fewer than `least` rows is left out."""
-        n = len(self.data.train)
-        size = min(self.batch_size, n)
-        sizes = [size] * (n // size)
-        rest = n % size
-        return [*sizes, rest] if rest >= self.least else sizes
-
-    @property
-    def n_left_out(self) -> int:
-        """How many training rows an epoch leaves out, other ones each time."""
-        return len(self.data.train) - sum(self.sizes)
-
-    def epoch(self, orders: Sequence[torch.Generator], generators: Sequence[torch.Generator] = ()) -> Iterator[Batch]:
-        """The batches of one epoch, each member's rows in the order that its own generator in `orders` draws.
-
-        Permutations are drawn on the CPU: the batches are the same on every device. `generators` are what the
-        batches are to draw noise from; what they draw once a batch comes from `orders` too.
-        """
-        train = self.data.train
-        n, k = len(train), len(orders)
-        order = torch.stack([torch.randperm(n, generator=generator) for generator in orders])
-        order = order.to(train.x.device, non_blocking=True)
-        sizes = self.sizes
-        elements = _CHUNK_ELEMENTS.get(train.x.device.type, _CHUNK_ELEMENTS["cpu"])
-        batches_at_once = max(1, elements // (k * sizes[0] * train.x.shape[1]))
-        start = 0
-        for first in range(0, len(sizes), batches_at_once):
-            chunk = sizes[first : first + batches_at_once]
-            rows = order[:, start : start + sum(chunk)]
-            flat = rows.flatten()
-            x = self.data.inputs(train.x.index_select(0, flat)).unflatten(0, rows.shape)
-            y = train.y.index_select(0, flat).unflatten(0, rows.shape)
-            start += sum(chunk)
-            for x_batch, y_batch in zip(x.split(chunk, 1), y.split(chunk, 1), strict=True):
-                yield Batch(x_batch, y_batch, generators=generators, orders=orders)

@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from mlpexp.config.convert import build, show
-from mlpexp.config.ranges import Index
 from mlpexp.errors import ConfigError
+from mlpexp.fields.convert import build
+from mlpexp.fields.ranges import Index
 from mlpexp.run import record as run
 from mlpexp.run.checksum import sealed, unsealed
 from mlpexp.run.files import read_bytes, write_text
 
-if TYPE_CHECKING:
-    from mlpexp.config.jobs import Job
-
 NAME = "sweep.json"
 # Bytes: a sweep of 100,000 jobs is less.
 _MOST = 2**29
-# Bytes, on the file systems in use.
-_LONGEST_NAME = 255
 # Where the checkpoints of stacks lie within a sweep's directory while these train.
 CHECKPOINTS = ".stacks"
 # What a sweep itself keeps in its directory, and jobs cannot.
@@ -64,20 +58,6 @@ class SweepRecord:
     def write(self, directory: Path) -> None:
         """Puts sweep.json in place, whole or not at all, with the checksum of what it holds."""
         write_text(directory / NAME, json.dumps(sealed(dataclasses.asdict(self))) + "\n")
-
-
-def job_records(jobs: Sequence[Job]) -> list[JobRecord]:
-    """What is noted of jobs. ConfigError where they have no directories of their own within that of their sweep."""
-    if len({PurePath(job.directory) for job in jobs}) < len(jobs):
-        raise ConfigError("hydra.sweep.subdir: must give each job a directory of its own, as ${hydra.job.num} does.")
-    for job in jobs:
-        if any(len(os.fsencode(part)) > _LONGEST_NAME for part in PurePath(job.directory).parts):
-            shown = show(job.directory)
-            raise ConfigError(f"hydra.sweep.subdir={shown}: must have names of at most {_LONGEST_NAME} bytes.")
-        if not lies_within(job.directory):
-            where = f"that of job {job.number} is {job.directory}"
-            raise ConfigError(f"hydra.sweep.subdir: must lie within the sweep's directory; {where}.")
-    return [JobRecord(job.number, job.overrides, job.directory, job.config.to_dict()) for job in jobs]
 
 
 def is_sweep(directory: Path) -> bool:

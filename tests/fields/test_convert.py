@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 
 import pytest
 
-from mlpexp.config.convert import build, convert, fields_of, show, wrong_keys
-from mlpexp.config.ranges import Count, Finite, Fraction, NonNegative, OpenFraction, Positive, Probability, Range
 from mlpexp.errors import ConfigError
+from mlpexp.fields.convert import build, convert, fields_of, show, wrong_keys
+from mlpexp.fields.ranges import Count, Finite, Fraction, NonNegative, OpenFraction, Positive, Probability, Range
 
 INF, NAN = math.inf, math.nan
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch.optim import Optimizer
 
-from mlpexp.engine.eager import plain_step
+from mlpexp.components.optimizer_step import plain_step
 
 
 class PairedOptimizer(Optimizer):

@@ -11,13 +11,21 @@ from typing import Any
 
 import torch
 
-from mlpexp import memory
+from mlpexp.components.device import total_memory
 from mlpexp.components.loss import Loss
-from mlpexp.config.convert import show
 from mlpexp.config.schema import Config
 from mlpexp.config.user_code import blamed_on, refused, users_components
 from mlpexp.data.dataset import Data
 from mlpexp.errors import ConfigError
+from mlpexp.fields.convert import show
+
+_FLOAT = 4  # bytes
+# Tensors of the size of the weights: themselves, their gradients, two moments of the optimizer, the best so far, and
+# copies while a checkpoint is written.
+_LIKE_WEIGHTS = 8
+# Tensors of the size of a hidden layer's outputs: the product, the normalised one, the activation, dropout and its
+# mask, and gradients.
+_LIKE_OUTPUTS = 8
 
 
 @dataclass(frozen=True)
@@ -145,7 +153,7 @@ def _check_finite(data: Data) -> None:
 
 def _check_batches(config: Config, data: Data, loss: Loss) -> None:
     """ConfigError where batches of a single row are all there is, and the network cannot learn from them."""
-    from mlpexp.engine.batch import least_rows
+    from mlpexp.engine.batches import least_rows
 
     n = len(data.train)
     if n > 1 and (config.optimizer.full_batch or config.batch_size > 1):
@@ -163,10 +171,16 @@ def _counted(n: int) -> str:
 
 
 def _check_memory(config: Config, n_parameters: int, n_features: int, device: torch.device) -> None:
-    needed, total = memory.needed(config, n_parameters, n_features), memory.total(device)
+    needed, total = memory_needed(config, n_parameters, n_features), total_memory(device)
     if total is not None and needed > total:
         hidden = f"model.hidden={show(config.model.hidden)}" if hasattr(config.model, "hidden") else "model"
         raise ConfigError(
             f"{hidden}: makes {n_parameters:,} parameters; training them takes {needed / 2**30:.0f} GiB, "
             f"and the device has {total / 2**30:.0f} GiB of memory. Choose smaller layers."
         )
+
+
+def memory_needed(config: Config, n_parameters: int, n_features: int) -> int:
+    """About how many bytes a run takes besides its data."""
+    widths = [n_features, *getattr(config.model, "hidden", [])]
+    return _FLOAT * (_LIKE_WEIGHTS * n_parameters + _LIKE_OUTPUTS * config.batch_size * sum(widths))

@@ -16,7 +16,7 @@ from mlpexp.config.schema import Config
 from mlpexp.data.dataset import Split
 from mlpexp.engine.loop import Engine
 from mlpexp.errors import ConfigError
-from mlpexp.prepare import Preparations, prepare
+from mlpexp.training.prepare import Preparations, prepare
 
 Small = Callable[..., Config]
 

@@ -10,7 +10,7 @@ import pytest
 
 from mlpexp.config.schema import GROUPS, LIST_GROUPS
 from mlpexp.errors import ConfigError, nearest, unknown
-from mlpexp.registry import Registry
+from mlpexp.fields.registry import Registry
 
 
 @dataclass(frozen=True)

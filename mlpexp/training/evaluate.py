@@ -15,13 +15,13 @@ from torch import nn
 from mlpexp.engine.member import build_module
 from mlpexp.engine.objective import Objective
 from mlpexp.errors import ConfigError
-from mlpexp.prepare import Preparations
 from mlpexp.run import checkpoint, history, record
 from mlpexp.run.csv_cell import no_formula
 from mlpexp.run.directory import RunDirectory, claim_new, refuse_links
 from mlpexp.run.files import write_bytes, write_text
 from mlpexp.run.record import Record
 from mlpexp.run.results import Results
+from mlpexp.training.prepare import Preparations
 from mlpexp.training.saved import best as best_of
 from mlpexp.training.single import saved_config
 
@@ -91,7 +91,7 @@ def evaluate(directory: str | Path, changes: dict[str, Any] | None = None) -> Ev
     write_text(out / "metrics.json", json.dumps(record.finite({"epoch": epoch, "metrics": metrics}), indent=2) + "\n")
     if results.data.task.kind == "classification":
         write_text(out / "confusion_matrix.csv", _confusion_csv(results))
-    from mlpexp.figures.gallery import pictures
+    from mlpexp.run.pictures import pictures
 
     for name, picture in pictures(results, curves, epoch):
         write_bytes(out / f"{name}.png", picture.png())

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from mlpexp.config.composer import Composer
@@ -14,14 +16,18 @@ from mlpexp.config.hydra_adapter import config_loader
 from mlpexp.config.overrides import count, parse_override, values
 from mlpexp.config.schema import Config
 from mlpexp.errors import ConfigError
+from mlpexp.fields.convert import show
+from mlpexp.run.sweep_record import JobRecord, lies_within
 
 if TYPE_CHECKING:
-    from mlpexp.prepare import Preparations
+    from mlpexp.training.prepare import Preparations
 
 MOST_JOBS = 100_000
 # So many wrong things are listed, and so many of the jobs that one of them concerns.
 _MOST_LINES = 20
 _MOST_NUMBERS = 5
+# Bytes, on the file systems in use.
+_LONGEST_NAME = 255
 
 
 @dataclass(frozen=True)
@@ -78,7 +84,7 @@ def check_jobs(
     With `numbered` the error says of which jobs a thing is wrong, where it is not of all. `preparations` keep what
     had to be loaded.
     """
-    from mlpexp.prepare import Preparations
+    from mlpexp.training.prepare import Preparations
 
     preparations = preparations or Preparations()
     found: list[Job] = []
@@ -107,3 +113,17 @@ def _concerned(numbers: list[int]) -> str:
     if len(numbers) > _MOST_NUMBERS:
         return f"({len(numbers)} jobs: {listed}, …)"
     return f"(job {listed})" if len(numbers) == 1 else f"(jobs {listed})"
+
+
+def job_records(jobs: Sequence[Job]) -> list[JobRecord]:
+    """What is noted of jobs. ConfigError where they have no directories of their own within that of their sweep."""
+    if len({PurePath(job.directory) for job in jobs}) < len(jobs):
+        raise ConfigError("hydra.sweep.subdir: must give each job a directory of its own, as ${hydra.job.num} does.")
+    for job in jobs:
+        if any(len(os.fsencode(part)) > _LONGEST_NAME for part in PurePath(job.directory).parts):
+            shown = show(job.directory)
+            raise ConfigError(f"hydra.sweep.subdir={shown}: must have names of at most {_LONGEST_NAME} bytes.")
+        if not lies_within(job.directory):
+            where = f"that of job {job.number} is {job.directory}"
+            raise ConfigError(f"hydra.sweep.subdir: must lie within the sweep's directory; {where}.")
+    return [JobRecord(job.number, job.overrides, job.directory, job.config.to_dict()) for job in jobs]

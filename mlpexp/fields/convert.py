@@ -14,8 +14,8 @@ import types
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from mlpexp.config.ranges import FilePath, Range
 from mlpexp.errors import ConfigError, unknown
+from mlpexp.fields.ranges import FilePath, Range
 
 T = TypeVar("T")
 
