@@ -40,7 +40,7 @@ from mlpexp.config.compose import compose
 from mlpexp.config.schema import Config
 from mlpexp.engine.heap import keep_freed_memory
 from mlpexp.engine.loop import Engine
-from mlpexp.engine.threads import suited_threads
+from mlpexp.engine.process import suited_threads
 from mlpexp.training.prepare import Prepared, prepare
 
 # One turn of a side: does its work, and gives the seconds that it took.

@@ -18,19 +18,16 @@ from mlpexp.config.schema import Config
 from mlpexp.data.batch import Batch
 from mlpexp.data.dataset import Data
 from mlpexp.engine.batches import Batches
-from mlpexp.engine.common import in_common
-from mlpexp.engine.evaluate import Evaluation, evaluate
-from mlpexp.engine.gradients import GradientNorms
+from mlpexp.engine.closure import Looks
+from mlpexp.engine.cuda_graphs import Replay, recordable
+from mlpexp.engine.diagnostics import GradientNorms, UnitDiagnostics
 from mlpexp.engine.group import Group, groups
-from mlpexp.engine.looks import Looks
-from mlpexp.engine.member import Member, build_module
-from mlpexp.engine.objective import Objective, varies
+from mlpexp.engine.member import Member, build_module, copied
+from mlpexp.engine.objective import Evaluation, Objective, evaluate, varies
 from mlpexp.engine.regularization import Regularization
-from mlpexp.engine.replay import Replay, recordable
 from mlpexp.engine.stack import ModuleStack, Stack
-from mlpexp.engine.states import copied
+from mlpexp.engine.stack_key import in_common
 from mlpexp.engine.stopwatch import Stopwatch
-from mlpexp.engine.units import UnitDiagnostics
 from mlpexp.fields.convert import convert
 from mlpexp.fields.ranges import Index
 
@@ -262,6 +259,6 @@ def _stack(modules: Sequence[nn.Module], bf16: bool) -> Stack:
     if len(modules) == 1:
         return ModuleStack(modules[0], bf16)
     # A single run need not wait for it to be imported.
-    from mlpexp.engine.batched import BatchedStack
+    from mlpexp.engine.batched_stack import BatchedStack
 
     return BatchedStack(modules, bf16)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from mlpexp.components.loss import Loss
 from mlpexp.components.regularizer import EarlyStopping
@@ -121,3 +121,15 @@ class Member:
         self._least = convert(state["least"], float, "least")
         self._waited = convert(state["waited"], Index, "waited")
         self.stopped_early = convert(state["stopped_early"], bool, "stopped_early")
+
+
+def copied(value: Any) -> Any:
+    """A state whose tensors are copies: slices of a stack would drag all of it into a file.
+
+    Laid out row by row, whatever they are slices of: fused optimizers take that for granted.
+    """
+    if isinstance(value, Tensor):
+        return value.detach().clone(memory_format=torch.contiguous_format)
+    if isinstance(value, dict):
+        return {key: copied(entry) for key, entry in value.items()}
+    return [copied(entry) for entry in value] if isinstance(value, list) else value

@@ -10,8 +10,7 @@ from torch import Tensor
 from mlpexp.components.regularizer import Regularizer
 from mlpexp.config.schema import Config
 from mlpexp.data.batch import Batch
-from mlpexp.engine.spans import spans
-from mlpexp.engine.stack import Stack
+from mlpexp.engine.stack import Stack, spans
 
 
 class Regularization:

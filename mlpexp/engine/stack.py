@@ -8,7 +8,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from itertools import groupby
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -192,3 +193,21 @@ def _norm(parameter: nn.Parameter) -> Tensor:
     if parameter.grad is None:
         return torch.zeros((), device=parameter.device)
     return torch.linalg.vector_norm(parameter.grad).float()
+
+
+T = TypeVar("T")
+
+
+def spans(settings: Sequence[T]) -> list[tuple[slice, T]]:
+    """Which consecutive members have equal settings, and that setting.
+
+    >>> spans(["a", "a", "b", "a"])
+    [(slice(0, 2, None), 'a'), (slice(2, 3, None), 'b'), (slice(3, 4, None), 'a')]
+    """
+    found: list[tuple[slice, T]] = []
+    start = 0
+    for setting, same in groupby(settings):
+        stop = start + len(list(same))
+        found.append((slice(start, stop), setting))
+        start = stop
+    return found

@@ -26,10 +26,10 @@ from mlpexp.config.schema import Config, Log
 from mlpexp.config.user_code import in_one_line
 from mlpexp.data.dataset import Data, Split, datasets
 from mlpexp.data.task import Task
-from mlpexp.engine.batched import unstackable
+from mlpexp.engine.batched_stack import unstackable
 from mlpexp.engine.loop import Engine, Row
 from mlpexp.engine.member import build_module
-from mlpexp.engine.surroundings import surroundings
+from mlpexp.engine.process import surroundings
 
 # So many rows make two batches.
 _ROWS, _BATCH = 8, 4

@@ -14,7 +14,7 @@ from mlpexp.components.optimizer import optimizers
 from mlpexp.components.scheduler import Constant
 from mlpexp.config.schema import Config
 from mlpexp.engine.loop import Engine
-from mlpexp.engine.surroundings import surroundings
+from mlpexp.engine.process import surroundings
 from mlpexp.errors import ConfigError, RunError
 from mlpexp.lr_finder.curve import Curve, beta_for, follow
 from mlpexp.lr_finder.rules import RULES, Rule, descent

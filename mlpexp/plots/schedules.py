@@ -10,8 +10,8 @@ import numpy as np
 from mlpexp.components.scheduler import Scheduler, schedulers
 from mlpexp.config.schema import Config
 from mlpexp.engine.batches import Batches
+from mlpexp.engine.group import Schedule
 from mlpexp.engine.member import build_module
-from mlpexp.engine.schedule import Schedule
 from mlpexp.errors import ConfigError
 from mlpexp.figures.schedules import Rates, schedules
 from mlpexp.plots.choices import choose, described, differing

@@ -14,8 +14,7 @@ from torch import nn
 
 from mlpexp.data.dataset import Data, Split
 from mlpexp.doctor.measure import constant_loss
-from mlpexp.engine.evaluate import evaluate, outputs_of
-from mlpexp.engine.objective import Objective
+from mlpexp.engine.objective import Objective, evaluate, outputs_of
 from mlpexp.engine.stack import ModuleStack
 from mlpexp.run.calibration import Calibration, calibration
 

@@ -12,8 +12,8 @@ from mlpexp.components.device import free_memory
 from mlpexp.components.optimizer import optimizers
 from mlpexp.config.schema import Config
 from mlpexp.config.user_code import users_components
-from mlpexp.engine.batched import unstackable
-from mlpexp.engine.common import in_common
+from mlpexp.engine.batched_stack import unstackable
+from mlpexp.engine.stack_key import in_common
 from mlpexp.engine.trial import why_alone
 from mlpexp.sweep.jobs import Job
 from mlpexp.training.prepare import Preparations, Prepared, memory_needed

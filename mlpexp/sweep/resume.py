@@ -9,7 +9,7 @@ from typing import Any
 
 from mlpexp.comparison.report import TABLE
 from mlpexp.config.schema import Config
-from mlpexp.engine.common import in_common
+from mlpexp.engine.stack_key import in_common
 from mlpexp.errors import ConfigError, DivergedError
 from mlpexp.run import checkpoint, record
 from mlpexp.run.directory import RunDirectory, refuse_link

@@ -17,7 +17,7 @@ from mlpexp.config import reproduce
 from mlpexp.config.user_code import explained
 from mlpexp.engine.loop import Engine, Row
 from mlpexp.engine.member import Member
-from mlpexp.engine.surroundings import surroundings
+from mlpexp.engine.process import surroundings
 from mlpexp.errors import MlpexpError, RunError
 from mlpexp.figures.drawing import Drawing, processes_for
 from mlpexp.interruption import InterruptedRunError, watched

@@ -20,7 +20,7 @@ from mlpexp.config.compose import compose
 from mlpexp.config.locate import groups, options
 from mlpexp.config.schema import Config
 from mlpexp.engine.loop import Engine
-from mlpexp.engine.surroundings import surroundings
+from mlpexp.engine.process import surroundings
 from mlpexp.errors import ConfigError
 from mlpexp.training.prepare import Prepared, prepare
 

@@ -18,7 +18,7 @@ from torch.optim import lr_scheduler
 from mlpexp.components.scheduler import Scheduler, Span, schedulers
 from mlpexp.config.compose import compose
 from mlpexp.config.schema import Config
-from mlpexp.engine.schedule import Schedule
+from mlpexp.engine.group import Schedule
 from mlpexp.errors import ConfigError
 from mlpexp.fields.convert import build
 

@@ -21,11 +21,11 @@ from mlpexp.components.regularizer import regularizers
 from mlpexp.components.scheduler import schedulers
 from mlpexp.config.schema import Config, parse
 from mlpexp.data.dataset import Data, Split
-from mlpexp.engine.batched import BatchedStack, unstackable
+from mlpexp.engine.batched_stack import BatchedStack, unstackable
+from mlpexp.engine.cuda_graphs import recordable
 from mlpexp.engine.loop import Engine, Row
 from mlpexp.engine.member import build_module
-from mlpexp.engine.replay import recordable
-from mlpexp.engine.spans import spans
+from mlpexp.engine.stack import spans
 from mlpexp.training.prepare import prepare
 
 Small = Callable[..., Config]

@@ -11,9 +11,9 @@ from torch import nn
 from mlpexp.components.activation import activations
 from mlpexp.config.compose import compose
 from mlpexp.data.dataset import Split
+from mlpexp.engine.diagnostics import UnitDiagnostics
 from mlpexp.engine.loop import Engine
 from mlpexp.engine.stack import ModuleStack
-from mlpexp.engine.units import UnitDiagnostics
 from mlpexp.training.prepare import prepare
 
 

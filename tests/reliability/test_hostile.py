@@ -20,7 +20,7 @@ import pytest
 import torch
 
 from mlpexp.cli.main import call
-from mlpexp.engine.units import due
+from mlpexp.engine.diagnostics import due
 from mlpexp.run import checkpoint, record
 from mlpexp.run.recorder import histograms_due
 

@@ -12,8 +12,7 @@ from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.metrics import accuracy_score, log_loss, mean_squared_error, r2_score
 
 from mlpexp.config.compose import compose
-from mlpexp.engine.evaluate import Evaluation
-from mlpexp.engine.objective import Objective
+from mlpexp.engine.objective import Evaluation, Objective
 from mlpexp.errors import DivergedError
 from mlpexp.run.record import read
 from mlpexp.run.recorder import Recorder

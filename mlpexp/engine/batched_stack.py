@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from mlpexp.engine import stack
+from mlpexp.engine.batched_layers import STACKED, StackedDropout, StackedLinear
 from mlpexp.engine.noise import Noise
-from mlpexp.engine.stacked_layers import STACKED, StackedDropout, StackedLinear
 
 
 def unstackable(module: nn.Module, activation: type[nn.Module]) -> str | None:
