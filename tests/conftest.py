@@ -109,7 +109,7 @@ def locked_by_another() -> Callable[[Path], AbstractContextManager[None]]:
     @contextmanager
     def locked(directory: Path) -> Iterator[None]:
         code = (
-            "import sys; from pathlib import Path; from mlpexp.run.lock import locked\n"
+            "import sys; from pathlib import Path; from mlpexp.run.directory import locked\n"
             "with locked(Path(sys.argv[1])): print('locked', flush=True); input()"
         )
         words = [sys.executable, "-c", code, str(directory)]
@@ -127,11 +127,11 @@ def edit() -> Callable[[Path, Callable[[dict[str, Any]], object]], None]:
     """Changes what a run.json or sweep.json holds, as whoever means to would: with a new checksum."""
 
     def edited(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
-        from mlpexp.run.checksum import sealed, unsealed
+        from mlpexp.run.files import with_checksum, without_checksum
 
-        content = unsealed(json.loads(path.read_text()))
+        content = without_checksum(json.loads(path.read_text()))
         change(content)
-        path.write_text(json.dumps(sealed(content)))
+        path.write_text(json.dumps(with_checksum(content)))
 
     return edited
 

@@ -79,7 +79,7 @@ def show(arguments: list[str]) -> None:
 
 def claim(raw: DictConfig, key: str) -> AbstractContextManager[Path]:
     """The directory that the config gives at `key`, made and locked; where the user named it, it must be empty."""
-    from mlpexp.run.lock import claimed
+    from mlpexp.run.directory import claimed
 
     path = str(selected(raw, key))
     if not path.strip():

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mlpexp.cli.arguments import Parser
 from mlpexp.errors import ConfigError, RunError, unknown
-from mlpexp.notebook.exhibits import EXHIBITS, PAGE, Exhibit, Experiment
+from mlpexp.report.exhibits import EXHIBITS, PAGE, Exhibit, Experiment
 
 # Of a long list of seeds so many are tried beforehand; each experiment tries all of its own.
 _MOST_JOBS = 20
@@ -29,7 +29,7 @@ def run(arguments: list[str]) -> int:
 
     from mlpexp.cli.console import console
     from mlpexp.cli.main import call
-    from mlpexp.notebook.run import run_exhibits
+    from mlpexp.report.notebook import run_exhibits
     from mlpexp.run.directory import claim_new
 
     directory = _directory(args.out) or claim_new(Path(f"outputs/notebook/{datetime.now():%Y-%m-%d_%H-%M-%S}"))

@@ -19,8 +19,8 @@ from mlpexp.config.composer import Composer, checked
 from mlpexp.engine.heap import keep_freed_memory
 from mlpexp.errors import DivergedError
 from mlpexp.interruption import InterruptedRunError
+from mlpexp.run.directory import locked
 from mlpexp.run.files import writing
-from mlpexp.run.lock import locked
 from mlpexp.run.record import NAME, Record
 from mlpexp.sweep.jobs import Job
 from mlpexp.sweep.train import train_jobs

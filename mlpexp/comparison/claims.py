@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-from mlpexp.comparison.baseline import find_setting
 from mlpexp.comparison.measure import measured
+from mlpexp.comparison.settings import find_setting
 from mlpexp.comparison.statistics import LEVEL, difference, estimate, has_spread, share_interval, skewness
 from mlpexp.comparison.summary import Summary
 from mlpexp.config.measure import Measure, parse_measure

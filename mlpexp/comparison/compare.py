@@ -10,11 +10,10 @@ from typing import get_args
 
 import numpy as np
 
-from mlpexp.comparison.baseline import find_setting
 from mlpexp.comparison.claims import Judgement, judge
 from mlpexp.comparison.metric import choose_metric, score_names
 from mlpexp.comparison.runs import StoredRun, find_runs
-from mlpexp.comparison.settings import Differences, group, without_repeats
+from mlpexp.comparison.settings import Differences, find_setting, group, without_repeats
 from mlpexp.comparison.statistics import Difference, difference, holm, p_values
 from mlpexp.comparison.summary import Failed, Summary, ranked, summarize
 from mlpexp.config.metric import Metric

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from mlpexp.comparison.claims import by_chance
 from mlpexp.comparison.compare import Comparison, compare_runs, own_metric, report_of
-from mlpexp.comparison.csv_table import csv_text
+from mlpexp.comparison.figures import pictures
 from mlpexp.comparison.metric import score_names
-from mlpexp.comparison.pictures import pictures
 from mlpexp.comparison.runs import find_runs, natural
 from mlpexp.comparison.summary import Lost, Summary
 from mlpexp.comparison.table import (
@@ -20,6 +19,7 @@ from mlpexp.comparison.table import (
     code,
     contrasts_rows,
     contrasts_title,
+    csv_text,
     markdown_table,
     settings_rows,
 )
@@ -84,7 +84,7 @@ def write_report(comparison: Comparison, directory: Path, command: Sequence[str]
 def dots_picture(comparison: Comparison, title: str = "") -> Picture[Any]:
     """The dot plot."""
     from mlpexp.figures.picture import Picture
-    from mlpexp.figures.settings.dots import Row, dots
+    from mlpexp.figures.sweeps.dots import Row, dots
 
     metric, n = comparison.metric, len(comparison.summaries)
     rows = []
@@ -128,7 +128,7 @@ def claim_lines(comparison: Comparison) -> list[str]:
 
 def symptoms(comparison: Comparison) -> list[str]:
     """A line for each symptom that the doctor has found."""
-    from mlpexp.doctor.many import in_short
+    from mlpexp.doctor.finding import in_short
 
     runs = [
         run

@@ -24,9 +24,8 @@ from mlpexp.config.effects import check_parts
 from mlpexp.config.explain import Sources, explain, explain_value, no_such_key, reason, wrong_choice, wrong_hydra
 from mlpexp.config.locate import config_directory
 from mlpexp.config.overrides import parse_override, several
-from mlpexp.config.plugins import load_plugins
 from mlpexp.config.schema import GROUPS, LIST_GROUPS, SETTINGS, Config, parse
-from mlpexp.config.user_code import refused
+from mlpexp.config.user_code import load_plugins, refused
 from mlpexp.errors import ConfigError
 from mlpexp.fields.convert import Interpolated, show
 

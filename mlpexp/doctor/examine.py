@@ -8,14 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from mlpexp.doctor.case import Case
+from mlpexp.doctor.case import Case, Symptom
 from mlpexp.doctor.finding import Finding
 from mlpexp.doctor.fit import overfitting, underfitting
-from mlpexp.doctor.gradients import exploding_gradients, vanishing_gradients
 from mlpexp.doctor.hardware import bound_elsewhere, unused_gpu
+from mlpexp.doctor.layers import dead_units, exploding_gradients, saturated_units, symmetric_units, vanishing_gradients
 from mlpexp.doctor.learning import diverged, rate_too_large, rate_too_small, stuck_accuracy
-from mlpexp.doctor.sign import Symptom
-from mlpexp.doctor.units import dead_units, saturated_units, symmetric_units
 
 _POOR = ("stuck_accuracy", "underfitting")
 _OF_UNITS = ("dead_units", "saturated_units")

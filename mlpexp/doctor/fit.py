@@ -7,9 +7,8 @@ import math
 import numpy as np
 
 from mlpexp.doctor import remedies
-from mlpexp.doctor.case import Case
+from mlpexp.doctor.case import Case, Sign, change, number
 from mlpexp.doctor.learning import is_linear
-from mlpexp.doctor.sign import Sign, change, number
 
 # Validation loss has risen where the last tenth of the run is above its least, both smoothed, by this share of it and
 # by as much as a mean of so many squared errors may be off by chance, √(2/n) of it. With 360 validation rows (digits)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from mlpexp.doctor.case import Case
-from mlpexp.doctor.sign import Sign, number, percent
+from mlpexp.doctor.case import Case, Sign, number, percent
 
 # A step of fewer multiplications takes less than a millisecond on a processor: about what it takes to start the
 # kernels of a step on a GPU. The same size at which a second thread begins to pay, see engine/threads.py.

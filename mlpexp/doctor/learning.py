@@ -8,8 +8,7 @@ import numpy as np
 
 from mlpexp.components.activation import Identity
 from mlpexp.doctor import remedies
-from mlpexp.doctor.case import Case
-from mlpexp.doctor.sign import Sign, change, number, percent
+from mlpexp.doctor.case import Case, Sign, change, number, percent
 
 # Of what a run needs at least so many epochs nothing can be said of how a loss goes.
 _LEAST_EPOCHS = 3

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlpexp.figures import placing, style
-from mlpexp.figures.epoch_axes import log_axis
-from mlpexp.figures.overlay import MOST_TOGETHER, colours, widths
+from mlpexp.figures.epoch_axes import MOST_TOGETHER, colours, log_axis, widths
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from mlpexp.config.composer import Composer
 from mlpexp.config.overrides import parse_override
-from mlpexp.config.plugins import load_plugins
 from mlpexp.config.schema import GROUPS
+from mlpexp.config.user_code import load_plugins
 from mlpexp.errors import ConfigError, unknown
 from mlpexp.fields.convert import show
 from mlpexp.fields.registry import Registry

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from mlpexp.comparison.claims import Judgement
 from mlpexp.comparison.compare import Comparison, compare
-from mlpexp.comparison.network_pictures import median_first
-from mlpexp.comparison.pictures import pictures
+from mlpexp.comparison.figures import pictures
+from mlpexp.comparison.network_figures import median_first
 from mlpexp.comparison.report import dots_picture, lost_runs, method, symptoms
 from mlpexp.comparison.runs import natural
 from mlpexp.comparison.table import SETTINGS_TITLE, key_titles, settings_rows

@@ -4,13 +4,15 @@ writer dies; read without trust in whoever has written them."""
 from __future__ import annotations
 
 import errno
+import json
 import os
 import stat
 import sys
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from mlpexp.errors import RunError
 
@@ -115,3 +117,59 @@ def make_directory(path: Path) -> None:
         path.mkdir(exist_ok=True)
     except OSError as error:
         raise RunError(f"{path}: cannot be made: {error.strerror}") from error
+
+
+# The key that holds it in a JSON object.
+CHECKSUM = "crc32"
+# Configs nest less than ten deep.
+_DEEPEST = 32
+
+
+def hex_checksum(crc: int) -> str:
+    """A checksum as it is written: eight hexadecimal digits."""
+    return f"{crc:08x}"
+
+
+def with_checksum(values: dict[str, Any]) -> dict[str, Any]:
+    """A JSON object with the checksum of its values, however they are laid out in the file."""
+    return {**values, CHECKSUM: _checksum_of(values)}
+
+
+def without_checksum(values: Any) -> dict[str, Any]:
+    """What `with_checksum` was given; ValueError where it is something else."""
+    if not isinstance(values, dict) or CHECKSUM not in values:
+        raise ValueError(f"it has no {CHECKSUM}")
+    content = {name: value for name, value in values.items() if name != CHECKSUM}
+    if values[CHECKSUM] != _checksum_of(content):
+        raise ValueError("its checksum is not that of what it holds")
+    _check_depth(content)
+    return content
+
+
+def _check_depth(values: dict[str, Any]) -> None:
+    """ValueError for a nesting in which those who look into it would lose themselves."""
+    level: list[Any] = [values]
+    for _ in range(_DEEPEST):
+        level = [
+            entry
+            for value in level
+            if isinstance(value, dict | list)
+            for entry in (value.values() if isinstance(value, dict) else value)
+        ]
+    if level:
+        raise ValueError("it is nested too deeply")
+
+
+def _checksum_of(values: dict[str, Any]) -> str:
+    return hex_checksum(zlib.crc32(json.dumps(values, sort_keys=True, separators=(",", ":")).encode()))
+
+
+def no_formula(cell: Any) -> Any:
+    """A text that a spreadsheet would run as a formula gets a quote before it; a negative number does not."""
+    if not isinstance(cell, str) or not cell.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return cell
+    try:
+        float(cell)
+    except ValueError:
+        return f"'{cell}"
+    return cell

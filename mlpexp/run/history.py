@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from mlpexp.errors import ConfigError
 from mlpexp.fields.convert import build
 from mlpexp.fields.ranges import Index
-from mlpexp.run import checksum
-from mlpexp.run.files import opened, write_bytes, writing
+from mlpexp.run.files import CHECKSUM, hex_checksum, opened, write_bytes, writing
 
 if TYPE_CHECKING:
     from mlpexp.engine.loop import Row
@@ -65,7 +64,7 @@ class History:
     @property
     def written(self) -> dict[str, Any]:
         """How many rows have been handed to the system, and their checksum."""
-        return {"rows": self._n_rows, checksum.KEY: checksum.shown(self._crc)}
+        return {"rows": self._n_rows, CHECKSUM: hex_checksum(self._crc)}
 
     def go_on(self, epoch: int, written: Written) -> None:
         """Drops the rows after `epoch`: those that a run had written when it died past its last checkpoint.
@@ -147,7 +146,7 @@ def _rows(path: Path, written: Written) -> bytes:
     if len(kept) != n_rows:
         raise ConfigError(f"{path}: is damaged: it has {len(kept)} rows of the {n_rows} epochs that were checkpointed.")
     content = b"".join([header, *kept])
-    if written.get(checksum.KEY) != checksum.shown(zlib.crc32(content)):
+    if written.get(CHECKSUM) != hex_checksum(zlib.crc32(content)):
         raise ConfigError(f"{path}: is damaged: its first {n_rows} rows are not those that were written.")
     return content
 

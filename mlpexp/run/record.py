@@ -20,8 +20,7 @@ from mlpexp.doctor.finding import Finding
 from mlpexp.errors import ConfigError, MlpexpError
 from mlpexp.fields.convert import convert
 from mlpexp.fields.ranges import Finite, Index, NonNegative
-from mlpexp.run.checksum import sealed, unsealed
-from mlpexp.run.files import read_bytes, write_text
+from mlpexp.run.files import read_bytes, with_checksum, without_checksum, write_text
 from mlpexp.run.history import checked_written
 
 NAME = "run.json"
@@ -67,7 +66,7 @@ class Record:
 
     def write(self, directory: Path) -> None:
         """Puts run.json in place, whole or not at all, with the checksum of what it holds."""
-        text = json.dumps(sealed(finite(dataclasses.asdict(self))), indent=2, allow_nan=False)
+        text = json.dumps(with_checksum(finite(dataclasses.asdict(self))), indent=2, allow_nan=False)
         write_text(directory / NAME, text + "\n")
 
 
@@ -123,7 +122,7 @@ def read(directory: Path) -> Record:
     if not directory.is_dir():
         raise ConfigError(f"{directory}: there is no such run directory.")
     try:
-        content = unsealed(json.loads(read_bytes(path, _MOST)))
+        content = without_checksum(json.loads(read_bytes(path, _MOST)))
     except FileNotFoundError:
         raise ConfigError(f"{directory}: is no run directory: it has no {NAME}.{_runs_below(directory)}") from None
     except OSError as error:

@@ -13,8 +13,7 @@ from mlpexp.errors import ConfigError
 from mlpexp.fields.convert import build
 from mlpexp.fields.ranges import Index
 from mlpexp.run import record as run
-from mlpexp.run.checksum import sealed, unsealed
-from mlpexp.run.files import read_bytes, write_text
+from mlpexp.run.files import read_bytes, with_checksum, without_checksum, write_text
 
 NAME = "sweep.json"
 # Bytes: a sweep of 100,000 jobs is less.
@@ -57,7 +56,7 @@ class SweepRecord:
 
     def write(self, directory: Path) -> None:
         """Puts sweep.json in place, whole or not at all, with the checksum of what it holds."""
-        write_text(directory / NAME, json.dumps(sealed(dataclasses.asdict(self))) + "\n")
+        write_text(directory / NAME, json.dumps(with_checksum(dataclasses.asdict(self))) + "\n")
 
 
 def is_sweep(directory: Path) -> bool:
@@ -74,7 +73,7 @@ def read(directory: Path) -> SweepRecord:
     if not path.exists():
         return _of_runs(directory)
     try:
-        content = unsealed(json.loads(read_bytes(path, _MOST)))
+        content = without_checksum(json.loads(read_bytes(path, _MOST)))
         if lacking := [name for name in ("jobs", "stacks") if name not in content]:
             raise ValueError(f"'{lacking[0]}' is missing")
         found = build(SweepRecord, content, "")

@@ -12,9 +12,8 @@ from mlpexp.config.schema import Config
 from mlpexp.engine.stack_key import in_common
 from mlpexp.errors import ConfigError, DivergedError
 from mlpexp.run import checkpoint, record
-from mlpexp.run.directory import RunDirectory, refuse_link
+from mlpexp.run.directory import RunDirectory, locked, refuse_link
 from mlpexp.run.files import remove_unfinished
-from mlpexp.run.lock import locked
 from mlpexp.run.record import Record
 from mlpexp.run.sweep_record import CHECKPOINTS, NAME, JobRecord, SweepRecord, checkpoint_of, read
 from mlpexp.sweep.jobs import Job

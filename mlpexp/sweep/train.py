@@ -16,8 +16,8 @@ from mlpexp.errors import ConfigError, MlpexpError
 from mlpexp.interruption import InterruptedRunError, stopped_with
 from mlpexp.run import record, sweep_record
 from mlpexp.run.checkpoint import previous
+from mlpexp.run.directory import claimed, locked
 from mlpexp.run.files import allow_open_files
-from mlpexp.run.lock import claimed, locked
 from mlpexp.run.record import Record
 from mlpexp.run.sweep_record import checkpoint_of
 from mlpexp.sweep.jobs import Job, check_jobs, expand, job_records

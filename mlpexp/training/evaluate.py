@@ -16,9 +16,8 @@ from mlpexp.engine.member import build_module
 from mlpexp.engine.objective import Objective
 from mlpexp.errors import ConfigError
 from mlpexp.run import checkpoint, history, record
-from mlpexp.run.csv_cell import no_formula
 from mlpexp.run.directory import RunDirectory, claim_new, refuse_links
-from mlpexp.run.files import write_bytes, write_text
+from mlpexp.run.files import no_formula, write_bytes, write_text
 from mlpexp.run.record import Record
 from mlpexp.run.results import Results
 from mlpexp.training.prepare import Preparations

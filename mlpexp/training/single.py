@@ -6,13 +6,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-from mlpexp.config.plugins import load_plugins
 from mlpexp.config.schema import Config, parse
-from mlpexp.config.user_code import refused
+from mlpexp.config.user_code import load_plugins, refused
 from mlpexp.errors import ConfigError
 from mlpexp.fields.convert import convert, show
 from mlpexp.run import checkpoint, record
-from mlpexp.run.lock import claimed, locked
+from mlpexp.run.directory import claimed, locked
 from mlpexp.run.record import Record
 from mlpexp.training.attempt import Pending, Run
 from mlpexp.training.prepare import Prepared, data_dir, prepare

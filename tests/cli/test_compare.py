@@ -12,7 +12,7 @@ import pytest
 
 import mlpexp
 from mlpexp.cli.main import call
-from mlpexp.run.checksum import sealed, unsealed
+from mlpexp.run.files import with_checksum, without_checksum
 
 SWEEP = [
     *("train", "-m", "dataset=xor", "model=mlp,perceptron", "seed=0,1,2", "epochs=3"),
@@ -77,13 +77,13 @@ def test_one_run_says_that_there_is_no_interval(sweep: Path, here: Path, capsys:
 
 
 def test_a_terminal_is_not_flooded(sweep: Path, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    content = unsealed(json.loads((sweep / "0" / "run.json").read_text()))
+    content = without_checksum(json.loads((sweep / "0" / "run.json").read_text()))
     for n in range(1, 51):
         run = here / "many" / str(n)
         run.mkdir(parents=True)
         content |= {"config": content["config"] | {"epochs": n}}
         content |= {"state": "failed", "reason": f"reason {n}"} if n > 30 else {}
-        (run / "run.json").write_text(json.dumps(sealed(content)))
+        (run / "run.json").write_text(json.dumps(with_checksum(content)))
     assert call(["compare", "many"]) == 0
     out = capsys.readouterr().out
     assert "and 10 more settings\n" in out
@@ -129,7 +129,7 @@ def test_help_imports_neither_rich_nor_numpy() -> None:
     code = """
 import sys
 from mlpexp.cli.main import call
-from mlpexp.run.checksum import sealed, unsealed
+from mlpexp.run.files import with_checksum, without_checksum
 try:
     call(["compare", "--help"])
 except SystemExit:

@@ -12,11 +12,11 @@ from rich.console import Console
 from scipy import stats
 
 from mlpexp.comparison.compare import compare
-from mlpexp.comparison.csv_table import csv_text
 from mlpexp.comparison.table import (
     code,
     contrasts_rows,
     contrasts_title,
+    csv_text,
     markdown_table,
     p_value,
     rich_table,

@@ -14,9 +14,8 @@ from scipy import stats
 
 from mlpexp.cli.main import call
 from mlpexp.comparison.compare import Comparison, compare
-from mlpexp.comparison.csv_table import csv_text
 from mlpexp.comparison.histories import histories
-from mlpexp.comparison.table import contrasts_rows, contrasts_title, settings_rows
+from mlpexp.comparison.table import contrasts_rows, contrasts_title, csv_text, settings_rows
 from mlpexp.comparison.verdict import verdict
 from mlpexp.errors import ConfigError
 

@@ -16,11 +16,11 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from mlpexp.comparison.compare import compare
-from mlpexp.comparison.csv_table import csv_text
 from mlpexp.comparison.histories import histories, score_of
 from mlpexp.comparison.report import lost_runs, markdown, sweep_summary, write_report
+from mlpexp.comparison.table import csv_text
 from mlpexp.errors import ConfigError
-from mlpexp.figures.settings.dots import Row, dots
+from mlpexp.figures.sweeps.dots import Row, dots
 
 Write = Callable[..., Path]
 SETTINGS = {"activation=relu": [0.90, 0.92, 0.91], "activation=gelu": [0.80, 0.81, 0.83]}
@@ -104,7 +104,7 @@ def test_the_dot_plot_shows_the_best_forty(write_sweep: Write, monkeypatch: pyte
         drawn.update(rest, labels=[row.label for row in rows])
         return dots(rows, **rest)
 
-    monkeypatch.setattr("mlpexp.figures.settings.dots.dots", note)
+    monkeypatch.setattr("mlpexp.figures.sweeps.dots.dots", note)
     sweep_summary(write_sweep({f"epochs={n}": [n / 50] for n in range(1, 43)}))
     assert drawn["labels"] == [f"epochs={n}" for n in range(42, 2, -1)]
     assert drawn["title"] == "sweep: the best 40 of 42 settings"

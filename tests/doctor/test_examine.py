@@ -22,14 +22,12 @@ from mlpexp.cli.main import call
 from mlpexp.config.compose import compose
 from mlpexp.doctor import examine as doctor
 from mlpexp.doctor import remedies
-from mlpexp.doctor.case import Case, Layer
+from mlpexp.doctor.case import Case, Layer, Sign, Symptom
 from mlpexp.doctor.examine import FAILED, SYMPTOMS, examine, examined
-from mlpexp.doctor.finding import said
-from mlpexp.doctor.many import in_short
-from mlpexp.doctor.sign import Sign, Symptom
+from mlpexp.doctor.finding import in_short, said
 from mlpexp.errors import ConfigError
 from mlpexp.run import record
-from mlpexp.run.checksum import sealed, unsealed
+from mlpexp.run.files import with_checksum, without_checksum
 from mlpexp.training.single import resume, train
 
 Make = Callable[..., Case]
@@ -217,9 +215,9 @@ def test_in_short_the_most_frequent_symptom_goes_first() -> None:
 def test_damaged_findings_are_named(tmp_path: Path, damage: Any) -> None:
     train(compose(["dataset=xor", "epochs=1", "log.figures=false", "log.tensorboard=false"]), tmp_path / "run")
     path = tmp_path / "run" / "run.json"
-    content = unsealed(json.loads(path.read_text()))
+    content = without_checksum(json.loads(path.read_text()))
     assert record.read(tmp_path / "run").findings == content["findings"]
-    path.write_text(json.dumps(sealed({**content, "findings": damage})))
+    path.write_text(json.dumps(with_checksum({**content, "findings": damage})))
     with pytest.raises(ConfigError, match=r"run.json: is damaged: findings"):
         record.read(tmp_path / "run")
 
@@ -275,7 +273,7 @@ def test_readme_lists_every_symptom() -> None:
 
 
 def test_the_rules_need_no_torch() -> None:
-    code = "import sys, mlpexp.doctor.examine, mlpexp.doctor.many; sys.exit('torch' in sys.modules)"
+    code = "import sys, mlpexp.doctor.examine, mlpexp.doctor.finding; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
 
 

@@ -14,10 +14,16 @@ from mlpexp.doctor import remedies
 from mlpexp.doctor.case import Case, Layer, Time
 from mlpexp.doctor.examine import examine
 from mlpexp.doctor.fit import overfitting, smoothed, underfitting
-from mlpexp.doctor.gradients import early, exploding_gradients, vanishing_gradients
 from mlpexp.doctor.hardware import bound_elsewhere, unused_gpu
+from mlpexp.doctor.layers import (
+    dead_units,
+    early,
+    exploding_gradients,
+    saturated_units,
+    symmetric_units,
+    vanishing_gradients,
+)
 from mlpexp.doctor.learning import diverged, rate_too_large, rate_too_small, stuck_accuracy, travel
-from mlpexp.doctor.units import dead_units, saturated_units, symmetric_units
 
 Make = Callable[..., Case]
 HIDDEN, OUTPUT = Layer("hidden1", 100, 0.1, True, 10), Layer("output", 100, 0.1, False)

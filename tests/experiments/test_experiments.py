@@ -14,7 +14,7 @@ from mlpexp.cli.listing import options
 from mlpexp.cli.main import call
 from mlpexp.comparison.compare import compare
 from mlpexp.config.locate import CONF
-from mlpexp.notebook.exhibits import EXHIBITS, Experiment
+from mlpexp.report.exhibits import EXHIBITS, Experiment
 
 EXPERIMENTS = [option.name for option in options("experiment")]
 ISSUE = [

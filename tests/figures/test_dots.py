@@ -12,7 +12,7 @@ from matplotlib.colors import same_color
 from matplotlib.figure import Figure
 
 from mlpexp.figures import style
-from mlpexp.figures.settings.dots import Row, dots
+from mlpexp.figures.sweeps.dots import Row, dots
 
 Read = Callable[[Figure], list[str]]  # the fixture's
 AXES = {"accuracy": "test accuracy (%)", "r2": "test R²", "loss": "test loss"}

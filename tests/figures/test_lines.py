@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from mlpexp.figures.epoch_axes import loss_axis, score_axis
-from mlpexp.figures.overlay import COLOURS
-from mlpexp.figures.settings.lines import LinesPanel, lines
+from mlpexp.figures.epoch_axes import COLOURS, loss_axis, score_axis
+from mlpexp.figures.sweeps.lines import LinesPanel, lines
 
 Read = Callable[[Figure], list[str]]  # the fixture's
 WHAT = "line: mean over seeds; band: lowest to highest seed"

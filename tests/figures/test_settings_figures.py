@@ -10,14 +10,14 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from mlpexp.figures.overlay import COLOURS
-from mlpexp.figures.settings.boundaries import Network, boundaries
-from mlpexp.figures.settings.fits import Function, fits
-from mlpexp.figures.settings.labels import broken
-from mlpexp.figures.settings.layer_gradients import layer_gradients
-from mlpexp.figures.settings.reliability import Reliability, reliability
-from mlpexp.figures.settings.train_and_val import Losses, train_and_val
-from mlpexp.run.calibration import calibration
+from mlpexp.figures.epoch_axes import COLOURS
+from mlpexp.figures.sweeps.boundaries import Network, boundaries
+from mlpexp.figures.sweeps.fits import Function, fits
+from mlpexp.figures.sweeps.labels import broken
+from mlpexp.figures.sweeps.layer_gradients import layer_gradients
+from mlpexp.figures.sweeps.reliability import Reliability, reliability
+from mlpexp.figures.sweeps.train_and_val import Losses, train_and_val
+from mlpexp.run.results import calibration
 
 Read = Callable[[Figure], list[str]]  # the fixture's
 LONG = "activation=leaky_relu, init=xavier_uniform, regularizer=[batchnorm,dropout,early_stopping]"

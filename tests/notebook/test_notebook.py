@@ -8,8 +8,8 @@ import pytest
 
 from mlpexp.cli.main import call
 from mlpexp.interruption import InterruptedRunError
-from mlpexp.notebook.exhibits import EXHIBITS, Experiment
-from mlpexp.notebook.run import run_exhibits
+from mlpexp.report.exhibits import EXHIBITS, Experiment
+from mlpexp.report.notebook import run_exhibits
 
 SHRUNK = ["epochs=2", "seed=0,1", "log.tensorboard=false", "log.figures=false"]
 

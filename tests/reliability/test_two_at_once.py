@@ -18,7 +18,7 @@ import pytest
 
 from mlpexp.cli.main import call
 from mlpexp.errors import ConfigError
-from mlpexp.run.lock import claimed, locked
+from mlpexp.run.directory import claimed, locked
 
 LockedByAnother = Callable[[Path], AbstractContextManager[None]]
 
@@ -27,7 +27,7 @@ SWEEP = ["train", "-m", "dataset=xor", "epochs=3", "activation=relu,tanh", "seed
 
 N = 50
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["mlpexp.run.lock"])
+SERVER.set_forkserver_preload(["mlpexp.run.directory"])
 
 
 def _claim(path: Path, key: str | None, together: Any, done: Any, answers: Any) -> None:

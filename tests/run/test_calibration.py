@@ -12,7 +12,7 @@ from sklearn.calibration import calibration_curve
 
 import mlpexp
 from mlpexp.config.schema import Config
-from mlpexp.run.calibration import calibration
+from mlpexp.run.results import calibration
 
 
 def test_worked_out_by_hand() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from mlpexp.config.compose import compose
 from mlpexp.errors import ConfigError
-from mlpexp.run.checksum import sealed
+from mlpexp.run.files import with_checksum
 from mlpexp.run.sweep_record import NAME, JobRecord, SweepRecord, is_sweep, read
 from mlpexp.training.single import train
 
@@ -95,7 +95,7 @@ def with_job(**changes: Any) -> dict[str, Any]:
     ],
 )
 def test_a_damaged_file_is_one_line(content: Any, said: str, tmp_path: Path) -> None:
-    text = content if isinstance(content, str) else json.dumps(sealed(content))
+    text = content if isinstance(content, str) else json.dumps(with_checksum(content))
     (tmp_path / NAME).write_bytes(text.encode(errors="surrogateescape"))
     with pytest.raises(ConfigError) as caught:
         read(tmp_path)

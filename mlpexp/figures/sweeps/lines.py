@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlpexp.figures import placing, style
-from mlpexp.figures.epoch_axes import epoch_axis
-from mlpexp.figures.overlay import COLOURS
-from mlpexp.figures.settings.labels import broken
+from mlpexp.figures.epoch_axes import COLOURS, epoch_axis
+from mlpexp.figures.sweeps.labels import broken
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist

@@ -10,7 +10,7 @@ import numpy as np
 
 from mlpexp.figures import style
 from mlpexp.figures.epoch_axes import LOG_FROM, LOWEST_R2, log_axis
-from mlpexp.figures.settings.labels import broken
+from mlpexp.figures.sweeps.labels import broken
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist

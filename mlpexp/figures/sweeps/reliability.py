@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlpexp.figures import placing, style
-from mlpexp.figures.settings.labels import broken
+from mlpexp.figures.sweeps.labels import broken
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist

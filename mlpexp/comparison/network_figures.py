@@ -51,7 +51,7 @@ class _Loader:
 
 def decision_boundaries(comparison: Comparison) -> Figure | None:
     """Those of each setting's run of median score, where data have two features."""
-    from mlpexp.figures.settings.boundaries import Network, boundaries
+    from mlpexp.figures.sweeps.boundaries import Network, boundaries
     from mlpexp.run.pictures import points
 
     load = _Loader()
@@ -97,7 +97,7 @@ def fitted_curves(comparison: Comparison) -> Figure | None:
 
     Settings of other data than the first are left out: their curves do not belong to the points shown.
     """
-    from mlpexp.figures.settings.fits import fits
+    from mlpexp.figures.sweeps.fits import fits
     from mlpexp.run.pictures import points, true_function
 
     load = _Loader()
@@ -126,7 +126,7 @@ def _data_of(run: StoredRun) -> tuple[object, object]:
 
 def reliability_diagrams(comparison: Comparison) -> Figure | None:
     """Accuracy over confidence on the test split, all seeds of a setting together."""
-    from mlpexp.figures.settings.reliability import Reliability, reliability
+    from mlpexp.figures.sweeps.reliability import Reliability, reliability
 
     load = _Loader()
     error = Metric("calibration_error", "test")

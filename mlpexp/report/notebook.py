@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mlpexp.errors import MlpexpError
 from mlpexp.interruption import InterruptedRunError
-from mlpexp.notebook.exhibits import PAGE, Command, Exhibit, Experiment
+from mlpexp.report.exhibits import PAGE, Command, Exhibit, Experiment
 from mlpexp.report.page import page
 from mlpexp.report.section import MOST_BYTES, Picture, Section, section_of
 from mlpexp.run.files import read_bytes, write_text

@@ -13,8 +13,8 @@ import numpy as np
 
 from mlpexp.figures import placing, style
 from mlpexp.figures.epoch_axes import epoch_axis, loss_axis
-from mlpexp.figures.settings.labels import broken
-from mlpexp.figures.settings.lines import SEEDS, draw_band
+from mlpexp.figures.sweeps.labels import broken
+from mlpexp.figures.sweeps.lines import SEEDS, draw_band
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist

@@ -1,29 +1,33 @@
-"""Figures of settings that are drawn from what their runs measured epoch by epoch.
+"""The figures that set settings side by side, by the names under which `report.figures` asks for them.
 
-N seeds, E epochs, L layers.
+Those of trained networks are in network_figures.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mlpexp.comparison.compare import Comparison
 from mlpexp.comparison.histories import MOST, Histories, histories, score_of
+from mlpexp.comparison.network_figures import decision_boundaries, fitted_curves, reliability_diagrams
+from mlpexp.config.report import FigureName
+from mlpexp.errors import MlpexpError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from mlpexp.figures.settings.lines import LinesPanel
+    from mlpexp.figures.sweeps.lines import LinesPanel
 
 _BY_LAYER = "grad_norm/"
 
 
 def learning_curves(comparison: Comparison) -> Figure | None:
     """Validation loss and score."""
-    from mlpexp.figures.settings.lines import lines
+    from mlpexp.figures.sweeps.lines import lines
 
     score = score_of(comparison.summaries)
     if score is None:
@@ -34,7 +38,7 @@ def learning_curves(comparison: Comparison) -> Figure | None:
 
 def _loss_panel(found: Histories) -> LinesPanel:
     from mlpexp.figures.epoch_axes import loss_axis
-    from mlpexp.figures.settings.lines import LinesPanel
+    from mlpexp.figures.sweeps.lines import LinesPanel
 
     def finish(panel: Axes, values: np.ndarray) -> None:
         loss_axis(panel, values)
@@ -45,7 +49,7 @@ def _loss_panel(found: Histories) -> LinesPanel:
 
 def _score_panel(found: Histories, score: str) -> LinesPanel:
     from mlpexp.figures.epoch_axes import score_axis
-    from mlpexp.figures.settings.lines import LinesPanel
+    from mlpexp.figures.sweeps.lines import LinesPanel
 
     def finish(panel: Axes, values: np.ndarray) -> None:
         score_axis(panel, score, values)
@@ -56,8 +60,8 @@ def _score_panel(found: Histories, score: str) -> LinesPanel:
 
 def train_and_val(comparison: Comparison) -> Figure | None:
     """Training and validation loss, a panel a setting, with the epochs of the best weights."""
-    from mlpexp.figures.settings.train_and_val import Losses
-    from mlpexp.figures.settings.train_and_val import train_and_val as draw
+    from mlpexp.figures.sweeps.train_and_val import Losses
+    from mlpexp.figures.sweeps.train_and_val import train_and_val as draw
 
     found = histories(comparison.summaries, ["loss/train", "loss/val"])
     settings = {
@@ -69,8 +73,8 @@ def train_and_val(comparison: Comparison) -> Figure | None:
 
 def learning_rates(comparison: Comparison) -> Figure | None:
     """The learning rate beside the validation score."""
-    from mlpexp.figures.settings.lines import LinesPanel, lines
     from mlpexp.figures.style import plain_numbers
+    from mlpexp.figures.sweeps.lines import LinesPanel, lines
 
     score = score_of(comparison.summaries)
     if score is None:
@@ -87,8 +91,8 @@ def learning_rates(comparison: Comparison) -> Figure | None:
 def gradient_norms(comparison: Comparison) -> Figure | None:
     """The norm of all gradients before clipping, beside the validation loss, and what settings clip to."""
     from mlpexp.figures.epoch_axes import LOG_FROM, log_axis
-    from mlpexp.figures.settings.lines import LinesPanel, lines
     from mlpexp.figures.style import plain_numbers
+    from mlpexp.figures.sweeps.lines import LinesPanel, lines
 
     found = histories(comparison.summaries, ["grad_norm", "loss/val"])
     if not found.columns:
@@ -108,7 +112,7 @@ def gradient_norms(comparison: Comparison) -> Figure | None:
 
 def gradients_by_layer(comparison: Comparison) -> Figure | None:
     """The norm of each linear layer's gradients in the first and the last epoch."""
-    from mlpexp.figures.settings.layer_gradients import layer_gradients
+    from mlpexp.figures.sweeps.layer_gradients import layer_gradients
 
     columns = [set(run.history) for summary in comparison.summaries[:MOST] for run in summary.runs]
     if not columns:
@@ -125,3 +129,35 @@ def gradients_by_layer(comparison: Comparison) -> Figure | None:
         for name, epoch in (("first epoch", 0), ("last epoch", -1))
     }
     return layer_gradients(moments, [tag.removeprefix(_BY_LAYER) for tag in tags], found.remarks)
+
+
+# None where the runs have nothing of the kind to show, such as a decision boundary of images.
+_PICTURES: dict[FigureName, Callable[[Comparison], Figure | None]] = {
+    "learning_curves": learning_curves,
+    "train_and_val": train_and_val,
+    "decision_boundaries": decision_boundaries,
+    "fitted_curves": fitted_curves,
+    "gradients_by_layer": gradients_by_layer,
+    "gradient_norms": gradient_norms,
+    "learning_rates": learning_rates,
+    "reliability": reliability_diagrams,
+}
+
+
+def pictures(comparison: Comparison, names: Iterable[FigureName]) -> tuple[dict[str, bytes], dict[str, str]]:
+    """PNG files by name, and a line on each figure that cannot be drawn of these runs, by its name."""
+    from mlpexp.figures.style import png
+
+    drawn: dict[str, bytes] = {}
+    lacking: dict[str, str] = {}
+    for name in names:
+        try:
+            figure = _PICTURES[name](comparison)
+        except MlpexpError as error:
+            lacking[name] = f"no figure {name}: {error}"
+            continue
+        if figure is None:
+            lacking[name] = f"no figure {name}: these runs have nothing of the kind to show."
+        else:
+            drawn[name] = png(figure)
+    return drawn, lacking

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlpexp.figures import placing, style
-from mlpexp.figures.epoch_axes import log_axis
-from mlpexp.figures.overlay import COLOURS
-from mlpexp.figures.settings.lines import SEEDS, ranked_names
+from mlpexp.figures.epoch_axes import COLOURS, log_axis
+from mlpexp.figures.sweeps.lines import SEEDS, ranked_names
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist

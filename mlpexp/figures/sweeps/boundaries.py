@@ -13,7 +13,7 @@ import numpy as np
 
 from mlpexp.figures import placing, style
 from mlpexp.figures.boundary import Points, class_keys, draw_regions, grid, merged, region_keys, regions, split_keys
-from mlpexp.figures.settings.labels import broken
+from mlpexp.figures.sweeps.labels import broken
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist

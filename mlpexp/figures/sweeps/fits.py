@@ -12,9 +12,9 @@ import numpy as np
 
 from mlpexp.figures import placing, style
 from mlpexp.figures.boundary import merged
-from mlpexp.figures.overlay import COLOURS
+from mlpexp.figures.epoch_axes import COLOURS
 from mlpexp.figures.regression import Points, data_points, spanned
-from mlpexp.figures.settings.lines import ranked_names
+from mlpexp.figures.sweeps.lines import ranked_names
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
