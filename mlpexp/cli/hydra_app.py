@@ -14,7 +14,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from mlpexp.config import hydra_adapter
-from mlpexp.config.composer import selected
+from mlpexp.config.interpolation import selected
 from mlpexp.config.locate import config_directory
 from mlpexp.errors import ConfigError, MlpexpError, unknown
 

@@ -17,7 +17,7 @@ from mlpexp.cli.main import report
 from mlpexp.cli.sweep_task import SweepTask
 from mlpexp.cli.sweep_terminal import conclude
 from mlpexp.config import hydra_adapter
-from mlpexp.config.composer import Composer
+from mlpexp.config.compose import Composer
 from mlpexp.config.effects import repeats
 from mlpexp.config.overrides import count, parse_override, values
 from mlpexp.errors import ConfigError, MlpexpError, RunError

@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from mlpexp.cli.job_log import JobLog
 from mlpexp.cli.main import report
 from mlpexp.cli.sweep_terminal import SweepTerminal, report_failure
-from mlpexp.config.composer import Composer, checked
+from mlpexp.config.compose import Composer, checked
 from mlpexp.engine.heap import keep_freed_memory
 from mlpexp.errors import DivergedError
 from mlpexp.interruption import InterruptedRunError

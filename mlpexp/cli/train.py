@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 from mlpexp.cli.hydra_app import check_package, claim, parse, show, shows
 from mlpexp.config import hydra_adapter
-from mlpexp.config.composer import Composer
+from mlpexp.config.compose import Composer
 from mlpexp.config.effects import check_keys
 from mlpexp.config.overrides import is_about_hydra
 from mlpexp.errors import ConfigError

@@ -9,9 +9,8 @@ from functools import partial
 from typing import Literal
 
 from mlpexp.comparison.measure import measured
-from mlpexp.comparison.settings import find_setting
 from mlpexp.comparison.statistics import LEVEL, difference, estimate, has_spread, share_interval, skewness
-from mlpexp.comparison.summary import Summary
+from mlpexp.comparison.summary import Summary, find_setting
 from mlpexp.config.measure import Measure, parse_measure
 from mlpexp.config.report import Claim
 from mlpexp.errors import ConfigError

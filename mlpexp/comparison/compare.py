@@ -13,9 +13,9 @@ import numpy as np
 from mlpexp.comparison.claims import Judgement, judge
 from mlpexp.comparison.metric import choose_metric, score_names
 from mlpexp.comparison.runs import StoredRun, find_runs
-from mlpexp.comparison.settings import Differences, find_setting, group, without_repeats
+from mlpexp.comparison.settings import Differences, group, without_repeats
 from mlpexp.comparison.statistics import Difference, difference, holm, p_values
-from mlpexp.comparison.summary import Failed, Summary, ranked, summarize
+from mlpexp.comparison.summary import Failed, Summary, find_setting, ranked, summarize
 from mlpexp.config.metric import Metric
 from mlpexp.config.report import Report
 from mlpexp.errors import ConfigError, unknown

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mlpexp.config.composer import Composer
+from mlpexp.config.compose import Composer
 from mlpexp.config.overrides import parse_override
 from mlpexp.config.schema import GROUPS
 from mlpexp.config.user_code import load_plugins

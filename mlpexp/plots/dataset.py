@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlpexp.config.composer import Composer
+from mlpexp.config.compose import Composer
 from mlpexp.config.overrides import parse_override
 from mlpexp.data.dataset import Data
 from mlpexp.errors import ConfigError

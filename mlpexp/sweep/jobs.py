@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from mlpexp.config.composer import Composer
+from mlpexp.config.compose import Composer
 from mlpexp.config.effects import check_keys
 from mlpexp.config.hydra_adapter import config_loader
 from mlpexp.config.overrides import count, parse_override, values

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlpexp.config.composer import Composer
+from mlpexp.config.compose import Composer
 from mlpexp.errors import ConfigError, MlpexpError
 from mlpexp.interruption import InterruptedRunError, stopped_with
 from mlpexp.run import record, sweep_record

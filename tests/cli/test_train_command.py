@@ -17,7 +17,7 @@ from omegaconf import OmegaConf
 from mlpexp.cli.main import call
 from mlpexp.cli.sweep import check_sweep
 from mlpexp.components.activation import activations
-from mlpexp.config.composer import Composer
+from mlpexp.config.compose import Composer
 from mlpexp.config.locate import groups, options
 from mlpexp.errors import ConfigError
 

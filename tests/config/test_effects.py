@@ -10,8 +10,7 @@ from mlpexp.cli.main import call
 from mlpexp.components.activation import activations
 from mlpexp.components.model import models
 from mlpexp.components.regularizer import regularizers
-from mlpexp.config.compose import compose
-from mlpexp.config.composer import Composer
+from mlpexp.config.compose import Composer, compose
 from mlpexp.engine.member import build_module
 from mlpexp.errors import ConfigError
 from mlpexp.sweep.jobs import check_jobs, expand

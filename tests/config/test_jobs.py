@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from mlpexp.config.compose import compose
-from mlpexp.config.composer import Composer
+from mlpexp.config.compose import Composer, compose
 from mlpexp.config.hydra_adapter import compose as hydra_compose
 from mlpexp.config.hydra_adapter import config_loader
 from mlpexp.config.locate import options

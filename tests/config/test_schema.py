@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from mlpexp.config.compose import compose
-from mlpexp.config.composer import Composer
+from mlpexp.config.compose import Composer, compose
 from mlpexp.config.locate import CONF, groups, options
 from mlpexp.config.schema import GROUPS, LIST_GROUPS, Config, parse
 from mlpexp.data.dataset import Recommended

@@ -9,8 +9,7 @@ import pytest
 from mlpexp.components.activation import activations
 from mlpexp.components.optimizer import optimizers
 from mlpexp.components.scheduler import schedulers
-from mlpexp.config.compose import compose
-from mlpexp.config.composer import Composer
+from mlpexp.config.compose import Composer, compose
 from mlpexp.data.dataset import datasets
 from mlpexp.run import record
 from mlpexp.sweep.jobs import check_jobs, expand
