@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mlpexp.comparison.claims import Judgement, judge
+from mlpexp.comparison.claims import Judgement, evaluate_claim
 from mlpexp.comparison.runs import StoredRun
 from mlpexp.comparison.settings import Setting
 from mlpexp.comparison.summary import Summary
@@ -65,7 +65,7 @@ def judgements(scores: Scores, n: int, n_sweeps: int, seed: int = 0) -> Iterator
     below = Claim("less", "accuracy/test", below=scores.mean, outcomes=outcomes)
     for _ in range(n_sweeps):
         summaries = [summary(scores.draw(random, n).tolist())]
-        yield judge(above, summaries), judge(below, summaries)
+        yield evaluate_claim(above, summaries), evaluate_claim(below, summaries)
 
 
 def summary(scores: list[float]) -> Summary:

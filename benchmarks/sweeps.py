@@ -112,7 +112,7 @@ class Training:
         last = []
         began = time.perf_counter()
         for engine, configs in zip(engines, self._stacks, strict=True):
-            with suited_threads(len(configs) * configs[0].batch_size * self._prepared.n_parameters):
+            with suited_threads(len(configs) * configs[0].batch_size * self._prepared.n_linear_parameters):
                 *_, rows = islice(engine.epochs(), self._sweep.epochs)
             last += rows
         seconds = time.perf_counter() - began

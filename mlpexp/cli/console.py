@@ -32,6 +32,6 @@ def console() -> Console:
     return plain
 
 
-def counted(n: int, what: str) -> str:
+def pluralize(n: int, what: str) -> str:
     """How many there are of something: `1 run`, `2 runs`."""
     return f"{n:,} {what}{'' if n == 1 else 's'}"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
-from mlpexp.cli.console import console, counted
+from mlpexp.cli.console import console, pluralize
 from mlpexp.comparison.settings import differences
 from mlpexp.config.schema import Config
 from mlpexp.fields.convert import show
@@ -23,10 +23,10 @@ _MOST_VALUES, _MOST_STACKS = 8, 40
 def show_run(config: Config) -> None:
     """The plan of a single run."""
     prepared = prepare(config)
-    n_bytes = memory_needed(config, prepared.n_parameters, prepared.data.n_features)
+    n_bytes = memory_needed(config, prepared.n_linear_parameters, prepared.data.n_features)
     out = console()
     out.print(
-        Text(f"1 run of {counted(config.epochs, 'epoch')} on {prepared.device}, about {_size(n_bytes)} of memory")
+        Text(f"1 run of {pluralize(config.epochs, 'epoch')} on {prepared.device}, about {_size(n_bytes)} of memory")
     )
     out.print(Text("nothing was written: this was a dry run"))
 
@@ -38,8 +38,8 @@ def show_plan(jobs: Sequence[Job] | None, preparations: Preparations, *, stacked
         out.print(Text("the sweeper chooses the jobs as it goes; the values that it is given are right"))
         return
     stacks = plan(jobs, preparations) if stacked else []
-    how = f" in {counted(len(stacks), 'stack')}" if stacked else ", each by itself"
-    out.print(Text(f"{counted(len(jobs), 'run')}{how}; everything is right with them"))
+    how = f" in {pluralize(len(stacks), 'stack')}" if stacked else ", each by itself"
+    out.print(Text(f"{pluralize(len(jobs), 'run')}{how}; everything is right with them"))
     flat = {job.number: hyperparameters(job.config.to_dict()) for job in jobs}
     keys = differences(list(flat.values())).keys
     for key in [*keys, "seed"]:
@@ -50,7 +50,7 @@ def show_plan(jobs: Sequence[Job] | None, preparations: Preparations, *, stacked
     if stacked:
         out.print(_table(stacks, flat, keys, preparations))
     if len(stacks) > _MOST_STACKS:
-        out.print(Text(f"and {counted(len(stacks) - _MOST_STACKS, 'more stack')}"))
+        out.print(Text(f"and {pluralize(len(stacks) - _MOST_STACKS, 'more stack')}"))
     out.print(Text("nothing was written: this was a dry run"))
 
 

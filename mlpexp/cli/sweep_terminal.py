@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from rich.progress import Progress, TaskID
 from rich.text import Text
 
-from mlpexp.cli.console import console, counted
+from mlpexp.cli.console import console, pluralize
 from mlpexp.cli.terminal import SECONDS_BETWEEN_UPDATES, epoch_bar, score_name, score_text
 from mlpexp.engine.loop import Engine, Row
 from mlpexp.errors import MlpexpError, RunError
@@ -23,7 +23,7 @@ from mlpexp.training.attempt import Outcome
 from mlpexp.training.prepare import Prepared
 
 if TYPE_CHECKING:
-    from mlpexp.comparison.summary import Lost
+    from mlpexp.comparison.summary import MissingResult
 
 # Without a terminal so many lines are printed for a sweep, and for a stack at least the last.
 _LINES = 20
@@ -55,7 +55,7 @@ class SweepTerminal(SweepWatcher):
         if index == 0:
             self._console.print(Text(f"{said_of(sizes)}; sweep directory: {self._directory}"))
         self._every = _LINES / len(stacks)
-        self._stack = f"stack {index + 1}/{len(stacks)} ({counted(sizes[index], 'run')})"
+        self._stack = f"stack {index + 1}/{len(stacks)} ({pluralize(sizes[index], 'run')})"
 
     def started(self, prepared: Prepared, engine: Engine, directories: Sequence[Path]) -> None:
         self._score = prepared.data.task.score
@@ -141,10 +141,10 @@ def said_of(sizes: Sequence[int]) -> str:
     parts = []
     if together:
         listed = ", ".join(map(str, together[:8])) + (", …" if len(together) > 8 else "")
-        parts.append(f"{counted(len(together), 'stack')} of {listed}")
+        parts.append(f"{pluralize(len(together), 'stack')} of {listed}")
     if alone:
         parts.append(f"{alone} alone")
-    return f"{counted(sum(sizes), 'run')}: {' and '.join(parts)}"
+    return f"{pluralize(sum(sizes), 'run')}: {' and '.join(parts)}"
 
 
 def conclude(directory: Path, drawing: Drawing, *, told: bool = True) -> None:
@@ -172,10 +172,10 @@ def conclude(directory: Path, drawing: Drawing, *, told: bool = True) -> None:
         out.print(Text(f"{written}{hint}"))
         return
     n_runs = sum(len(summary.runs) + len(summary.undefined) for summary in comparison.summaries) + len(names)
-    raise RunError(f"{len(names)} of the sweep's {counted(n_runs, 'job')} failed ({_listed(names)}); {written}")
+    raise RunError(f"{len(names)} of the sweep's {pluralize(n_runs, 'job')} failed ({_listed(names)}); {written}")
 
 
-def _report_lost(lost: Sequence[Lost], without_run: Sequence[str]) -> None:
+def _report_lost(lost: Sequence[MissingResult], without_run: Sequence[str]) -> None:
     """A line on each job that has no result."""
     from mlpexp.cli.main import report
 

@@ -13,12 +13,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 from rich.text import Text
 
-from mlpexp.cli.console import console, counted
+from mlpexp.cli.console import console, pluralize
 from mlpexp.cli.main import report
 from mlpexp.components.loss import Loss, losses
 from mlpexp.config.schema import Config
 from mlpexp.data.task import Task
-from mlpexp.doctor.finding import said
+from mlpexp.doctor.finding import format_finding
 from mlpexp.engine.batches import Batches
 from mlpexp.engine.loop import Engine, Row
 from mlpexp.fields.convert import show
@@ -136,7 +136,7 @@ def _setup(prepared: Prepared, engine: Engine) -> Text:
         "optimizer": named(config, "optimizer"),
         "scheduler": named(config, "scheduler"),
         "regularizer": ", ".join(config.regularizer) or "none",
-        "training": f"{counted(config.epochs, 'epoch')}, {_batches(engine.batches)}, seed {config.seed}",
+        "training": f"{pluralize(config.epochs, 'epoch')}, {_batches(engine.batches)}, seed {config.seed}",
         "device": f"{engine.device}, {config.precision}",
         # Of weights that still change, and so not what the table in the end has.
         "epoch lines": "train: mean over the epoch's batches, each before its step; val: the weights after the epoch",
@@ -150,13 +150,13 @@ def _batches(batches: Batches) -> str:
     """How many rows a batch has, and how many an epoch leaves out."""
     if not batches.n_left_out:
         return f"batches of {batches.sizes[0]}"
-    left_out = f"{counted(batches.n_left_out, 'row')} left out of each epoch"
+    left_out = f"{pluralize(batches.n_left_out, 'row')} left out of each epoch"
     return f"batches of {batches.sizes[0]} ({left_out}: batch normalisation needs {batches.least} in a batch)"
 
 
 def _task(prepared: Prepared) -> str:
     task = prepared.data.task
-    features = counted(prepared.data.n_features, "feature")
+    features = pluralize(prepared.data.n_features, "feature")
     return f"{features}, {task.n_classes} classes" if task.n_classes else f"{features}, regression"
 
 
@@ -189,7 +189,7 @@ def metrics_table(metrics: dict[str, dict[str, float]], score: str, title: str) 
 def show_findings(findings: list[dict[str, Any]], out: Console) -> None:
     """What the doctor has found, a paragraph each."""
     for finding in findings:
-        out.print(Text(said(finding)))
+        out.print(Text(format_finding(finding)))
 
 
 def confusions(results: Results) -> Text:

@@ -44,7 +44,7 @@ class Judgement:
         return f"{self.verdict}: {self.claim.says} ({self.details})"
 
 
-def judge(claim: Claim, summaries: Sequence[Summary]) -> Judgement:
+def evaluate_claim(claim: Claim, summaries: Sequence[Summary]) -> Judgement:
     """What the runs of a sweep say of a claim.
 
     A claim about a mean holds where the whole 95 % confidence interval keeps to its bound: over seeds, or over pairs

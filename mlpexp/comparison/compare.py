@@ -10,7 +10,7 @@ from typing import get_args
 
 import numpy as np
 
-from mlpexp.comparison.claims import Judgement, judge
+from mlpexp.comparison.claims import Judgement, evaluate_claim
 from mlpexp.comparison.metric import choose_metric, score_names
 from mlpexp.comparison.runs import StoredRun, find_runs
 from mlpexp.comparison.settings import Differences, group, without_repeats
@@ -138,7 +138,7 @@ def compare_runs(
             *_divergence(summaries, metric),
         ],
         report=report,
-        judgements=[judge(claim, summaries) for claim in report.claims],
+        judgements=[evaluate_claim(claim, summaries) for claim in report.claims],
     )
 
 

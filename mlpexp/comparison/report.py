@@ -13,7 +13,7 @@ from mlpexp.comparison.compare import Comparison, compare_runs, own_metric, repo
 from mlpexp.comparison.figures import pictures
 from mlpexp.comparison.metric import score_names
 from mlpexp.comparison.runs import find_runs, natural
-from mlpexp.comparison.summary import Lost, Summary
+from mlpexp.comparison.summary import MissingResult, Summary
 from mlpexp.comparison.table import (
     SETTINGS_TITLE,
     code,
@@ -116,7 +116,7 @@ def lost_runs(comparison: Comparison) -> list[str]:
     return lines
 
 
-def _named(lost: Lost, summary: Summary) -> str:
+def _named(lost: MissingResult, summary: Summary) -> str:
     return f"{lost.run.directory} ({summary.label}, seed {lost.run.record.seed})"
 
 
@@ -128,7 +128,7 @@ def claim_lines(comparison: Comparison) -> list[str]:
 
 def symptoms(comparison: Comparison) -> list[str]:
     """A line for each symptom that the doctor has found."""
-    from mlpexp.doctor.finding import in_short
+    from mlpexp.doctor.finding import summarize_findings
 
     runs = [
         run
@@ -139,7 +139,7 @@ def symptoms(comparison: Comparison) -> list[str]:
         )
     ]
     runs.sort(key=lambda run: natural(run.directory))
-    return in_short({run.directory.name: run.record.findings for run in runs})
+    return summarize_findings({run.directory.name: run.record.findings for run in runs})
 
 
 def markdown(comparison: Comparison, command: Sequence[str], pictures: Sequence[str]) -> str:

@@ -23,7 +23,7 @@ Failed = Literal["constant", "ignore"]
 
 
 @dataclass(frozen=True)
-class Lost:
+class MissingResult:
     """A run that has no result, and why."""
 
     run: StoredRun
@@ -36,9 +36,9 @@ class Summary:
 
     setting: Setting
     runs: list[StoredRun]  # those that have a result, by seed
-    failures: list[Lost]
-    unfinished: list[Lost]  # still running, or interrupted
-    undefined: list[Lost]  # completed, and the metric is not defined on their data
+    failures: list[MissingResult]
+    unfinished: list[MissingResult]  # still running, or interrupted
+    undefined: list[MissingResult]  # completed, and the metric is not defined on their data
     diverged: list[StoredRun]  # of the failures: those without a finite loss or metric, by seed
     failed: Failed = "constant"
 
@@ -96,24 +96,24 @@ def summarize(setting: Setting, runs: Sequence[StoredRun], metric: Metric, faile
     One that completed without a finite `metric` has failed, unless the metric is not defined on its data.
     """
     good: list[StoredRun] = []
-    failures: list[Lost] = []
-    unfinished: list[Lost] = []
-    undefined: list[Lost] = []
+    failures: list[MissingResult] = []
+    unfinished: list[MissingResult] = []
+    undefined: list[MissingResult] = []
     diverged: list[StoredRun] = []
     for run in sorted(runs, key=lambda run: run.record.seed):
         state, reason = run.record.state, run.record.reason
         if state == "failed":
-            failures.append(Lost(run, reason or "failed"))
+            failures.append(MissingResult(run, reason or "failed"))
             if run.record.diverged:
                 diverged.append(run)
         elif state != "completed":
-            unfinished.append(Lost(run, reason or ("has not ended" if state == "running" else state)))
+            unfinished.append(MissingResult(run, reason or ("has not ended" if state == "running" else state)))
         elif math.isfinite(run.value(metric)):
             good.append(run)
         elif run.lacks_variance(metric):
-            undefined.append(Lost(run, f"the targets of its {metric.split} split do not vary"))
+            undefined.append(MissingResult(run, f"the targets of its {metric.split} split do not vary"))
         else:
-            failures.append(Lost(run, f"it has no finite {metric.tag}"))
+            failures.append(MissingResult(run, f"it has no finite {metric.tag}"))
             if math.isfinite(run.constant_value(metric)):
                 diverged.append(run)
     return Summary(setting, good, failures, unfinished, undefined, diverged, failed)

@@ -23,7 +23,7 @@ def in_steps(p: float) -> int:
     return min(round(p * _STEPS), _STEPS - 1)
 
 
-def words(n: int) -> int:
+def n_int64(n: int) -> int:
     """How many 64-bit numbers decide n elements."""
     return -(-n // _LANES)
 
@@ -37,8 +37,8 @@ def fill(draws: Tensor, generator: Generator) -> None:
     draws.random_(-(2**63), None, generator=generator)
 
 
-def kept(draws: Tensor, n: int, dropped: int | Tensor) -> Tensor:
-    """1 where one of n elements [..., n] is kept by the bits [..., words(n)], 0 where not: in `dropped` of 2¹⁶ cases.
+def keep_mask(draws: Tensor, n: int, dropped: int | Tensor) -> Tensor:
+    """1 where one of n elements [..., n] is kept by the bits [..., n_int64(n)], 0 where not: in `dropped` of 2¹⁶ cases.
 
     float32, which 16 bits fit into: comparing to booleans, and those as factors, takes a processor five times as long.
     """
@@ -66,9 +66,9 @@ def _mask(x: Tensor, p: float) -> tuple[Tensor, float]:
     """1 where an element of x is kept, else 0, and the p in force."""
     if by_torch(x.device):
         return (torch.rand_like(x) >= p).to(x.dtype), p
-    draws = torch.empty(words(x.numel()), dtype=torch.int64, device=x.device)
+    draws = torch.empty(n_int64(x.numel()), dtype=torch.int64, device=x.device)
     fill(draws, None)
-    return kept(draws, x.numel(), in_steps(p)).view(x.shape), in_steps(p) / _STEPS
+    return keep_mask(draws, x.numel(), in_steps(p)).view(x.shape), in_steps(p) / _STEPS
 
 
 class Dropout(nn.Dropout):

@@ -29,11 +29,11 @@ class Optimizer(ABC):
     full_batch: ClassVar[bool] = False
     # Whether each element of a parameter is moved by its own gradients alone, so that members of a stack can share
     # one optimizer.
-    by_element: ClassVar[bool] = False
+    elementwise: ClassVar[bool] = False
     # Whether torch's optimizer can be part of a CUDA graph, with its rate in a tensor.
-    recordable: ClassVar[bool] = False
+    cuda_graph_safe: ClassVar[bool] = False
     # Whether steps are about as long as the rate says, whatever the size of the gradients: Adam and its kin.
-    scales_steps: ClassVar[bool] = True
+    gradient_scale_invariant: ClassVar[bool] = True
 
     lr: Positive
 
@@ -62,9 +62,9 @@ def _pair(name: str, betas: list[float]) -> tuple[float, float]:
 class SGD(Optimizer):
     """θ ← θ − η·(g + weight_decay·θ)."""
 
-    by_element: ClassVar[bool] = True
-    recordable: ClassVar[bool] = True
-    scales_steps: ClassVar[bool] = False
+    elementwise: ClassVar[bool] = True
+    cuda_graph_safe: ClassVar[bool] = True
+    gradient_scale_invariant: ClassVar[bool] = False
 
     weight_decay: NonNegative = 0.0
 
@@ -80,9 +80,9 @@ class SGD(Optimizer):
 class Momentum(Optimizer):
     """v ← μ·v + g, θ ← θ − η·v (Polyak 1964), μ = `momentum`."""
 
-    by_element: ClassVar[bool] = True
-    recordable: ClassVar[bool] = True
-    scales_steps: ClassVar[bool] = False
+    elementwise: ClassVar[bool] = True
+    cuda_graph_safe: ClassVar[bool] = True
+    gradient_scale_invariant: ClassVar[bool] = False
 
     momentum: Fraction = 0.9
     weight_decay: NonNegative = 0.0
@@ -115,9 +115,9 @@ class Nesterov(Momentum):
 class AdaptiveMoments(Optimizer):
     """What Adam and its kin share: decaying means m of g and v of g², θ ← θ − η·m̂/(√v̂ + ε)."""
 
-    # Not recordable, but Adam and AdamW: the recordable forms of the others correct in float32 what is else done in
-    # float64, which makes other steps where β₂ is near 1.
-    by_element: ClassVar[bool] = True
+    # Of these only Adam and AdamW are safe in CUDA graphs: the capturable forms of the others correct in float32 what
+    # is else done in float64, which makes other steps where β₂ is near 1.
+    elementwise: ClassVar[bool] = True
 
     betas: list[Fraction] = field(default_factory=lambda: [0.9, 0.999])
     eps: Positive = 1e-8
@@ -141,7 +141,7 @@ class AdaptiveMoments(Optimizer):
 class Adam(AdaptiveMoments):
     """Adam (Kingma & Ba 2015, arXiv 1412.6980); weight_decay adds weight_decay·θ to the gradient (L2)."""
 
-    recordable: ClassVar[bool] = True
+    cuda_graph_safe: ClassVar[bool] = True
 
     amsgrad: bool = False
 
@@ -157,7 +157,7 @@ class Adam(AdaptiveMoments):
 class AdamW(AdaptiveMoments):
     """Adam with decoupled weight decay, θ ← θ − η·weight_decay·θ (Loshchilov & Hutter 2019, arXiv 1711.05101)."""
 
-    recordable: ClassVar[bool] = True
+    cuda_graph_safe: ClassVar[bool] = True
 
     weight_decay: NonNegative = 0.01
     amsgrad: bool = False
@@ -198,8 +198,8 @@ class RAdam(AdaptiveMoments):
 class RMSprop(Optimizer):
     """v ← α·v + (1 − α)·g², θ ← θ − η·g/(√v + ε) (Hinton 2012, lecture 6e)."""
 
-    by_element: ClassVar[bool] = True
-    recordable: ClassVar[bool] = True
+    elementwise: ClassVar[bool] = True
+    cuda_graph_safe: ClassVar[bool] = True
 
     alpha: Fraction = 0.99
     eps: Positive = 1e-8
@@ -226,7 +226,7 @@ class RMSprop(Optimizer):
 class Adagrad(Optimizer):
     """v ← v + g², θ ← θ − η·g/(√v + ε) (Duchi et al. 2011)."""
 
-    by_element: ClassVar[bool] = True
+    elementwise: ClassVar[bool] = True
 
     lr_decay: NonNegative = 0.0
     weight_decay: NonNegative = 0.0

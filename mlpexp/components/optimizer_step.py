@@ -19,7 +19,7 @@ from torch.optim import optimizer as optimizer_module
 _MARKED = ("add_param_group", "state_dict", "load_state_dict")
 
 
-def spare_the_compiler() -> None:
+def skip_dynamo_import() -> None:
     """Lets the marked methods be called directly, as they are outside compiled code anyway."""
     for name in _MARKED:
         plain = getattr(getattr(Optimizer, name), "__wrapped__", None)

@@ -17,25 +17,25 @@ Generator = torch.Generator | None
 class Batch:
     """What every member learns from in one step.
 
-    `x` [K, B, F]; `y` [K, B] (classes) or [K, B, 1] (values). Mixup mixes values as it mixes `x`; of classes `partner`
-    then holds those mixed in and `share` [K] the weight λ of `y`. `generators` are the members' sources of noise, on
+    `x` [K, B, F]; `y` [K, B] (classes) or [K, B, 1] (values). Mixup mixes values as it mixes `x`; of classes `y_mixed`
+    then holds those mixed in and `lam` [K] the weight λ of `y`. `generators` are the members' sources of noise, on
     the device, and `orders` those on the CPU, for what is drawn once a batch; without them all draw from torch's
     global ones.
     """
 
     x: Tensor
     y: Tensor
-    partner: Tensor | None = None
-    share: Tensor | None = None
+    y_mixed: Tensor | None = None
+    lam: Tensor | None = None
     generators: Sequence[Generator] = field(default=())
     orders: Sequence[Generator] = field(default=())
 
     def of(self, members: slice) -> Batch:
         """The part of some members."""
-        partner = None if self.partner is None else self.partner[members]
-        share = None if self.share is None else self.share[members]
+        y_mixed = None if self.y_mixed is None else self.y_mixed[members]
+        lam = None if self.lam is None else self.lam[members]
         generators, orders = self._of_each(self.generators)[members], self._of_each(self.orders)[members]
-        return Batch(self.x[members], self.y[members], partner, share, generators, orders)
+        return Batch(self.x[members], self.y[members], y_mixed, lam, generators, orders)
 
     @staticmethod
     def joined(parts: Sequence[Batch]) -> Batch:
@@ -43,28 +43,28 @@ class Batch:
         if len(parts) == 1:
             return parts[0]
         first = parts[0]
-        partner = None if first.partner is None else torch.cat([part.partner for part in parts])  # type: ignore[misc]
-        share = None if first.share is None else torch.cat([part.share for part in parts])  # type: ignore[misc]
+        y_mixed = None if first.y_mixed is None else torch.cat([part.y_mixed for part in parts])  # type: ignore[misc]
+        lam = None if first.lam is None else torch.cat([part.lam for part in parts])  # type: ignore[misc]
         generators = [generator for part in parts for generator in part._of_each(part.generators)]
         orders = [generator for part in parts for generator in part._of_each(part.orders)]
         x, y = torch.cat([part.x for part in parts]), torch.cat([part.y for part in parts])
-        return Batch(x, y, partner, share, generators, orders)
+        return Batch(x, y, y_mixed, lam, generators, orders)
 
     def clone(self) -> Batch:
         """The same in memory of its own."""
-        partner = None if self.partner is None else self.partner.clone()
-        share = None if self.share is None else self.share.clone()
-        return replace(self, x=self.x.clone(), y=self.y.clone(), partner=partner, share=share)
+        y_mixed = None if self.y_mixed is None else self.y_mixed.clone()
+        lam = None if self.lam is None else self.lam.clone()
+        return replace(self, x=self.x.clone(), y=self.y.clone(), y_mixed=y_mixed, lam=lam)
 
     def copy_(self, other: Batch) -> None:
         """Puts the values of `other`, a batch of this kind, in the place of these."""
         self.x.copy_(other.x)
         self.y.copy_(other.y)
-        if self.partner is not None and self.share is not None:
-            assert other.partner is not None
-            assert other.share is not None
-            self.partner.copy_(other.partner)
-            self.share.copy_(other.share)
+        if self.y_mixed is not None and self.lam is not None:
+            assert other.y_mixed is not None
+            assert other.lam is not None
+            self.y_mixed.copy_(other.y_mixed)
+            self.lam.copy_(other.lam)
 
     def _of_each(self, generators: Sequence[Generator]) -> Sequence[Generator]:
         """A source for each member."""
@@ -84,17 +84,17 @@ class Batch:
         """
         k, b = self.x.shape[:2]
         device = self.x.device
-        shares = [_beta(alpha, generator) for generator in self._of_each(self.orders)]
-        share = torch.tensor(shares, dtype=self.x.dtype).to(device, non_blocking=True)
+        lams = [_beta(alpha, generator) for generator in self._of_each(self.orders)]
+        lam = torch.tensor(lams, dtype=self.x.dtype).to(device, non_blocking=True)
         generators = self._of_each(self.generators)
         order = torch.stack([torch.rand(b, device=device, generator=generator).argsort() for generator in generators])
         member = torch.arange(k, device=device)[:, None]
-        weight = share[:, None, None]
+        weight = lam[:, None, None]
         x = weight * self.x + (1 - weight) * self.x[member, order]
-        partner = self.y[member, order]
+        y_mixed = self.y[member, order]
         if self.y.is_floating_point():
-            return replace(self, x=x, y=weight * self.y + (1 - weight) * partner)
-        return replace(self, x=x, partner=partner, share=share)
+            return replace(self, x=x, y=weight * self.y + (1 - weight) * y_mixed)
+        return replace(self, x=x, y_mixed=y_mixed, lam=lam)
 
 
 def _beta(alpha: float, generator: Generator) -> float:

@@ -99,7 +99,7 @@ class Case:
         """How many the run has behind it."""
         return len(self.train_loss)
 
-    def late(self, values: np.ndarray, share: float = 0.2) -> np.ndarray:
+    def tail(self, values: np.ndarray, share: float = 0.2) -> np.ndarray:
         """The last `share` of an array over epochs, of at least one."""
         return values[-max(1, round(share * len(values))) :]
 
@@ -115,16 +115,16 @@ class Case:
     @property
     def late_epochs(self) -> str:
         """The epochs that scores in the end are means over, in words."""
-        n = len(self.late(self.train_loss))
+        n = len(self.tail(self.train_loss))
         return "the last epoch" if n == 1 else f"the last {n} epochs"
 
     @property
-    def poor(self) -> bool:
+    def low_score(self) -> bool:
         """Whether the run has learned little in the end: neither split reaches `GOOD`, or both are `constant`.
 
         Not the training score alone, which dropout, mixup and noise keep down.
         """
-        return self.level < GOOD[self.score] or self.constant
+        return self.final_score < GOOD[self.score] or self.constant
 
     @property
     def constant(self) -> bool:
@@ -148,11 +148,11 @@ class Case:
     def _late_scores(self) -> list[tuple[float, float]]:
         """Of each split that has a score its mean over the last fifth of the epochs, and that of one answer for all."""
         splits = ((self.train_score, self.majority), (self.val_score, self.val_majority))
-        means = [(float(self.late(scores).mean()), baseline) for scores, baseline in splits if len(scores)]
+        means = [(float(self.tail(scores).mean()), baseline) for scores, baseline in splits if len(scores)]
         return [(mean, baseline) for mean, baseline in means if not math.isnan(mean)]
 
     @property
-    def level(self) -> float:
+    def final_score(self) -> float:
         """The better of the two splits' scores, over the last fifth of the epochs; nan where neither has one."""
         return max((score for score, _ in self._late_scores), default=math.nan)
 
@@ -162,7 +162,7 @@ def _better(score: float, baseline: float) -> bool:
 
 
 @dataclass(frozen=True)
-class Sign:
+class Evidence:
     """That a case has a symptom: the evidence in numbers, and remedies, the most promising first.
 
     A remedy that the config leaves no room for is None.
@@ -182,7 +182,7 @@ class Symptom:
 
     name: str
     meaning: str
-    rule: Callable[[Case], Sign | None]
+    rule: Callable[[Case], Evidence | None]
     explains: tuple[str, ...] = ()
 
 

@@ -22,7 +22,7 @@ class Finding:
     alternatives: list[str] = field(default_factory=list)
 
 
-def said(finding: Mapping[str, Any]) -> str:
+def format_finding(finding: Mapping[str, Any]) -> str:
     """A finding, as run.json holds it, in a paragraph."""
     return f"{named(finding)}: {finding['evidence']}.{advice(finding)}"
 
@@ -49,7 +49,7 @@ def advice(finding: Mapping[str, Any], mark: str = "") -> str:
 _MOST_JOBS = 6
 
 
-def in_short(findings: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
+def summarize_findings(findings: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
     """A line for each symptom, the most frequent first: how many jobs have it, which, and what was advised most often.
 
     `findings` are those of each job, by its name, in the order of the jobs.

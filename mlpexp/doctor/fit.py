@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from mlpexp.doctor import remedies
-from mlpexp.doctor.case import Case, Sign, change, number
+from mlpexp.doctor.case import Case, Evidence, change, number
 from mlpexp.doctor.learning import is_linear
 
 # Validation loss has risen where the last tenth of the run is above its least, both smoothed, by this share of it and
@@ -35,22 +35,22 @@ def smoothed(values: np.ndarray) -> np.ndarray:
     return np.asarray((sums / counts)[2:-2])
 
 
-def overfitting(case: Case) -> Sign | None:
+def overfitting(case: Case) -> Evidence | None:
     """Validation loss has risen since an earlier epoch, while training loss has fallen; or nothing carries over."""
     train, val = case.train_loss, case.val_loss
     if case.val_is_train or case.epochs < _LEAST_EPOCHS or not np.isfinite(val).all():
         return None
     curve = smoothed(val)
-    least, end = int(curve.argmin()), float(case.late(val, 0.1).mean())
+    least, end = int(curve.argmin()), float(case.tail(val, 0.1).mean())
     wobble = float(np.std(val - curve)) / math.sqrt(5)
     if end < (1 + _RISE + math.sqrt(2 / case.n_val)) * curve[least] or end - curve[least] < _NOISE * wobble:
         return _memorised(case)
-    before, after = float(smoothed(train)[least]), float(case.late(train, 0.1).mean())
+    before, after = float(smoothed(train)[least]), float(case.tail(train, 0.1).mean())
     if after >= before:
         return None
     scores = smoothed(case.val_score)
     went = f"; validation {case.score_name} went from {number(scores[least])} to {number(scores[-1])}"
-    return Sign(
+    return Evidence(
         f"validation loss (means over five epochs) rose from {number(curve[least])} at epoch {least + 1} to "
         f"{number(end)} at epoch {case.epochs} ({change(curve[least], end)}) while training loss fell from "
         f"{number(before)} to {number(after)}{went if np.isfinite(scores).all() else ''}",
@@ -58,15 +58,15 @@ def overfitting(case: Case) -> Sign | None:
     )
 
 
-def _memorised(case: Case) -> Sign | None:
+def _memorised(case: Case) -> Evidence | None:
     """What has been learned of the training rows is of no use for others."""
     if not case.memorised:
         return None
-    train, val = float(case.late(case.train_score).mean()), float(case.late(case.val_score).mean())
+    train, val = float(case.tail(case.train_score).mean()), float(case.tail(case.val_score).mean())
     share = case.val_majority
     if train - val < max(_GAP, _ERRORS * math.sqrt(share * (1 - share) / case.n_val)):
         return None
-    return Sign(
+    return Evidence(
         f"{case.score_name}, as means over {case.late_epochs}, is {number(train)} on the training batches and "
         f"{number(val)} on the validation split, where {case.constant_answer} has {number(share)}",
         _less_of_it(case),
@@ -77,25 +77,25 @@ def _less_of_it(case: Case) -> list[str | None]:
     return [remedies.with_regularizer(case.config, name) for name in ("early_stopping", "dropout", "l2")]
 
 
-def underfitting(case: Case) -> Sign | None:
+def underfitting(case: Case) -> Evidence | None:
     """Neither split is predicted well, and there is no gap between them."""
-    if case.epochs < _LEAST_EPOCHS or not case.poor:
+    if case.epochs < _LEAST_EPOCHS or not case.low_score:
         return None
     config = case.config
-    train, val = float(case.late(case.train_score).mean()), float(case.late(case.val_score).mean())
+    train, val = float(case.tail(case.train_score).mean()), float(case.tail(case.val_score).mean())
     if not case.constant and train - val > max(_GAP, 0.5 * (1 - train)):
         return None
     scores = _scores(case)
     loss = case.train_loss
-    late = case.late(loss, 0.2) if case.epochs >= 10 else loss[-2:]
+    late = case.tail(loss, 0.2) if case.epochs >= 10 else loss[-2:]
     bigger, longer = remedies.bigger(config), remedies.more_epochs(config)
     if late[-1] < (1 - _FALLING) * late[0]:
-        return Sign(
+        return Evidence(
             f"{scores}. Training loss is still falling, from {number(late[0])} to {number(late[-1])} "
             f"({change(late[0], late[-1])}) over the last {len(late)} epochs",
             [bigger, longer] if is_linear(case) else [longer, bigger],
         )
-    return Sign(
+    return Evidence(
         f"{scores}. Training loss no longer falls: {number(late[0])} and {number(late[-1])} at the first and last "
         f"of the last {len(late)} epochs",
         [remedies.weaker_penalty(config), remedies.less_dropout(config), bigger],
@@ -109,7 +109,7 @@ def _scores(case: Case) -> str:
         ("training batches", case.train_score, case.majority),
         ("validation split", case.val_score, case.val_majority),
     ):
-        mean = float(case.late(scores).mean())
+        mean = float(case.tail(scores).mean())
         if math.isfinite(mean):
             beside = f" ({case.constant_answer}: {number(share)})" if case.constant else ""
             parts.append(f"{number(mean)} on the {split}{beside}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlpexp.doctor.case import Case, Sign, number, percent
+from mlpexp.doctor.case import Case, Evidence, number, percent
 
 # A step of fewer multiplications takes less than a millisecond on a processor: about what it takes to start the
 # kernels of a step on a GPU. The same size at which a second thread begins to pay, see engine/threads.py.
@@ -15,19 +15,19 @@ _LONG = 30.0
 _MAIN = 0.5
 
 
-def unused_gpu(case: Case) -> Sign | None:
+def unused_gpu(case: Case) -> Evidence | None:
     """A GPU that is there and not used, by a network large enough to gain from it."""
     gpu, training = case.idle_gpu, case.time.seconds.get("training", 0.0)
     if gpu is None or training < _LONG_TRAINING or case.multiplications < _WORTH_A_GPU:
         return None
-    return Sign(
+    return Evidence(
         f"{number(training)} s of training on the processor, at {number(case.multiplications)} multiplications a step, "
         f"and this machine has {gpu}",
         [f"device={gpu}"],
     )
 
 
-def bound_elsewhere(case: Case) -> Sign | None:
+def bound_elsewhere(case: Case) -> Evidence | None:
     """Most of the time went into something other than training."""
     time = case.time
     training = time.seconds.get("training", 0.0)
@@ -37,7 +37,7 @@ def bound_elsewhere(case: Case) -> Sign | None:
     of = f" of the {time.members} runs of its stack" if time.members > 1 else ""
     listed = ", ".join(f"{what} {number(seconds)} s" for what, seconds in parts if seconds >= 0.01 * time.total)
     main = next(what for what, _ in parts if what != "training")
-    return Sign(
+    return Evidence(
         f"training took {percent(training / time.total)} of {number(time.total)} s{of}: {listed}", _cheaper(case, main)
     )
 

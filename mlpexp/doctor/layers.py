@@ -8,7 +8,7 @@ import numpy as np
 
 from mlpexp.components.activation import ReLU
 from mlpexp.doctor import remedies
-from mlpexp.doctor.case import Case, Layer, Sign, number, percent
+from mlpexp.doctor.case import Case, Evidence, Layer, number, percent
 
 # Root mean square of a hidden layer's gradient ÷ that of the output layer's, early in the run: 0.005 (circles with
 # sigmoid) to 9 in healthy networks of two hidden layers, 0.05 and more in eight of ReLU or tanh. Four layers of sigmoid
@@ -41,7 +41,7 @@ def _linear(case: Case) -> list[Layer]:
     return [*hidden, case.layers[-1]] if hidden else []
 
 
-def vanishing_gradients(case: Case) -> Sign | None:
+def vanishing_gradients(case: Case) -> Evidence | None:
     """Early in the run, a hidden layer gets hardly any of the gradient that the last one gets."""
     sizes = early(case)
     if len(sizes) < 3:
@@ -54,7 +54,7 @@ def vanishing_gradients(case: Case) -> Sign | None:
     if least == 0 and remedies.too_fast(config):
         # Units that large steps have killed pass no gradient at all: that is nothing of the layers' doing.
         return None
-    return Sign(
+    return Evidence(
         f"root mean square of the gradient early in the run, by layer: {_listed(sizes)}; the least is "
         f"{number(least / last)} of the last",
         [
@@ -66,7 +66,7 @@ def vanishing_gradients(case: Case) -> Sign | None:
     )
 
 
-def exploding_gradients(case: Case) -> Sign | None:
+def exploding_gradients(case: Case) -> Evidence | None:
     """Gradients of a size at which steps undo one another."""
     norms = case.measured("grad_norm")
     sizes = early(case)
@@ -82,10 +82,10 @@ def exploding_gradients(case: Case) -> Sign | None:
     by_layer = f"; root mean square early in the run, by layer: {_listed(sizes)}" if sizes else ""
     if norms.max() > _EXPLODED:
         at = int(norms.argmax())
-        return Sign(f"the gradient's norm was {number(norms[at])} in epoch {at + 1}{by_layer}", tries)
+        return Evidence(f"the gradient's norm was {number(norms[at])} in epoch {at + 1}{by_layer}", tries)
     first, *_, last = [*sizes.values()] or [0.0, 0.0]
     if first > _GROWN * last > 0:
-        return Sign(f"the first layer's gradient is {number(first / last)} times the last one's{by_layer}", tries)
+        return Evidence(f"the first layer's gradient is {number(first / last)} times the last one's{by_layer}", tries)
     return None
 
 
@@ -105,24 +105,24 @@ _SATURATED = 0.5
 _SATURATED_AND_POOR = 0.8
 
 
-def dead_units(case: Case) -> Sign | None:
+def dead_units(case: Case) -> Evidence | None:
     """Much of a layer gives the same output for all inputs, and cannot learn any more."""
     shares = _shares(case, "dead_units")
     worst = max(shares.values(), key=lambda column: column[-1], default=None)
-    if worst is None or worst[-1] < (_DEAD_AND_POOR if case.poor else _DEAD):
+    if worst is None or worst[-1] < (_DEAD_AND_POOR if case.low_score else _DEAD):
         return None
     listed = ", ".join(f"{name} {percent(column[-1])}" for name, column in shares.items())
     config = case.config
     other = remedies.activation(config, "leaky_relu" if isinstance(config.activation, ReLU) else "relu")
     slower = remedies.lower_rate(config, 3)
-    return Sign(
+    return Evidence(
         f"units whose output is the same for all inputs, by layer: {listed} ({percent(worst[0])} of the worst after "
         f"the first epoch)",
         [slower, other] if remedies.too_fast(config) else [remedies.weaker_penalty(config), other, slower],
     )
 
 
-def saturated_units(case: Case) -> Sign | None:
+def saturated_units(case: Case) -> Evidence | None:
     """Much of a layer's output lies at the limits of its activation, where gradients are small."""
     shares = _shares(case, "saturated")
     if not shares:
@@ -133,7 +133,7 @@ def saturated_units(case: Case) -> Sign | None:
     begun = max(min(column[0], column[-1]) for column in shares.values())
     if begun >= _SATURATED:
         first = ", ".join(percent(column[0]) for column in shares.values())
-        return Sign(
+        return Evidence(
             f"{outputs}; after the first epoch {first}",
             [
                 remedies.init_that_fits(config),
@@ -142,8 +142,8 @@ def saturated_units(case: Case) -> Sign | None:
                 remedies.lower_rate(config),
             ],
         )
-    if case.poor and max(column[-1] for column in shares.values()) >= _SATURATED_AND_POOR:
-        return Sign(
+    if case.low_score and max(column[-1] for column in shares.values()) >= _SATURATED_AND_POOR:
+        return Evidence(
             outputs,
             [
                 remedies.lower_rate(config, 3),
@@ -160,11 +160,11 @@ def _shares(case: Case, what: str) -> dict[str, np.ndarray]:
     return {name: values for name, values in found.items() if len(values)}
 
 
-def symmetric_units(case: Case) -> Sign | None:
+def symmetric_units(case: Case) -> Evidence | None:
     """All units of a hidden layer have the same weights: they count as one."""
     same = [f"all {layer.n_units} of {layer.name}" for layer in case.layers if layer.symmetric]
     if not same:
         return None
     config = case.config
     better = remedies.init_that_fits(config) or remedies.weaker_penalty(config) or remedies.suited_init(config)
-    return Sign(f"units of one layer have the same incoming weights and act as one: {', '.join(same)}", [better])
+    return Evidence(f"units of one layer have the same incoming weights and act as one: {', '.join(same)}", [better])

@@ -8,7 +8,7 @@ import numpy as np
 
 from mlpexp.components.activation import Identity
 from mlpexp.doctor import remedies
-from mlpexp.doctor.case import Case, Sign, change, number, percent
+from mlpexp.doctor.case import Case, Evidence, change, number, percent
 
 # Of what a run needs at least so many epochs nothing can be said of how a loss goes.
 _LEAST_EPOCHS = 3
@@ -38,7 +38,7 @@ _CHANCE = 0.01
 _PLATEAU = 10
 
 
-def diverged(case: Case) -> Sign | None:
+def diverged(case: Case) -> Evidence | None:
     """The loss or a weight became infinite or not a number."""
     if case.failure is None or not case.diverged:
         return None
@@ -48,13 +48,13 @@ def diverged(case: Case) -> Sign | None:
     norms = case.measured("grad_norm")
     norm = f"; the gradient's norm was {number(norms[-1])} in the last epoch" if len(norms) else ""
     reason = case.failure.removeprefix("diverged: ")
-    return Sign(
+    return Evidence(
         f"{reason}{before}{norm}; optimizer.lr is {number(case.config.optimizer.lr)}",
         [remedies.lower_rate(case.config), remedies.clip(case.config), remedies.init_that_fits(case.config)],
     )
 
 
-def travel(case: Case) -> float:
+def relative_path_length(case: Case) -> float:
     """How far the weights can have moved at most, of their own size: the sum of the steps' lengths ÷ the weights' norm.
 
     For optimizers that scale their steps these are η in every element; for others η·‖g‖ ÷ (1 − momentum).
@@ -64,22 +64,22 @@ def travel(case: Case) -> float:
     if optimizer.full_batch or not 0 < size < math.inf:
         return math.inf
     rates = case.column("lr")
-    if optimizer.scales_steps:
+    if optimizer.gradient_scale_invariant:
         return float(rates.sum() * case.steps_per_epoch / size)
     norms = np.minimum(case.column("grad_norm"), case.config.clip.norm or math.inf)
     momentum = getattr(optimizer, "momentum", 0.0)
     return float((rates * norms).sum() * case.steps_per_epoch / (1 - momentum) / (size * math.sqrt(n)))
 
 
-def rate_too_small(case: Case) -> Sign | None:
+def rate_too_small(case: Case) -> Evidence | None:
     """The loss hardly moves, and the steps are tiny beside the weights."""
     loss = case.train_loss
-    if case.epochs < _LEAST_EPOCHS or not case.poor:
+    if case.epochs < _LEAST_EPOCHS or not case.low_score:
         return None
-    moved, end = travel(case), float(case.late(loss).mean())
+    moved, end = relative_path_length(case), float(case.tail(loss).mean())
     if not moved <= _LITTLE_TRAVEL or end < (1 - _LITTLE_FALL) * loss[0]:
         return None
-    return Sign(
+    return Evidence(
         f"training loss went from {loss[0]:.4g} to {end:.4g} ({change(loss[0], end)}) in {case.epochs} epochs, "
         f"and all steps together are at most {number(100 * moved)} % of the weights' size",
         [remedies.higher_rate(case.config), remedies.more_epochs(case.config)],
@@ -98,27 +98,27 @@ def _on_its_way(loss: np.ndarray) -> bool:
     return float(loss[:n].mean() - loss[-n:].mean()) > _SCATTERS * scatter
 
 
-def rate_too_large(case: Case) -> Sign | None:
+def rate_too_large(case: Case) -> Evidence | None:
     """The loss ends above that of a constant answer, or far above its own least, or jumps without falling."""
     loss, config = case.train_loss, case.config
-    if case.epochs < _LEAST_EPOCHS or not case.poor:
+    if case.epochs < _LEAST_EPOCHS or not case.low_score:
         return None
     if not remedies.too_fast(config) and remedies.init_that_fits(config):
         # An init that takes no account of the layers' sizes is more likely to blame.
         return None
-    end, half = float(case.late(loss).mean()), case.late(loss, 0.5)
+    end, half = float(case.tail(loss).mean()), case.tail(loss, 0.5)
     tries = [remedies.lower_rate(config), remedies.clip(config)]
     falling = end < 0.9 * float(half[: max(1, len(half) // 2)].mean())
     far = config.optimizer.lr >= 10 * remedies.recommended_rate(config)
     if np.median(half) > (1 + _ABOVE) * case.constant_loss and (far or not (falling or _on_its_way(half))):
-        return Sign(
+        return Evidence(
             f"training loss was {number(float(np.median(half)))} in the second half of the run (median) and is "
             f"{number(end)} in the end; an answer that is the same for all inputs has {number(case.constant_loss)}",
             tries,
         )
     least = int(loss.argmin())
     if end > _COLLAPSE * loss[least] or end > _ABOVE_START * loss[0]:
-        return Sign(
+        return Evidence(
             f"training loss rose from {number(loss[least])} in epoch {least + 1} to {number(end)} in the end "
             f"({change(loss[least], end)})",
             tries,
@@ -128,21 +128,21 @@ def rate_too_large(case: Case) -> Sign | None:
     jump = float(np.abs(np.diff(half)).mean() / half.mean())
     if not jump >= _JUMPS:
         return None
-    return Sign(
+    return Evidence(
         f"training loss jumps by {percent(jump)} from epoch to epoch, between {number(half.min())} and "
         f"{number(half.max())} in the second half of the run, and no longer falls",
         [remedies.lower_rate(config, 3), remedies.schedule(config)],
     )
 
 
-def stuck_accuracy(case: Case) -> Sign | None:
+def stuck_accuracy(case: Case) -> Evidence | None:
     """Accuracy stays at that of always the same class, or at one and the same poor value."""
-    if case.score != "accuracy" or case.epochs < _PLATEAU or not case.poor or is_linear(case):
+    if case.score != "accuracy" or case.epochs < _PLATEAU or not case.low_score or is_linear(case):
         return None
-    train, val = case.late(case.train_score, 0.5), case.late(case.val_score, 0.5)
+    train, val = case.tail(case.train_score, 0.5), case.tail(case.val_score, 0.5)
     error = 3 * math.sqrt(case.majority * (1 - case.majority) / case.n_train)
-    worth = case.late(case.train_loss).mean() / case.constant_loss
-    shared = f"; training loss is {number(case.late(case.train_loss).mean())}"
+    worth = case.tail(case.train_loss).mean() / case.constant_loss
+    shared = f"; training loss is {number(case.tail(case.train_loss).mean())}"
     config = case.config
     tries = [
         remedies.init_that_fits(config),
@@ -151,14 +151,14 @@ def stuck_accuracy(case: Case) -> Sign | None:
         remedies.schedule(config),
     ]
     if abs(val - val[0]).max() == 0 and abs(train.mean() - case.majority) <= max(_CHANCE, min(error, 0.05)):
-        return Sign(
+        return Evidence(
             f"validation accuracy has been {number(val[0])}, and accuracy on the training batches about "
             f"{number(train.mean())}, for {len(val)} epochs: what always the same class gets right "
             f"({number(case.majority)}){shared}, {percent(worth)} of a constant answer's",
             tries,
         )
     if len(val) >= _PLATEAU and np.ptp(val) == 0 and np.ptp(train) == 0:
-        return Sign(f"accuracy has been {number(train[0])} for {len(val)} epochs{shared}", tries)
+        return Evidence(f"accuracy has been {number(train[0])} for {len(val)} epochs{shared}", tries)
     return None
 
 

@@ -16,7 +16,7 @@ def recommended_rate(config: Config) -> float:
     optimizer, suited = config.optimizer, config.dataset.recommended
     if optimizer.full_batch:
         return type(optimizer)(lr=1.0).lr
-    if optimizer.scales_steps:
+    if optimizer.gradient_scale_invariant:
         return suited.lr
     return suited.lr_momentum if getattr(optimizer, "momentum", 0.0) else suited.lr_sgd
 

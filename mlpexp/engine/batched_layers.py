@@ -21,9 +21,9 @@ from mlpexp.components.dropout import (
     by_torch,
     fill,
     in_steps,
-    kept,
+    keep_mask,
+    n_int64,
     scaled,
-    words,
 )
 
 
@@ -166,10 +166,10 @@ class StackedDropout(StackedLayer):
             # Without a wait for the device.
             p = torch.tensor(self.p).to(x.device, non_blocking=True)[:, None]
             return (draws >= p).to(x.dtype).view(x.shape), p[..., None]
-        bits = torch.empty(len(x), words(n), dtype=torch.int64, device=x.device)
+        bits = torch.empty(len(x), n_int64(n), dtype=torch.int64, device=x.device)
         for k, generator in drawing:
             fill(bits[k], generator)
-        return kept(bits, n, self._dropped).view(x.shape), (self._dropped / 2**16)[..., None].to(x.dtype)
+        return keep_mask(bits, n, self._dropped).view(x.shape), (self._dropped / 2**16)[..., None].to(x.dtype)
 
     def forward(self, x: Tensor) -> Tensor:
         return scaled(x, *self._masks(x)) if self.training else x

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from mlpexp.engine import stack
 from mlpexp.engine.batched_layers import STACKED, StackedDropout, StackedLinear
-from mlpexp.engine.noise import Noise
+from mlpexp.engine.member_rng import MemberRng
 
 
 def unstackable(module: nn.Module, activation: type[nn.Module]) -> str | None:
@@ -58,7 +58,7 @@ class BatchedStack(stack.Stack):
         return found
 
     @contextmanager
-    def drawing_from(self, noise: Sequence[Noise]) -> Iterator[Sequence[torch.Generator]]:
+    def drawing_from(self, noise: Sequence[MemberRng]) -> Iterator[Sequence[torch.Generator]]:
         generators = [source.generator() for source in noise]
         for layer in self.net:
             if isinstance(layer, StackedDropout):
@@ -90,7 +90,7 @@ class BatchedStack(stack.Stack):
             for name, value in current.items():
                 self._kept[name].index_copy_(0, rows, value.index_select(0, rows))
 
-    def kept(self, k: int) -> stack.State:
+    def best_weights(self, k: int) -> stack.State:
         return self._member_of(self._kept, k)
 
     def load_kept(self, k: int, state: Mapping[str, Tensor]) -> None:
@@ -119,7 +119,7 @@ class BatchedStack(stack.Stack):
         self._views += views
         return [view for _, view, _ in views]
 
-    def pass_gradients(self) -> None:
+    def share_gradients_with_views(self) -> None:
         for storage, view, rows in self._views:
             view.grad = None if storage.grad is None else storage.grad[rows]
 

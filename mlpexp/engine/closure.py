@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
-from mlpexp.engine.noise import Noise
+from mlpexp.engine.member_rng import MemberRng
 from mlpexp.engine.stack import Stack
 
 # Losses [K] and outputs [K, B, C] of a look, and what is minimised.
@@ -21,7 +21,7 @@ class Looks:
     look left, which is at the weights before the step.
     """
 
-    def __init__(self, stack: Stack, noise: Sequence[Noise], look: Callable[[bool], Look]) -> None:
+    def __init__(self, stack: Stack, noise: Sequence[MemberRng], look: Callable[[bool], Look]) -> None:
         """`look` computes losses and gradients, and is told whether it is the first time."""
         self._buffers, self._noise, self._look = list(stack.buffers()), noise, look
         self._before = self._state()

@@ -28,7 +28,7 @@ _Kind = tuple[torch.Size, bool, bool]
 _Make = Callable[[Batch, bool], None]
 
 
-def recordable(configs: Sequence[Config], device: torch.device) -> bool:
+def cuda_graph_safe(configs: Sequence[Config], device: torch.device) -> bool:
     """Whether the steps of a stack can be recorded: on a CUDA card, with our own components, where nothing is compiled.
 
     A user's may wait for the card, which no recording can, or do something in Python, which no replay does again.
@@ -41,7 +41,7 @@ def recordable(configs: Sequence[Config], device: torch.device) -> bool:
         for config in configs
         for part in (config.model, config.activation, config.loss, config.optimizer, *config.regularizer.values())
     ]
-    return all(map(is_ours, parts)) and all(config.optimizer.recordable for config in configs)
+    return all(map(is_ours, parts)) and all(config.optimizer.cuda_graph_safe for config in configs)
 
 
 class Replay:
@@ -61,7 +61,7 @@ class Replay:
 
     def step(self, make: _Make, batch: Batch, measure: bool) -> None:
         """Calls `make(batch, measure)`, or replays what it did with such a batch before."""
-        kind = (batch.x.shape, batch.partner is not None, measure)
+        kind = (batch.x.shape, batch.y_mixed is not None, measure)
         if kind in self._held:
             self._held[kind].copy_(batch)
         else:

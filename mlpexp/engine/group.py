@@ -77,9 +77,9 @@ class Group:
         self._ratios = [rate / self.lr for rate in self._rates]
         self._recorded = recorded
         if recorded:
-            self._place_rate()
+            self._make_lr_capturable()
 
-    def _place_rate(self) -> None:
+    def _make_lr_capturable(self) -> None:
         """For steps that are recorded, the rate lies on the device, and so does the count of steps ("capturable")."""
         for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
             group["lr"] = torch.tensor(rate, device=group["params"][0].device)
@@ -121,7 +121,7 @@ class Group:
         self.optimizer.load_state_dict(whole)
         self._rates = [float(group.get("lr", self.lr)) for group in self.optimizer.param_groups]
         if self._recorded:
-            self._place_rate()
+            self._make_lr_capturable()
         self.schedule.load_state_dict(states[0]["schedule"])
 
     def _shapes(self) -> list[torch.Size]:

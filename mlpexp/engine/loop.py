@@ -13,20 +13,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mlpexp.components.optimizer_step import spare_the_compiler
+from mlpexp.components.optimizer_step import skip_dynamo_import
 from mlpexp.config.schema import Config
 from mlpexp.data.batch import Batch
 from mlpexp.data.dataset import Data
 from mlpexp.engine.batches import Batches
 from mlpexp.engine.closure import Looks
-from mlpexp.engine.cuda_graphs import Replay, recordable
+from mlpexp.engine.cuda_graphs import Replay, cuda_graph_safe
 from mlpexp.engine.diagnostics import GradientNorms, UnitDiagnostics
 from mlpexp.engine.group import Group, groups
 from mlpexp.engine.member import Member, build_module, copied
 from mlpexp.engine.objective import Evaluation, Objective, evaluate, varies
 from mlpexp.engine.regularization import Regularization
 from mlpexp.engine.stack import ModuleStack, Stack
-from mlpexp.engine.stack_key import in_common
+from mlpexp.engine.stack_key import stack_key
 from mlpexp.engine.stopwatch import Stopwatch
 from mlpexp.fields.convert import convert
 from mlpexp.fields.ranges import Index
@@ -51,12 +51,12 @@ class Engine:
         """`modules` are the members' networks; without them each is built and initialised from its config."""
         first = configs[0]
         for config in configs:
-            assert in_common(config) == in_common(first), "these configs cannot share a stack"
+            assert stack_key(config) == stack_key(first), "these configs cannot share a stack"
         self.data = data.to(device)
         self.device = device
         self.loss = first.loss.resolve(data.task)
         if not first.compile:
-            spare_the_compiler()
+            skip_dynamo_import()
         # R² compares with the spread of the values that were learned from: an epoch may leave a row out, and mixup
         # draws them together around the same mean.
         self._mean = data.train.y.mean().to(device) if data.task.kind == "regression" else None
@@ -79,7 +79,7 @@ class Engine:
         if first.compile:
             self.stack.compile()
         self.objective = Objective(self.data.task, self.loss, tuple(config.smoothing for config in configs))
-        self._recorded = recordable(configs, self.device)
+        self._recorded = cuda_graph_safe(configs, self.device)
         self.groups: list[Group] = groups(self.stack, configs, len(self.batches.sizes), self._recorded)
         self.gradient_norms = GradientNorms(self.stack)
         self._regularization = Regularization(configs)
@@ -158,10 +158,10 @@ class Engine:
             self._replay.step(self._make_step, batch, measure)
 
     def _make_step(self, batch: Batch, measure: bool) -> None:
-        """A step, and its losses and hits to those of the epoch."""
+        """A step, and its losses and score_sums to those of the epoch."""
         losses, outputs = self.step(batch, measure)
         self._loss.add_(losses, alpha=batch.x.shape[1])
-        self._hits.add_(self.objective.training_hits(outputs, batch))
+        self._hits.add_(self.objective.training_score_sums(outputs, batch))
         if self._mean is not None:
             self._spread.add_(self.objective.spread(batch.y, self._mean))
 
@@ -203,7 +203,7 @@ class Engine:
         if measure:
             self.gradient_norms.measure()
         self.stack.clip(*self._clip)
-        self.stack.pass_gradients()
+        self.stack.share_gradients_with_views()
         return losses.detach(), outputs.detach(), total.detach()
 
     def _read(self, train: Evaluation, val: Evaluation, units: dict[str, Tensor]) -> list[Row]:
@@ -224,13 +224,13 @@ class Engine:
         """Member `k` as a plain network with the weights of its best epoch; without one, with those that it has."""
         module = self.stack.member(k)
         if self.members[k].best.epoch:
-            module.load_state_dict(self.stack.kept(k))
+            module.load_state_dict(self.stack.best_weights(k))
         return module
 
     def best(self, k: int) -> dict[str, Any]:
         """The best epoch of member `k`: its number, validation loss and accuracy, and weights; plain data."""
         best = self.members[k].best
-        return {**vars(best), "weights": copied(self.stack.kept(k)) if best.epoch else {}}
+        return {**vars(best), "weights": copied(self.stack.best_weights(k)) if best.epoch else {}}
 
     def state_dict(self, k: int) -> dict[str, Any]:
         """All that member `k` needs to go on exactly from here; loadable with weights_only=True."""

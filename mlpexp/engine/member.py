@@ -14,12 +14,12 @@ from mlpexp.components.loss import Loss
 from mlpexp.components.regularizer import EarlyStopping
 from mlpexp.config.schema import Config
 from mlpexp.data.dataset import Data
-from mlpexp.engine.noise import Noise
+from mlpexp.engine.member_rng import MemberRng
 from mlpexp.fields.convert import build, convert, fields_of
 from mlpexp.fields.ranges import Index
 
 
-def streams(seed: int) -> dict[str, int]:
+def derive_seeds(seed: int) -> dict[str, int]:
     """Independent seeds for what `seed` decides: initial weights, batch order, and noise (dropout, mixup)."""
     init, order, noise = np.random.SeedSequence(seed).generate_state(3, np.uint64)
     # torch's generators take signed 64 bits.
@@ -28,7 +28,7 @@ def streams(seed: int) -> dict[str, int]:
 
 def build_module(config: Config, data: Data, loss: Loss) -> nn.Module:
     """The member's plain network on the CPU, initialised under its seed; the caller's random state is untouched."""
-    seed = streams(config.seed)["init"]
+    seed = derive_seeds(config.seed)["init"]
     with torch.random.fork_rng(devices=[]):
         # For whatever draws from the global generator: parameters of other layers, inits such as `weight.normal_()`.
         # Not by torch.manual_seed, which seeds every GPU too, and these are not restored.
@@ -65,9 +65,9 @@ class Member:
 
     def __init__(self, config: Config, device: torch.device) -> None:
         self.config = config
-        seeds = streams(config.seed)
+        seeds = derive_seeds(config.seed)
         self.order = torch.Generator().manual_seed(seeds["order"])
-        self.noise = Noise(seeds["noise"], device)
+        self.noise = MemberRng(seeds["noise"], device)
         self.best = Best()
         self.failure: str | None = None
         self.diverged = False  # whether the failure is a loss that was not finite

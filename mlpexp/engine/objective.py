@@ -34,33 +34,33 @@ class Objective:
     def losses(self, outputs: Tensor, batch: Batch) -> Tensor:
         """Mean training losses [K] of outputs [K, B, C]."""
         losses = self._smoothed(outputs, batch.y)
-        if batch.partner is None or batch.share is None:
+        if batch.y_mixed is None or batch.lam is None:
             return losses
-        others = self._smoothed(outputs, batch.partner)
-        return batch.share * losses + (1 - batch.share) * others
+        others = self._smoothed(outputs, batch.y_mixed)
+        return batch.lam * losses + (1 - batch.lam) * others
 
     def summed(self, outputs: Tensor, y: Tensor) -> Tensor:
         """Losses summed over samples [K], without smoothing: what validation and test report."""
         return self._per_sample(outputs, y, 0.0).sum(1)
 
-    def hits(self, outputs: Tensor, y: Tensor) -> Tensor:
+    def score_sums(self, outputs: Tensor, y: Tensor) -> Tensor:
         """[K]: how many classes are predicted right; for regression the sum of squared errors."""
         if self.task.kind == "regression":
             return (outputs - y).square().sum((1, 2))
         return (self.loss.predict(outputs) == y).sum(1)
 
-    def training_hits(self, outputs: Tensor, batch: Batch) -> Tensor:
-        """`hits` on a training batch; a sample that mixup made counts for each target by its share."""
-        hits = self.hits(outputs, batch.y)
-        if batch.partner is None or batch.share is None:
-            return hits
-        return batch.share * hits + (1 - batch.share) * self.hits(outputs, batch.partner)
+    def training_score_sums(self, outputs: Tensor, batch: Batch) -> Tensor:
+        """`score_sums` on a training batch; a sample that mixup made counts for each target by its share."""
+        score_sums = self.score_sums(outputs, batch.y)
+        if batch.y_mixed is None or batch.lam is None:
+            return score_sums
+        return batch.lam * score_sums + (1 - batch.lam) * self.score_sums(outputs, batch.y_mixed)
 
-    def score(self, hits: Tensor, n: int, y: Tensor) -> Tensor:
-        """[K]: accuracy, or R², from `hits` summed over `n` samples with targets y."""
+    def score(self, score_sums: Tensor, n: int, y: Tensor) -> Tensor:
+        """[K]: accuracy, or R², from `score_sums` summed over `n` samples with targets y."""
         if self.task.kind == "classification":
-            return hits / n
-        return self.r2(hits, self.spread(y, y.mean()), varies(y))
+            return score_sums / n
+        return self.r2(score_sums, self.spread(y, y.mean()), varies(y))
 
     def spread(self, y: Tensor, mean: Tensor) -> Tensor:
         """Σ(y − mean)² of values [N, 1], or [K] of values [K, B, 1]."""
@@ -115,12 +115,12 @@ def evaluate(stack: Stack, data: Data, split: Split, objective: Objective) -> Ev
     """Loss and score of every member on a split, in evaluation mode."""
     stack.eval()
     loss = torch.zeros(len(stack), device=split.x.device)
-    hits = torch.zeros(len(stack), device=split.x.device)
+    score_sums = torch.zeros(len(stack), device=split.x.device)
     for outputs, y in _parts(stack, data, split):
         loss += objective.summed(outputs, y)
-        hits += objective.hits(outputs, y)
+        score_sums += objective.score_sums(outputs, y)
     n = len(split)
-    return Evaluation(loss / n, objective.score(hits, n, split.y))
+    return Evaluation(loss / n, objective.score(score_sums, n, split.y))
 
 
 @torch.no_grad()

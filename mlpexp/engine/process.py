@@ -38,7 +38,7 @@ _CUBLAS = "CUBLAS_WORKSPACE_CONFIG"
 
 
 @contextmanager
-def surroundings(config: Config, multiplications: int) -> Iterator[torch.device]:
+def runtime_context(config: Config, multiplications: int) -> Iterator[torch.device]:
     """The device of a config, set as it asks for, while steps of so many multiplications are made there."""
     # The device comes second: threads that the user asks for win.
     with suited_threads(multiplications), config.device.in_use() as device, _determinism(config.deterministic):

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from mlpexp.engine.noise import Noise
+from mlpexp.engine.member_rng import MemberRng
 
 State = dict[str, Tensor]
 
@@ -41,7 +41,7 @@ class Stack(nn.Module, ABC):
         """Outputs [K, B, C] for inputs [K, B, F]."""
 
     @abstractmethod
-    def drawing_from(self, noise: Sequence[Noise]) -> AbstractContextManager[Sequence[torch.Generator]]:
+    def drawing_from(self, noise: Sequence[MemberRng]) -> AbstractContextManager[Sequence[torch.Generator]]:
         """Lets the members' layers draw from their `noise`, and gives what their batches are to draw from."""
 
     @abstractmethod
@@ -61,7 +61,7 @@ class Stack(nn.Module, ABC):
         """Sets a copy of the weights of some members aside."""
 
     @abstractmethod
-    def kept(self, k: int) -> State:
+    def best_weights(self, k: int) -> State:
         """What was last kept of member `k`."""
 
     @abstractmethod
@@ -73,7 +73,7 @@ class Stack(nn.Module, ABC):
         """P parameters that share the memory of some members' own, for an optimizer of these members."""
 
     @abstractmethod
-    def pass_gradients(self) -> None:
+    def share_gradients_with_views(self) -> None:
         """Gives the gradients of the latest backward pass to what `parameters_of` has handed out."""
 
     @abstractmethod
@@ -136,7 +136,7 @@ class ModuleStack(Stack):
         found: Tensor = self.module(x[0])
         return found[None]
 
-    def drawing_from(self, noise: Sequence[Noise]) -> AbstractContextManager[Sequence[torch.Generator]]:
+    def drawing_from(self, noise: Sequence[MemberRng]) -> AbstractContextManager[Sequence[torch.Generator]]:
         return noise[0].in_use()
 
     def member(self, k: int) -> nn.Module:
@@ -153,7 +153,7 @@ class ModuleStack(Stack):
             # Clones, on the device: a state_dict alone would go on changing with the network.
             self._kept = {name: value.detach().clone() for name, value in self.module.state_dict().items()}
 
-    def kept(self, k: int) -> State:
+    def best_weights(self, k: int) -> State:
         return self._kept
 
     def load_kept(self, k: int, state: Mapping[str, Tensor]) -> None:
@@ -162,7 +162,7 @@ class ModuleStack(Stack):
     def parameters_of(self, members: slice) -> list[nn.Parameter]:
         return list(self.module.parameters())
 
-    def pass_gradients(self) -> None:
+    def share_gradients_with_views(self) -> None:
         """The optimizer has the module's own parameters."""
 
     def optimizer_state(

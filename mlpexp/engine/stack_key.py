@@ -14,7 +14,7 @@ _LAYERS = ("before_activation", "after_activation")
 _FORMING = (*_LAYERS, "augment")
 
 
-def in_common(config: Config) -> tuple[object, ...]:
+def stack_key(config: Config) -> tuple[object, ...]:
     """What all members of a stack must agree on: the data, the architecture, the batches, how it is computed.
 
     All else may differ: seeds, inits, optimizers and their numbers, schedules, strengths of regularizers, clipping.
@@ -23,7 +23,7 @@ def in_common(config: Config) -> tuple[object, ...]:
         *(config.dataset, config.data_dir, config.loss, config.epochs, config.batch_size),
         *(config.model, config.activation, [_form(part) for part in config.regularizer.values() if _forms(part)]),
         *(config.device, config.precision, config.compile, config.deterministic, config.log.diagnostics),
-        config.optimizer.by_element,
+        config.optimizer.elementwise,
     )
 
 

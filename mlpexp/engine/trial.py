@@ -29,7 +29,7 @@ from mlpexp.data.task import Task
 from mlpexp.engine.batched_stack import unstackable
 from mlpexp.engine.loop import Engine, Row
 from mlpexp.engine.member import build_module
-from mlpexp.engine.process import surroundings
+from mlpexp.engine.process import runtime_context
 
 # So many rows make two batches.
 _ROWS, _BATCH = 8, 4
@@ -63,7 +63,7 @@ def try_epoch(config: Config, data: Data) -> None:
     # Whole batches only: a short last one can be refused, and the data itself may have none.
     whole = len(data.train) - len(data.train) % min(config.batch_size, len(data.train))
     data = dataclasses.replace(data, train=Split(data.train.x[:whole], data.train.y[:whole]))
-    with torch.random.fork_rng(devices=[]), surroundings(plain, 1) as device:
+    with torch.random.fork_rng(devices=[]), runtime_context(plain, 1) as device:
         engine = Engine([plain], data, device)
         next(engine.epochs())
         # As it goes into a checkpoint.

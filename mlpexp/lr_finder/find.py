@@ -14,7 +14,7 @@ from mlpexp.components.optimizer import optimizers
 from mlpexp.components.scheduler import Constant
 from mlpexp.config.schema import Config
 from mlpexp.engine.loop import Engine
-from mlpexp.engine.process import surroundings
+from mlpexp.engine.process import runtime_context
 from mlpexp.errors import ConfigError, RunError
 from mlpexp.lr_finder.curve import Curve, beta_for, follow
 from mlpexp.lr_finder.rules import RULES, Rule, descent
@@ -90,8 +90,8 @@ class RangeTest:
 
     @contextmanager
     def _engine(self, configs: Sequence[Config]) -> Iterator[Engine]:
-        multiplications = len(configs) * configs[0].batch_size * self.prepared.n_parameters
-        with surroundings(configs[0], multiplications) as device:
+        multiplications = len(configs) * configs[0].batch_size * self.prepared.n_linear_parameters
+        with runtime_context(configs[0], multiplications) as device:
             yield Engine(configs, self.prepared.data, device)
 
 
@@ -142,7 +142,7 @@ def prepared_test(
 
 def lowest_rate(config: Config) -> float:
     """Where to begin: so low that nothing is learned, and no lower, since steps there are lost to the descent."""
-    return 1e-6 if config.optimizer.scales_steps else 1e-5
+    return 1e-6 if config.optimizer.gradient_scale_invariant else 1e-5
 
 
 def losses(engine: Engine, rates: np.ndarray) -> Generator[np.ndarray]:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from mlpexp.components.optimizer import Optimizer, optimizers
-from mlpexp.components.optimizer_step import plain_step, spare_the_compiler
+from mlpexp.components.optimizer_step import plain_step, skip_dynamo_import
 from mlpexp.figures.optimizer_paths import Path, optimizer_paths
 from mlpexp.plots.choices import choose, described
 
@@ -55,7 +55,7 @@ def path(optimizer: Optimizer, start: tuple[float, float] = START, steps: int = 
     θ = (x, y) is one weight matrix [1, 2], as Muon moves matrices; to all others its shape makes no difference.
     """
     weight = nn.Parameter(torch.tensor([start], dtype=torch.float64))
-    spare_the_compiler()
+    skip_dynamo_import()
     step = plain_step(optimizer.build([weight]))
     evaluations = 0
 

@@ -104,18 +104,18 @@ def check_state(path: Path, state: Any) -> dict[str, Any]:
         convert(state["epoch"], Index, "epoch")
         # A run that is there as company has none.
         checked_written(state.get("history", {}))
-    except MISFITS as error:
-        raise misfit(path, error) from error
+    except MISMATCHES as error:
+        raise mismatch(path, error) from error
     checked: dict[str, Any] = state
     return checked
 
 
 # What putting a checkpoint to use raises where it is not of the run whose directory it lies in.
-MISFITS = (KeyError, IndexError, TypeError, ValueError, RuntimeError, AttributeError)
+MISMATCHES = (KeyError, IndexError, TypeError, ValueError, RuntimeError, AttributeError)
 
 
-def misfit(path: Path, error: Exception) -> ConfigError:
-    """The error to raise where one of MISFITS was."""
+def mismatch(path: Path, error: Exception) -> ConfigError:
+    """The error to raise where one of MISMATCHES was."""
     reason = " ".join(str(error).split())
     shown = reason if len(reason) <= 200 else f"{reason[:197]}..."
     return ConfigError(f"{path}: does not fit the run's own config, or is damaged: {shown}")

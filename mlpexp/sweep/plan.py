@@ -13,7 +13,7 @@ from mlpexp.components.optimizer import optimizers
 from mlpexp.config.schema import Config
 from mlpexp.config.user_code import users_components
 from mlpexp.engine.batched_stack import unstackable
-from mlpexp.engine.stack_key import in_common
+from mlpexp.engine.stack_key import stack_key
 from mlpexp.engine.trial import why_alone
 from mlpexp.sweep.jobs import Job
 from mlpexp.training.prepare import Preparations, Prepared, memory_needed
@@ -43,7 +43,7 @@ def plan(jobs: Sequence[Job], preparations: Preparations) -> list[PlannedStack]:
     trials = _Trials()
     for job in jobs:
         prepared = preparations.of(job.config)
-        key = repr(in_common(job.config))
+        key = repr(stack_key(job.config))
         if key not in reasons:
             reasons[key] = _layer_alone(job.config, prepared)
         reason = _alone(job.config) or reasons[key] or trials.alone(job.config, prepared)
@@ -58,7 +58,7 @@ def plan(jobs: Sequence[Job], preparations: Preparations) -> list[PlannedStack]:
 
 def _alone(config: Config) -> str | None:
     """Why a config cannot share a stack with others, as far as the config itself says."""
-    if not config.optimizer.by_element:
+    if not config.optimizer.elementwise:
         return f"optimizer={optimizers.name_of(config.optimizer)} does not move each element of a weight by itself"
     return "compile=true compiles a plain network" if config.compile else None
 
@@ -95,7 +95,7 @@ class _Trials:
 
 
 def _needed(job: Job, prepared: Prepared) -> int:
-    return memory_needed(job.config, prepared.n_parameters, prepared.data.n_features)
+    return memory_needed(job.config, prepared.n_linear_parameters, prepared.data.n_features)
 
 
 def _split(jobs: Sequence[Job], prepared: Prepared) -> list[PlannedStack]:

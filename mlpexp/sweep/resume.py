@@ -9,7 +9,7 @@ from typing import Any
 
 from mlpexp.comparison.report import TABLE
 from mlpexp.config.schema import Config
-from mlpexp.engine.stack_key import in_common
+from mlpexp.engine.stack_key import stack_key
 from mlpexp.errors import ConfigError, DivergedError
 from mlpexp.run import checkpoint, record
 from mlpexp.run.directory import RunDirectory, locked, refuse_link
@@ -63,10 +63,10 @@ class _Found:
     @property
     def apart(self) -> bool:
         """Whether the run can no longer go on with its stack, since it was given more epochs or another device."""
-        return in_common(self.job.config) != in_common(self.planned)
+        return stack_key(self.job.config) != stack_key(self.planned)
 
     @property
-    def judged(self) -> bool:
+    def evaluated(self) -> bool:
         """Whether only figures can be missing."""
         return self.record is not None and bool(self.record.metrics) and RunDirectory(self.directory).last.exists()
 
@@ -205,7 +205,7 @@ def _resumed(directory: Path, entries: Sequence[_Found]) -> list[tuple[list[Pend
     else:
         begun = True
     inside = [entry for entry in entries if entry.job.number in states]
-    here = [entry for entry in inside if not (entry.ended or entry.apart or (entry.judged and not begun))]
+    here = [entry for entry in inside if not (entry.ended or entry.apart or (entry.evaluated and not begun))]
     if not begun and len(here) < len(entries) and all(entry.failed for entry in here):
         # The stack has been through: for what failed of a full disk it is not to train once more.
         here = []
@@ -225,8 +225,8 @@ def _states(path: Path) -> dict[int, dict[str, Any] | None] | None:
             return {int(number): checkpoint.check_state(source, state) for number, state in states.items()}
         except ConfigError as error:
             damaged.append(str(error))
-        except checkpoint.MISFITS as error:
-            damaged.append(str(checkpoint.misfit(source, error)))
+        except checkpoint.MISMATCHES as error:
+            damaged.append(str(checkpoint.mismatch(source, error)))
     if damaged:
         raise ConfigError(f"{damaged[0]} With {path.parent} moved away, these runs begin anew.")
     return None

@@ -16,7 +16,7 @@ from torch import nn
 from mlpexp.config.schema import Config
 from mlpexp.config.user_code import explained
 from mlpexp.doctor.examine import examined
-from mlpexp.doctor.finding import said
+from mlpexp.doctor.finding import format_finding
 from mlpexp.doctor.measure import case
 from mlpexp.engine.loop import Engine, Row
 from mlpexp.engine.member import Member
@@ -161,7 +161,7 @@ class Attempt:
             with suppress(MlpexpError):
                 self.recorder.update("interrupted")
 
-    def judge(self, engine: Engine) -> None:
+    def evaluate_best(self, engine: Engine) -> None:
         """Judges the best weights of a member that has ended, once, on all splits; or says why it failed."""
         if self.outcome is not None or self._results is not None:
             return
@@ -186,7 +186,7 @@ class Attempt:
         self._record_failure(self.member.failure)
         saved = f" The weights of epoch {best.epoch} are kept in {path}/checkpoints/best.pt." if best.epoch else ""
         # What the doctor says of a run that diverged begins with the same words.
-        explained = " ".join(map(said, findings)) or f"{self.member.failure}."
+        explained = " ".join(map(format_finding, findings)) or f"{self.member.failure}."
         kind = DivergedError if self.member.diverged else RunError
         self.outcome = kind(f"{explained}{saved} Run directory: {path}")
 

@@ -68,8 +68,8 @@ def _load(
     try:
         module.load_state_dict(state["weights" if weights == "best" else "module"])
         epoch = int(state["epoch"])
-    except checkpoint.MISFITS as error:
-        raise checkpoint.misfit(source, error) from error
+    except checkpoint.MISMATCHES as error:
+        raise checkpoint.mismatch(source, error) from error
     device = prepared.device
     objective = Objective(prepared.data.task, prepared.loss)
     bf16 = config.precision == "bf16"

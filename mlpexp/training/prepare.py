@@ -36,7 +36,7 @@ class Prepared:
     data: Data
     device: torch.device
     loss: Loss  # what `auto` stands for
-    n_parameters: int  # of the linear layers
+    n_linear_parameters: int  # of the linear layers, without those of normalisation
 
 
 def prepare(config: Config, data: Data | None = None) -> Prepared:

@@ -46,7 +46,7 @@ def newest(directory: Path) -> Saved | None:
             epoch = checkpoint.check_state(path, state)["epoch"]
             history.check(RunDirectory(directory).history, {**state["history"], "rows": epoch})
         except KeyError as error:
-            damaged[path] = str(checkpoint.misfit(path, error))
+            damaged[path] = str(checkpoint.mismatch(path, error))
         except ConfigError as error:
             damaged[path] = str(error)
         else:
@@ -78,8 +78,8 @@ def best(directory: Path, final: bool) -> tuple[Path, State]:
             if state is not None:
                 state = checkpoint.check_state(path, state if path == own else state["member"]["best"])
                 found.append((state["epoch"], path, state))
-        except checkpoint.MISFITS as error:
-            damaged[path] = error if isinstance(error, ConfigError) else checkpoint.misfit(path, error)
+        except checkpoint.MISMATCHES as error:
+            damaged[path] = error if isinstance(error, ConfigError) else checkpoint.mismatch(path, error)
         if found and final:
             break
     # Without an epoch that had a finite loss there are no best weights.

@@ -48,9 +48,9 @@ def _resumed(path: Path, changes: dict[str, Any], watcher: Watcher) -> Run:
     try:
         done = last.state["epoch"] if last else 0
         stopped_early = convert(last.state["member"]["stopped_early"], bool, "stopped_early") if last else False
-    except checkpoint.MISFITS as error:
+    except checkpoint.MISMATCHES as error:
         assert last is not None
-        raise checkpoint.misfit(last.path, error) from error
+        raise checkpoint.mismatch(last.path, error) from error
     if found.state == "completed" and stopped_early:
         raise ConfigError(f"{path}: has completed: it stopped early, after epoch {done}.")
     if found.state == "completed" and config.epochs <= done:

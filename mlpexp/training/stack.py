@@ -17,7 +17,7 @@ from mlpexp.config import reproduce
 from mlpexp.config.user_code import explained
 from mlpexp.engine.loop import Engine, Row
 from mlpexp.engine.member import Member
-from mlpexp.engine.process import surroundings
+from mlpexp.engine.process import runtime_context
 from mlpexp.errors import MlpexpError, RunError
 from mlpexp.figures.drawing import Drawing, processes_for
 from mlpexp.interruption import InterruptedRunError, watched
@@ -66,8 +66,8 @@ def train_stack(
     kept = [run for run in runs if run.directory is not None]
     first = configs[0]
     # By the size at the beginning: another number of threads would give other bits.
-    step = (size or len(runs)) * first.batch_size * prepared.n_parameters
-    with surroundings(first, step) as device:
+    step = (size or len(runs)) * first.batch_size * prepared.n_linear_parameters
+    with runtime_context(first, step) as device:
         begun = _begun(kept, prepared, str(device))
         try:
             engine = Engine(configs, prepared.data, device)
@@ -97,7 +97,7 @@ def train_stack(
             watcher.started(prepared, engine, [attempt.directory for attempt in attempts])
             numbers = {member: run.number for run, member in zip(runs, engine.members, strict=True)}
             with drawing:
-                _epochs(engine, attempts, watcher, _Together(together, numbers, attempts), drawing)
+                _epochs(engine, attempts, watcher, StackCheckpoint(together, numbers, attempts), drawing)
                 watcher.ended()
                 _finish(engine, attempts, drawing)
         except BaseException as error:
@@ -117,12 +117,12 @@ def _explained(error: Exception, runs: Sequence[Pending], together: Path | None,
         advice = f" Try stack.max_members={len(runs) // 2}." if len(runs) > 1 else ""
         return RunError(f"{device} has too little memory for this network and data.{advice} {error}")
     states = any(run.state is not None for run in runs)
-    if states and isinstance(error, checkpoint.MISFITS):
-        return checkpoint.misfit(together or RunDirectory(runs[0].directory or Path()).last, error)
+    if states and isinstance(error, checkpoint.MISMATCHES):
+        return checkpoint.mismatch(together or RunDirectory(runs[0].directory or Path()).last, error)
     return explained(error, RunError)
 
 
-class _Together:
+class StackCheckpoint:
     """One file for the checkpoints of all members, by their numbers; without a path there is none."""
 
     def __init__(self, path: Path | None, numbers: dict[Member, int], attempts: Sequence[Attempt]) -> None:
@@ -144,13 +144,13 @@ class _Together:
 
 
 def _epochs(
-    engine: Engine, attempts: Sequence[Attempt], watcher: Watcher, together: _Together, drawing: Drawing
+    engine: Engine, attempts: Sequence[Attempt], watcher: Watcher, together: StackCheckpoint, drawing: Drawing
 ) -> None:
     """The epochs of a stack, each noted; checkpoints when due and when a signal asks to stop."""
     of = {attempt.member: attempt for attempt in attempts}
     with watched() as interruption:
         # Of runs that go on, some may have ended before.
-        _judge(engine, [of[member] for member in engine.members if member in of and not member.active])
+        _evaluate_best(engine, [of[member] for member in engine.members if member in of and not member.active])
         for rows in engine.epochs():
             here = [of[member] for member in engine.members if member in of]
             for k, (member, row) in enumerate(zip(engine.members, rows, strict=True)):
@@ -177,16 +177,16 @@ def _epochs(
             if not going_on:
                 # While the runs are judged they import what they draw with.
                 drawing.start()
-            _judge(engine, ended)
-        _judge(engine, [of[member] for member in engine.members if member in of])
+            _evaluate_best(engine, ended)
+        _evaluate_best(engine, [of[member] for member in engine.members if member in of])
         # It may have come while the last were judged.
         if interruption.signal_number:
             _interrupt(engine, attempts, interruption.signal_number)
 
 
-def _judge(engine: Engine, attempts: Sequence[Attempt]) -> None:
+def _evaluate_best(engine: Engine, attempts: Sequence[Attempt]) -> None:
     for attempt in attempts:
-        attempt.judge(engine)
+        attempt.evaluate_best(engine)
 
 
 def _finish(engine: Engine, attempts: Sequence[Attempt], drawing: Drawing) -> None:
@@ -203,7 +203,7 @@ def _finish(engine: Engine, attempts: Sequence[Attempt], drawing: Drawing) -> No
 def _interrupt(engine: Engine, attempts: Sequence[Attempt], signal_number: int) -> None:
     for attempt in attempts:
         if attempt.member.failure is not None:
-            attempt.judge(engine)
+            attempt.evaluate_best(engine)
         attempt.interrupted()
     raise InterruptedRunError(
         f"interrupted after epoch {engine.epoch}; go on with: mlpexp resume {attempts[0].directory}", signal_number
@@ -214,7 +214,7 @@ def _begun(runs: Sequence[Pending], prepared: Prepared, device: str) -> list[Rec
     """The records of runs that begin now; what takes time to find out, such as the git commit, is looked up once."""
     # Going on asks git nothing: a stranger's repository can make it run programs.
     new = any(run.resumed is None for run in runs)
-    now = record.start(runs[0].config.to_dict(), device=device, n_parameters=prepared.n_parameters, ask_git=new)
+    now = record.start(runs[0].config.to_dict(), device=device, n_parameters=prepared.n_linear_parameters, ask_git=new)
     return [_own_record(now, run) for run in runs]
 
 

@@ -20,7 +20,7 @@ from mlpexp.config.compose import compose
 from mlpexp.config.locate import groups, options
 from mlpexp.config.schema import Config
 from mlpexp.engine.loop import Engine
-from mlpexp.engine.process import surroundings
+from mlpexp.engine.process import runtime_context
 from mlpexp.errors import ConfigError
 from mlpexp.training.prepare import Prepared, prepare
 
@@ -171,9 +171,9 @@ def test_any_overrides_are_a_config_or_one_line(n: int, here: Path, offline: Non
 def make_a_step(prepared: Prepared) -> None:
     """What passes for a config can be trained: nothing in it is first seen to be wrong by torch."""
     config = prepared.config
-    if prepared.n_parameters > 100_000 or config.compile:
+    if prepared.n_linear_parameters > 100_000 or config.compile:
         return  # it would take too long
-    with surroundings(config, prepared.n_parameters) as device:
+    with runtime_context(config, prepared.n_linear_parameters) as device:
         engine = Engine([config], prepared.data, device)
         with engine.training_batches() as batches:
             for group in engine.groups:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mlpexp.comparison.claims import Judgement, judge
+from mlpexp.comparison.claims import Judgement, evaluate_claim
 from mlpexp.comparison.compare import compare
 from mlpexp.config.compose import compose
 from mlpexp.config.report import Claim, Report
@@ -24,7 +24,7 @@ def judged(write: Write, values: Sequence[float], others: Sequence[float] | None
     sweep = write({ONE: values} | ({OTHER: others} if others is not None else {}))
     names: dict[str, Any] = {"of": ONE, "minus": OTHER} if others is not None else {}
     claim = Claim(says="x", measure="accuracy/test", **names, **bound)
-    return judge(claim, compare(sweep).summaries)
+    return evaluate_claim(claim, compare(sweep).summaries)
 
 
 def verdict(*args: Any, **bound: Any) -> str:
@@ -119,7 +119,7 @@ def test_runs_that_diverged_count_in_claims(write_run: Write, here: Path) -> Non
         write_run(f"{seed}", ONE, seed=seed, score=None if lost else 0.95 + seed / 1000, diverged=lost)
 
     def of(measure: str, **bound: Any) -> Judgement:
-        return judge(Claim(says="x", measure=measure, **bound), compare(here).summaries)
+        return evaluate_claim(Claim(says="x", measure=measure, **bound), compare(here).summaries)
 
     assert "72.55 %" in of("accuracy/test", at_least=0.9).evidence
     # As it would on the three that are left.
@@ -131,7 +131,9 @@ def test_runs_that_diverged_count_in_claims(write_run: Write, here: Path) -> Non
     # Never is one more than all epochs that it was to have: 3 survivors take 3 epochs, the others 51.
     epochs = 1 + compose([ONE]).epochs
     assert f"{(3 * 3 + 3 * epochs) / 6:.3g}" in of("epochs until loss/val <= 0.3", at_most=10).evidence
-    ignored = judge(Claim(says="x", measure="accuracy/test", at_least=0.9), compare(here, failed="ignore").summaries)
+    ignored = evaluate_claim(
+        Claim(says="x", measure="accuracy/test", at_least=0.9), compare(here, failed="ignore").summaries
+    )
     assert (ignored.verdict, "without 3 that diverged" in ignored.evidence) == ("undecided", True)
 
 
@@ -166,7 +168,7 @@ def test_settings_without_a_common_seed(write_run: Write, here: Path) -> None:
     for seed, score in enumerate(SPREAD):
         write_run(f"r/{seed}", ONE, seed=seed, score=score + 0.2)
         write_run(f"g/{seed}", OTHER, seed=seed + 10, score=score)
-    found = judge(Claim("x", "accuracy/test", of=ONE, minus=OTHER, above=0), compare(here).summaries)
+    found = evaluate_claim(Claim("x", "accuracy/test", of=ONE, minus=OTHER, above=0), compare(here).summaries)
     low, high = stats.ttest_ind(np.add(SPREAD, 0.2), SPREAD, equal_var=False).confidence_interval(0.95)
     assert found.verdict == "holds"
     assert (
@@ -180,7 +182,7 @@ def test_pairs_are_of_the_same_seed(write_run: Write, here: Path) -> None:
         write_run(f"r/{seed}", ONE, seed=seed, score=level + 0.01 + 0.001 * seed)
         write_run(f"g/{seed}", OTHER, seed=seed, score=level)
     claim = Claim(says="x", measure="accuracy/test", of=ONE, minus=OTHER, at_least=0)
-    found = judge(claim, compare(here).summaries)
+    found = evaluate_claim(claim, compare(here).summaries)
     assert found.verdict == "holds"
     d = 0.01 + 0.001 * np.arange(4)
     low, high = stats.t.interval(0.95, 3, d.mean(), stats.sem(d))
@@ -208,7 +210,7 @@ def test_one_pair_decides_nothing(write_sweep: Write) -> None:
 )
 def test_what_was_not_run_is_not_tested(of: str, why: str, write_sweep: Write) -> None:
     sweep = write_sweep({ONE: [0.9, 0.8], OTHER: [0.9, 0.8]})
-    found = judge(Claim(says="x", measure="accuracy/test", of=of, at_least=0), compare(sweep).summaries)
+    found = evaluate_claim(Claim(says="x", measure="accuracy/test", of=of, at_least=0), compare(sweep).summaries)
     assert found.verdict == "not tested"
     assert why in found.evidence
 

@@ -307,7 +307,7 @@ def test_a_graph_can_hold_what_torch_says_it_can(name: str) -> None:
     """Those of torch's that have "capturable", but two that compute otherwise then; and SGD, which counts no steps."""
     built = optimizers[name](lr=0.1).build(start())
     can = "capturable" in built.defaults or isinstance(built, torch.optim.SGD)
-    assert optimizers[name].recordable == (can and name not in ("nadam", "radam"))
+    assert optimizers[name].cuda_graph_safe == (can and name not in ("nadam", "radam"))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -261,7 +261,7 @@ def test_input_noise() -> None:
     assert noise.pow(4).mean().item() == pytest.approx(3 * 0.3**4, rel=0.05)
     assert abs(np.corrcoef(noise[0].flatten(), noise[1].flatten())[0, 1]) < 0.02, "members share their noise"
     assert noisy.y is batch.y
-    assert noisy.partner is None
+    assert noisy.y_mixed is None
 
 
 def test_no_noise_leaves_the_inputs() -> None:
@@ -274,25 +274,25 @@ def test_mixup_is_a_convex_combination_with_the_partner() -> None:
     # Targets that say which row they belong to.
     batch = Batch(batch.x, torch.arange(64).repeat(2, 1))
     mixed = make("mixup", alpha=0.7).augment(batch)
-    assert mixed.partner is not None
-    assert mixed.share is not None
+    assert mixed.y_mixed is not None
+    assert mixed.lam is not None
     assert mixed.y is batch.y
-    assert mixed.share.shape == (2,)
-    assert mixed.share[0] != mixed.share[1]
+    assert mixed.lam.shape == (2,)
+    assert mixed.lam[0] != mixed.lam[1]
     for k in range(2):
-        partner, share = mixed.partner[k], mixed.share[k].item()
-        assert sorted(partner.tolist()) == list(range(64)), "the partners are a permutation of the batch"
-        expected = share * batch.x[k] + (1 - share) * batch.x[k][partner]
+        y_mixed, share = mixed.y_mixed[k], mixed.lam[k].item()
+        assert sorted(y_mixed.tolist()) == list(range(64)), "the partners are a permutation of the batch"
+        expected = share * batch.x[k] + (1 - share) * batch.x[k][y_mixed]
         torch.testing.assert_close(mixed.x[k], expected)
-    assert not torch.equal(mixed.partner[0], mixed.partner[1])
+    assert not torch.equal(mixed.y_mixed[0], mixed.y_mixed[1])
 
 
 @pytest.mark.parametrize("alpha", [0.001, 0.2, 1.0, 4.0])
 def test_shares_of_mixup_follow_their_beta_distribution(alpha: float) -> None:
     n = 5_000
     mixed = make("mixup", alpha=alpha).augment(Batch(torch.zeros(n, 1, 1), torch.zeros(n, 1, dtype=torch.int64)))
-    assert mixed.share is not None
-    share = mixed.share.double()
+    assert mixed.lam is not None
+    share = mixed.lam.double()
     assert ((share >= 0) & (share <= 1)).all()
     # Beta(α, α): mean ½, variance 1/(4(2α + 1)).
     variance = 1 / (4 * (2 * alpha + 1))
@@ -315,19 +315,19 @@ def test_mixup_teaches_the_mixture_of_two_values(name: str) -> None:
     at_mixture, beside = objective.losses(mixed.y, mixed), objective.losses(mixed.y + 0.1, mixed)
     torch.testing.assert_close(at_mixture, torch.zeros(50))
     assert (beside > 0).all()
-    torch.testing.assert_close(objective.training_hits(mixed.y + 0.1, mixed), torch.full((50,), 2 * 0.1**2))
+    torch.testing.assert_close(objective.training_score_sums(mixed.y + 0.1, mixed), torch.full((50,), 2 * 0.1**2))
 
 
 def test_the_loss_of_a_mixture_is_that_of_soft_targets() -> None:
     task = Task("classification", ("a", "b", "c", "d"))
     mixed = make("mixup", alpha=0.7).augment(batch_of())
-    assert mixed.partner is not None
-    assert mixed.share is not None
+    assert mixed.y_mixed is not None
+    assert mixed.lam is not None
     outputs = torch.randn(2, 64, 4)
     found = Objective(task, losses["cross_entropy"]()).losses(outputs, mixed)
     for k in range(2):
-        one_hot, other = nn.functional.one_hot(mixed.y[k], 4), nn.functional.one_hot(mixed.partner[k], 4)
-        soft = mixed.share[k] * one_hot + (1 - mixed.share[k]) * other
+        one_hot, other = nn.functional.one_hot(mixed.y[k], 4), nn.functional.one_hot(mixed.y_mixed[k], 4)
+        soft = mixed.lam[k] * one_hot + (1 - mixed.lam[k]) * other
         torch.testing.assert_close(found[k], nn.functional.cross_entropy(outputs[k], soft))
 
 

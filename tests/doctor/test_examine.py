@@ -22,9 +22,9 @@ from mlpexp.cli.main import call
 from mlpexp.config.compose import compose
 from mlpexp.doctor import examine as doctor
 from mlpexp.doctor import remedies
-from mlpexp.doctor.case import Case, Layer, Sign, Symptom
+from mlpexp.doctor.case import Case, Evidence, Layer, Symptom
 from mlpexp.doctor.examine import FAILED, SYMPTOMS, examine, examined
-from mlpexp.doctor.finding import in_short, said
+from mlpexp.doctor.finding import format_finding, summarize_findings
 from mlpexp.errors import ConfigError
 from mlpexp.run import record
 from mlpexp.run.files import with_checksum, without_checksum
@@ -50,9 +50,9 @@ def test_what_is_explained_is_not_looked_for(case: Make, monkeypatch: pytest.Mon
     asked: list[str] = []
 
     def rule(name: str, found: bool) -> Symptom:
-        def ask(_: Case) -> Sign | None:
+        def ask(_: Case) -> Evidence | None:
             asked.append(name)
-            return Sign(name, [None, "seed=1", None, "seed=2"]) if found else None
+            return Evidence(name, [None, "seed=1", None, "seed=2"]) if found else None
 
         return Symptom(name, "", ask, ("consequence",) if name == "cause" else ())
 
@@ -69,7 +69,7 @@ def test_what_is_explained_is_not_looked_for(case: Make, monkeypatch: pytest.Mon
     assert other == {"symptom": "other", "evidence": "other", "remedy": "seed=1", "alternatives": ["seed=2"]}
 
 
-def broken(_: Case) -> Sign | None:
+def broken(_: Case) -> Evidence | None:
     raise ZeroDivisionError("by nought")
 
 
@@ -140,7 +140,7 @@ def test_the_terminal_shows_a_paragraph_after_the_metrics(run: tuple[Path, str])
     directory, shown = run
     (found,) = record.read(directory).findings
     assert found["symptom"] == "underfitting"
-    line = said(found)
+    line = format_finding(found)
     assert line.endswith(" Try model=mlp, or epochs=60.") or line.endswith(" Try model=mlp.")
     assert shown.index("│ test") < shown.index(line) < shown.index("took ")
 
@@ -149,7 +149,7 @@ def test_evaluating_the_run_repeats_it(run: tuple[Path, str], capsys: pytest.Cap
     directory, _ = run
     assert call(["eval", str(directory)]) == 0
     (found,) = record.read(directory).findings
-    assert said(found) in capsys.readouterr().out
+    assert format_finding(found) in capsys.readouterr().out
 
 
 def test_tensorboard_has_it_as_a_text(run: tuple[Path, str]) -> None:
@@ -175,7 +175,7 @@ def test_a_run_that_diverged_says_what_to_try_on_stderr(here: Path, capsys: pyte
     assert call(["train", *ill]) == 1
     (found,) = record.read(here / "run").findings
     error = capsys.readouterr().err
-    assert error.startswith(f"mlpexp: {said(found)}")
+    assert error.startswith(f"mlpexp: {format_finding(found)}")
     assert "Try optimizer.lr=0.1, or clip.norm=1." in error
 
 
@@ -201,11 +201,11 @@ def test_in_short_the_most_frequent_symptom_goes_first() -> None:
         "3": [finding("b_c", "x=4")],
         "4": [],
     }
-    assert in_short(jobs) == [
+    assert summarize_findings(jobs) == [
         "b c: 3 of 5 runs (jobs 1, 2, 3). Try x=2.",
         "a: 2 of 5 runs (jobs 0, 2). Try x=1.",
     ]
-    assert in_short({"4": []}) == []
+    assert summarize_findings({"4": []}) == []
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from mlpexp.doctor.layers import (
     symmetric_units,
     vanishing_gradients,
 )
-from mlpexp.doctor.learning import diverged, rate_too_large, rate_too_small, stuck_accuracy, travel
+from mlpexp.doctor.learning import diverged, rate_too_large, rate_too_small, relative_path_length, stuck_accuracy
 
 Make = Callable[..., Case]
 HIDDEN, OUTPUT = Layer("hidden1", 100, 0.1, True, 10), Layer("output", 100, 0.1, False)
@@ -51,13 +51,15 @@ def test_travel_is_the_sum_of_the_steps_over_the_weights(case: Make) -> None:
     layers = [Layer("a", 3, 2.0, True), Layer("b", 1, 2.0, False)]
     known = {"loss": [1.0] * 5, "layers": layers, "lr": 0.01, "steps_per_epoch": 7}
     # 5 epochs of 7 steps of 0.01 in every element, beside elements of 2.
-    assert travel(case("optimizer=adam", **known)) == pytest.approx(5 * 7 * 0.01 / 2)
+    assert relative_path_length(case("optimizer=adam", **known)) == pytest.approx(5 * 7 * 0.01 / 2)
     # Gradients of norm 1 beside weights of norm √(4·2²) = 4.
-    assert travel(case("optimizer=sgd", **known)) == pytest.approx(5 * 7 * 0.01 / 4)
-    assert travel(case("optimizer=momentum", **known)) == pytest.approx(5 * 7 * 0.01 / 4 / (1 - 0.9))
-    assert travel(case("optimizer=sgd", "clip.norm=0.5", **known)) == pytest.approx(5 * 7 * 0.01 * 0.5 / 4)
-    assert travel(case("optimizer=lbfgs", **known)) == math.inf
-    assert travel(case(loss=[1.0], layers=[Layer("a", 3, math.inf, True)])) == math.inf
+    assert relative_path_length(case("optimizer=sgd", **known)) == pytest.approx(5 * 7 * 0.01 / 4)
+    assert relative_path_length(case("optimizer=momentum", **known)) == pytest.approx(5 * 7 * 0.01 / 4 / (1 - 0.9))
+    assert relative_path_length(case("optimizer=sgd", "clip.norm=0.5", **known)) == pytest.approx(
+        5 * 7 * 0.01 * 0.5 / 4
+    )
+    assert relative_path_length(case("optimizer=lbfgs", **known)) == math.inf
+    assert relative_path_length(case(loss=[1.0], layers=[Layer("a", 3, math.inf, True)])) == math.inf
 
 
 @pytest.mark.parametrize(
@@ -205,9 +207,9 @@ def test_regression_without_r2_on_a_split(case: Make) -> None:
         history = {**made.history, "r2/train": list(train), "r2/val": list(val)}
         return dataclasses.replace(made, score="r2", history=history, majority=0.0, val_majority=0.0)
 
-    assert not of([0.9] * 20, nan).poor
-    assert of([0.3] * 20, nan).poor
-    assert not of(nan, nan).poor
+    assert not of([0.9] * 20, nan).low_score
+    assert of([0.3] * 20, nan).low_score
+    assert not of(nan, nan).low_score
     # The mean has an R² of 0 on the training rows; far from theirs it has less on others.
     sign = underfitting(of([0.01] * 20, [-5.0] * 20))
     assert sign is not None

@@ -19,7 +19,7 @@ from mlpexp.config.schema import Config
 from mlpexp.data.dataset import Data
 from mlpexp.engine.group import groups
 from mlpexp.engine.loop import Engine
-from mlpexp.engine.member import build_module, streams
+from mlpexp.engine.member import build_module, derive_seeds
 from mlpexp.training.prepare import prepare
 
 Small = Callable[..., Config]
@@ -184,7 +184,7 @@ def test_a_plain_step_is_torchs(name: str) -> None:
 class TwoRates(Optimizer):
     """Momentum whose biases learn at twice the rate, in a group before that of the weights."""
 
-    by_element: ClassVar[bool] = True
+    elementwise: ClassVar[bool] = True
 
     def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         params = list(parameters)
@@ -209,7 +209,7 @@ def written_out(config: Config, data: Data) -> nn.Module:
     """The run as a course would write it, with torch's own scheduler over both groups."""
     module = build_module(config, data, config.loss.resolve(data.task))
     optimizer = config.optimizer.build(module.parameters())
-    order = torch.Generator().manual_seed(streams(config.seed)["order"])
+    order = torch.Generator().manual_seed(derive_seeds(config.seed)["order"])
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, N_STEPS)
     x = (data.train.x.float() - data.shift) * data.scale
     for _ in range(config.epochs):

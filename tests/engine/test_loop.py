@@ -17,7 +17,7 @@ from mlpexp.components.regularizer import Mixup, regularizers
 from mlpexp.config.schema import Config
 from mlpexp.data.dataset import Data
 from mlpexp.engine.loop import Engine, Row
-from mlpexp.engine.member import streams
+from mlpexp.engine.member import derive_seeds
 from mlpexp.training.prepare import prepare
 
 Small = Callable[..., Config]
@@ -45,7 +45,7 @@ def assert_same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) ->
 
 def by_hand(config: Config, data: Data) -> tuple[nn.Module, list[dict[str, float]]]:
     """What the engine does, as a course would write it: plain modules, a list of batches, no stack."""
-    seeds = streams(config.seed)
+    seeds = derive_seeds(config.seed)
     generator = torch.Generator().manual_seed(seeds["init"])
     widths = [data.n_features, *config.model.hidden, data.task.n_classes]  # type: ignore[attr-defined]
     layers: list[nn.Module] = []

@@ -17,7 +17,7 @@ VALUES = Objective(Task("regression"), MSE())
 
 def r2(true: list[float], predicted: list[float]) -> float:
     y, outputs = (torch.tensor(values).unsqueeze(1) for values in (true, predicted))
-    return VALUES.score(VALUES.hits(outputs[None], y[None]), len(y), y).item()
+    return VALUES.score(VALUES.score_sums(outputs[None], y[None]), len(y), y).item()
 
 
 @pytest.mark.parametrize(
@@ -47,5 +47,5 @@ def test_r2_of_enormous_errors_is_a_number() -> None:
 def test_accuracy_is_that_of_scikit_learn() -> None:
     objective = Objective(Task("classification", ("a", "b", "c")), CrossEntropy())
     outputs, y = torch.randn(1, 50, 3, generator=torch.Generator().manual_seed(0)), torch.arange(50)[None] % 3
-    score = objective.score(objective.hits(outputs, y), 50, y[0]).item()
+    score = objective.score(objective.score_sums(outputs, y), 50, y[0]).item()
     assert score == pytest.approx(accuracy_score(y[0], outputs[0].argmax(-1)))

@@ -57,7 +57,7 @@ def test_replayed_steps_are_those_made_one_by_one(small: Small, choice: str, mem
         trained(small, graphs, members, *dataset, *choice.split()) for graphs in (True, False)
     )
     recorded = replayed._replay is not None and bool(replayed._replay._graphs)
-    assert recorded == replayed.members[0].config.optimizer.recordable
+    assert recorded == replayed.members[0].config.optimizer.cuda_graph_safe
     for mine, theirs in zip(rows, expected, strict=True):
         for one, other in zip(mine, theirs, strict=True):
             assert one == pytest.approx(other, rel=1e-3, abs=1e-5)

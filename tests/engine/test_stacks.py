@@ -22,7 +22,7 @@ from mlpexp.components.scheduler import schedulers
 from mlpexp.config.schema import Config, parse
 from mlpexp.data.dataset import Data, Split
 from mlpexp.engine.batched_stack import BatchedStack, unstackable
-from mlpexp.engine.cuda_graphs import recordable
+from mlpexp.engine.cuda_graphs import cuda_graph_safe
 from mlpexp.engine.loop import Engine, Row
 from mlpexp.engine.member import build_module
 from mlpexp.engine.stack import spans
@@ -287,8 +287,8 @@ CARD = torch.device("cuda")
 )
 def test_which_stacks_are_recorded_on_a_card(small: Small, overrides: list[list[str]], recorded: bool) -> None:
     configs = [small("dataset=moons", *each) for each in overrides]
-    assert recordable(configs, CARD) is recorded
-    assert not recordable(configs, torch.device("cpu"))
+    assert cuda_graph_safe(configs, CARD) is recorded
+    assert not cuda_graph_safe(configs, torch.device("cpu"))
 
 
 def test_what_a_users_own_component_does_in_python_is_not_replayed(small: Small) -> None:
@@ -296,6 +296,6 @@ def test_what_a_users_own_component_does_in_python_is_not_replayed(small: Small)
         pass
 
     config = small("dataset=moons")
-    assert recordable([config], CARD)
+    assert cuda_graph_safe([config], CARD)
     Own.__module__ = "plugin"
-    assert not recordable([config, dataclasses.replace(config, activation=Own())], CARD)
+    assert not cuda_graph_safe([config, dataclasses.replace(config, activation=Own())], CARD)

@@ -38,7 +38,7 @@ OURS = {
     for registry in (models, activations, inits, losses, optimizers, schedulers, regularizers)
     for name, component in registry.items()
 }
-SHARING = {choice: part for choice, part in OURS.items() if getattr(part, "by_element", True)}
+SHARING = {choice: part for choice, part in OURS.items() if getattr(part, "elementwise", True)}
 
 
 @pytest.mark.parametrize("choice", SHARING)
@@ -98,7 +98,7 @@ class Augmented(Regularizer):
     noise: Callable[[Batch], Tensor]
 
     def augment(self, batch: Batch) -> Batch:
-        return Batch(batch.x + self.noise(batch), batch.y, batch.partner, batch.share, batch.generators)
+        return Batch(batch.x + self.noise(batch), batch.y, batch.y_mixed, batch.lam, batch.generators)
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ class Sign(torch.optim.Optimizer):
 
 @dataclass(frozen=True)
 class Signed(Optimizer):
-    by_element: ClassVar[bool] = True
+    elementwise: ClassVar[bool] = True
 
     norm: Callable[[Tensor], Tensor | float] = abs
 
@@ -171,7 +171,7 @@ class Linear(Model):
 
 
 def drawn(batch: Batch) -> Tensor:
-    """Noise from the members' own generators."""
+    """MemberRng from the members' own generators."""
     generators = batch.generators or [None] * len(batch.x)
     return torch.stack([torch.randn(batch.x.shape[1:], generator=generator) for generator in generators])
 

@@ -96,11 +96,11 @@ def test_nothing_else_is_touched(small: Small, seeds: int, monkeypatch: pytest.M
 @pytest.mark.parametrize("name", [name for name in optimizers if name != "lbfgs"])
 def test_every_optimizer(small: Small, name: str) -> None:
     finding = find_lr(small("dataset=moons", f"optimizer={name}"), seeds=2)
-    assert finding.n_stacks == (1 if finding.config.optimizer.by_element else 2)
+    assert finding.n_stacks == (1 if finding.config.optimizer.elementwise else 2)
     assert finding.lr is not None
     own = finding.config.optimizer.lr
     assert own / 50 < finding.lr < own * 50
-    assert finding.curve.rates[0] == pytest.approx(1e-6 if finding.config.optimizer.scales_steps else 1e-5)
+    assert finding.curve.rates[0] == pytest.approx(1e-6 if finding.config.optimizer.gradient_scale_invariant else 1e-5)
 
 
 def test_a_full_batch_optimizer_is_refused(small: Small) -> None:

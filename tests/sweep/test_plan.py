@@ -184,7 +184,7 @@ class Normalised(Regularizer):
 class Momentum(Optimizer):
     """One that says of itself that members can share it, and tells the truth or does not."""
 
-    by_element: ClassVar[bool] = True
+    elementwise: ClassVar[bool] = True
     by_norm: bool = False
 
     def build(self, parameters: object) -> torch.optim.Optimizer:

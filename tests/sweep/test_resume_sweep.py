@@ -23,7 +23,7 @@ from mlpexp.cli.main import call
 from mlpexp.cli.sweep_terminal import SweepTerminal
 from mlpexp.components.activation import activations
 from mlpexp.components.init import inits
-from mlpexp.engine.member import streams
+from mlpexp.engine.member import derive_seeds
 from mlpexp.errors import RunError
 from mlpexp.run import checkpoint, history
 from mlpexp.run.recorder import Recorder
@@ -66,8 +66,8 @@ EPOCH_1 = ("mlpexp.cli.sweep_terminal.SweepTerminal.epoch", 1, "after")
 EPOCH_4 = ("mlpexp.cli.sweep_terminal.SweepTerminal.epoch", 4, "after")
 EPOCH_5 = ("mlpexp.cli.sweep_terminal.SweepTerminal.epoch", 5, "after")
 SECOND_STACK = ("mlpexp.cli.sweep_terminal.SweepTerminal.epoch", 9, "after")
-CHECKPOINT = ("mlpexp.training.stack._Together.save", 3, "after")
-LAST_CHECKPOINT = ("mlpexp.training.stack._Together.save", 6, "after")
+CHECKPOINT = ("mlpexp.training.stack.StackCheckpoint.save", 3, "after")
+LAST_CHECKPOINT = ("mlpexp.training.stack.StackCheckpoint.save", 6, "after")
 BEFORE_JUDGING = ("mlpexp.run.recorder.Recorder.checkpoint", 1, "before")
 JUDGED_TWO = ("mlpexp.run.recorder.Recorder.checkpoint", 2, "after")
 BEFORE_FIGURES = ("mlpexp.run.recorder.Recorder.finish", 1, "before")
@@ -566,7 +566,7 @@ def test_a_run_that_has_diverged_is_not_tried_again_but_said_again(
 def diverging() -> None:
     """Makes one member of the sweep below diverge: tanh, kaiming_uniform, seed 2."""
     component = inits["kaiming_uniform"]
-    fill, seed, tanh_gain = component.fill_weight, streams(2)["init"], activations["tanh"]().gain()
+    fill, seed, tanh_gain = component.fill_weight, derive_seeds(2)["init"], activations["tanh"]().gain()
 
     def fill_weight(self: Any, weight: torch.Tensor, gain: float, generator: torch.Generator) -> None:
         fill(self, weight, gain, generator)
@@ -606,7 +606,7 @@ def test_a_study_of_24_runs_of_which_one_diverges(
 
     # In the second of the three stacks.
     assert (
-        end(words, ("mlpexp.training.stack._Together.save", 2, "before"), signal.SIGKILL, here, diverging)
+        end(words, ("mlpexp.training.stack.StackCheckpoint.save", 2, "before"), signal.SIGKILL, here, diverging)
         == -signal.SIGKILL
     )
     assert set(states(here / "sweep").values()) == {"completed", "running"}

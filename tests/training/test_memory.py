@@ -34,8 +34,8 @@ def test_the_estimate_is_not_below_what_lives_through_a_step(part: str, small: C
         break
     state = [value for values in engine.groups[0].optimizer.state.values() for value in values.values()]
     gradients = [parameter.grad for parameter in engine.stack.parameters() if parameter.grad is not None]
-    alive = [*engine.stack.parameters(), *gradients, *state, *engine.stack.kept(0).values()]
-    assert memory_needed(prepared.config, prepared.n_parameters, prepared.data.n_features) >= sum(
+    alive = [*engine.stack.parameters(), *gradients, *state, *engine.stack.best_weights(0).values()]
+    assert memory_needed(prepared.config, prepared.n_linear_parameters, prepared.data.n_features) >= sum(
         tensor.nbytes for tensor in alive
     )
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 
-class Noise:
+class MemberRng:
     """A member's own source of random numbers, so that what it draws depends on its seed alone.
 
     As a `generator` for layers that take one; or in place of torch's global state, since a user's own layers draw
