@@ -18,7 +18,8 @@ from typing import Any
 
 import pytest
 
-from mlpexp.config.compose import compose
+from mlpexp.config.compose import Composer
+from mlpexp.config.effects import check_keys
 from mlpexp.config.schema import Config
 
 # What makes a run small, without a config of the tests' own.
@@ -27,13 +28,18 @@ _SMALL = ["epochs=3", "log.figures=false", "log.tensorboard=false"]
 _OF_THE_MOMENT = ("command", "python", "started", "seconds", "pid", "crc32")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def small() -> Callable[..., Config]:
     """Composes the real config with overrides, for three epochs and without figures and TensorBoard."""
+    # It composes each set of choices once.
+    composer = Composer()
 
     def shrunk(*overrides: str) -> Config:
         keys = {override.split("=")[0] for override in overrides}
-        return compose([*(part for part in _SMALL if part.split("=")[0] not in keys), *overrides])
+        whole = [*(part for part in _SMALL if part.split("=")[0] not in keys), *overrides]
+        config = composer.config(whole)
+        check_keys([(config, whole)])
+        return config
 
     return shrunk
 

@@ -16,6 +16,8 @@ README = (ROOT / "README.md").read_text()
 COMMAND_LINES = re.findall(r"^\s*\$ (.+)$", README, re.MULTILINE)
 # What asks for an extra.
 OTHER_ENGINES = re.compile("hydra/launcher=(joblib|submitit_local|submitit_slurm|ray)|hydra/sweeper=optuna")
+# What trains for about ten seconds, and what needs it. The long form runs these too.
+OF_TEN_SECONDS = re.compile("runs/activations|dataset=spirals|activation=relu,gelu,tanh seed=0,1 ")
 CI_LINES = (ROOT / ".ci" / "run").read_text().splitlines()
 # What needs its own process, a terminal or a fresh environment: other tests run these.
 ELSEWHERE = {
@@ -53,8 +55,10 @@ def test_every_command_is_run_somewhere() -> None:
         assert run_here or line in ELSEWHERE or any(line in step for step in CI_LINES), f"nothing runs: {line}"
 
 
-def test_the_commands_run_as_they_stand(as_in_readme: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("which", ["quick", pytest.param("all", marks=pytest.mark.long)])
+def test_the_commands_run_as_they_stand(which: str, as_in_readme: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = [line for line in COMMAND_LINES if line.startswith("mlpexp ") and line not in ELSEWHERE]
+    lines = [line for line in lines if which == "all" or not OF_TEN_SECONDS.search(line)]
     assert len(lines) > 12
     for line in lines:
         if "mnist" in line or f".venv/bin/{line}" in CI_LINES:
