@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 BASE ?= main
 
-.PHONY: hydra-next train test test-long test-reliability check replay benchmark notebook clean
+.PHONY: architecture hydra-next train test test-long test-reliability check replay benchmark notebook clean
 
 # Trains a run: make train ARGS="dataset=mnist activation=gelu optimizer=adamw"
 train: $(VENV)/installed
@@ -38,6 +38,10 @@ check: $(VENV)/installed
 # The same small commands with the commit BASE and with this checkout, and what differs: make replay BASE=HEAD~1
 replay: $(VENV)/installed
 	$(BIN)/python -m replay $(BASE) $(ARGS)
+
+# The picture in ARCHITECTURE.md, from the imports.
+architecture: $(VENV)/installed
+	$(BIN)/python -m architecture
 
 # The training loops side by side; needs MNIST under MLPEXP_DATA_DIR or ./data.
 benchmark: $(VENV)/installed
