@@ -36,7 +36,8 @@ def drawn() -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
         'font-family="sans-serif">',
         f'<rect width="{width}" height="{height}" fill="{PAPER}"/>',
-        f'<defs><marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" markerUnits="userSpaceOnUse" orient="auto">'
+        '<defs><marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" '
+        'markerUnits="userSpaceOnUse" orient="auto">'
         f'<path d="M0,0 L8,4 L0,8 z" fill="{ARC}"/></marker></defs>',
     ]
     for (source, target), n in sorted(shown().items(), key=lambda entry: entry[1]):
@@ -59,7 +60,8 @@ def drawn() -> str:
             most = int((each - 20) / 6)
             said = said if len(said) <= most else said[: most - 1].rsplit(" ", 1)[0] + " …"
             parts += [
-                f'<rect x="{left:.0f}" y="{y}" width="{each:.0f}" height="{BOX}" rx="4" fill="#f4f6f8" stroke="{FRAME}"/>',
+                f'<rect x="{left:.0f}" y="{y}" width="{each:.0f}" height="{BOX}" rx="4" fill="#f4f6f8" '
+                f'stroke="{FRAME}"/>',
                 f'<text x="{left + 10:.0f}" y="{y + 14}" font-size="12" font-weight="bold" fill="{INK}">{name}'
                 f'<tspan font-weight="normal" fill="#5a6570"> · {size}</tspan></text>',
                 f'<text x="{left + 10:.0f}" y="{y + 28}" font-size="11" fill="{INK}">{escape(said)}</text>',

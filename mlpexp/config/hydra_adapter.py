@@ -67,7 +67,7 @@ def config_loader(config_dir: str | Path | None) -> ConfigLoader:
 
 
 def compose(loader: ConfigLoader, config_name: str, overrides: Sequence[str]) -> DictConfig:
-    """What Hydra composes, its own node included; raises whatever Hydra raises."""
+    """What Hydra composes, its own node included; the errors of Hydra pass."""
     with warnings.catch_warnings():
         # Hydra goes on without a config directory that is not there, and then misses what is in it.
         warnings.filterwarnings("error", "provider=.* is not available")

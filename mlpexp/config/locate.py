@@ -22,7 +22,7 @@ class Option:
 
 
 def config_directory(path: str | Path) -> Path:
-    """The directory of options that --config-dir names; ConfigError where there is none."""
+    """The directory of options that --config-dir names; ConfigError where it does not exist."""
     if not Path(path).is_dir():
         raise ConfigError(f"--config-dir={path}: there is no such directory.")
     return Path(path)

@@ -1,4 +1,4 @@
-"""Where a network of two features changes its mind.
+"""The decision boundary of a network with two features.
 
 N points, M grid points, C classes.
 """

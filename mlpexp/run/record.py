@@ -117,7 +117,7 @@ def _git_commit() -> str | None:
 
 
 def read(directory: Path) -> Record:
-    """The record of a run directory; ConfigError where it is none, or run.json is damaged."""
+    """The record of a run directory; ConfigError where there is no run.json, or it is damaged."""
     path = directory / NAME
     if not directory.is_dir():
         raise ConfigError(f"{directory}: there is no such run directory.")

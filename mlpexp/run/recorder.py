@@ -149,7 +149,7 @@ class Recorder:
             checkpoint.save(self.paths.best, best)
 
     def note(self, **changes: Any) -> None:
-        """Keeps in mind for run.json what is to stand there with the next `update`."""
+        """Notes values that the next `update` writes to run.json."""
         self.record = replace(self.record, **changes)
 
     def update(self, state: State, **changes: Any) -> Record:

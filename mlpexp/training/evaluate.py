@@ -1,4 +1,4 @@
-"""Judging a saved run: its best weights, its own config, its data."""
+"""Evaluating a saved run: its best weights, its own config, its data."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ class Preparations:
         self._known: dict[str, Prepared | ConfigError] = {}
 
     def of(self, config: Config) -> Prepared:
-        """As `prepare`, but for the seed and whatever else does not matter to it."""
+        """As `prepare`; configs that differ only in what preparing ignores, such as the seed, share one result."""
         source = repr((config.dataset, config.data_dir))
         network = (config.model, config.loss, config.regularizer, config.batch_size)
         own = [(type(part), part) for part in users_components(config).values()]

@@ -1,4 +1,4 @@
-"""One run: trained anew in a directory, or gone on with where it stopped."""
+"""One run: trained from the start in a new directory, or resumed where it stopped."""
 
 from __future__ import annotations
 

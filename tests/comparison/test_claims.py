@@ -251,7 +251,7 @@ def test_the_runs_own_baseline(write_sweep: Write) -> None:
         ),
         (
             "report.claims=[{says:a,measure:accurcy/test,at_most:1}]",
-            r"report\.claims\[0\]\.measure=accurcy/test: is none",
+            r"report\.claims\[0\]\.measure=accurcy/test: is not a measure",
         ),
         (
             "report.claims=[{says:a,measure:accuracy/test,at_most:1,outcomes:[1,1]}]",
