@@ -27,7 +27,7 @@ test-reliability: $(VENV)/installed
 # The tests that stand on Hydra, with its newest pre-release; what it breaks is to be known before it is released.
 hydra-next: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --pre --upgrade --target .hydra-next hydra-core
-	PYTHONPATH=.hydra-next $(BIN)/python -m pytest -q -n 2 tests/config tests/sweep/test_launcher.py \
+	PYTHONPATH=.hydra-next $(BIN)/python -m pytest -q -n 2 -o filterwarnings=default tests/config tests/sweep/test_launcher.py \
 		tests/sweep/test_hydras_own_suites.py
 
 check: $(VENV)/installed
