@@ -29,7 +29,7 @@ LADDER = [
     ["fields"],
     ["figures"],
     ["interruption"],
-    ["errors"],
+    ["errors", "lazy"],
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(LADDER) for room in rooms}
 
