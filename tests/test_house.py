@@ -16,7 +16,7 @@ LADDER = [
     ["cli"],
     ["__init__"],
     ["report"],
-    ["lr_finder", "plots"],
+    ["lr_finder", "plots", "testing"],
     ["sweep"],
     ["comparison"],
     ["training"],

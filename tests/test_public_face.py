@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PUBLIC = ["mlpexp", "mlpexp.components", "mlpexp.data"]
+LIGHT = ["mlpexp", "mlpexp.components", "mlpexp.data"]
+PUBLIC = [*LIGHT, "mlpexp.testing"]
 DOCUMENTS = ["README.md"]
 
 
@@ -43,7 +44,7 @@ def test_the_bases_and_registries_of_every_kind_are_exported() -> None:
 
 def test_importing_the_face_imports_nothing_heavy() -> None:
     program = (
-        f"import sys, {', '.join(PUBLIC)}\n"
+        f"import sys, {', '.join(LIGHT)}\n"
         "from mlpexp.components import Activation, Positive, activations\n"
         "from mlpexp.data import Data, RandomlySplit, datasets\n"
         "heavy = {'torch', 'hydra', 'omegaconf', 'numpy', 'matplotlib'} & set(sys.modules)\n"
