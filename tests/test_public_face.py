@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LIGHT = ["mlpexp", "mlpexp.components", "mlpexp.data"]
 PUBLIC = [*LIGHT, "mlpexp.testing"]
-DOCUMENTS = ["README.md"]
+DOCUMENTS = ["README.md", "ADDING.md"]
 
 
 def exported(module: str) -> list[str]:
