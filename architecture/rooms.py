@@ -14,7 +14,7 @@ LADDER = [
     ["cli"],
     ["__init__"],
     ["report"],
-    ["lr_finder", "plots"],
+    ["lr_finder", "plots", "testing"],
     ["sweep"],
     ["comparison"],
     ["training"],
@@ -27,7 +27,7 @@ LADDER = [
     ["fields"],
     ["figures"],
     ["interruption"],
-    ["errors"],
+    ["errors", "lazy"],
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(LADDER) for room in rooms}
 

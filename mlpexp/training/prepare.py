@@ -55,7 +55,7 @@ def _prepared(config: Config, data: Data | None) -> Prepared:
     users = users_components(config)
     if data is None:
         data = _loaded(config, users)
-        _check_finite(data)
+        check_finite(data)
     if users:
         _check_components(config, users, data)
     loss = config.loss.resolve(data.task)
@@ -137,7 +137,7 @@ def data_dir(config: Config) -> Path:
     return Path(config.data_dir or os.environ.get("MLPEXP_DATA_DIR") or "data").expanduser()
 
 
-def _check_finite(data: Data) -> None:
+def check_finite(data: Data) -> None:
     """ConfigError naming the first value of the data that is not finite: its loss would not be either."""
     for name, split in data.splits().items():
         for values, names in ((split.x, data.feature_names), (split.y.reshape(len(split), -1), (data.target_name,))):
