@@ -61,7 +61,7 @@ class Scheduler(ABC):
             def rate(self, step: int, span: Span, lr: float) -> float:
                 return lr / 2 ** (step // span.of(self.every))
 
-    Where there is a warm-up, none of its steps has rate zero.
+    A warm-up has no step of rate zero.
     """
 
     warmup: NonNegative = 0.0

@@ -47,6 +47,7 @@ COMMAND = {
     "Did you mean: mlpexp train epochs=3",
     "list activations": f"activations: no such group or key; did you mean 'activation'? Choose from: {LISTED}.",
     "list nope": f"nope: no such group or key. Choose from: {LISTED}.",
+    "list lo": f"lo: no such group or key; did you mean 'log'? Choose from: {LISTED}.",
     "list log.histogram": "log.histogram: no such group or key; did you mean 'log.histograms'? Choose from: "
     "log.confusion_every, log.diagnostics, log.figures, log.histograms, log.tensorboard.",
     "list optimiser adam": f"optimiser: no such group; did you mean 'optimizer'? Choose from: {', '.join(groups())}.",
