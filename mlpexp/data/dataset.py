@@ -119,17 +119,20 @@ class Data:
 
 @dataclass(frozen=True)
 class Recommended:
-    """The settings that suit a dataset; the rest of the config refers to them, and any override wins.
-
-    `lr` suits optimizers that scale their steps (adam and its kin), `lr_momentum` and `lr_sgd` those that do not.
-    """
+    """The settings that suit a dataset. The rest of the config refers to them, and any override takes precedence."""
 
     epochs: Count = 50
+    """Passes over the training rows."""
     batch_size: Count = 32
+    """Training rows in each step."""
     hidden: list[Count] = field(default_factory=lambda: [64, 64])
+    """Units of each hidden layer."""
     lr: Positive = 0.001
+    """Learning rate of optimizers that scale their steps: adam and its kin."""
     lr_momentum: Positive = 0.01
+    """Learning rate of momentum and nesterov."""
     lr_sgd: Positive = 0.1
+    """Learning rate of sgd."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +140,7 @@ class Dataset(ABC):
     """Base of all datasets: a config that can load the data it names."""
 
     recommended: Recommended = field(default_factory=Recommended)
+    """Settings with which this dataset is learned: the defaults of other keys refer to them."""
 
     def missing(self, data_dir: Path) -> list[str]:
         """The names of files that `load` would have to fetch into `data_dir`."""

@@ -24,15 +24,19 @@ MOST_CLASSES = 20
 @datasets.register("csv")
 @dataclass(frozen=True, kw_only=True)
 class Table(RandomlySplit):
-    """The file at `path`, relative to where the command runs; `target` is the column to predict (null: the last).
+    """A CSV file with a header line, numbers as features, and one column to predict.
 
     Features, and the target of a regression, are standardised with the training rows' mean and standard
-    deviation. task=auto: classification where the target is text or at most 20 different whole numbers.
+    deviation.
     """
 
     path: PathName
+    """The file, relative to where the command runs."""
     target: str | None = None
+    """Name of the column to predict; null: the last."""
     task: Literal["auto", "classification", "regression"] = "auto"
+    """What is predicted, classes or values; auto: classes where the target is text or at most 20 different whole
+    numbers."""
 
     def load(self, data_dir: Path) -> Data:
         import torch

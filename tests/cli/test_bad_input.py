@@ -21,6 +21,7 @@ from mlpexp.run.directory import RunDirectory
 MOST = 2**53  # the largest whole number that a config may hold
 COUNT = "must be at least 1."
 KEYS = f"Choose from: {', '.join(sorted({*groups(), *SETTINGS}))}."
+LISTED = ", ".join(sorted({*groups(), *SETTINGS, "keys"}))
 SEVERAL = "several values are a sweep; add -m, or write [a,b] for a list"
 RUN_KEYS = f"Choose from: {', '.join(sorted({*groups(), *SETTINGS} - {'experiment'}))}."
 READ = "cannot be read; an override is key=value, such as optimizer.lr=0.01 or model.hidden=[8,8]."
@@ -44,10 +45,22 @@ COMMAND = {
     "trian": f"trian: no such command; did you mean 'train'? Choose from: {', '.join(sorted(COMMANDS))}.",
     "epochs=3": f"epochs=3: no such command. Choose from: {', '.join(sorted(COMMANDS))}. "
     "Did you mean: mlpexp train epochs=3",
-    "list activations": f"activations: no such group; did you mean 'activation'? Choose from: {', '.join(groups())}.",
-    "list nope": f"nope: no such group. Choose from: {', '.join(groups())}.",
+    "list activations": f"activations: no such group or key; did you mean 'activation'? Choose from: {LISTED}.",
+    "list nope": f"nope: no such group or key. Choose from: {LISTED}.",
+    "list lo": f"lo: no such group or key; did you mean 'log'? Choose from: {LISTED}.",
+    "list log.histogram": "log.histogram: no such group or key; did you mean 'log.histograms'? Choose from: "
+    "log.confusion_every, log.diagnostics, log.figures, log.histograms, log.tensorboard.",
+    "list optimiser adam": f"optimiser: no such group; did you mean 'optimizer'? Choose from: {', '.join(groups())}.",
+    "list optimizer adan": f"optimizer=adan: no such option; did you mean 'adam'? {choose('optimizer')}",
+    "list optimizer nag": f"optimizer=nag: no such option; did you mean 'nesterov'? {choose('optimizer')}",
+    "list regularizer drop": f"regularizer=drop: no such option; did you mean 'dropout'? {choose('regularizer')}",
+    "list experiment xo": f"experiment=xo: no such option; did you mean 'xor'? {choose('experiment')}",
+    "list optimizer=adam": "optimizer=adam: write mlpexp list optimizer adam.",
+    "list optimizer adam lr=1": "lr=1: cannot be changed here. Choose from: plugins.",
+    "list plugins=[nope]": "plugins=[nope]: has no effect without a NAME; leave it out.",
+    "list activation relu plugins=[nope]": "plugins=[nope]: cannot be imported: No module named 'nope'.",
     "list --config-dir nope": "--config-dir=nope: there is no such directory.",
-    "list a b": "list: unrecognized arguments: b; see mlpexp list --help.",
+    "list a b c": "list: unrecognized arguments: c; see mlpexp list --help.",
     "dashboard nope": "nope: there is no such directory; `mlpexp train` makes outputs/ in the current one.",
     "dashboard --port x": "dashboard: argument --port: invalid int value: 'x'; see mlpexp dashboard --help.",
     "resume": "resume: the following arguments are required: RUN; see mlpexp resume --help.",
