@@ -23,9 +23,10 @@ class Option:
 
 def config_directory(path: str | Path) -> Path:
     """The directory of options that --config-dir names; ConfigError where it does not exist."""
-    if not Path(path).is_dir():
+    found = Path(path).expanduser()
+    if not found.is_dir():
         raise ConfigError(f"--config-dir={path}: there is no such directory.")
-    return Path(path)
+    return found
 
 
 def groups(*more: Path) -> list[str]:

@@ -176,7 +176,7 @@ def test_what_answers_at_once_imports_nothing_heavy(arguments: list[str]) -> Non
 
 
 def test_a_run_keeps_torchs_compiler_out(here: Path) -> None:
-    """Its import takes more than a second; see mlpexp/engine/eager.py."""
+    """Its import takes more than a second; see mlpexp/components/optimizer_step.py."""
     program = (
         "import sys; from mlpexp.cli.main import call\n"
         "parts = ['epochs=2', 'scheduler=cosine', 'regularizer=[dropout]', 'checkpoint.every_seconds=0']\n"

@@ -55,8 +55,7 @@ RELU = "activation=relu"
             [
                 "Highest mean test accuracy: activation=relu, 100.00 %.",
                 "activation=tanh: the same test accuracy as activation=relu in each of 3 seeds.",
-                "activation=gelu: 50.00 points lower in each of 3 seeds alike: without spread there is no "
-                "t-test.",
+                "activation=gelu: 50.00 points lower in each of 3 seeds alike: without spread there is no t-test.",
             ],
         ),
         (
