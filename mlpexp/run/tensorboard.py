@@ -22,7 +22,7 @@ from torch.utils.tensorboard.summary import custom_scalars, histogram, hparams, 
 
 from mlpexp.data.task import Task
 from mlpexp.engine.loop import Row
-from mlpexp.run.events import messages, records, scalar_event
+from mlpexp.run.events import messages, record
 from mlpexp.run.files import make_directory, read_bytes, write_bytes, writing
 
 # As many as the Histograms tab draws.
@@ -36,8 +36,8 @@ class TensorBoard:
 
     torch's SummaryWriter writes an event for every scalar, and for hyperparameters a second run that clutters
     the dashboard; its thread loses up to two minutes of a run that is killed, and prints a traceback when the disk is
-    full. Here an epoch is one event, events are written when `flush` says so, in the order in which they came, and
-    the hyperparameters stand in the run itself.
+    full. Here an epoch is one event, events are written in the order in which they came, at `flush` at the latest,
+    and the hyperparameters stand in the run itself.
     """
 
     def __init__(self, directory: Path, epoch: int = 0) -> None:
@@ -47,8 +47,6 @@ class TensorBoard:
         with writing(directory):
             earlier = sorted(directory.glob("*tfevents*"))
             self._file = _new_file(directory, earlier)
-        # Serialised events that are not in the file yet.
-        self._pending: list[bytes] = []
         self._write(Event(file_version="brain.Event:2"))
         # Step 0 is the state before the first epoch: a run without a checkpoint begins there once more.
         self._earlier = earlier
@@ -60,7 +58,8 @@ class TensorBoard:
 
     def _write(self, event: Event) -> None:
         event.wall_time = time.time()
-        self._pending.append(event.SerializeToString())
+        with writing(self.directory):
+            self._file.write(record(event.SerializeToString()))
 
     def _add(self, summary: Summary, step: int = 0) -> None:
         self._write(Event(step=step, summary=summary))
@@ -95,10 +94,7 @@ class TensorBoard:
 
     def flush(self) -> None:
         """Hands all events so far to the system, where they outlive the process."""
-        # Never twice: what could not be written stays in the file object's own buffer.
-        events, self._pending = self._pending, []
         with writing(self.directory):
-            self._file.write(records(events))
             self._file.flush()
 
     def close(self) -> None:
@@ -110,7 +106,8 @@ class TensorBoard:
 
     def scalars(self, row: Row, step: int) -> None:
         """An epoch's numbers, all in one event."""
-        self._pending.append(scalar_event(row, step, time.time()))
+        values = [Summary.Value(tag=tag, simple_value=value) for tag, value in row.items() if tag != "epoch"]
+        self._add(Summary(value=values), step)
 
     def histograms(self, module: nn.Module, step: int) -> None:
         """The distributions of the weights and biases."""
@@ -169,7 +166,7 @@ def _correct(files: list[Path], session: Summary) -> None:
             for name, value in now.hparams.items():
                 before.session_start_info.hparams[name].CopyFrom(value)
             metadata.plugin_data.content = before.SerializeToString()
-            write_bytes(path, content[:start] + records([event.SerializeToString()]) + content[end:])
+            write_bytes(path, content[:start] + record(event.SerializeToString()) + content[end:])
         return
 
 
