@@ -9,16 +9,18 @@ import struct
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from google.protobuf.message import DecodeError
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams.api_pb2 import STATUS_FAILURE, STATUS_SUCCESS
-from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+from tensorboard.plugins.hparams.metadata import SESSION_END_INFO_TAG, SESSION_START_INFO_TAG, create_summary_metadata
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo
+from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 from torch import nn
-from torch.utils.tensorboard.summary import custom_scalars, histogram, hparams, text
+from torch.utils.tensorboard.summary import custom_scalars, histogram, text
 
 from mlpexp.data.task import Task
 from mlpexp.engine.loop import Row
@@ -54,7 +56,6 @@ class TensorBoard:
         if earlier:
             step = epoch + 1 if epoch else 0
             self._write(Event(step=step, session_log=SessionLog(status=SessionLog.START)))
-        self._end: Summary | None = None
 
     def _write(self, event: Event) -> None:
         event.wall_time = time.time()
@@ -64,32 +65,27 @@ class TensorBoard:
     def _add(self, summary: Summary, step: int = 0) -> None:
         self._write(Event(step=step, summary=summary))
 
-    def start(self, hyperparameters: Mapping[str, Any], task: Task) -> None:
-        """Lays out the charts; names the run's hyperparameters and the scalars that the HParams tab shows with them."""
+    def start(self, hyperparameters: Mapping[str, float | str], task: Task) -> None:
+        """Lays out the charts and names the run's hyperparameters.
+
+        No experiment summary is written: TensorBoard would take the columns of its HParams tab from the first one
+        that it finds, and hide what other runs have beside. Without one the columns are the hyperparameters of all
+        runs, those that differ first.
+        """
         # Train and val of one metric in one chart, under TensorBoard's tab "Custom scalars".
         charts = {name: ["Multiline", [f"{name}/train", f"{name}/val"]] for name in ("loss", task.score)}
-        # add_hparams would read booleans as numbers, and refuse lists and nulls.
-        plain = {
-            name: value if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
-            for name, value in hyperparameters.items()
-        }
-        metrics = [f"final/{name}/{split}" for name in task.metrics for split in ("test", "val", "train")]
-        experiment, session, self._end = hparams(plain, dict.fromkeys(metrics))
+        # Sessions that share a trial would become one row.
+        session = hparams_pb(hyperparameters, trial_id="")
         _correct(self._earlier, session)
-        if self._introduced:
-            return
-        for summary in (custom_scalars({"train and val": charts}), experiment, session):
-            self._add(summary)
+        if not self._introduced:
+            self._add(custom_scalars({"train and val": charts}))
+            self._add(session)
 
     def finish(self, completed: bool) -> None:
         """Closes the hyperparameters' session, as a success or a failure, and the file."""
-        assert self._end is not None
-        metadata = self._end.value[0].metadata
-        content = HParamsPluginData.FromString(metadata.plugin_data.content)
-        content.session_end_info.status = STATUS_SUCCESS if completed else STATUS_FAILURE
-        content.session_end_info.end_time_secs = time.time()
-        metadata.plugin_data.content = content.SerializeToString()
-        self._add(self._end)
+        status = STATUS_SUCCESS if completed else STATUS_FAILURE
+        end = HParamsPluginData(session_end_info=SessionEndInfo(status=status, end_time_secs=time.time()))
+        self._add(Summary(value=[Summary.Value(tag=SESSION_END_INFO_TAG, metadata=create_summary_metadata(end))]))
         self.close()
 
     def flush(self) -> None:
@@ -145,7 +141,6 @@ def _correct(files: list[Path], session: Summary) -> None:
 
     TensorBoard takes the first that it reads of a run for good. What is damaged, or no file of a run's, stays as it is.
     """
-    tag = session.value[0].tag
     now = HParamsPluginData.FromString(session.value[0].metadata.plugin_data.content).session_start_info
     for path in files:
         try:
@@ -153,7 +148,7 @@ def _correct(files: list[Path], session: Summary) -> None:
             start, end, event = next(
                 (start, end, Event.FromString(message))
                 for start, end, message in messages(content)
-                if tag.encode() in message
+                if SESSION_START_INFO_TAG.encode() in message
             )
             metadata = event.summary.value[0].metadata
             before = HParamsPluginData.FromString(metadata.plugin_data.content)
