@@ -180,7 +180,7 @@ def _scalars(run: Path) -> dict[str, list[tuple[int, float]]]:
     return {
         tag: [(event.step, event.value) for event in events.Scalars(tag)]
         for tag in events.Tags()["scalars"]
-        if not tag.startswith("final/")
+        if not tag.startswith("best_epoch/")
     }
 
 
