@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _WIDTH, _HEIGHT = 4.1, 3.5  # inches of a panel with its labels
-MOST_LABEL = 3.4  # inches of a setting's name in the legend
+_MOST_LABEL = 3.4  # inches of a setting's name in the legend
 SEEDS = "line: mean over seeds; band: lowest to highest seed"
 
 
@@ -65,7 +65,7 @@ def lines(panels: Sequence[LinesPanel], notes: Sequence[str]) -> Figure:
 
 def ranked_names(settings: Sequence[str]) -> list[str]:
     """What a legend calls settings, over several lines where need be; the rank tells those apart that are cut."""
-    return ["\n".join(broken(f"{rank}. {name}", MOST_LABEL)) for rank, name in enumerate(settings, start=1)]
+    return ["\n".join(broken(f"{rank}. {name}", _MOST_LABEL)) for rank, name in enumerate(settings, start=1)]
 
 
 def draw_band(panel: Axes, values: np.ndarray, colour: str) -> Artist:

@@ -32,10 +32,11 @@ def page(
     """
     from matplotlib.figure import Figure
 
+    legend_height = sum(0.1 + 0.165 * (1 + name.count("\n")) for name in legend)
     figure = Figure(
         figsize=(
             width + style.legend_width(legend) + 0.2,
-            max(height + style.LINE * len(notes), style.legend_height(legend) + 0.2),
+            max(height + style.LINE * len(notes), legend_height + 0.2),
         ),
         dpi=style.DPI,
         layout="constrained",
