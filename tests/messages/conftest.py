@@ -1,0 +1,146 @@
+"""Where the commands of the snapshot are given, and what is masked of what they say."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hydra.core.config_loader import ConfigLoader
+from omegaconf import DictConfig
+
+from mlpexp.cli.main import COMMANDS, call
+from mlpexp.config import hydra_adapter
+from mlpexp.config.locate import groups, options
+from mlpexp.config.schema import SETTINGS
+from tests.comparison.conftest import write_run, write_sweep
+from tests.doctor.conftest import case
+
+__all__ = ["case", "write_run", "write_sweep"]
+
+# What lies in the directory, beside a completed run `run` and a completed sweep `sweep`.
+FILES = {
+    "tables/empty.csv": b"",
+    "tables/header.csv": b"a,b\n",
+    "tables/ragged.csv": b"a,b\n1,2\n3\n",
+    "tables/letters.csv": b"a,b\nx,0\n2,1\n",
+    "tables/gap.csv": b"a,b\n1,0\n,1\n",
+    "tables/binary.csv": b"\0",
+    "tables/unnamed.csv": b",x,y\n0,1,a\n",
+    "tables/values_first.csv": b"5.1,3.5,a\n",
+    "tables/rare.csv": b"a,b\n" + b"1,cat\n2,dog\n" * 5 + b"3,cow\n",
+    "conf/activation/nope.yaml": b"name: nope\n",
+    "conf/activation/list.yaml": b"- relu\n",
+    "conf/activation/slope.yaml": b"name: relu\nslope: 1\n",
+    "conf/activation/latin.yaml": b"\xff\xfe",
+    "conf/activation/refers.yaml": b"name: ${nope}\n",
+    "conf/activation/empty.yaml": b"",
+    "conf/experiment/open.yaml": b"# @package _global_\nepochs: 3\nlog: [\n",
+    "conf/experiment/study.yaml": b"# @package _global_\nhydra: {mode: MULTIRUN, sweeper: {params: {seed: '0,x'}}}\n",
+    "divides.py": b"1 / 0\n",
+    "imports.py": b"import nope\n",
+    "there.png": b"mine",
+    "day/evening/run.json": b"{}",
+    "holds_files/a.txt": b"",
+}
+_SMALL = ["dataset=xor", "log.figures=false", "log.tensorboard=false", "device=cpu"]
+
+
+@pytest.fixture(scope="session")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory in which commands are given."""
+    here = tmp_path_factory.mktemp("place")
+    for name, content in FILES.items():
+        (here / name).parent.mkdir(parents=True, exist_ok=True)
+        (here / name).write_bytes(content)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(here)
+        assert call(["train", *_SMALL, "epochs=2", "hydra.run.dir=run"]) == 0
+        sweep = ["model=mlp,perceptron", "seed=0,1", "epochs=1", "hydra.sweep.dir=sweep"]
+        assert call(["train", "-m", *_SMALL, *sweep]) == 0
+    return here
+
+
+@pytest.fixture
+def at_place(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """There, on a machine without GPU, network, data and variables that matter, in a terminal of 100 columns."""
+
+    def unreachable(*_: object, **__: object) -> None:
+        raise OSError("no route to host")
+
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("mlpexp.components.device.available", lambda: ["cpu"])
+    monkeypatch.setattr("torchvision.datasets.MNIST.download", unreachable)
+    monkeypatch.setattr("mlpexp.sweep.plan.free_memory", lambda device: None)
+    for name in ("MLPEXP_DATA_DIR", "HYDRA_FULL_ERROR", "NOPE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.chdir(place)
+    return place
+
+
+@pytest.fixture
+def composed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hydra composes each set of choices once for all commands: that is most of their time."""
+    compose, known = hydra_adapter.compose, dict[tuple[str, ...], DictConfig]()
+
+    def once(loader: ConfigLoader, config_name: str, overrides: list[str]) -> DictConfig:
+        key = (str(loader.get_search_path()), config_name, *overrides)
+        if key not in known:
+            known[key] = compose(loader, config_name, overrides)
+        return known[key]
+
+    monkeypatch.setattr(hydra_adapter, "compose", once)
+
+
+@pytest.fixture
+def said(at_place: Path, composed_once: None, capsys: pytest.CaptureFixture[str]) -> Callable[[str], list[str]]:
+    """What a command line says, masked; whatever it is, nothing is written, and what is wrong goes to stderr alone."""
+    masks = _masks(at_place)
+
+    def of(line: str) -> list[str]:
+        before = _state(at_place)
+        try:
+            code = call(shlex.split(line)[1:])
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        out, err = capsys.readouterr()
+        assert code in (0, 2), line
+        assert all(part.startswith("mlpexp: ") for part in err.splitlines()), f"{line}\n{err}"
+        assert (code == 2) == (out == ""), f"{line}\n{out}"
+        assert _state(at_place) == before, f"{line} has written or removed something"
+        lines = [*(err if code == 0 else err.replace("mlpexp: ", "")).splitlines(), *out.splitlines()]
+        return [masks(part) for part in lines if part.strip()]
+
+    return of
+
+
+def _state(place: Path) -> dict[Path, tuple[int, int]]:
+    return {path: (found.st_mtime_ns, found.st_size) for path in place.rglob("*") for found in [path.stat()]}
+
+
+def _masks(place: Path) -> Callable[[str], str]:
+    """Writes <…> for what differs between machines and for long lists that each new component would change."""
+    listed = {group: [option.name for option in options(group)] for group in groups()}
+    keys = {*groups(), *SETTINGS}
+    listed |= {"command": list(COMMANDS), "key": list(keys), "key of a run": list(keys - {"experiment"})}
+    names = {frozenset(known): f"<every {what}>" for what, known in listed.items() if len(known) > 5}
+
+    def named(found: re.Match[str]) -> str:
+        return names.get(frozenset(found[0].split(", ")), found[0])
+
+    def masked(line: str) -> str:
+        line = line.replace(str(place), "<here>")
+        line = re.sub(r"the device has \d+ GiB", "the device has <size>", line)
+        # Hydra's own and those of the plugins that are installed.
+        line = re.sub(r"basic, (\w+, )*stacked(, \w+)*", "<every launcher>", line)
+        # argparse quotes choices, and names options with their values, in other ways from version to version.
+        line = re.sub(r"\(choose from .*\)", "(choose from <choices>)", line)
+        line = re.sub(r"(--[\w-]+) ([A-Z]+), (-\w+) \2", r"\1, \3 \2", line)
+        return re.sub(r"[\w-]+(?:, [\w-]+)+", named, line).rstrip()
+
+    return masked
