@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hydra.core.config_loader import ConfigLoader
@@ -45,12 +47,24 @@ FILES = {
     "there.png": b"mine",
     "day/evening/run.json": b"{}",
     "holds_files/a.txt": b"",
+    "no_jobs/multirun.yaml": b"",
+}
+# What was changed in copies of the run, by their names: keys of run.json, or of the config in it.
+DAMAGED: dict[str, dict[str, Any]] = {
+    "damaged/state": {"state": "happy"},
+    "damaged/seed": {"seed": "x"},
+    "damaged/config": {"config": None},
+    "damaged/dataset": {"config.dataset": None},
+    "damaged/key": {"config.foo": 1},
+    "damaged/name": {"config.activation": {"name": "os.system"}},
+    "damaged/evil": {"config.plugins": ["evil"]},
+    "damaged/weights": {},
 }
 _SMALL = ["dataset=xor", "log.figures=false", "log.tensorboard=false", "device=cpu"]
 
 
 @pytest.fixture(scope="session")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def place(tmp_path_factory: pytest.TempPathFactory, edit: Callable[..., None]) -> Path:
     """The directory in which commands are given."""
     here = tmp_path_factory.mktemp("place")
     for name, content in FILES.items():
@@ -61,6 +75,16 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert call(["train", *_SMALL, "epochs=2", "hydra.run.dir=run"]) == 0
         sweep = ["model=mlp,perceptron", "seed=0,1", "epochs=1", "hydra.sweep.dir=sweep"]
         assert call(["train", "-m", *_SMALL, *sweep]) == 0
+    for name, changes in DAMAGED.items():
+        shutil.copytree(here / "run", here / name)
+
+        def change(record: dict[str, Any], changes: dict[str, Any] = changes) -> None:
+            for key, value in changes.items():
+                (record["config"] if "." in key else record)[key.removeprefix("config.")] = value
+
+        edit(here / name / "run.json", change)
+    (here / "damaged/weights/checkpoints/last.pt").write_bytes(b"hello world")
+    (here / "damaged/weights/checkpoints/best.pt").unlink()
     return here
 
 
