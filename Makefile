@@ -37,7 +37,7 @@ check: $(VENV)/installed
 
 # Writes anew what mlpexp says to its users (tests/messages/*.txt), and shows what that changes.
 messages: $(VENV)/installed
-	MLPEXP_MESSAGES=rewrite $(BIN)/python -m pytest -q -p no:cacheprovider tests/messages
+	MLPEXP_MESSAGES=rewrite $(BIN)/python -m pytest -q tests/messages
 	git --no-pager diff --stat -- tests/messages
 
 # The same small commands with the commit BASE and with this checkout, and what differs: make replay BASE=HEAD~1

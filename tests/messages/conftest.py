@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
 import shutil
+import struct
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig
 
@@ -34,6 +37,16 @@ FILES = {
     "tables/unnamed.csv": b",x,y\n0,1,a\n",
     "tables/values_first.csv": b"5.1,3.5,a\n",
     "tables/rare.csv": b"a,b\n" + b"1,cat\n2,dog\n" * 5 + b"3,cow\n",
+    "tables/one_class.csv": b"a,b\n" + b"1,cat\n" * 5,
+    "tables/one_value.csv": b"a,b\n" + b"1,0.5\n" * 5,
+    "tables/one_column.csv": b"a\n1\n2\n3\n",
+    "tables/two_rows.csv": b"a,b\n1,0.5\n2,1.5\n",
+    "tables/twice.csv": b"a,a\n1,2\n",
+    "tables/infinite.csv": b"a,b\n1,-inf\n2,0.5\n3,1.5\n",
+    "tables/missing.csv": b"a,b\n1,NA\n",
+    "tables/comma.csv": b"a;b\n1,5;2\n",
+    "tables/quote.csv": b'a,b\n"1,2\n',
+    "tables/latin.csv": b"a,b\n1,caf\xe9\n",
     "conf/activation/nope.yaml": b"name: nope\n",
     "conf/activation/list.yaml": b"- relu\n",
     "conf/activation/slope.yaml": b"name: relu\nslope: 1\n",
@@ -49,6 +62,30 @@ FILES = {
     "holds_files/a.txt": b"",
     "no_jobs/multirun.yaml": b"",
 }
+
+
+def idx(*shape: int, fill: int = 0) -> bytes:
+    """A file of MNIST's kind in which each value is `fill`."""
+    return struct.pack(f">{1 + len(shape)}I", 0x800 + len(shape), *shape) + bytes([fill]) * math.prod(shape)
+
+
+# By directory, the files of MNIST in it.
+_MNIST = {
+    "train-images": idx(40, 28, 28),
+    "train-labels": idx(40),
+    "t10k-images": idx(9, 28, 28),
+    "t10k-labels": idx(9),
+}
+MNIST: dict[str, dict[str, bytes]] = {
+    "mnist/whole": {},
+    "mnist/short": {"train-images": b"12345"},
+    "mnist/cut": {"train-images": idx(40, 28, 28)[:-1]},
+    "mnist/other": {"train-images": idx(40)},
+    "mnist/size": {"train-images": idx(40, 20, 20)},
+    "mnist/fewer": {"train-labels": idx(30)},
+    "mnist/none": {"train-images": idx(0, 28, 28), "train-labels": idx(0)},
+    "mnist/ten": {"train-labels": idx(40, fill=10)},
+}
 # What was changed in copies of the run, by their names: keys of run.json, or of the config in it.
 DAMAGED: dict[str, dict[str, Any]] = {
     "damaged/state": {"state": "happy"},
@@ -58,7 +95,22 @@ DAMAGED: dict[str, dict[str, Any]] = {
     "damaged/key": {"config.foo": 1},
     "damaged/name": {"config.activation": {"name": "os.system"}},
     "damaged/evil": {"config.plugins": ["evil"]},
-    "damaged/weights": {},
+    "damaged/layers": {"config.model": {"name": "mlp", "hidden": [8]}},
+    "damaged/interrupted": {"state": "interrupted"},
+}
+# What stands in the place of its checkpoints, in further copies.
+CHECKPOINTS: dict[str, Callable[[Path], object]] = {
+    "damaged/none": Path.unlink,
+    "damaged/text": lambda path: path.write_bytes(b"hello world"),
+    "damaged/code": lambda path: torch.save({"weights": Path()}, path),
+    "damaged/list": lambda path: torch.save([1], path),
+}
+# What was changed in sweep.json, in copies of the sweep.
+SWEEPS: dict[str, Callable[[dict[str, Any]], object]] = {
+    "sweeps/same": lambda content: content["jobs"][1].update(directory="0"),
+    "sweeps/outside": lambda content: content["jobs"][1].update(directory="../x"),
+    "sweeps/stacks": lambda content: content.update(stacks=[[0]]),
+    "sweeps/number": lambda content: content["jobs"][1].update(number="1"),
 }
 _SMALL = ["dataset=xor", "log.figures=false", "log.tensorboard=false", "device=cpu"]
 
@@ -83,14 +135,24 @@ def place(tmp_path_factory: pytest.TempPathFactory, edit: Callable[..., None]) -
                 (record["config"] if "." in key else record)[key.removeprefix("config.")] = value
 
         edit(here / name / "run.json", change)
-    (here / "damaged/weights/checkpoints/last.pt").write_bytes(b"hello world")
-    (here / "damaged/weights/checkpoints/best.pt").unlink()
+    for name, replace in CHECKPOINTS.items():
+        shutil.copytree(here / "run", here / name)
+        for path in (here / name / "checkpoints").iterdir():
+            replace(path)
+    for name, sweep_changes in SWEEPS.items():
+        shutil.copytree(here / "sweep", here / name)
+        edit(here / name / "sweep.json", sweep_changes)
+    for name, files in MNIST.items():
+        raw = here / name / "MNIST" / "raw"
+        raw.mkdir(parents=True)
+        for file, content in {**_MNIST, **files}.items():
+            (raw / f"{file}-idx{3 if 'images' in file else 1}-ubyte").write_bytes(content)
     return here
 
 
 @pytest.fixture
 def at_place(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """There, on a machine without GPU, network, data and variables that matter, in a terminal of 100 columns."""
+    """There, on a machine without GPU, compiler, network and data, in a terminal of 100 columns."""
 
     def unreachable(*_: object, **__: object) -> None:
         raise OSError("no route to host")
@@ -99,6 +161,7 @@ def at_place(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("mlpexp.components.device.available", lambda: ["cpu"])
     monkeypatch.setattr("torchvision.datasets.MNIST.download", unreachable)
     monkeypatch.setattr("mlpexp.sweep.plan.free_memory", lambda device: None)
+    monkeypatch.setattr("mlpexp.training.prepare._has_compiler", lambda: False)
     for name in ("MLPEXP_DATA_DIR", "HYDRA_FULL_ERROR", "NOPE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COLUMNS", "100")
@@ -160,6 +223,7 @@ def _masks(place: Path) -> Callable[[str], str]:
     def masked(line: str) -> str:
         line = line.replace(str(place), "<here>")
         line = re.sub(r"the device has \d+ GiB", "the device has <size>", line)
+        line = re.sub(r"(or is damaged: )Error.*", r"\1<what torch says>", line)
         # Hydra's own and those of the plugins that are installed.
         line = re.sub(r"basic, (\w+, )*stacked(, \w+)*", "<every launcher>", line)
         # argparse quotes choices, and names options with their values, in other ways from version to version.

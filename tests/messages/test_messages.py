@@ -213,9 +213,10 @@ COMPARED: dict[str, tuple[dict[str, Sequence[float | None]], dict[str, str]]] = 
     "a baseline of another key": ({RELU: [0.5], GELU: [0.5]}, {"baseline": "activatoin=relu"}),
     "a baseline of another value": ({RELU: [0.5], GELU: [0.5]}, {"baseline": "activation=rleu"}),
     "a baseline that is two": (
-        {f"{RELU} init=default": [0.5], f"{RELU} init=zeros": [0.5]},
+        {f"{RELU} init=default": [0.5], f"{RELU} init=zeros": [0.5], f"{GELU} init=zeros": [0.5]},
         {"baseline": RELU},
     ),
+    "another word for diverged runs": ({RELU: [0.5]}, {"failed": "ignor"}),
     "a baseline that was not run": (
         {f"{RELU} init=default": [0.5], f"{GELU} init=zeros": [0.5]},
         {"baseline": f"{GELU},init=default"},
