@@ -162,7 +162,7 @@ def at_place(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("torchvision.datasets.MNIST.download", unreachable)
     monkeypatch.setattr("mlpexp.sweep.plan.free_memory", lambda device: None)
     monkeypatch.setattr("mlpexp.training.prepare._has_compiler", lambda: False)
-    for name in ("MLPEXP_DATA_DIR", "HYDRA_FULL_ERROR", "NOPE"):
+    for name in ("MLPEXP_DATA_DIR", "HYDRA_FULL_ERROR", "FORCE_COLOR", "NOPE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
@@ -170,16 +170,21 @@ def at_place(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return place
 
 
+@pytest.fixture(scope="session")
+def compositions() -> dict[tuple[str, ...], DictConfig]:
+    return {}
+
+
 @pytest.fixture
-def composed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def composed_once(compositions: dict[tuple[str, ...], DictConfig], monkeypatch: pytest.MonkeyPatch) -> None:
     """Hydra composes each set of choices once for all commands: that is most of their time."""
-    compose, known = hydra_adapter.compose, dict[tuple[str, ...], DictConfig]()
+    compose = hydra_adapter.compose
 
     def once(loader: ConfigLoader, config_name: str, overrides: list[str]) -> DictConfig:
         key = (str(loader.get_search_path()), config_name, *overrides)
-        if key not in known:
-            known[key] = compose(loader, config_name, overrides)
-        return known[key]
+        if key not in compositions:
+            compositions[key] = compose(loader, config_name, overrides)
+        return compositions[key]
 
     monkeypatch.setattr(hydra_adapter, "compose", once)
 
@@ -187,10 +192,9 @@ def composed_once(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def said(at_place: Path, composed_once: None, capsys: pytest.CaptureFixture[str]) -> Callable[[str], list[str]]:
     """What a command line says, masked; whatever it is, nothing is written, and what is wrong goes to stderr alone."""
-    masks = _masks(at_place)
+    masks, before = _masks(at_place), _state(at_place)
 
     def of(line: str) -> list[str]:
-        before = _state(at_place)
         try:
             code = call(shlex.split(line)[1:])
         except SystemExit as ended:
@@ -200,8 +204,8 @@ def said(at_place: Path, composed_once: None, capsys: pytest.CaptureFixture[str]
         assert all(part.startswith("mlpexp: ") for part in err.splitlines()), f"{line}\n{err}"
         assert (code == 2) == (out == ""), f"{line}\n{out}"
         assert _state(at_place) == before, f"{line} has written or removed something"
-        lines = [*(err if code == 0 else err.replace("mlpexp: ", "")).splitlines(), *out.splitlines()]
-        return [masks(part) for part in lines if part.strip()]
+        errors = [part if code == 0 else part.removeprefix("mlpexp: ") for part in err.splitlines()]
+        return [masks(part) for part in [*errors, *out.splitlines()] if part.strip()]
 
     return of
 
