@@ -80,6 +80,7 @@ MNIST: dict[str, dict[str, bytes]] = {
     "mnist/whole": {},
     "mnist/short": {"train-images": b"12345"},
     "mnist/cut": {"train-images": idx(40, 28, 28)[:-1]},
+    "mnist/long": {"train-labels": idx(40) + b"0"},
     "mnist/other": {"train-images": idx(40)},
     "mnist/size": {"train-images": idx(40, 20, 20)},
     "mnist/fewer": {"train-labels": idx(30)},
