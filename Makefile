@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 BASE ?= main
 
-.PHONY: architecture hydra-next train test test-long test-reliability check replay benchmark notebook clean
+.PHONY: architecture hydra-next train test test-long test-reliability check messages replay benchmark notebook clean
 
 # Trains a run: make train ARGS="dataset=mnist activation=gelu optimizer=adamw"
 train: $(VENV)/installed
@@ -34,6 +34,11 @@ check: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Writes anew what mlpexp says to its users (tests/messages/*.txt), and shows what that changes.
+messages: $(VENV)/installed
+	MLPEXP_MESSAGES=rewrite $(BIN)/python -m pytest -q tests/messages
+	git --no-pager diff --stat -- tests/messages
 
 # The same small commands with the commit BASE and with this checkout, and what differs: make replay BASE=HEAD~1
 replay: $(VENV)/installed
