@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from mlpexp.data.dataset import Data, Split, Units, datasets
 from mlpexp.data.delimited import Column, read_columns, to_number
+from mlpexp.data.source import Source
 from mlpexp.data.splits import RandomlySplit
 from mlpexp.data.task import Task
 from mlpexp.errors import ConfigError, unknown
@@ -81,6 +82,7 @@ class Table(RandomlySplit):
             feature_names=tuple(feature.name for feature in features),
             target_name=target.name,
             note=note,
+            source=Source.of(Path(self.path), len(x), [column.name for column in columns]),
         )
 
     def _pick_target(self, columns: list[Column], where: str) -> Column:

@@ -18,6 +18,7 @@ from mlpexp.config.user_code import blamed_on, refused, users_components
 from mlpexp.data.dataset import Data
 from mlpexp.errors import ConfigError
 from mlpexp.fields.convert import show
+from mlpexp.run.record import Record
 
 _FLOAT = 4  # bytes
 # Tensors of the size of the weights: themselves, their gradients, two moments of the optimizer, the best so far, and
@@ -68,6 +69,14 @@ def _prepared(config: Config, data: Data | None) -> Prepared:
     if users:
         _try(config, users, data)
     return Prepared(config, data, device, loss, n_parameters)
+
+
+def prepare_again(config: Config, found: Record, directory: Path, preparations: Preparations | None = None) -> Prepared:
+    """As `prepare`, for a run that was trained before: ConfigError where its data have changed since."""
+    prepared = (preparations or Preparations()).of(config)
+    if found.data is not None:
+        found.data.check(prepared.data.source, directory)
+    return prepared
 
 
 class Preparations:

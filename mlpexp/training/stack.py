@@ -214,7 +214,13 @@ def _begun(runs: Sequence[Pending], prepared: Prepared, device: str) -> list[Rec
     """The records of runs that begin now; what takes time to find out, such as the git commit, is looked up once."""
     # Resuming does not call git: in a repository from somebody else git can be made to run programs.
     new = any(run.resumed is None for run in runs)
-    now = record.start(runs[0].config.to_dict(), device=device, n_parameters=prepared.n_linear_parameters, ask_git=new)
+    now = record.start(
+        runs[0].config.to_dict(),
+        device=device,
+        n_parameters=prepared.n_linear_parameters,
+        data=prepared.data.source,
+        ask_git=new,
+    )
     return [_own_record(now, run) for run in runs]
 
 
