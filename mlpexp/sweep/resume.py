@@ -125,15 +125,17 @@ def _resume(directory: Path, changes: dict[str, Any], watcher: SweepWatcher) -> 
             if run.directory is not None:
                 run.directory.mkdir(parents=True, exist_ok=True)
     train_stacks(directory, stacks, watcher)
-    _tidy_ended(directory, saved)
+    _tidy_ended(directory, saved, changes)
 
 
-def _tidy_ended(directory: Path, saved: SweepRecord) -> None:
+def _tidy_ended(directory: Path, saved: SweepRecord, changes: dict[str, Any]) -> None:
     """Removes the checkpoints of stacks whose last runs were finished by themselves."""
     jobs = {job.number: job for job in saved.jobs}
     for numbers in saved.stacks:
         path = checkpoint_of(directory, numbers)
-        if path is not None and path.exists() and all(_look(directory, jobs[number], {}).ended for number in numbers):
+        if path is None or not path.exists():
+            continue
+        if all(_look(directory, jobs[number], changes).ended for number in numbers):
             tidy(path)
 
 

@@ -483,6 +483,27 @@ def test_modules_that_a_stranger_names_are_not_imported(
     sys.modules.pop("of_a_stranger")
 
 
+def test_a_stack_whose_last_run_is_finished_by_itself_is_tidied_with_plugins_too(
+    here: Path,
+    photographed: Callable[[str, str, float], Path],
+    edit: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sweep = Path(shutil.copytree(photographed("stopping", ALWAYS, 0) / str(LAST_FIGURES), here / "sweep"))
+    (here / "of_mine.py").touch()
+    monkeypatch.syspath_prepend(str(here))
+
+    def name_it(content: dict[str, Any]) -> None:
+        for part in content.get("jobs", [content]):
+            part["config"]["plugins"] = ["of_mine"]
+
+    for path in (sweep / "sweep.json", *sweep.glob("*/run.json")):
+        edit(path, name_it)
+    assert call(["resume", "sweep", "plugins=[of_mine]"]) == 0
+    assert not (sweep / ".stacks").exists()
+    sys.modules.pop("of_mine")
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
