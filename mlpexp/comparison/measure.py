@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from mlpexp.comparison.runs import StoredRun
 from mlpexp.config.measure import BestWeights, Epochs, EpochsUntil, Joined, Measure, OfColumn
-from mlpexp.config.metric import metric_of
+from mlpexp.config.metric import METRICS
 
 _OF_COLUMN: dict[str, Callable[[list[float]], float]] = {
     "first": lambda values: values[0],
@@ -43,7 +43,7 @@ def measured(measure: Measure, run: StoredRun) -> float:
 
 def _of_column(measure: OfColumn, run: StoredRun) -> float:
     if run.record.diverged:
-        metric = metric_of(measure.tag)
+        metric = METRICS.get(measure.tag)
         return math.nan if metric is None else run.constant_value(metric)
     values = [value for value in run.history.get(measure.tag, []) if math.isfinite(value)]
     return _OF_COLUMN[measure.which](values) if values else math.nan

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mlpexp.comparison.runs import StoredRun
-from mlpexp.config.metric import LOSSES, SCORES, SPLITS, Metric
+from mlpexp.config.metric import LOSSES, METRICS, SCORES, SPLITS, Metric
 from mlpexp.errors import ConfigError, unknown
 
 
@@ -39,5 +39,4 @@ def choose_metric(runs: Sequence[StoredRun], tag: str | None) -> Metric:
     choices = [f"{name}/{split}" for name in (*(scores or SCORES), *others) for split in SPLITS]
     if tag not in choices:
         raise ConfigError(unknown(f"--metric={tag}: no such metric of these runs", tag, choices))
-    name, split = tag.split("/")
-    return Metric(name, split)
+    return METRICS[tag]

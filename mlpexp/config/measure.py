@@ -15,7 +15,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal, cast
 
-from mlpexp.config.metric import Metric, metric_of
+from mlpexp.config.metric import METRICS, Metric
 from mlpexp.errors import ConfigError
 
 _UNTIL = re.compile(r"epochs until (\S+) (<=|>=) (\S+)")
@@ -105,8 +105,8 @@ def parse_measure(expression: str) -> Measure:
             raise ConfigError(f"measure={expression}: {limit} is no number.") from None
     if found := _COLUMN.fullmatch(expression):
         return OfColumn(expression, cast(Literal["first", "last", "max", "min"], found[1]), found[2])
-    if (metric := metric_of(expression)) is not None:
-        return BestWeights(expression, metric)
+    if expression in METRICS:
+        return BestWeights(expression, METRICS[expression])
     raise ConfigError(
         f"measure={expression}: is not a measure; examples: accuracy/test, last loss/val, epochs, epochs until "
         "loss/val <= 0.1, and two of them with less or over between."

@@ -69,14 +69,11 @@ def _minus(text: str) -> str:
     return text.replace("-", "−") if float(text) else text.removeprefix("-")
 
 
+# Every metric that a run can have, by its tag.
+METRICS = {f"{name}/{split}": Metric(name, split) for name in (*SCORES, *LOSSES) for split in SPLITS}
+
+
 def check_tag(tag: str) -> None:
     """ConfigError where no run can have a metric named `tag`."""
-    choices = [f"{name}/{split}" for name in (*SCORES, *LOSSES) for split in SPLITS]
-    if tag not in choices:
-        raise ConfigError(unknown(f"metric={tag}: no such metric", tag, choices))
-
-
-def metric_of(tag: str) -> Metric | None:
-    """The metric that a tag names; None where it names none."""
-    name, _, split = tag.partition("/")
-    return Metric(name, split) if name in (*SCORES, *LOSSES) and split in SPLITS else None
+    if tag not in METRICS:
+        raise ConfigError(unknown(f"metric={tag}: no such metric", tag, METRICS))
