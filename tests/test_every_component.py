@@ -21,7 +21,7 @@ from mlpexp.components.optimizer import optimizers
 from mlpexp.components.regularizer import regularizers
 from mlpexp.components.scheduler import schedulers
 from mlpexp.config.compose import compose
-from mlpexp.config.schema import GROUPS, LIST_GROUPS, Config
+from mlpexp.config.schema import LIST_GROUPS, REGISTRIES, Config
 from mlpexp.data.dataset import datasets
 from mlpexp.testing import check
 from mlpexp.training.single import train
@@ -46,7 +46,7 @@ CHOICES = [
 
 COMPONENTS = [
     pytest.param(group, name, id=f"{group}={name}", marks=[pytest.mark.mnist] * (name == "mnist"))
-    for group, registry in {**GROUPS, **LIST_GROUPS}.items()
+    for group, registry in REGISTRIES.items()
     for name in registry
 ]
 # What has no value of its own, or would take long with it.
@@ -58,7 +58,7 @@ TRAIN_ALONE = {"lbfgs", "muon"}
 def test_it_keeps_the_contract(here: Path, group: str, name: str) -> None:
     if name == "csv":
         write_iris(here / "iris.csv")
-    alone = check({**GROUPS, **LIST_GROUPS}[group][name], overrides=NEEDED.get(name, []))
+    alone = check(REGISTRIES[group][name], overrides=NEEDED.get(name, []))
     expected = f"{group}={name} does not move each element of a weight by itself" if name in TRAIN_ALONE else None
     assert alone == expected
 
@@ -73,7 +73,7 @@ def config_of(choice: str, dataset: str) -> Config:
     group, name = choice.replace("[", "").replace("]", "").split("=")
     if group in ("model", "optimizer"):
         return composed(f"dataset={dataset}", choice, *MORE.get(choice, "").split())
-    part = {**GROUPS, **LIST_GROUPS}[group][name]()
+    part = REGISTRIES[group][name]()
     change: dict[str, Any] = {group: {name: part} if group in LIST_GROUPS else part}
     return dataclasses.replace(composed(f"dataset={dataset}"), **change)
 

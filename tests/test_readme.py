@@ -10,7 +10,7 @@ import pytest
 
 from mlpexp.cli.main import COMMANDS, call
 from mlpexp.config.locate import groups, options
-from mlpexp.config.schema import GROUPS, LIST_GROUPS
+from mlpexp.config.schema import REGISTRIES
 
 ROOT = Path(__file__).parent.parent
 README, ADDING = ((ROOT / name).read_text() for name in ("README.md", "ADDING.md"))
@@ -76,8 +76,8 @@ def test_the_components_that_are_added_train_and_pass_their_tests(
 ) -> None:
     *lines, tests = commands(ADDING)
     chosen = " ".join(lines)
-    kinds = [group for group in {**GROUPS, **LIST_GROUPS} if f" {group}=" in chosen]
-    assert {*kinds, "activation"} == {*GROUPS, *LIST_GROUPS} - {"device"}
+    kinds = [group for group in REGISTRIES if f" {group}=" in chosen]
+    assert {*kinds, "activation"} == {*REGISTRIES} - {"device"}
     run(lines, capsys)
     program, *arguments = shlex.split(tests)
     assert program == "pytest"

@@ -94,10 +94,10 @@ def _show_option(
     from mlpexp.config.compose import Composer
     from mlpexp.config.overrides import quote
     from mlpexp.config.parameters import describe
-    from mlpexp.config.schema import GROUPS, LIST_GROUPS
+    from mlpexp.config.schema import LIST_GROUPS, REGISTRIES
 
     option = next((option for option in known if option.name == name), None)
-    if group not in {**GROUPS, **LIST_GROUPS}:
+    if group not in REGISTRIES:
         # An experiment, or a group of the user's own: what it sets is what its file says.
         if option is None:
             raise ConfigError(unknown(f"{group}={name}: no such option", name, [option.name for option in known]))

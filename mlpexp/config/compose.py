@@ -26,7 +26,7 @@ from mlpexp.config.interpolation import copied, resolved, selected
 from mlpexp.config.locate import config_directory
 from mlpexp.config.nested import find, make, merge
 from mlpexp.config.overrides import is_about_hydra, parse_override, several
-from mlpexp.config.schema import GROUPS, LIST_GROUPS, SETTINGS, Config, parse
+from mlpexp.config.schema import GROUPS, REGISTRIES, SETTINGS, Config, parse
 from mlpexp.config.user_code import load_plugins, refused
 from mlpexp.errors import ConfigError
 from mlpexp.fields.convert import Interpolated, show
@@ -195,7 +195,7 @@ class Composer:
         if given not in self._choices:
             line = wrong_choice(parsed, given, self._sources)
             group, name = parsed.key_or_group, parsed.value()
-            if line is not None and (registry := {**GROUPS, **LIST_GROUPS}.get(group)) is not None:
+            if line is not None and (registry := REGISTRIES.get(group)) is not None:
                 for other in overrides:
                     if other.lstrip("+").startswith("plugins="):
                         load_plugins(self._single(other).value())

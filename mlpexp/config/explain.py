@@ -16,7 +16,7 @@ from hydra.errors import MissingConfigException
 from omegaconf import DictConfig
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from mlpexp.config.schema import GROUPS, LIST_GROUPS, SETTINGS
+from mlpexp.config.schema import GROUPS, LIST_GROUPS, REGISTRIES, SETTINGS
 from mlpexp.config.synonyms import KEYS
 from mlpexp.errors import unknown
 from mlpexp.fields.convert import fields_of, show
@@ -89,15 +89,15 @@ def wrong_choice(parsed: Override, given: str, sources: Sources) -> str | None:
         return f"{given}: write {group}=[] to use none." if group in LIST_GROUPS else None
     if parsed.is_force_add():
         return f"{given}: an option of a group is chosen without ++."
-    if parsed.package is not None and group in {*GROUPS, *LIST_GROUPS} and not parsed.is_add():
+    if parsed.package is not None and group in REGISTRIES and not parsed.is_add():
         return unknown(f"{given}: no such key", f"{group}@{parsed.package}", {*sources.groups, *SETTINGS})
-    if parsed.is_add() and parsed.package is None and group in {*GROUPS, *LIST_GROUPS, "experiment"}:
+    if parsed.is_add() and parsed.package is None and group in {*REGISTRIES, "experiment"}:
         return f"{given}: {group} is in the config already; leave out the + to choose another."
     if group in GROUPS and isinstance(value, list) and len(value) != 1:
         return f"{given}: must name one {group}: {', '.join(names)}."
     if group in LIST_GROUPS and value in (None, ""):
         return unknown(f"{given}: must be a list of names, such as [l2], or [] for none", "", names)
-    if value is None and group not in {*GROUPS, *LIST_GROUPS}:
+    if value is None and group not in REGISTRIES:
         return None
     synonyms = (
         GROUPS[group].synonyms if group in GROUPS else LIST_GROUPS[group].synonyms if group in LIST_GROUPS else {}

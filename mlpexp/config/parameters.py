@@ -10,7 +10,7 @@ from typing import Any, get_args, get_origin
 from omegaconf import DictConfig, OmegaConf
 
 from mlpexp.config.interpolation import selected
-from mlpexp.config.schema import GROUPS, LIST_GROUPS, Config
+from mlpexp.config.schema import GROUPS, REGISTRIES, Config
 from mlpexp.config.user_code import load_plugins
 from mlpexp.errors import ConfigError
 from mlpexp.fields.convert import hints_of, show
@@ -53,7 +53,7 @@ def keys(raw: DictConfig) -> list[Parameter]:
 
 
 def _described(raw: DictConfig, group: str, key: str, values: Any) -> Described:
-    registry = {**GROUPS, **LIST_GROUPS}[group]
+    registry = REGISTRIES[group]
     if not isinstance(values, Mapping):
         raise ConfigError(f"{key}={show(values)}: must name one {registry.kind}: {', '.join(sorted(registry))}.")
     name = str(values.get("name"))
@@ -75,7 +75,7 @@ def _parameters(
         name, meaning, hint = within + field.name, texts.get(field.name, ""), hints[field.name]
         value = values.get(field.name, _own_default(field))
         inner: Any = get_args(hint)[0] if get_origin(hint) is list else hint
-        if cls is Config and field.name in {**GROUPS, **LIST_GROUPS}:
+        if cls is Config and field.name in REGISTRIES:
             chosen = value["name"] if field.name in GROUPS else show(list(value))
             yield Parameter(name, chosen, f"see mlpexp list {field.name}", meaning)
         elif not dataclasses.is_dataclass(inner):

@@ -39,6 +39,7 @@ GROUPS: dict[str, Registry[Any]] = {
 }
 # The groups that hold several components at once.
 LIST_GROUPS: dict[str, Registry[Any]] = {"regularizer": regularizers}
+REGISTRIES = {**GROUPS, **LIST_GROUPS}
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,7 @@ class Config:
 
 
 # The keys of a run that are no component.
-SETTINGS = [entry.name for entry in dataclasses.fields(Config) if entry.name not in {*GROUPS, *LIST_GROUPS}]
+SETTINGS = [entry.name for entry in dataclasses.fields(Config) if entry.name not in REGISTRIES]
 
 
 def _named(registry: Registry[Any], component: Any) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Sequence
 from pathlib import Path
 
-from mlpexp.config.schema import GROUPS, LIST_GROUPS
+from mlpexp.config.schema import LIST_GROUPS, REGISTRIES
 from mlpexp.config.user_code import SHOW_ALL, in_one_line
 from mlpexp.errors import ConfigError
 from mlpexp.fields.convert import hints_of
@@ -62,7 +62,7 @@ def _registered_as(component: type) -> tuple[str, str]:
     """The group and the name of a component."""
     if not inspect.isclass(component):
         raise TypeError(f"check takes the class of a component, and this is a value of type {type(component).__name__}")
-    for group, registry in {**GROUPS, **LIST_GROUPS}.items():
+    for group, registry in REGISTRIES.items():
         for name, known in registry.items():
             if known is component:
                 return group, name

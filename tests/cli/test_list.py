@@ -13,9 +13,7 @@ from rich.console import Console
 from mlpexp.cli.main import call
 from mlpexp.components.optimizer import Adam
 from mlpexp.config.locate import CONF
-from mlpexp.config.schema import GROUPS, LIST_GROUPS
-
-REGISTRIES = {**GROUPS, **LIST_GROUPS}
+from mlpexp.config.schema import REGISTRIES
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:

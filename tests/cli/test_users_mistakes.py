@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mlpexp.cli.main import call
-from mlpexp.config.schema import GROUPS, LIST_GROUPS
+from mlpexp.config.schema import REGISTRIES
 from mlpexp.testing import check
 
 WHOLE = "HYDRA_FULL_ERROR=1 shows the whole traceback."
@@ -205,7 +205,7 @@ def test_a_mistake_is_one_line_with_its_place(
 
 
 def test_every_kind_of_component_is_tried() -> None:
-    assert {case.split(":")[0] for case in MISTAKES} == {*GROUPS, *LIST_GROUPS} - {"device"}
+    assert {case.split(":")[0] for case in MISTAKES} == {*REGISTRIES} - {"device"}
 
 
 def test_a_class_without_a_method_is_named_where_it_is_registered(

@@ -15,12 +15,11 @@ from mlpexp.config.compose import Composer
 from mlpexp.config.overrides import parse_override
 from mlpexp.config.parameters import Parameter, describe, keys
 from mlpexp.config.report import Claim
-from mlpexp.config.schema import GROUPS, LIST_GROUPS, Config
+from mlpexp.config.schema import GROUPS, LIST_GROUPS, REGISTRIES, Config
 from mlpexp.errors import ConfigError
 from mlpexp.fields.convert import convert, hints_of
 from mlpexp.fields.ranges import Range
 
-ALL = {**GROUPS, **LIST_GROUPS}
 COMPOSER = Composer()
 
 
@@ -79,10 +78,10 @@ def check(row: Parameter, hint: Any, composed: Any, dataset: str = "digits") -> 
     assert convert(parse_override(f"{row.name.replace('[]', '')}={typed}").value(), hint, row.name) == composed
 
 
-@pytest.mark.parametrize("row", range(max(len(registry) for registry in ALL.values())))
+@pytest.mark.parametrize("row", range(max(len(registry) for registry in REGISTRIES.values())))
 def test_of_every_component(row: int) -> None:
     """One of each group at a time, as they are composed together."""
-    chosen = {group: list(registry)[row % len(registry)] for group, registry in ALL.items()}
+    chosen = {group: list(registry)[row % len(registry)] for group, registry in REGISTRIES.items()}
     choices = [f"{group}=[{name}]" if group in LIST_GROUPS else f"{group}={name}" for group, name in chosen.items()]
     raw = COMPOSER.raw(choices)
     plain: Any = OmegaConf.to_container(raw, resolve=False)
@@ -93,7 +92,7 @@ def test_of_every_component(row: int) -> None:
     config = dataclasses.replace(COMPOSER.config([*choices, *needed]), model=alone.model)
     for group, name in chosen.items():
         (described,) = describe(raw, group)
-        assert (described.name, described.cls) == (name, ALL[group][name])
+        assert (described.name, described.cls) == (name, REGISTRIES[group][name])
         node, component = plain[group], getattr(config, group)
         if group in LIST_GROUPS:
             node, component = node[name], component[name]
@@ -106,7 +105,7 @@ def test_of_every_key_of_a_run() -> None:
     rows = {row.name: row for row in keys(COMPOSER.raw([]))}
     raw: Any = OmegaConf.to_container(COMPOSER.raw([]), resolve=False)
     config = COMPOSER.config([])
-    for name in leaves({key: value for key, value in raw.items() if key not in {*ALL, "hydra"}}):
+    for name in leaves({key: value for key, value in raw.items() if key not in {*REGISTRIES, "hydra"}}):
         check(rows.pop(name), hint_of(Config, name), value_of(config, name))
     for name in hints_of(Claim):
         row = rows.pop(f"report.claims[].{name}")
@@ -116,7 +115,7 @@ def test_of_every_key_of_a_run() -> None:
         else:
             check(row, hint_of(Claim, name), Claim.__dataclass_fields__[name].default)
     # What is left chooses a component.
-    assert rows.keys() == ALL.keys()
+    assert rows.keys() == REGISTRIES.keys()
     for name, row in rows.items():
         assert row.meaning
         assert row.default == (raw[name]["name"] if name in GROUPS else "[]")

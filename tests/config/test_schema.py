@@ -13,12 +13,10 @@ from omegaconf import OmegaConf
 
 from mlpexp.config.compose import Composer, compose
 from mlpexp.config.locate import CONF, groups, options
-from mlpexp.config.schema import GROUPS, LIST_GROUPS, Config, parse
+from mlpexp.config.schema import GROUPS, LIST_GROUPS, REGISTRIES, Config, parse
 from mlpexp.data.dataset import Recommended
 from mlpexp.errors import ConfigError
-from mlpexp.fields.registry import Registry
 
-ALL: dict[str, Registry[Any]] = {**GROUPS, **LIST_GROUPS}
 EXPERIMENTS = [option.name for option in options("experiment")]
 
 
@@ -37,16 +35,16 @@ def load(group: str, name: str) -> dict[str, Any]:
 
 
 def test_every_group_is_known() -> None:
-    assert set(groups()) == {*ALL, "experiment"}
+    assert set(groups()) == {*REGISTRIES, "experiment"}
 
 
-@pytest.mark.parametrize("group", ALL)
+@pytest.mark.parametrize("group", REGISTRIES)
 def test_every_file_is_a_component(group: str) -> None:
     """Whether the two agree is for `mlpexp.testing.check`: see tests/test_every_component.py."""
-    assert {path.stem for path in (CONF / group).glob("*.yaml")} == set(ALL[group])
+    assert {path.stem for path in (CONF / group).glob("*.yaml")} == set(REGISTRIES[group])
 
 
-@pytest.mark.parametrize("name", ALL["dataset"])
+@pytest.mark.parametrize("name", REGISTRIES["dataset"])
 def test_a_dataset_recommends_only_what_is_not_usual(name: str) -> None:
     usual = dataclasses.asdict(Recommended())
     recommended = load("dataset", name)["recommended"]
@@ -61,7 +59,7 @@ def test_every_experiment_composes_and_has_a_comment(name: str) -> None:
 
 def test_the_main_config_holds_the_defaults_of_the_schema() -> None:
     raw: Any = OmegaConf.to_container(OmegaConf.load(CONF / "config.yaml"), resolve=False)
-    settings = {field.name: field for field in dataclasses.fields(Config) if field.name not in ALL}
+    settings = {field.name: field for field in dataclasses.fields(Config) if field.name not in REGISTRIES}
     assert set(settings) == set(raw) - {"defaults", "dataset", "hydra"}
     for name in set(settings) - {"epochs", "batch_size"}:
         field = settings[name]
@@ -82,7 +80,7 @@ def test_each_optimizer_takes_the_learning_rate_that_suits_it(optimizer: str, ke
 def test_what_the_user_says_wins_over_the_recommendation() -> None:
     config = compose(["dataset=xor", "epochs=7", "batch_size=2", "optimizer.lr=0.5", "model.hidden=[3]"])
     assert (config.epochs, config.batch_size, config.optimizer.lr) == (7, 2, 0.5)
-    assert config.model == ALL["model"]["mlp"](hidden=[3])
+    assert config.model == REGISTRIES["model"]["mlp"](hidden=[3])
 
 
 # --- there and back -----------------------------------------------------------------------------------------
@@ -123,7 +121,7 @@ def test_a_config_goes_to_json_and_back(overrides: list[str]) -> None:
 def test_several_regularizers_keep_their_order() -> None:
     config = compose(["regularizer=[l2,batchnorm,dropout]", "regularizer.dropout.p=0.25"])
     assert list(config.regularizer) == ["l2", "batchnorm", "dropout"]
-    assert config.regularizer["dropout"] == ALL["regularizer"]["dropout"](p=0.25)
+    assert config.regularizer["dropout"] == REGISTRIES["regularizer"]["dropout"](p=0.25)
     assert list(config.to_dict()["regularizer"]["dropout"].items()) == [("name", "dropout"), ("p", 0.25)]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from mlpexp.config.schema import GROUPS, LIST_GROUPS
+from mlpexp.config.schema import REGISTRIES
 from mlpexp.errors import ConfigError, nearest, unknown
 from mlpexp.fields.registry import Registry
 
@@ -121,9 +121,9 @@ def test_a_message_without_choices() -> None:
     assert unknown("x=1: no such key", "x", []) == "x=1: no such key."
 
 
-@pytest.mark.parametrize("group", [*GROUPS, *LIST_GROUPS])
+@pytest.mark.parametrize("group", [*REGISTRIES])
 def test_components_are_frozen_dataclasses_with_a_docstring(group: str) -> None:
-    registry = {**GROUPS, **LIST_GROUPS}[group]
+    registry = REGISTRIES[group]
     assert registry.kind == group
     for name, cls in registry.items():
         assert dataclasses.is_dataclass(cls), name
