@@ -74,7 +74,7 @@ class Perceptron(Model):
 class MLP(Model):
     """Hidden layers of the given sizes, each: linear, normalisation, activation, dropout; then a linear output."""
 
-    hidden: list[Width]
+    hidden: tuple[Width, ...]
 
     @property
     def activates(self) -> bool:

@@ -133,7 +133,7 @@ class Step(Scheduler):
 class MultiStep(Scheduler):
     """η·gamma^(how many `milestones` have passed), in epochs; null means half and three quarters of the run."""
 
-    milestones: list[Count] | None = None
+    milestones: tuple[Count, ...] | None = None
     gamma: OpenFraction = 0.1
 
     def rate(self, step: int, span: Span, lr: float) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from mlpexp.config.measure import parse_measure
@@ -41,7 +41,7 @@ class Claim:
     above: float | None = None
     below: float | None = None
     in_each: bool = False
-    outcomes: list[float] | None = None
+    outcomes: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         bounds = [bound for bound in (self.at_least, self.at_most, self.above, self.below) if bound is not None]
@@ -65,8 +65,8 @@ class Report:
     shows: str = ""
     metric: str | None = None
     baseline: str | None = None
-    figures: list[FigureName] = field(default_factory=list)
-    claims: list[Claim] = field(default_factory=list)
+    figures: tuple[FigureName, ...] = ()
+    claims: tuple[Claim, ...] = ()
 
     def __post_init__(self) -> None:
         if self.metric is not None:

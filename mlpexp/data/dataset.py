@@ -126,7 +126,7 @@ class Recommended:
 
     epochs: Count = 50
     batch_size: Count = 32
-    hidden: list[Count] = field(default_factory=lambda: [64, 64])
+    hidden: tuple[Count, ...] = (64, 64)
     lr: Positive = 0.001
     lr_momentum: Positive = 0.01
     lr_sgd: Positive = 0.1

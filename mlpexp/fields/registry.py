@@ -36,14 +36,16 @@ class Registry(Mapping[str, type[C]], Generic[C]):
     def register(self, name: str) -> Callable[[type[D]], type[D]]:
         """Decorator that registers a dataclass under `name`; a name is registered once.
 
-        ValueError for a name that is taken, TypeError for a class that is no dataclass or lacks a method.
+        ValueError for a name that is taken, TypeError for a class that is no frozen dataclass or lacks a method.
         """
 
         def add(component: type[D]) -> type[D]:
             if name in self._components:
                 raise ValueError(f"the {self.kind} '{name}' is registered twice")
-            if not dataclasses.is_dataclass(component):
-                raise TypeError(f"the {self.kind} '{name}' is no dataclass: put @dataclass(frozen=True) under it")
+            if not dataclasses.is_dataclass(component) or component.__hash__ is None:
+                raise TypeError(
+                    f"the {self.kind} '{name}' is no frozen dataclass: put @dataclass(frozen=True) under it"
+                )
             if inspect.isabstract(component):
                 lacking = " and ".join(f"no method {method}" for method in sorted(component.__abstractmethods__))
                 raise TypeError(f"the {self.kind} '{name}' has {lacking}")

@@ -64,7 +64,9 @@ def test_a_name_is_registered_once(fruits: Registry[Fruit]) -> None:
 
 
 def test_only_dataclasses_are_registered(fruits: Registry[Fruit]) -> None:
-    with pytest.raises(TypeError, match=r"^the fruit 'plum' is no dataclass: put @dataclass\(frozen=True\) under it$"):
+    with pytest.raises(
+        TypeError, match=r"^the fruit 'plum' is no frozen dataclass: put @dataclass\(frozen=True\) under it$"
+    ):
 
         @fruits.register("plum")
         class Plum:
