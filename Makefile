@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 BASE ?= main
 
-.PHONY: hydra-next train test test-long test-reliability check replay benchmark notebook clean
+.PHONY: architecture hydra-next train test test-long test-reliability check messages replay benchmark notebook clean
 
 # Trains a run: make train ARGS="dataset=mnist activation=gelu optimizer=adamw"
 train: $(VENV)/installed
@@ -27,7 +27,7 @@ test-reliability: $(VENV)/installed
 # The tests that stand on Hydra, with its newest pre-release; what it breaks is to be known before it is released.
 hydra-next: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --pre --upgrade --target .hydra-next hydra-core
-	PYTHONPATH=.hydra-next $(BIN)/python -m pytest -q -n 2 tests/config tests/sweep/test_launcher.py \
+	PYTHONPATH=.hydra-next $(BIN)/python -m pytest -q -n 2 -o filterwarnings=default tests/config tests/sweep/test_launcher.py \
 		tests/sweep/test_hydras_own_suites.py
 
 check: $(VENV)/installed
@@ -35,9 +35,18 @@ check: $(VENV)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Writes anew what mlpexp says to its users (tests/messages/*.txt), and shows what that changes.
+messages: $(VENV)/installed
+	MLPEXP_MESSAGES=rewrite $(BIN)/python -m pytest -q tests/messages
+	git --no-pager diff --stat -- tests/messages
+
 # The same small commands with the commit BASE and with this checkout, and what differs: make replay BASE=HEAD~1
 replay: $(VENV)/installed
 	$(BIN)/python -m replay $(BASE) $(ARGS)
+
+# The picture in ARCHITECTURE.md, from the imports.
+architecture: $(VENV)/installed
+	$(BIN)/python -m architecture
 
 # The training loops side by side; needs MNIST under MLPEXP_DATA_DIR or ./data.
 benchmark: $(VENV)/installed

@@ -6,52 +6,65 @@ From Python, without the command line:
 >>> run = mlpexp.train(mlpexp.compose(["dataset=xor"]), "my_run")
 >>> run.metrics["test"]["accuracy"]
 1.0
+
+What authors of components need stands in `mlpexp.components`, `mlpexp.data` and `mlpexp.testing`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from mlpexp.errors import ConfigError, MlpexpError, RunError
+from mlpexp.errors import ConfigError, DivergedError, MlpexpError, RunError
+from mlpexp.lazy import lazy
 
 if TYPE_CHECKING:
-    from mlpexp.comparison.compare import compare
+    from mlpexp.comparison.compare import Comparison, compare
     from mlpexp.config.compose import compose
+    from mlpexp.config.schema import Config
+    from mlpexp.engine.heap import keep_freed_memory
     from mlpexp.lr_finder.find import find_lr
+    from mlpexp.run.results import Results
     from mlpexp.sweep.train import train_sweep
+    from mlpexp.training.attempt import Run
     from mlpexp.training.evaluate import evaluate, load
     from mlpexp.training.single import resume, train
+else:
+    __getattr__ = lazy(
+        __name__,
+        {
+            "mlpexp.comparison.compare": ["Comparison", "compare"],
+            "mlpexp.config.compose": ["compose"],
+            "mlpexp.config.schema": ["Config"],
+            "mlpexp.engine.heap": ["keep_freed_memory"],
+            "mlpexp.lr_finder.find": ["find_lr"],
+            "mlpexp.run.results": ["Results"],
+            "mlpexp.sweep.train": ["train_sweep"],
+            "mlpexp.training.attempt": ["Run"],
+            "mlpexp.training.evaluate": ["evaluate", "load"],
+            "mlpexp.training.single": ["resume", "train"],
+        },
+    )
 
 __all__ = [
+    "Comparison",
+    "Config",
     "ConfigError",
+    "DivergedError",
     "MlpexpError",
+    "Results",
+    "Run",
     "RunError",
     "compare",
     "compose",
     "evaluate",
     "find_lr",
+    "keep_freed_memory",
     "load",
     "resume",
     "train",
     "train_sweep",
 ]
 
-_LAZY = {
-    "compare": "mlpexp.comparison.compare",
-    "compose": "mlpexp.config.compose",
-    "evaluate": "mlpexp.training.evaluate",
-    "find_lr": "mlpexp.lr_finder.find",
-    "load": "mlpexp.training.evaluate",
-    "resume": "mlpexp.training.single",
-    "train": "mlpexp.training.single",
-    "train_sweep": "mlpexp.sweep.train",
-}
 
-
-def __getattr__(name: str) -> Any:
-    """Imports what needs torch or Hydra only when it is asked for, so that `mlpexp list` answers at once."""
-    if name not in _LAZY:
-        raise AttributeError(f"module 'mlpexp' has no attribute '{name}'")
-    import importlib
-
-    return getattr(importlib.import_module(_LAZY[name]), name)
+def __dir__() -> list[str]:
+    return __all__

@@ -1,4 +1,4 @@
-"""What mlpexp raises when something a user can cause goes wrong, and the words it uses for it."""
+"""The errors that a user can cause, and the words that they share."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from mlpexp.errors import MlpexpError
 
-# Ctrl-C, whoever asks a process to end, and the terminal that is closed, which Windows does not tell.
+# Ctrl-C, a request to end, and a closed terminal (not on Windows).
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 # It comes once from the shell and once more from the system.
 _COMES_TWICE = getattr(signal, "SIGHUP", None)

@@ -18,22 +18,67 @@ from typing import Any
 
 import pytest
 
-from mlpexp.config.compose import compose
+from mlpexp.config.compose import Composer
+from mlpexp.config.effects import check_keys
 from mlpexp.config.schema import Config
 
+# A module of a user's, with one component: what it is called in its registry, and its base.
+_PLUGIN = """
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from mlpexp.components import *
+from mlpexp.data import *
+
+
+class Module(nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x)
+
+
+X, Y = torch.randn(20, 2), torch.arange(20) % 2
+
+
+def data(x, y):
+    return Data("own", Task("classification", ("a", "b")), Split(x, y), Split(X, Y), Split(X, Y))
+
+
+@{registry}.register("own")
+@dataclass(frozen=True)
+class Own({base}):
+{body}
+"""
+_NEEDED = {
+    "optimizer": ["lr: 0.1"],
+    "scheduler": ["warmup: 0.0", "warmup_start: 0.0"],
+    "dataset": ["recommended: {hidden: [4]}"],
+}
 # What makes a run small, without a config of the tests' own.
 _SMALL = ["epochs=3", "log.figures=false", "log.tensorboard=false"]
 # What of run.json and of sweep.csv is never twice the same.
 _OF_THE_MOMENT = ("command", "python", "started", "seconds", "pid", "crc32")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def small() -> Callable[..., Config]:
     """Composes the real config with overrides, for three epochs and without figures and TensorBoard."""
+    # It composes each set of choices once.
+    composer = Composer()
 
     def shrunk(*overrides: str) -> Config:
         keys = {override.split("=")[0] for override in overrides}
-        return compose([*(part for part in _SMALL if part.split("=")[0] not in keys), *overrides])
+        whole = [*(part for part in _SMALL if part.split("=")[0] not in keys), *overrides]
+        config = composer.config(whole)
+        check_keys([(config, whole)])
+        return config
 
     return shrunk
 
@@ -43,6 +88,43 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working directory."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def registries(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a test registers, and the modules in the working directory that do so, are forgotten after it."""
+    from mlpexp.config.schema import GROUPS, LIST_GROUPS
+
+    for registry in (*GROUPS.values(), *LIST_GROUPS.values()):
+        monkeypatch.setattr(registry, "_components", dict(registry._components))
+    before = set(sys.modules)
+    yield
+    for name in set(sys.modules) - before:
+        if Path(getattr(sys.modules[name], "__file__", None) or "/").is_relative_to(Path.cwd()):
+            del sys.modules[name]
+
+
+@pytest.fixture
+def own(here: Path, registries: None, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
+    """Writes a plugin and its YAML file, that of its name alone unless `file` gives another; what chooses it."""
+    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+
+    def write(group: str, body: str, file: str | None = "# of one's own\nname: own\n") -> list[str]:
+        names = {"registry": "losses" if group == "loss" else f"{group}s", "base": group.capitalize()}
+        (here / "own_plugin.py").write_text(_PLUGIN.format(**names, body=body))
+        directory = here / "conf" / group
+        directory.mkdir(parents=True)
+        if file is not None:
+            comment = [line for line in file.splitlines() if line.startswith("#")]
+            entries = [line for line in file.splitlines() if not line.startswith("#")] + _NEEDED.get(group, [])
+            if group == "regularizer":
+                entries = ["own:", *(f"  {entry}" for entry in entries)]
+            (directory / "own.yaml").write_text("\n".join([*comment, *entries, ""]))
+        data = [] if group == "dataset" else ["dataset=xor"]
+        chosen = "regularizer=[own]" if group == "regularizer" else f"{group}=own"
+        return ["--config-dir", "conf", *data, "plugins=[own_plugin]", chosen, "device=cpu"]
+
+    return write
 
 
 @pytest.fixture
@@ -98,7 +180,7 @@ def _scalars(run: Path) -> dict[str, list[tuple[int, float]]]:
     return {
         tag: [(event.step, event.value) for event in events.Scalars(tag)]
         for tag in events.Tags()["scalars"]
-        if not tag.startswith("final/")
+        if not tag.startswith("best_epoch/")
     }
 
 

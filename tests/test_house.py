@@ -1,68 +1,17 @@
-"""The layout of the package: which room may import which, and no circles between files."""
+"""The layout of the package: which room may import which, no circles between files, and the picture of both."""
 
 from __future__ import annotations
 
-import ast
-from functools import cache
 from graphlib import CycleError, TopologicalSorter
-from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parent.parent / "mlpexp"
-# From the top down; rooms in one line do not import each other.
-LADDER = [
-    ["__main__"],
-    ["cli"],
-    ["__init__"],
-    ["report"],
-    ["lr_finder", "plots"],
-    ["sweep"],
-    ["comparison"],
-    ["training"],
-    ["run"],
-    ["doctor"],
-    ["engine"],
-    ["config"],
-    ["components"],
-    ["data"],
-    ["fields"],
-    ["figures"],
-    ["interruption"],
-    ["errors"],
-]
-FLOOR = {room: floor for floor, rooms in enumerate(LADDER) for room in rooms}
-
-
-def module_of(path: Path) -> str:
-    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
-    return ".".join(parts)
-
-
-def room_of(module: str) -> str:
-    return module.split(".")[1] if "." in module else "__init__"
-
-
-@cache
-def imports() -> dict[str, set[str]]:
-    """Which modules of ours each one imports: at its top, within functions, and for types."""
-    modules = {module_of(path): path for path in PACKAGE.rglob("*.py")}
-    found: dict[str, set[str]] = {}
-    for module, path in modules.items():
-        found[module] = set()
-        for node in ast.walk(ast.parse(path.read_text())):
-            names = []
-            if isinstance(node, ast.Import):
-                names = [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom) and node.module:
-                inner = [f"{node.module}.{alias.name}" for alias in node.names]
-                names = [name if name in modules else node.module for name in inner]
-            found[module].update(name for name in names if name.split(".")[0] == "mlpexp" and name != module)
-    return found
+from architecture.__main__ import TARGET, shown
+from architecture.rooms import FLOOR, files, imports, room_of
 
 
 def test_every_room_has_a_floor() -> None:
-    assert {room_of(module) for module in imports()} == set(FLOOR)
+    assert {room_of(module) for module in files()} == set(FLOOR)
 
 
 @pytest.mark.parametrize("room", FLOOR)
@@ -81,3 +30,9 @@ def test_no_two_files_import_each_other() -> None:
         TopologicalSorter(imports()).prepare()
     except CycleError as error:
         pytest.fail(f"a circle: {' → '.join(error.args[1])}")
+
+
+def test_the_picture_has_the_arrows_that_there_are() -> None:
+    drawn = TARGET.read_text(encoding="utf-8")
+    assert drawn.count("<path d=") == 1 + len(shown()), "run: make architecture"
+    assert all(f"{source} imports {target}: " in drawn for source, target in shown()), "run: make architecture"

@@ -71,6 +71,7 @@ def test_the_wheel_is_what_runs(wheel_python: Path, here: Path) -> None:
 
 def test_the_wheel_lists_and_trains_from_any_directory(wheel_python: Path, here: Path) -> None:
     assert "gelu" in mlpexp(wheel_python, "list", "activation", cwd=here)
+    assert "Probability that a unit is dropped." in mlpexp(wheel_python, "list", "regularizer", "dropout", cwd=here)
     assert "accuracy" in mlpexp(wheel_python, "train", "dataset=xor", "epochs=2", "hydra.run.dir=run", cwd=here)
     assert (here / "run" / "figures" / "curves.png").exists()
     assert "accuracy" in mlpexp(wheel_python, "eval", "run", cwd=here)

@@ -1,4 +1,4 @@
-"""Every command in README runs, in the order in which it stands there; nothing in it is made up."""
+"""Every command in README and ADDING runs, in the order in which it stands there; nothing in them is made up."""
 
 from __future__ import annotations
 
@@ -10,12 +10,21 @@ import pytest
 
 from mlpexp.cli.main import COMMANDS, call
 from mlpexp.config.locate import groups, options
+from mlpexp.config.schema import GROUPS, LIST_GROUPS
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text()
-COMMAND_LINES = re.findall(r"^\s*\$ (.+)$", README, re.MULTILINE)
+README, ADDING = ((ROOT / name).read_text() for name in ("README.md", "ADDING.md"))
+
+
+def commands(document: str) -> list[str]:
+    return re.findall(r"^\s*\$ (.+)$", document, re.MULTILINE)
+
+
+COMMAND_LINES = commands(README)
 # What asks for an extra.
 OTHER_ENGINES = re.compile("hydra/launcher=(joblib|submitit_local|submitit_slurm|ray)|hydra/sweeper=optuna")
+# What trains for about ten seconds, and what needs it. The long form runs these too.
+OF_TEN_SECONDS = re.compile("outputs/multirun|runs/activations|dataset=spirals|activation=relu,gelu,tanh seed=0,1 ")
 CI_LINES = (ROOT / ".ci" / "run").read_text().splitlines()
 # What needs its own process, a terminal or a fresh environment: other tests run these.
 ELSEWHERE = {
@@ -27,12 +36,13 @@ ELSEWHERE = {
 
 def blocks(language: str) -> list[tuple[str, str]]:
     """The fenced blocks of a language: what stands behind its name, and the content."""
-    return re.findall(rf"^ *```{language}([^\n]*)\n(.*?)^ *```", README, re.MULTILINE | re.DOTALL)
+    return re.findall(rf"^ *```{language}([^\n]*)\n(.*?)^ *```", README + ADDING, re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture
-def as_in_readme(here: Path) -> Path:
-    """A directory with the files that README tells to write, and the table that it takes for granted."""
+def as_in_readme(here: Path, registries: None, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory with the files that README and ADDING tell to write, and the table that they take for granted."""
+    monkeypatch.syspath_prepend(here)
     from sklearn.datasets import load_iris
 
     for language in ("python", "yaml"):
@@ -53,9 +63,28 @@ def test_every_command_is_run_somewhere() -> None:
         assert run_here or line in ELSEWHERE or any(line in step for step in CI_LINES), f"nothing runs: {line}"
 
 
-def test_the_commands_run_as_they_stand(as_in_readme: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("which", ["quick", pytest.param("all", marks=pytest.mark.long)])
+def test_the_commands_run_as_they_stand(which: str, as_in_readme: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = [line for line in COMMAND_LINES if line.startswith("mlpexp ") and line not in ELSEWHERE]
+    lines = [line for line in lines if which == "all" or not OF_TEN_SECONDS.search(line)]
     assert len(lines) > 12
+    run(lines, capsys)
+
+
+def test_the_components_that_are_added_train_and_pass_their_tests(
+    as_in_readme: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    *lines, tests = commands(ADDING)
+    chosen = " ".join(lines)
+    kinds = [group for group in {**GROUPS, **LIST_GROUPS} if f" {group}=" in chosen]
+    assert {*kinds, "activation"} == {*GROUPS, *LIST_GROUPS} - {"device"}
+    run(lines, capsys)
+    program, *arguments = shlex.split(tests)
+    assert program == "pytest"
+    assert pytest.main(["-p", "no:cacheprovider", *arguments]) == 0, capsys.readouterr().out
+
+
+def run(lines: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     for line in lines:
         if "mnist" in line or f".venv/bin/{line}" in CI_LINES:
             continue  # see below, and .ci/run, which runs those of a quarter of a minute

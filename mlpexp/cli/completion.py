@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 import hydra
 from omegaconf import DictConfig
 
+from mlpexp.cli.listing import KEYS
 from mlpexp.cli.main import COMMANDS
 from mlpexp.cli.plot import KINDS
-from mlpexp.config.locate import CONF, groups
+from mlpexp.config.locate import CONF, groups, options
+from mlpexp.config.schema import SETTINGS
 from mlpexp.errors import ConfigError
 
 
@@ -32,7 +35,7 @@ def run(arguments: list[str]) -> int:
             _print([name for name in COMMANDS if name.startswith(command)], shell)
             return 0
         if command == "list":
-            _print([group for group in groups() if group.startswith(overrides.strip())], shell)
+            _print(_of_list(overrides), shell)
             return 0
         if command == "plot":
             kind, space, overrides = overrides.lstrip().partition(" ")
@@ -46,6 +49,21 @@ def run(arguments: list[str]) -> int:
     sys.argv = ["mlpexp", *arguments]
     hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")(_never)()
     return 0
+
+
+def _of_list(line: str) -> list[str]:
+    """What `mlpexp list` takes next: a group or a key, or an option of the group that the line has."""
+    *before, begun = f"{line}|".split()
+    begun = begun.removesuffix("|")
+    config_dir = _config_dir(before)
+    names = [word for word in before if word not in config_dir and not word.startswith("plugins=")]
+    more = [path for path in map(Path, (word.partition("=")[2] or word for word in config_dir[-1:])) if path.is_dir()]
+    if before and before[-1] == "--config-dir":
+        return []  # a directory, which the shell completes itself
+    choices = [*groups(*more), KEYS, *SETTINGS] if not names else []
+    if len(names) == 1 and names[0] in groups(*more):
+        choices = [option.name for option in options(names[0], *more)]
+    return [choice for choice in choices if choice.startswith(begun)]
 
 
 def _print(choices: list[str], shell: str) -> None:

@@ -13,7 +13,7 @@ _COMMANDS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 class _Console(Console):
-    """What a stranger's file holds is text here: only rich itself moves the cursor or changes colours."""
+    """Text from files is shown as text: escape sequences in it do not reach the terminal."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         for segment in super().render(renderable, options):

@@ -10,7 +10,6 @@ import socket
 import time
 from contextlib import redirect_stderr
 from pathlib import Path
-from typing import Any
 
 from mlpexp.cli.arguments import Parser
 from mlpexp.errors import ConfigError, MlpexpError
@@ -34,7 +33,6 @@ def run(arguments: list[str]) -> int:
 
     from mlpexp.cli.console import console
 
-    _compare_all_runs()
     board = program.TensorBoard()
     options = ["--logdir", str(directory), "--host", args.host, "--reload_interval", "5"]
     if args.port is not None:
@@ -71,25 +69,3 @@ def _check_address(host: str, port: int | None) -> None:
             if error.errno == errno.EADDRINUSE:
                 raise ConfigError(f"--port={port}: is in use; without --port the next free one is taken.") from None
             raise ConfigError(f"--host={host}, --port={port}: cannot be served: {error.strerror}.") from None
-
-
-def _compare_all_runs() -> None:
-    """Lets the HParams tab show what differs between the runs, and how each of them ended.
-
-    TensorBoard takes its columns from any one run's file, though another run may have other hyperparameters and
-    metrics; where no file names columns it finds those of all runs, the ones that differ first, but takes every
-    scalar for a metric. This works on its insides: a version that has others keeps its own columns.
-    """
-    from tensorboard.plugins.hparams.backend_context import Context
-
-    inside: Any = Context
-    if not (hasattr(inside, "_find_experiment_tag") and hasattr(inside, "_compute_metric_names")):
-        return
-    find_names = inside._compute_metric_names
-
-    def final_names(*args: Any, **kwargs: Any) -> list[tuple[str, str]]:
-        names = find_names(*args, **kwargs)
-        return [name for name in names if name[0].startswith("final/")] or names
-
-    inside._find_experiment_tag = lambda *_args, **_kwargs: None
-    inside._compute_metric_names = final_names

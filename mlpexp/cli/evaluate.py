@@ -1,4 +1,4 @@
-"""`mlpexp eval`: judges a run's best checkpoint on the test split once more, from the run's own config."""
+"""`mlpexp eval`: evaluates a run's best checkpoint on the test split again, from the run's own config."""
 
 from __future__ import annotations
 

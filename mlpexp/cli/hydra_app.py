@@ -34,7 +34,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     args = parser.parse_args(arguments)
     args.config_name = args.config_name or "config"
     if args.config_dir is not None:
-        args.config_dir = str(config_directory(Path(args.config_dir).expanduser()))
+        args.config_dir = str(config_directory(args.config_dir))
     if args.config_path is not None:
         raise ConfigError(f"--config-path={args.config_path}: would hide mlpexp's configs; use --config-dir.")
     if args.experimental_rerun is not None:

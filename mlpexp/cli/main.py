@@ -23,7 +23,7 @@ COMMANDS = {
     "notebook": "run every experiment, and leave one page of them all: mlpexp notebook",
     "lr-find": "suggest learning rates: mlpexp lr-find dataset=digits optimizer=sgd",
     "plot": "draw what needs no run: mlpexp plot activations|optimizers|schedulers|dataset",
-    "list": "what there is to choose from: mlpexp list [GROUP]",
+    "list": "what there is to choose from, and what each key means: mlpexp list [GROUP [NAME]]",
     "dashboard": "start TensorBoard: mlpexp dashboard [DIR]",
 }
 _MODULES = {"eval": "evaluate", "list": "listing", "lr-find": "lr_find"}

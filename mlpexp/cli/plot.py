@@ -41,7 +41,7 @@ def run(arguments: list[str]) -> int:
     try:
         write_bytes(path, content)
     except BaseException:
-        # The name was taken by an empty file, which nobody needs.
+        # The name was reserved by an empty file.
         path.unlink(missing_ok=True)
         raise
     out = console()

@@ -1,4 +1,4 @@
-"""Standard output and standard error as a run needs them: whatever becomes of them, training goes on.
+"""Standard output and standard error as a run needs them: training goes on also where they fail.
 
 A reader can go (`mlpexp train | head`), the disk behind a redirection can be full, the terminal can be closed, and an
 encoding such as latin-1 can lack the characters that a message has.
@@ -15,7 +15,7 @@ from typing import Any
 # How the signs of our messages are written in an encoding that lacks them.
 _PLAIN = {"−": "-", "–": "-", "×": "x", "²": "2", "±": "+-", "…": "...", "≤": "<=", "÷": "/", "√": "sqrt"}
 _ERRORS = "mlpexp.plain"
-# The reader of a pipe, or the terminal, is no more: nobody misses what is not shown.
+# The reader of a pipe, or the terminal, has gone: there is nobody to tell.
 _NOBODY_READS = {errno.EPIPE, errno.EIO}
 
 
@@ -54,7 +54,7 @@ def make_lasting() -> None:
 
 
 def lost_output() -> str | None:
-    """Why standard output lacks something that somebody may miss; None where it lacks nothing."""
+    """Why standard output is incomplete; None where it is complete."""
     buffer = getattr(sys.stdout, "buffer", None)
     raw = getattr(buffer, "raw", None)
     if not isinstance(raw, _Lasting):

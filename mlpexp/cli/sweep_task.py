@@ -74,7 +74,7 @@ class SweepTask:
         try:
             run = self._run(Path(hydra.runtime.output_dir), Path(hydra.runtime.cwd), raw, terminal)
         except InterruptedRunError as error:
-            # What is no Exception ends the whole sweep: nobody presses Ctrl-C once for each of its jobs.
+            # Ctrl-C and exits end the whole sweep, not one job.
             report(f"job {number} {error}")
             raise SystemExit(error.exit_code) from error
         except Exception as error:

@@ -118,7 +118,7 @@ def score_name(score: str) -> str:
 
 
 def score_text(score: float) -> str:
-    """A score in four digits; a dash where there is none, such as R² of targets that do not vary."""
+    """A score in four digits; a dash where it is undefined, such as R² of targets that do not vary."""
     return "–" if math.isnan(score) else f"{score:.4f}"
 
 

@@ -59,7 +59,7 @@ def evaluate_claim(claim: Claim, summaries: Sequence[Summary]) -> Judgement:
     of all seeds keeps to the bound has an exact interval.
 
     A claim is not tested where these runs are not of the settings that it speaks of. It stays undecided where runs
-    that diverged are left out, or have no value of its measure: a setting is not judged by its other seeds.
+    that diverged are left out, or have no value of its measure: its other seeds alone decide nothing.
     """
     measure = parse_measure(claim.measure)
     try:
@@ -108,7 +108,7 @@ def _lost(setting: Summary, values: dict[int, float]) -> int:
 
 
 def _strange(outcomes: Sequence[float], found: Sequence[dict[int, float]]) -> float | None:
-    """A value that is none of the two outcomes."""
+    """A value that differs from both outcomes; None where there is no such value."""
     values = [value for by_seed in found for value in by_seed.values()]
     return next((value for value in values if not any(_same(value, outcome) for outcome in outcomes)), None)
 

@@ -159,9 +159,9 @@ def _contrasts(
     """Each setting that has a value against the reference, and the number of tests that were corrected for.
 
     A baseline is named beforehand: the tests are those against it. The best setting is `chosen` by the same runs
-    that it is then tested on, and the greatest of many differences is great even where there is none: with six equal
-    settings of ten seeds one false alarm in ten comparisons came out of correcting for the five tests shown. So all
-    pairs of settings count then, which holds whichever of them turns out best.
+    that it is then tested on, and the largest of many differences is large even where all settings are equal: with six
+    equal settings of ten seeds, one comparison in ten was a false alarm when only the five tests shown were corrected
+    for. So all pairs of settings count then, which holds whichever of them turns out best.
     """
     if not any(summary.runs for summary in summaries):
         return [], 0

@@ -32,7 +32,7 @@ class StoredRun:
 
     @property
     def history(self) -> dict[str, list[float]]:
-        """The columns of its metrics.csv; none where there is none, or it is damaged."""
+        """The columns of its metrics.csv; empty where the file is missing or damaged."""
         return self._history[0]
 
     @property

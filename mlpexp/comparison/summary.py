@@ -1,7 +1,7 @@
 """What became of the runs of one setting: metrics over seeds, time, failures.
 
-A run that diverged is a result too, and a bad one: left out, a setting would be judged by its lucky seeds. It counts
-as what a constant answer scores on its data, whatever its weights were before.
+A run that diverged is a result too, and a bad one: left out, a setting would be ranked by its lucky seeds. It counts
+as what a constant answer scores on its data, also where earlier weights were better.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Summary:
         return [run.record.seed for run in self.counted]
 
     def values(self, metric: Metric) -> dict[int, float]:
-        """The metric by seed; nan where there is none."""
+        """The metric by seed; nan where a run has no value."""
         value = StoredRun.counted_value if self.failed == "constant" else StoredRun.value
         return {run.record.seed: value(run, metric) for run in self.counted}
 

@@ -136,7 +136,7 @@ Cells = dict[str, Any]
 
 
 def csv_text(comparison: Comparison) -> str:
-    """A header and a row a setting, best first; accuracies as fractions, and empty cells for what there is none of.
+    """A header and a row a setting, best first; accuracies as fractions, and empty cells for missing values.
 
     `rank`, `setting`, each key that differs; `n`, `seeds`; for the score and the loss on test and val `TAG/mean`,
     `TAG/sd`, `TAG/ci95_low`, `TAG/ci95_high`, `TAG/min`, `TAG/max`; `seconds/mean` and `epochs/mean` of a run;

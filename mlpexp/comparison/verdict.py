@@ -16,7 +16,7 @@ _UNPAIRED = "; unpaired (Welch's t-test), since they share fewer than two seeds:
 
 
 def verdict(comparison: Comparison, most: int | None = None) -> list[str]:
-    """A sentence on the best setting, one on each other setting (`most` at most), and what to beware of."""
+    """A sentence on the best setting, one on each other setting (`most` at most), and cautions."""
     metric, reference = comparison.metric, comparison.reference
     if reference is None:
         if any(summary.undefined for summary in comparison.summaries):
@@ -70,7 +70,7 @@ def _sentence(comparison: Comparison, contrast: Contrast) -> str:
         return f"{size} with the one seed that both have: nothing says whether another seed would agree."
     if difference.case == "constant":
         alike = f" in each of {n} seeds alike" if difference.paired else ", each the same with all of its seeds"
-        return f"{size}{alike}: without any spread there is no t-test to make."
+        return f"{size}{alike}: without spread there is no t-test."
     assert difference.p is not None
     assert contrast.p is not None
     numbers = [f"95 % CI {interval(metric, difference.interval)}", f"p = {p_value(contrast.p)}".replace("= <", "<")]

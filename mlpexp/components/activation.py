@@ -115,9 +115,10 @@ class ReLU(Activation):
 @activations.register("leaky_relu")
 @dataclass(frozen=True)
 class LeakyReLU(Activation):
-    """f(x) = x for x ≥ 0, else a·x, with a = `negative_slope` (Maas et al. 2013)."""
+    """f(x) = x for x ≥ 0, else a·x (Maas et al. 2013)."""
 
     negative_slope: NonNegative = 0.01
+    """a, the slope below zero."""
 
     def build(self) -> nn.Module:
         from torch import nn
@@ -131,9 +132,10 @@ class LeakyReLU(Activation):
 @activations.register("prelu")
 @dataclass(frozen=True)
 class PReLU(Activation):
-    """f(x) = x for x ≥ 0, else a·x with one learned a a layer, from `init` (He et al. 2015, arXiv 1502.01852)."""
+    """f(x) = x for x ≥ 0, else a·x with one learned a for each layer (He et al. 2015, arXiv 1502.01852)."""
 
     init: NonNegative = 0.25
+    """Initial value of a, the slope below zero."""
 
     def build(self) -> nn.Module:
         from torch import nn
@@ -147,6 +149,7 @@ class ELU(Activation):
     """f(x) = x for x > 0, else α(eˣ − 1), range (−α, ∞) (Clevert et al. 2016, arXiv 1511.07289)."""
 
     alpha: Positive = 1.0
+    """α: the function tends to −α for x → −∞."""
 
     def build(self) -> nn.Module:
         from torch import nn
@@ -174,6 +177,7 @@ class GELU(Activation):
     """f(x) = x·Φ(x), range [≈ −0.17, ∞), Φ the normal distribution's CDF (arXiv 1606.08415)."""
 
     approximate: Literal["none", "tanh"] = "none"
+    """none: Φ itself; tanh: Φ(x) ≈ (1 + tanh(√(2/π)·(x + 0.044715·x³)))/2."""
 
     def build(self) -> nn.Module:
         from torch import nn
@@ -209,6 +213,7 @@ class Softplus(Activation):
     """f(x) = ln(1 + e^(βx)) / β, range (0, ∞): a smooth ReLU."""
 
     beta: Positive = 1.0
+    """β, the sharpness of the bend at zero: the larger, the nearer to ReLU."""
 
     def build(self) -> nn.Module:
         from torch import nn

@@ -63,7 +63,7 @@ def _missing(name: str) -> ConfigError:
 @devices.register("auto")
 @dataclass(frozen=True)
 class Auto(Device):
-    """cuda where there is one, else mps, else cpu."""
+    """The fastest device of this machine."""
 
     def find(self) -> torch.device:
         import torch
@@ -74,9 +74,10 @@ class Auto(Device):
 @devices.register("cpu")
 @dataclass(frozen=True)
 class CPU(Device):
-    """The processor, with `threads` threads (null: one for small networks, else as torch chooses)."""
+    """The CPU."""
 
     threads: Threads | None = None
+    """Number of threads; null: one for small networks, else as many as torch chooses."""
 
     def find(self) -> torch.device:
         import torch
@@ -99,14 +100,14 @@ class CPU(Device):
 @devices.register("cuda")
 @dataclass(frozen=True)
 class CUDA(Device):
-    """An NVIDIA card by its `index`; `tf32` lets products round float32 to 10 bits of mantissa, for speed.
-
-    With `graphs` a step is recorded as a CUDA graph and replayed; without, its kernels are launched one by one.
-    """
+    """An NVIDIA GPU."""
 
     index: Index = 0
+    """Number of the GPU, as torch counts them, from 0."""
     tf32: bool = False
+    """Whether matrix products round float32 to 10 bits of mantissa (TF32), for speed."""
     graphs: bool = True
+    """Whether a step is recorded as a CUDA graph and replayed; if not, its kernels are launched one by one."""
 
     @property
     def records_steps(self) -> bool:

@@ -77,6 +77,7 @@ class XavierUniform(Init):
     """U(−b, b) with b = gain·√(6/(n_in + n_out)) (Glorot & Bengio 2010)."""
 
     gain: Positive = 1.0
+    """Factor of the standard deviation of the weights: 1 suits sigmoid, 5/3 tanh."""
 
     def fill_weight(self, weight: Tensor, gain: float, generator: torch.Generator) -> None:
         from torch import nn
@@ -90,6 +91,7 @@ class XavierNormal(Init):
     """N(0, s²) with s = gain·√(2/(n_in + n_out)) (Glorot & Bengio 2010)."""
 
     gain: Positive = 1.0
+    """Factor of the standard deviation of the weights: 1 suits sigmoid, 5/3 tanh."""
 
     def fill_weight(self, weight: Tensor, gain: float, generator: torch.Generator) -> None:
         from torch import nn
@@ -137,6 +139,7 @@ class Orthogonal(Init):
     """gain times a random (semi-)orthogonal matrix (Saxe et al. 2014, arXiv 1312.6120)."""
 
     gain: Positive = 1.0
+    """Factor of the matrix, by which a layer multiplies lengths."""
 
     def fill_weight(self, weight: Tensor, gain: float, generator: torch.Generator) -> None:
         from torch import nn
@@ -150,7 +153,9 @@ class Normal(Init):
     """N(mean, std²), whatever the layer's size."""
 
     mean: Finite = 0.0
+    """Mean of the weights."""
     std: Positive = 0.01
+    """Standard deviation of the weights."""
 
     def fill_weight(self, weight: Tensor, gain: float, generator: torch.Generator) -> None:
         from torch import nn

@@ -130,7 +130,7 @@ losses: Registry[Loss] = Registry(
 @losses.register("auto")
 @dataclass(frozen=True)
 class Auto(Loss):
-    """By the task: bce for two classes, cross_entropy for more, mse for regression."""
+    """The usual loss of the dataset's task."""
 
     def resolve(self, task: Task) -> Loss:
         if task.kind == "regression":
@@ -229,11 +229,12 @@ class MAE(Loss):
 @losses.register("huber")
 @dataclass(frozen=True)
 class Huber(Loss):
-    """½e² for |e| ≤ δ, else δ(|e| − ½δ), with e = y − ŷ (Huber 1964): mse near zero, mae beyond `delta`."""
+    """½e² for |e| ≤ δ, else δ(|e| − ½δ), with e = y − ŷ (Huber 1964): mse near zero, mae beyond δ."""
 
     kind = "regression"
 
     delta: Positive = 1.0
+    """δ, the error at which the loss turns from quadratic to linear, in units of the target as the network sees it."""
 
     def per_sample(self, outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
         import torch.nn.functional as F

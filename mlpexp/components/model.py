@@ -72,9 +72,10 @@ class Perceptron(Model):
 @models.register("mlp")
 @dataclass(frozen=True)
 class MLP(Model):
-    """Hidden layers of the given sizes, each: linear, normalisation, activation, dropout; then a linear output."""
+    """Hidden layers, each: linear, normalisation, activation, dropout; then a linear output."""
 
     hidden: tuple[Width, ...]
+    """Units of each hidden layer, from the input on; []: no hidden layer."""
 
     @property
     def activates(self) -> bool:

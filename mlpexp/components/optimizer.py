@@ -36,6 +36,7 @@ class Optimizer(ABC):
     gradient_scale_invariant: ClassVar[bool] = True
 
     lr: Positive
+    """η, the learning rate: the size of a step; `scheduler` says how it changes during the run."""
 
     @abstractmethod
     def build(self, parameters: Iterable[nn.Parameter]) -> TorchOptimizer:
@@ -60,13 +61,14 @@ def _pair(name: str, betas: Sequence[float]) -> tuple[float, float]:
 @optimizers.register("sgd")
 @dataclass(frozen=True)
 class SGD(Optimizer):
-    """θ ← θ − η·(g + weight_decay·θ)."""
+    """θ ← θ − η·g, for parameters θ with the gradient g."""
 
     elementwise: ClassVar[bool] = True
     cuda_graph_safe: ClassVar[bool] = True
     gradient_scale_invariant: ClassVar[bool] = False
 
     weight_decay: NonNegative = 0.0
+    """λ, weight decay: λ·θ is added to the gradient g of the parameters θ (L2 regularisation)."""
 
     def build(self, parameters: Iterable[nn.Parameter]) -> TorchOptimizer:
         import torch
@@ -78,14 +80,16 @@ class SGD(Optimizer):
 @optimizers.register("momentum")
 @dataclass(frozen=True)
 class Momentum(Optimizer):
-    """v ← μ·v + g, θ ← θ − η·v (Polyak 1964), μ = `momentum`."""
+    """v ← μ·v + g, θ ← θ − η·v (Polyak 1964)."""
 
     elementwise: ClassVar[bool] = True
     cuda_graph_safe: ClassVar[bool] = True
     gradient_scale_invariant: ClassVar[bool] = False
 
     momentum: Fraction = 0.9
+    """μ: decay rate of v per step."""
     weight_decay: NonNegative = 0.0
+    """λ, weight decay: λ·θ is added to the gradient g of the parameters θ (L2 regularisation)."""
     nesterov: ClassVar[bool] = False
 
     def build(self, parameters: Iterable[nn.Parameter]) -> TorchOptimizer:
@@ -113,15 +117,18 @@ class Nesterov(Momentum):
 
 @dataclass(frozen=True)
 class AdaptiveMoments(Optimizer):
-    """What Adam and its kin share: decaying means m of g and v of g², θ ← θ − η·m̂/(√v̂ + ε)."""
+    """What Adam and its kin share: decaying means m of g and v of g²."""
 
     # Of these only Adam and AdamW are safe in CUDA graphs: the capturable forms of the others correct in float32 what
     # is else done in float64, which makes other steps where β₂ is near 1.
     elementwise: ClassVar[bool] = True
 
     betas: tuple[Fraction, ...] = (0.9, 0.999)
+    """β₁ and β₂: decay rates per step of m, the running mean of g, and of v, that of g²."""
     eps: Positive = 1e-8
+    """ε, added to √v̂ in the denominator against division by zero."""
     weight_decay: NonNegative = 0.0
+    """λ, weight decay: λ·θ is added to the gradient g of the parameters θ (L2 regularisation)."""
 
     def __post_init__(self) -> None:
         _pair("betas", self.betas)
@@ -139,11 +146,12 @@ class AdaptiveMoments(Optimizer):
 @optimizers.register("adam")
 @dataclass(frozen=True)
 class Adam(AdaptiveMoments):
-    """Adam (Kingma & Ba 2015, arXiv 1412.6980); weight_decay adds weight_decay·θ to the gradient (L2)."""
+    """θ ← θ − η·m̂/(√v̂ + ε), with m̂ and v̂ corrected for their start at zero (Kingma & Ba 2015, arXiv 1412.6980)."""
 
     cuda_graph_safe: ClassVar[bool] = True
 
     amsgrad: bool = False
+    """Whether the largest v so far takes the place of v (AMSGrad; Reddi et al. 2018, arXiv 1904.09237)."""
 
     def build(self, parameters: Iterable[nn.Parameter]) -> TorchOptimizer:
         import torch
@@ -155,12 +163,14 @@ class Adam(AdaptiveMoments):
 @optimizers.register("adamw")
 @dataclass(frozen=True)
 class AdamW(AdaptiveMoments):
-    """Adam with decoupled weight decay, θ ← θ − η·weight_decay·θ (Loshchilov & Hutter 2019, arXiv 1711.05101)."""
+    """Adam with decoupled weight decay, θ ← θ − η·λ·θ (Loshchilov & Hutter 2019, arXiv 1711.05101)."""
 
     cuda_graph_safe: ClassVar[bool] = True
 
     weight_decay: NonNegative = 0.01
+    """λ, decoupled weight decay: each step also subtracts η·λ·θ from the parameters θ."""
     amsgrad: bool = False
+    """Whether the largest v so far takes the place of v (AMSGrad; Reddi et al. 2018, arXiv 1904.09237)."""
 
     def build(self, parameters: Iterable[nn.Parameter]) -> TorchOptimizer:
         import torch
@@ -175,6 +185,7 @@ class NAdam(AdaptiveMoments):
     """Adam with Nesterov momentum (Dozat 2016)."""
 
     momentum_decay: NonNegative = 0.004
+    """ψ: at step t the momentum is β₁·(1 − ½·0.96^(t·ψ)), which rises to β₁."""
 
     def build(self, parameters: Iterable[nn.Parameter]) -> TorchOptimizer:
         import torch
@@ -202,10 +213,15 @@ class RMSprop(Optimizer):
     cuda_graph_safe: ClassVar[bool] = True
 
     alpha: Fraction = 0.99
+    """α: decay rate of v per step."""
     eps: Positive = 1e-8
+    """ε, added to √v in the denominator against division by zero."""
     weight_decay: NonNegative = 0.0
+    """λ, weight decay: λ·θ is added to the gradient g of the parameters θ (L2 regularisation)."""
     momentum: Fraction = 0.0
+    """Decay rate per step of a momentum of the steps; 0: no momentum."""
     centered: bool = False
+    """Whether the squared mean of g is subtracted from v, which leaves the variance of g."""
 
     def build(self, parameters: Iterable[nn.Parameter]) -> TorchOptimizer:
         import torch
@@ -229,8 +245,11 @@ class Adagrad(Optimizer):
     elementwise: ClassVar[bool] = True
 
     lr_decay: NonNegative = 0.0
+    """After t steps the rate is η/(1 + t·lr_decay)."""
     weight_decay: NonNegative = 0.0
+    """λ, weight decay: λ·θ is added to the gradient g of the parameters θ (L2 regularisation)."""
     eps: Positive = 1e-10
+    """ε, added to √v in the denominator against division by zero."""
 
     def build(self, parameters: Iterable[nn.Parameter]) -> TorchOptimizer:
         import torch
@@ -256,10 +275,15 @@ class Muon(Optimizer):
     """
 
     weight_decay: NonNegative = 0.01
+    """λ, decoupled weight decay: each step also subtracts η·λ·θ from the parameters θ."""
     momentum: Fraction = 0.95
+    """μ of the 2-D weights: m ← μ·m + (1 − μ)·g."""
     nesterov: bool = True
+    """Whether μ·m + (1 − μ)·g is orthogonalised, in place of m."""
     ns_steps: Annotated[int, Range(low=1, high=20)] = 5
+    """Iterations of Newton-Schulz in each step."""
     betas: tuple[Fraction, ...] = (0.9, 0.999)
+    """β₁ and β₂ of AdamW, which moves the parameters that are not 2-D."""
 
     def __post_init__(self) -> None:
         _pair("betas", self.betas)
@@ -301,9 +325,13 @@ class LBFGS(Optimizer):
     full_batch: ClassVar[bool] = True
 
     lr: Positive = 1.0
+    """η, the step length: the first that line search tries; without line search, that of every iteration."""
     max_iter: Count = 20
+    """Maximum number of iterations in an epoch."""
     history_size: Annotated[int, Range(low=1, high=1000)] = 10
+    """Number of past iterations from which the Hessian is approximated."""
     line_search: Literal["strong_wolfe"] | None = "strong_wolfe"
+    """strong_wolfe: step lengths that meet the strong Wolfe conditions; null: always η."""
 
     def build(self, parameters: Iterable[nn.Parameter]) -> TorchOptimizer:
         import torch

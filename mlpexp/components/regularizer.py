@@ -83,6 +83,7 @@ class Dropout(Regularizer):
     strengths: ClassVar[tuple[str, ...]] = ("p",)
 
     p: Fraction = 0.5
+    """Probability that a unit is dropped."""
 
     def after_activation(self) -> nn.Module:
         from mlpexp.components import dropout
@@ -98,6 +99,7 @@ class AlphaDropout(Regularizer):
     strengths: ClassVar[tuple[str, ...]] = ("p",)
 
     p: Fraction = 0.1
+    """Probability that a unit is dropped: set to the limit of SELU for x → −∞."""
 
     def after_activation(self) -> nn.Module:
         from mlpexp.components import dropout
@@ -108,13 +110,12 @@ class AlphaDropout(Regularizer):
 @regularizers.register("batchnorm")
 @dataclass(frozen=True)
 class BatchNorm(Regularizer):
-    """γ·(x − mean)/√(var + ε) + β over the batch, for each unit (Ioffe & Szegedy 2015, arXiv 1502.03167).
-
-    `momentum` is the share of the newest batch in the running statistics that evaluation uses.
-    """
+    """γ·(x − mean)/√(var + ε) + β over the batch, for each unit (Ioffe & Szegedy 2015, arXiv 1502.03167)."""
 
     momentum: OpenFraction = 0.1
+    """Share of the newest batch in the running mean and variance, which evaluation uses."""
     eps: Positive = 1e-5
+    """ε, added to the variance in the denominator against division by zero."""
 
     def before_activation(self, width: int) -> nn.Module:
         from torch import nn
@@ -128,6 +129,7 @@ class LayerNorm(Regularizer):
     """γ·(x − mean)/√(var + ε) + β over the units, for each sample (Ba et al. 2016, arXiv 1607.06450)."""
 
     eps: Positive = 1e-5
+    """ε, added to the variance in the denominator against division by zero."""
 
     def before_activation(self, width: int) -> nn.Module:
         from torch import nn
@@ -141,6 +143,7 @@ class L1(Regularizer):
     """Adds strength·Σ|w| over the weights of the linear layers (not their biases) to the loss."""
 
     strength: NonNegative = 1e-5
+    """Factor of Σ|w| in the loss."""
 
     def penalty(self, weights: list[Tensor]) -> Tensor:
         import torch
@@ -157,6 +160,7 @@ class L2(Regularizer):
     """
 
     strength: NonNegative = 1e-4
+    """Factor of Σw² in the loss."""
 
     def penalty(self, weights: list[Tensor]) -> Tensor:
         import torch
@@ -173,6 +177,7 @@ class MaxNorm(Regularizer):
     """
 
     limit: Positive = 3.0
+    """Maximum Euclidean norm of a unit's incoming weights."""
 
     def constrain(self, weights: list[Tensor]) -> None:
         for weight in weights:
@@ -183,9 +188,10 @@ class MaxNorm(Regularizer):
 @regularizers.register("label_smoothing")
 @dataclass(frozen=True)
 class LabelSmoothing(Regularizer):
-    """Targets (1 − ε)·one-hot + ε/n_classes (Szegedy et al. 2016, arXiv 1512.00567), ε = `epsilon`."""
+    """Targets (1 − ε)·one-hot + ε/n_classes (Szegedy et al. 2016, arXiv 1512.00567)."""
 
     epsilon: Fraction = 0.1
+    """ε, the share of a target that is spread evenly over all classes."""
 
     @property
     def smoothing(self) -> float:
@@ -195,11 +201,12 @@ class LabelSmoothing(Regularizer):
 @regularizers.register("input_noise")
 @dataclass(frozen=True)
 class InputNoise(Regularizer):
-    """Adds N(0, std²) to the (standardised) inputs of each training batch (Bishop 1995)."""
+    """Adds N(0, std²) to the inputs of each training batch (Bishop 1995)."""
 
     strengths: ClassVar[tuple[str, ...]] = ("std",)
 
     std: NonNegative = 0.1
+    """Standard deviation of the noise, in units of the standardised inputs."""
 
     def augment(self, batch: Batch) -> Batch:
         return batch.noisy(self.std)
@@ -213,6 +220,7 @@ class Mixup(Regularizer):
     strengths: ClassVar[tuple[str, ...]] = ("alpha",)
 
     alpha: Positive = 0.2
+    """α of the Beta distribution: near 0 batches stay almost as they are, at 1 λ is uniform."""
 
     def augment(self, batch: Batch) -> Batch:
         return batch.mixed(self.alpha)
@@ -227,4 +235,6 @@ class EarlyStopping(Regularizer):
     """
 
     patience: Count = 10
+    """Epochs without a fall of the validation loss after which training stops."""
     min_delta: NonNegative = 0.0
+    """A fall of the validation loss counts if it is larger than this, in units of that loss."""

@@ -61,13 +61,13 @@ class Scheduler(ABC):
             def rate(self, step: int, span: Span, lr: float) -> float:
                 return lr / 2 ** (step // span.of(self.every))
 
-    A warm-up rises in a straight line to the first rate of the schedule. Its own first rate is `warmup_start` times
-    that, or the first of W + 1 equal steps up from zero, if that is more, W being its length in steps: no step has
-    rate zero.
+    A warm-up has no step of rate zero.
     """
 
     warmup: NonNegative = 0.0
+    """Epochs before the schedule, in which the rate rises in a straight line to the schedule's first; 0: none."""
     warmup_start: Probability = 0.0
+    """Rate of the first warm-up step, as a share of the rate at the end of the warm-up; 1/(its steps + 1) at least."""
 
     @abstractmethod
     def rate(self, step: int, span: Span, lr: float) -> float:
@@ -109,7 +109,7 @@ schedulers: Registry[Scheduler] = Registry(
 @schedulers.register("none")
 @dataclass(frozen=True)
 class Constant(Scheduler):
-    """η all along."""
+    """The rate is η, the optimizer's `lr`, in all epochs."""
 
     def rate(self, step: int, span: Span, lr: float) -> float:
         return lr
@@ -118,10 +118,12 @@ class Constant(Scheduler):
 @schedulers.register("step")
 @dataclass(frozen=True)
 class Step(Scheduler):
-    """η·gamma^⌊e / step_size⌋; step_size null means a third of the run."""
+    """η·gamma^⌊e / step_size⌋ in epoch e, counted from 0; η is the optimizer's `lr`."""
 
     step_size: Count | None = None
+    """Epochs from one fall of the rate to the next; null: a third of the run."""
     gamma: OpenFraction = 0.1
+    """Factor by which the rate is multiplied at each fall."""
 
     def rate(self, step: int, span: Span, lr: float) -> float:
         size = span.part(1 / 3) if self.step_size is None else span.of(self.step_size)
@@ -131,10 +133,12 @@ class Step(Scheduler):
 @schedulers.register("multistep")
 @dataclass(frozen=True)
 class MultiStep(Scheduler):
-    """η·gamma^(how many `milestones` have passed), in epochs; null means half and three quarters of the run."""
+    """η·gamma^(how many `milestones` have passed); η is the optimizer's `lr`."""
 
     milestones: tuple[Count, ...] | None = None
+    """Epochs after which the rate falls; null: half and three quarters of the run."""
     gamma: OpenFraction = 0.1
+    """Factor by which the rate is multiplied at each fall."""
 
     def rate(self, step: int, span: Span, lr: float) -> float:
         if self.milestones is None:
@@ -147,9 +151,10 @@ class MultiStep(Scheduler):
 @schedulers.register("exponential")
 @dataclass(frozen=True)
 class Exponential(Scheduler):
-    """η·gamma^e; gamma null means that the rate ends at a hundredth of η."""
+    """η·gamma^e in epoch e, counted from 0; η is the optimizer's `lr`."""
 
     gamma: OpenFraction | None = None
+    """Factor by which the rate is multiplied after each epoch; null: so that the run ends at η/100."""
 
     def rate(self, step: int, span: Span, lr: float) -> float:
         gamma: float = 0.01 ** (span.per_epoch / span.steps) if self.gamma is None else self.gamma
@@ -159,9 +164,10 @@ class Exponential(Scheduler):
 @schedulers.register("polynomial")
 @dataclass(frozen=True)
 class Polynomial(Scheduler):
-    """η·(1 − s/S)^power: a straight line to zero for power 1."""
+    """η·(1 − s/S)^power at step s of S; η is the optimizer's `lr`."""
 
     power: Positive = 1.0
+    """The exponent; 1: a straight line to zero."""
 
     def rate(self, step: int, span: Span, lr: float) -> float:
         return float(lr * (1 - step / span.steps) ** self.power)
@@ -174,9 +180,10 @@ def _half_cosine(share: float, start: float, end: float) -> float:
 
 @dataclass(frozen=True)
 class _Falling(Scheduler):
-    """What falls no lower than `min_lr`."""
+    """What falls to a least rate."""
 
     min_lr: NonNegative = 0.0
+    """The lowest learning rate of the schedule."""
 
     def conflicts(self, lr: float, epochs: int) -> Iterator[str]:
         yield from super().conflicts(lr, epochs)
@@ -187,7 +194,10 @@ class _Falling(Scheduler):
 @schedulers.register("cosine")
 @dataclass(frozen=True)
 class Cosine(_Falling):
-    """min_lr + (η − min_lr)·(1 + cos(π·s/S))/2 (Loshchilov & Hutter 2017, arXiv 1608.03983)."""
+    """min_lr + (η − min_lr)·(1 + cos(π·s/S))/2 at step s of S; η is the optimizer's `lr`.
+
+    Loshchilov & Hutter 2017, arXiv 1608.03983.
+    """
 
     def rate(self, step: int, span: Span, lr: float) -> float:
         return _half_cosine(step / span.steps, lr, self.min_lr)
@@ -196,13 +206,12 @@ class Cosine(_Falling):
 @schedulers.register("cosine_restarts")
 @dataclass(frozen=True)
 class CosineRestarts(_Falling):
-    """Cosines that start again at η, each `factor` times as long as the last (SGDR, arXiv 1608.03983).
-
-    The first takes `period` epochs; null means a seventh of the run, so that with factor 2 three fill it.
-    """
+    """Cosines that start again at η, the optimizer's `lr`, each longer than the last (SGDR, arXiv 1608.03983)."""
 
     period: Count | None = None
+    """Epochs of the first cosine; null: a seventh of the run, so that with factor 2 three fill it."""
     factor: Count = 2
+    """Each cosine is this many times as long as the one before it."""
 
     def rate(self, step: int, span: Span, lr: float) -> float:
         # Rounded up: steps that are left over would begin a fourth one, at the full rate.
@@ -217,15 +226,18 @@ class CosineRestarts(_Falling):
 @schedulers.register("onecycle")
 @dataclass(frozen=True)
 class OneCycle(Scheduler):
-    """Up from η/div_factor to η for a share `pct_start` of the run, then down to η/(div_factor·final_div_factor).
+    """Up from η/div_factor to η, then down to η/(div_factor·final_div_factor), each along half a cosine.
 
-    Smith & Topin 2019, arXiv 1708.07120. The optimizer's `lr` is the peak, and momentum is left alone. A warm-up
+    Smith & Topin 2019, arXiv 1708.07120. η, the peak, is the optimizer's `lr`; momentum is left alone. A warm-up
     rises to η/div_factor. Where the rise has less than a step, it is left out.
     """
 
     pct_start: OpenFraction = 0.3
+    """Share of the run in which the rate rises."""
     div_factor: AtLeastOne = 25.0
+    """The peak over the first rate."""
     final_div_factor: AtLeastOne = 1e4
+    """The first rate over the last."""
 
     def rate(self, step: int, span: Span, lr: float) -> float:
         first, peak, last = lr / self.div_factor, self.pct_start * span.steps - 1, span.steps - 1
@@ -237,15 +249,16 @@ class OneCycle(Scheduler):
 @schedulers.register("plateau")
 @dataclass(frozen=True)
 class Plateau(_Falling):
-    """η·factor once the validation loss has not improved by `threshold` (relative) for more than `patience` epochs.
-
-    patience null means a tenth of the run. After a fall, `cooldown` epochs do not count.
-    """
+    """η·factor once the validation loss has not improved for more than `patience` epochs; η is the optimizer's `lr`."""
 
     factor: OpenFraction = 0.1
+    """Factor by which the rate is multiplied at each fall."""
     patience: Count | None = None
+    """Epochs without improvement, more than which lower the rate; null: a tenth of the run."""
     threshold: Fraction = 1e-4
+    """Relative improvement that counts: the loss must be below (1 − threshold)·(the least so far)."""
     cooldown: Index = 0
+    """Epochs after a fall of the rate that do not count towards `patience`."""
 
     def rate(self, step: int, span: Span, lr: float) -> float:
         return lr

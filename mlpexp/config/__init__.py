@@ -1,0 +1,1 @@
+"""From overrides to a checked config: the schema, Hydra, and what is said of a mistake."""

@@ -1,7 +1,7 @@
 """Hydra as mlpexp uses it. The one file that names what is private to Hydra or OmegaConf.
 
 Private here are: the Hydra object that composes with a search path of its own, the parser of the command line, the
-callbacks of hydra.callbacks, hydra.job.override_dirname, and the basic launcher.
+callbacks of hydra.callbacks, and the basic launcher.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from typing import Any
 import hydra
 from hydra import version
 from hydra._internal.callbacks import Callbacks
-from hydra._internal.config_loader_impl import get_overrides_dirname
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import create_config_search_path, get_args_parser
@@ -67,7 +66,7 @@ def config_loader(config_dir: str | Path | None) -> ConfigLoader:
 
 
 def compose(loader: ConfigLoader, config_name: str, overrides: Sequence[str]) -> DictConfig:
-    """What Hydra composes, its own node included; raises whatever Hydra raises."""
+    """What Hydra composes, its own node included; the errors of Hydra pass."""
     with warnings.catch_warnings():
         # Hydra goes on without a config directory that is not there, and then misses what is in it.
         warnings.filterwarnings("error", "provider=.* is not available")
@@ -80,7 +79,13 @@ def note_overrides(config: DictConfig, overrides: Sequence[Override]) -> None:
     job = config.hydra.job
     with flag_override(config.hydra, ["readonly", "struct"], False):
         config.hydra.overrides.task = [override.input_line for override in ours]
-        job.override_dirname = get_overrides_dirname(overrides=ours, **job.config.override_dirname)
+        job.override_dirname = _override_dirname(ours, **job.config.override_dirname)
+
+
+def _override_dirname(overrides: Sequence[Override], exclude_keys: Sequence[str], item_sep: str, kv_sep: str) -> str:
+    """The overrides in order of the alphabet, as hydra.job.config.override_dirname says how to join them."""
+    texts = [str(override.input_line) for override in overrides if override.key_or_group not in exclude_keys]
+    return item_sep.join(sorted(texts)).replace("=", kv_sep)
 
 
 @contextmanager

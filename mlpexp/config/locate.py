@@ -22,10 +22,11 @@ class Option:
 
 
 def config_directory(path: str | Path) -> Path:
-    """The directory of options that --config-dir names; ConfigError where there is none."""
-    if not Path(path).is_dir():
+    """The directory of options that --config-dir names; ConfigError where it does not exist."""
+    found = Path(path).expanduser()
+    if not found.is_dir():
         raise ConfigError(f"--config-dir={path}: there is no such directory.")
-    return Path(path)
+    return found
 
 
 def groups(*more: Path) -> list[str]:

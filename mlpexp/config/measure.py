@@ -108,6 +108,6 @@ def parse_measure(expression: str) -> Measure:
     if (metric := metric_of(expression)) is not None:
         return BestWeights(expression, metric)
     raise ConfigError(
-        f"measure={expression}: is none; such are accuracy/test, last loss/val, epochs, epochs until loss/val <= 0.1, "
-        "and two of them with less or over between."
+        f"measure={expression}: is not a measure; examples: accuracy/test, last loss/val, epochs, epochs until "
+        "loss/val <= 0.1, and two of them with less or over between."
     )

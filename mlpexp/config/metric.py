@@ -1,4 +1,4 @@
-"""What settings are judged by: a metric of a split, named as its TensorBoard tag."""
+"""What settings are ranked by: a metric of a split, named as its TensorBoard tag."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SPLITS = ("test", "val", "train")
 
 @dataclass(frozen=True)
 class Metric:
-    """`accuracy/test` and its kin: the value that the best weights of a run reach."""
+    """A metric of a split, such as `accuracy/test`: the value that the best weights of a run reach."""
 
     name: str
     split: str
@@ -45,7 +45,7 @@ class Metric:
         return f"{self.words} (%)" if self.percent else self.words
 
     def value_in(self, by_split: Mapping[str, Any]) -> float:
-        """The value among metrics by split; nan where there is none, or none that is finite."""
+        """The value among metrics by split; nan where it is missing or not finite."""
         # run.json is read from disk: what lies within its mappings has not been checked.
         metrics: Any = by_split.get(self.split)
         value: Any = metrics.get(self.name) if isinstance(metrics, dict) else None

@@ -84,7 +84,7 @@ def unreadable(given: str) -> str:
 
 
 def quote(text: str) -> str:
-    """A text as one value of Hydra's override grammar, whatever characters it holds.
+    """A text as one value of Hydra's override grammar, with any characters in it.
 
     Backslashes are escaped where they would escape something: before a quote, at the end, before `${`, which would
     otherwise be resolved.
@@ -156,7 +156,7 @@ def values(override: Override, loader: ConfigLoader | None = None) -> Iterator[s
 
 
 def _length(sweep: RangeSweep) -> int | None:
-    """The number of values of a range; None where it never ends, or is none of numbers."""
+    """The number of values of a range; None where it never ends, or its bounds are not numbers."""
     start, stop, step = (float(number) for number in (sweep.start, sweep.stop, sweep.step))  # type: ignore[arg-type]
     if not (step and all(map(math.isfinite, (start, stop, step)))):
         return None

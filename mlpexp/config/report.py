@@ -24,24 +24,28 @@ FigureName = Literal[
 
 @dataclass(frozen=True)
 class Claim:
-    """What is said of settings, as a bound on a number: measure(of), less measure(minus) where that is given.
-
-    `of` and `minus` name settings by enough of their keys, as `--baseline` does; an empty `of` means the only one.
-    `measure` is a metric such as accuracy/test, or what config/measure.py describes of a run's history. The claim is
-    about the mean over all seeds that could be tried or, `in_each`, about each seed that was. `outcomes` are the two
-    values that the measure can have, where there are two only: the interval of their mean is then exact.
-    """
+    """What is said of settings, as a bound on a number: measure(of), less measure(minus) where that is given."""
 
     says: str
+    """The claim as a sentence."""
     measure: str
+    """The number, such as accuracy/test, last loss/val, or epochs until accuracy/val >= 0.9; see config/measure.py."""
     of: str = ""
+    """The setting claimed about, named by enough of its keys, such as activation=relu; empty: the only one."""
     minus: str | None = None
+    """The setting whose number is subtracted, named likewise; null: none."""
     at_least: float | None = None
+    """The bound: the number is ≥ this."""
     at_most: float | None = None
+    """The bound: the number is ≤ this."""
     above: float | None = None
+    """The bound: the number is > this."""
     below: float | None = None
+    """The bound: the number is < this."""
     in_each: bool = False
+    """true: the claim is about each seed that was tried; false: about the mean over all seeds that could be."""
     outcomes: tuple[float, ...] | None = None
+    """The two values of a measure that has only two: the interval of its mean is then exact. null: it has more."""
 
     def __post_init__(self) -> None:
         bounds = [bound for bound in (self.at_least, self.at_most, self.above, self.below) if bound is not None]
@@ -55,18 +59,20 @@ class Claim:
 
 @dataclass(frozen=True)
 class Report:
-    """What the end of a sweep tells besides its table; `mlpexp compare` and `mlpexp report` read it from the runs.
-
-    `metric` ranks the settings in place of the score on the test split; `baseline` is the setting that the others are
-    compared with in place of the best.
-    """
+    """`report` in a config, which `mlpexp compare` and `mlpexp report` read from the runs too."""
 
     title: str = ""
+    """Heading of the report."""
     shows: str = ""
+    """What the sweep is to show, in a paragraph."""
     metric: str | None = None
+    """What ranks the settings, such as loss/val; null: the score on the test split."""
     baseline: str | None = None
+    """The setting that the others are compared with, such as activation=relu; null: the best."""
     figures: tuple[FigureName, ...] = ()
+    """Figures of the sweep, besides that of the settings' scores."""
     claims: tuple[Claim, ...] = ()
+    """What the sweep's runs are held to."""
 
     def __post_init__(self) -> None:
         if self.metric is not None:

@@ -65,7 +65,7 @@ def program(config: Plain, completed: Sequence[int] = ()) -> str:
 def sweep_command(configs: Sequence[Plain]) -> str:
     """The line that makes several runs again, as a sweep; empty where they are not all combinations of some values.
 
-    The configs may be a stranger's, or of another version: no line is known for what cannot be read.
+    The configs may come from somebody else, or from another version: those that cannot be read have no line.
     """
     try:
         return _grid(configs)

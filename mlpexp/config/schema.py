@@ -43,63 +43,94 @@ LIST_GROUPS: dict[str, Registry[Any]] = {"regularizer": regularizers}
 
 @dataclass(frozen=True)
 class Clip:
-    """Gradient clipping after each backward pass; null leaves it out. By norm first, then by value."""
+    """Limits on the gradient."""
 
     norm: Positive | None = None
+    """Maximum norm of the gradient over all parameters; null: no limit."""
     value: Positive | None = None
+    """Maximum absolute value of each element of the gradient; null: no limit."""
 
 
 @dataclass(frozen=True)
 class Log:
-    """What a run leaves besides its metrics and checkpoints."""
+    """What is written of a run."""
 
     tensorboard: bool = True
+    """Whether event files for TensorBoard are written."""
     figures: bool = True
+    """Whether figures are drawn at the end of the run: PNG files, and images in TensorBoard."""
     confusion_every: Index = 0
+    """Epochs from one confusion matrix in TensorBoard to the next; 0: at the end only."""
     histograms: Index = 5
+    """Number of epochs, evenly spread, at which histograms of the weights are written for TensorBoard; 0: none."""
     diagnostics: Index = 100
+    """Approximate number of epochs, evenly spread, at which dead and saturated units are counted; 0: none."""
 
 
 @dataclass(frozen=True)
 class Stack:
-    """How many runs of a sweep train as one model; null: as many as fit into memory."""
+    """Training several runs as one model."""
 
     max_members: Count | None = None
+    """Maximum number of runs that train as one model; null: as many as fit into memory; 1: each by itself."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """How often `last.pt` is written while a run goes on; it is always written at its end."""
+    """Saving the state of a run."""
 
     every_seconds: NonNegative = 10.0
+    """Minimum seconds from one write to the next; each follows the end of an epoch."""
 
 
 @dataclass(frozen=True)
 class Config:
-    """One run, whole. See conf/config.yaml for what each key means."""
+    """One run, whole."""
 
     dataset: Dataset
+    """What is learned: rows of features, each with a class or a value, in three splits."""
     model: Model
+    """The network."""
     activation: Activation
+    """The function between the layers, element by element."""
     init: Init
+    """The distribution of the weights before the first step."""
     loss: Loss
+    """What training minimises; auto: the one that suits the dataset."""
     optimizer: Optimizer
+    """How the gradient changes the weights in each step."""
     scheduler: Scheduler
+    """How the learning rate changes during the run."""
     device: Device
+    """Where the run is computed: CPU or GPU."""
     regularizer: tuple[Regularizer, ...] = ()
+    """What counters overfitting; several work at once, [] is none."""
     epochs: Count = 50
+    """Passes over the training rows."""
     batch_size: Count = 32
+    """Training rows in each step."""
     seed: Index = 0
+    """Decides the initial weights, the order of the batches, dropout and noise; the data have dataset.seed."""
     clip: Clip = field(default_factory=Clip)
+    """Gradient clipping after each backward pass: by norm first, then by value. optimizer=lbfgs takes none."""
     precision: Literal["fp32", "bf16"] = "fp32"
+    """Number format of the products; bf16: bfloat16 by torch.autocast, with weights that stay float32."""
     compile: bool = False
+    """Whether torch.compile compiles the network: it pays off on a GPU and in long runs only."""
     deterministic: bool = False
+    """Whether only algorithms are used that give the same bits each time, on a GPU too; those of the CPU always do."""
     data_dir: PathName | None = None
+    """The folder of downloaded datasets; null: that of the environment variable MLPEXP_DATA_DIR, else ./data."""
     log: Log = field(default_factory=Log)
+    """What a run leaves besides its metrics and checkpoints."""
     checkpoint: Checkpoint = field(default_factory=Checkpoint)
+    """When checkpoints/last.pt is written, besides at the end of a run."""
     stack: Stack = field(default_factory=Stack)
+    """How the runs of a sweep are put together."""
     report: Report = field(default_factory=Report)
+    """What the end of a sweep shows besides its table, as in `mlpexp list experiment activations`."""
     plugins: tuple[str, ...] = ()
+    """Modules of your own that register components, such as [my_module]; imported before the config is checked."""
 
     def __post_init__(self) -> None:
         wrong = [f"scheduler.{line}" for line in self.scheduler.conflicts(self.optimizer.lr, self.epochs)]

@@ -1,4 +1,4 @@
-"""Components that users wrote: which of a config's they are, and where in their files something went wrong."""
+"""Components that users wrote: which of a config's they are, and where in their files an error was raised."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def explained(error: E, kind: type[MlpexpError]) -> E | MlpexpError:
     """An error that came from users' code as one of `kind`, of one line; others as they are."""
     import torch
 
-    # Ctrl-C is nobody's mistake.
+    # Ctrl-C is not an error of the component.
     if (
         not isinstance(error, Exception)
         or isinstance(error, MlpexpError | torch.OutOfMemoryError)
@@ -82,7 +82,7 @@ def explained(error: E, kind: type[MlpexpError]) -> E | MlpexpError:
     ):
         return error
     told = kind(f"{place}: {in_one_line(error)}. {SHOW_ALL}")
-    # With the traceback, whoever raises it and from wherever.
+    # With the traceback.
     told.__cause__ = error
     return told
 
@@ -100,7 +100,7 @@ def refused() -> Iterator[None]:
 
 @contextmanager
 def blamed_on(choice: str, component: Any) -> Iterator[None]:
-    """Within, whatever goes wrong is the fault of a component: ConfigError naming what chose it, file and line."""
+    """Within, every error is reported as one of a component: ConfigError naming what chose it, file and line."""
     try:
         yield
     except ConfigError:
@@ -140,7 +140,7 @@ def load_plugins(names: object) -> None:
             sys.path.insert(0, here)
         try:
             importlib.import_module(name)
-        except Exception as error:  # whatever the module does
+        except Exception as error:  # the module may raise anything
             reason = str(error).rstrip(".") if isinstance(error, ImportError) else in_one_line(error)
             place = raised_at(error, [name])
             at = f" ({place}). {SHOW_ALL}" if place else "."

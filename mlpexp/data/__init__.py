@@ -1,1 +1,66 @@
-"""The datasets: how each is made or read, and split into train, val and test."""
+"""The datasets, and what authors of datasets need.
+
+Each dataset is a checked dataclass whose `load` makes or reads rows and splits them into train, val and test.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mlpexp.fields.ranges import (
+    Count,
+    Finite,
+    Fraction,
+    Index,
+    NonNegative,
+    OpenFraction,
+    PathName,
+    Positive,
+    Probability,
+    Range,
+)
+from mlpexp.lazy import lazy
+
+if TYPE_CHECKING:
+    from mlpexp.data.batch import Batch
+    from mlpexp.data.dataset import Data, Dataset, Recommended, Split, Units, datasets
+    from mlpexp.data.splits import RandomlySplit, Samples, split_at_random
+    from mlpexp.data.task import Task
+else:
+    __getattr__ = lazy(
+        __name__,
+        {
+            "mlpexp.data.batch": ["Batch"],
+            "mlpexp.data.dataset": ["Data", "Dataset", "Recommended", "Split", "Units", "datasets"],
+            "mlpexp.data.splits": ["RandomlySplit", "Samples", "split_at_random"],
+            "mlpexp.data.task": ["Task"],
+        },
+    )
+
+__all__ = [
+    "Batch",
+    "Count",
+    "Data",
+    "Dataset",
+    "Finite",
+    "Fraction",
+    "Index",
+    "NonNegative",
+    "OpenFraction",
+    "PathName",
+    "Positive",
+    "Probability",
+    "RandomlySplit",
+    "Range",
+    "Recommended",
+    "Samples",
+    "Split",
+    "Task",
+    "Units",
+    "datasets",
+    "split_at_random",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlpexp.data.source import Source
 from mlpexp.data.task import Task
 from mlpexp.fields.ranges import Count, Positive
 from mlpexp.fields.registry import Registry
@@ -57,12 +58,12 @@ class Units:
     std: Tensor
 
     def standardised(self, values: Tensor) -> Tensor:
-        """[N, n] in the columns' own units as the network sees them."""
-        return ((values - self.mean) / self.std).float()
+        """[N, n] in the columns' own units as the network sees them: computed in float64, given in float32."""
+        return ((values.double() - self.mean) / self.std).float()
 
     def restored(self, values: Tensor) -> Tensor:
-        """The inverse of `standardised`."""
-        return (values.cpu() * self.std + self.mean).float()
+        """The inverse of `standardised`, in float64: a column of 10¹² ± 10³ has no values in float32."""
+        return values.cpu().double() * self.std + self.mean
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ class Data:
     image_shape: tuple[int, int] | None = None  # height, width, where the features are pixels
     true_function: Callable[[Tensor], Tensor] | None = None  # [N, F] → [N, 1], where it is known
     note: str = ""  # what a reader of the results must know, such as splits that share samples
+    source: Source | None = None  # the file that the data were read from
 
     @property
     def n_features(self) -> int:
@@ -101,7 +103,9 @@ class Data:
 
     def from_own_units(self, x: Tensor) -> Tensor:
         """Inputs [N, F] in the data's own units (pixels, a table's columns) as the network sees them, on the CPU."""
-        return x.sub(self.shift).mul(self.scale) if self.feature_units is None else self.feature_units.standardised(x)
+        if self.feature_units is not None:
+            return self.feature_units.standardised(x)
+        return x.double().sub(self.shift).mul(self.scale).float()
 
     def features_in_own_units(self, x: Tensor) -> Tensor:
         """Rows [N, F] of a split in the data's own units, on the CPU."""
@@ -119,17 +123,20 @@ class Data:
 
 @dataclass(frozen=True)
 class Recommended:
-    """The settings that suit a dataset; the rest of the config refers to them, and any override wins.
-
-    `lr` suits optimizers that scale their steps (adam and its kin), `lr_momentum` and `lr_sgd` those that do not.
-    """
+    """The settings that suit a dataset. The rest of the config refers to them, and any override takes precedence."""
 
     epochs: Count = 50
+    """Passes over the training rows."""
     batch_size: Count = 32
+    """Training rows in each step."""
     hidden: tuple[Count, ...] = (64, 64)
+    """Units of each hidden layer."""
     lr: Positive = 0.001
+    """Learning rate of optimizers that scale their steps: adam and its kin."""
     lr_momentum: Positive = 0.01
+    """Learning rate of momentum and nesterov."""
     lr_sgd: Positive = 0.1
+    """Learning rate of sgd."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +144,7 @@ class Dataset(ABC):
     """Base of all datasets: a config that can load the data it names."""
 
     recommended: Recommended = field(default_factory=Recommended)
+    """Settings with which this dataset is learned: the defaults of other keys refer to them."""
 
     def missing(self, data_dir: Path) -> list[str]:
         """The names of files that `load` would have to fetch into `data_dir`."""

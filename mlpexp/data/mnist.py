@@ -32,14 +32,14 @@ SIDE = 28
 @datasets.register("mnist")
 @dataclass(frozen=True)
 class MNIST(Dataset):
-    """Digits of 28×28 pixels, 0..255: 60000 less `val_size` to train on, `val_size`, and 10000 to test on.
-
-    `limit` keeps so many rows of each split, for quick tries.
-    """
+    """Digits of 28×28 pixels, 0..255: 60000 to train and validate on, and 10000 to test on."""
 
     val_size: Count = 5000
+    """Number of the 60000 training images that are held out for validation."""
     limit: Count | None = None
+    """Number of rows that are kept of each split, for quick tries; null: all."""
     seed: Index = 0
+    """Decides which images are held out."""
 
     def missing(self, data_dir: Path) -> list[str]:
         return [name for name in TRAIN + TEST if _find(data_dir / "MNIST" / "raw", name) is None]

@@ -1,7 +1,6 @@
 """Points in the plane whose classes lie on curves: what a decision boundary looks like.
 
-Each dataset says where its curves run; the base class adds normal noise and splits. `noise` is its standard
-deviation, in units of the coordinates.
+Each dataset says where its curves run; the base class adds normal noise and splits.
 """
 
 from __future__ import annotations
@@ -26,7 +25,9 @@ class Points(RandomlySplit):
     """Base of the datasets of points in the plane."""
 
     n_samples: Samples = 1000
+    """Points of all classes and splits together."""
     noise: NonNegative = 0.2
+    """Standard deviation of the normal noise, in units of the coordinates."""
 
     def n_classes(self) -> int:
         return 2
@@ -75,10 +76,11 @@ class Moons(Points):
 @datasets.register("circles")
 @dataclass(frozen=True)
 class Circles(Points):
-    """A circle of radius 1 around one of radius `factor`, as scikit-learn's make_circles."""
+    """A circle in a circle, as scikit-learn's make_circles."""
 
     noise: NonNegative = 0.1
     factor: OpenFraction = 0.5
+    """Radius of the inner circle, where that of the outer one is 1."""
 
     def curve(self, label: int, t: Tensor) -> tuple[Tensor, Tensor]:
         # The end of a circle is its beginning: n points take n of n + 1 steps.
@@ -90,11 +92,13 @@ class Circles(Points):
 @datasets.register("spirals")
 @dataclass(frozen=True)
 class Spirals(Points):
-    """`arms` spirals, one class each: radius 2t, angle 2π(label/arms + turns·t) (as Lang & Witbrock 1988)."""
+    """Spirals, one class each: radius 2t, angle 2π(label/arms + turns·t) (as Lang & Witbrock 1988)."""
 
     noise: NonNegative = 0.1
     arms: Annotated[int, Range(low=2, high=20)] = 3
+    """Number of spirals, and so of classes."""
     turns: Positive = 1.0
+    """Number of times each spiral goes round the origin."""
 
     def n_classes(self) -> int:
         return self.arms

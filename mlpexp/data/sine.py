@@ -15,16 +15,17 @@ from mlpexp.fields.ranges import Index, NonNegative
 @datasets.register("sine")
 @dataclass(frozen=True)
 class Sine(Dataset):
-    """y = sin x + noise·ε with ε ~ N(0, 1), at `n_samples` even steps over −3 ≤ x ≤ 3.
-
-    random: of any five neighbours three are for training, one for val, one for test. extrapolate: learned from
-    the first 70 % of the axis, judged on the rest.
-    """
+    """y = sin x + noise·ε with ε ~ N(0, 1), at even steps over −3 ≤ x ≤ 3."""
 
     n_samples: Samples = 50
+    """Points of all splits together."""
     noise: NonNegative = 0.3
+    """Standard deviation of the noise, in units of y."""
     split: Literal["random", "extrapolate"] = "random"
+    """random: of any five neighbours three are for training, one for validation, one for test; extrapolate: the first
+    70 % of the axis are for training, the rest for validation and test."""
     seed: Index = 42
+    """Decides the noise, and the random split."""
 
     def load(self, data_dir: Path) -> Data:
         import torch

@@ -19,11 +19,14 @@ Samples = Annotated[int, Range(low=10, high=10_000_000)]
 
 @dataclass(frozen=True)
 class RandomlySplit(Dataset):
-    """Base of datasets whose rows are split at random: `seed` decides the split, and the noise if any."""
+    """Base of datasets whose rows are split at random."""
 
     val_fraction: OpenFraction = 0.2
+    """Share of the rows in the validation split."""
     test_fraction: OpenFraction = 0.2
+    """Share of the rows in the test split."""
     seed: Index = 0
+    """Decides the split, and the noise of the data if any; independent of the run's seed."""
 
     def __post_init__(self) -> None:
         if self.val_fraction + self.test_fraction >= 1:

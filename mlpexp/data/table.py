@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from mlpexp.data.dataset import Data, Split, Units, datasets
 from mlpexp.data.delimited import Column, read_columns, to_number
+from mlpexp.data.source import Source
 from mlpexp.data.splits import RandomlySplit
 from mlpexp.data.task import Task
 from mlpexp.errors import ConfigError, unknown
@@ -24,15 +25,19 @@ MOST_CLASSES = 20
 @datasets.register("csv")
 @dataclass(frozen=True, kw_only=True)
 class Table(RandomlySplit):
-    """The file at `path`, relative to where the command runs; `target` is the column to predict (null: the last).
+    """A CSV file with a header line, numbers as features, and one column to predict.
 
     Features, and the target of a regression, are standardised with the training rows' mean and standard
-    deviation. task=auto: classification where the target is text or at most 20 different whole numbers.
+    deviation.
     """
 
     path: PathName
+    """The file, relative to where the command runs."""
     target: str | None = None
+    """Name of the column to predict; null: the last."""
     task: Literal["auto", "classification", "regression"] = "auto"
+    """What is predicted, classes or values; auto: classes where the target is text or at most 20 different whole
+    numbers."""
 
     def load(self, data_dir: Path) -> Data:
         import torch
@@ -77,6 +82,7 @@ class Table(RandomlySplit):
             feature_names=tuple(feature.name for feature in features),
             target_name=target.name,
             note=note,
+            source=Source.of(Path(self.path), len(x), [column.name for column in columns]),
         )
 
     def _pick_target(self, columns: list[Column], where: str) -> Column:

@@ -15,7 +15,7 @@ from mlpexp.config.schema import Config
 # defaults ended at accuracies from 0.973 (moons) and R² from 0.88 (sine), digits with adagrad, the slowest optimizer,
 # at 0.932. Perceptrons, where the data are not linear, end at 0.85 and below, R² at 0.62.
 GOOD = {"accuracy": 0.9, "r2": 0.7}
-# And, whatever the score, where it has found less than this share of what one answer for all rows gets wrong: where
+# And, at any score, where it has found less than this share of what one answer for all rows gets wrong: where
 # 95 % of the rows are of one class, a network that answers that class for all of them is at 0.95, and one that finds
 # a twentieth of the others at 0.9525.
 _FOUND = 0.05
@@ -70,7 +70,7 @@ class Case:
     idle_gpu: str | None = None  # a GPU that this machine has and the run did not use
 
     def column(self, tag: str) -> np.ndarray:
-        """The values of a column by epoch; empty where there is none."""
+        """The values of a column by epoch; empty where it is missing."""
         return np.asarray(self.history.get(tag, ()), dtype=np.float64)
 
     def measured(self, tag: str) -> np.ndarray:

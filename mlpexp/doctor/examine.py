@@ -63,7 +63,7 @@ SYMPTOMS = (
     Symptom("overfitting", "validation loss rises while training loss falls, or nothing carries over", overfitting),
     Symptom("stuck_accuracy", "accuracy stays at one poor value, such as chance", stuck_accuracy, ("underfitting",)),
     Symptom("underfitting", "training and validation are predicted poorly alike", underfitting),
-    Symptom("unused_gpu", "a GPU is there, and a large network trains on the processor", unused_gpu),
+    Symptom("unused_gpu", "a GPU is there, and a large network trains on the CPU", unused_gpu),
     Symptom("bound_elsewhere", "most of the time goes into something other than training", bound_elsewhere),
 )
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from mlpexp.doctor.case import Case, Evidence, number, percent
 
-# A step of fewer multiplications takes less than a millisecond on a processor: about what it takes to start the
+# A step of fewer multiplications takes less than a millisecond on a CPU: about what it takes to start the
 # kernels of a step on a GPU. The same size at which a second thread begins to pay, see engine/threads.py.
 _WORTH_A_GPU = 10_000_000
 # Seconds of training: to set up a GPU takes some of them.
 _LONG_TRAINING = 10.0
-# Seconds of the whole stack: less than half a minute is nobody's loss, and small runs take as long to draw as to train.
+# Seconds of the whole stack: half a minute matters little, and small runs take as long to draw as to train.
 _LONG = 30.0
 # Training below this share of the time is not what a run waits for.
 _MAIN = 0.5
@@ -21,7 +21,7 @@ def unused_gpu(case: Case) -> Evidence | None:
     if gpu is None or training < _LONG_TRAINING or case.multiplications < _WORTH_A_GPU:
         return None
     return Evidence(
-        f"{number(training)} s of training on the processor, at {number(case.multiplications)} multiplications a step, "
+        f"{number(training)} s of training on the CPU, at {number(case.multiplications)} multiplications a step, "
         f"and this machine has {gpu}",
         [f"device={gpu}"],
     )

@@ -106,6 +106,6 @@ def case(
 
 
 def idle_gpu(device: torch.device) -> str | None:
-    """The GPU that this machine has, where the run was on the processor."""
+    """The GPU that this machine has, where the run was on the CPU."""
     fastest = available()[0]
     return fastest if device.type == "cpu" and fastest != "cpu" else None

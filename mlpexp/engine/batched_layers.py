@@ -74,7 +74,7 @@ class StackedLinear(StackedLayer):
 
 
 class _Exchange(torch.autograd.Function):
-    """The first two axes exchanged, laid out anew in memory, values and gradients alike.
+    """The first two axes exchanged, copied to contiguous memory, values and gradients.
 
     As views they would reach the next products with rows that lie K·H apart, a power of two as a rule: the products
     of the backward pass then take several times as long.

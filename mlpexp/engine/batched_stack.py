@@ -157,7 +157,7 @@ class BatchedStack(stack.Stack):
             # As torch.nn.utils.clip_grad_norm_ has it.
             overall = torch.linalg.vector_norm(self.gradient_norms(), dim=1)
             limits = self._limits_of(norms)
-            # Without a limit the factor is 1 whatever the norm is: ∞/∞ is none.
+            # Without a limit the factor is 1 for every norm; ∞/∞ would be nan.
             scale = torch.where(limits.isinf(), 1.0, limits / (overall + 1e-6)).clamp(max=1.0)
             for gradient in self._gradients():
                 gradient.mul_(scale.view(-1, *[1] * (gradient.ndim - 1)))

@@ -13,7 +13,7 @@ from mlpexp.data.batch import Batch
 from mlpexp.data.dataset import Data
 
 # How many inputs are gathered and standardised in one go: the cost of starting these operations is shared by
-# several batches, and the result still fits in a processor's cache. On a card starting them is what costs.
+# several batches, and the result still fits in a CPU's cache. On a GPU starting them is what costs.
 _CHUNK_ELEMENTS = {"cpu": 2**20, "cuda": 2**24}
 
 

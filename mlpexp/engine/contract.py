@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 import math
 import numbers
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -20,33 +20,39 @@ from mlpexp.components.loss import Loss
 from mlpexp.components.model import Model
 from mlpexp.components.optimizer import Optimizer
 from mlpexp.components.regularizer import Regularizer
+from mlpexp.components.scheduler import Progress, Scheduler, Span
 from mlpexp.config.schema import Config
 from mlpexp.config.user_code import blamed_on, defined_at
 from mlpexp.data.batch import Batch
 from mlpexp.data.dataset import Data, Split
 from mlpexp.errors import ConfigError
 
-# A mistake: the method that makes it, and what it gives and must give. Components come as Any: what a user has written
+# Mistakes: the method that makes one, and what it gives and must give. Components come as Any: what a user has written
 # need not keep to the types of its base.
-_Mistake = tuple[str, str] | None
+_Mistakes = Iterator[tuple[str, str]]
 
 _UNITS = 5
 
 
 def check_component(choice: str, component: Any, config: Config, data: Data) -> None:
-    """ConfigError, with file and line, where a component of a config does not give what its kind must.
+    """ConfigError where a component of a config does not give what its kind must: a line a mistake, with its place.
 
     `choice` is what chose it, such as `loss=focal`; `data` are a few rows of those that it will see.
     """
-    found: _Mistake = None
-    with blamed_on(choice, component), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        for kind, find in _FINDERS.items():
-            if isinstance(component, kind):
-                found = find(component, config, data)
-    if found is not None:
-        method, mistake = found
-        raise ConfigError(f"{choice}: {method} {mistake} ({_place(component, method)}).")
+    lines: list[str] = []
+    cause: BaseException | None = None
+    try:
+        with blamed_on(choice, component), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            for kind, find in _FINDERS.items():
+                if isinstance(component, kind):
+                    for method, mistake in find(component, config, data):
+                        lines.append(f"{choice}: {method} {mistake} ({_place(component, method)}).")
+    except ConfigError as error:
+        lines += error.lines
+        cause = error.__cause__
+    if lines:
+        raise ConfigError(*lines) from cause
 
 
 def check_data(choice: str, dataset: Any, data: Any) -> None:
@@ -63,7 +69,7 @@ def _place(component: Any, method: str) -> str:
 
 def _mistake_in(data: Any) -> str | None:
     if not isinstance(data, Data):
-        return f"gives {_kind(data)}; must give mlpexp.data.dataset.Data"
+        return f"gives {_kind(data)}; must give mlpexp.data.Data"
     if data.task.kind == "classification" and data.task.n_classes < 2:
         return f"gives a task of {data.task.n_classes} classes; must be at least 2"
     parts: list[tuple[str, str, Any]] = [
@@ -95,96 +101,118 @@ def _mistake_in_split(split: Split, data: Data) -> str | None:
     return None
 
 
-def _of_activation(activation: Any, config: Config, data: Data) -> _Mistake:
-    module = activation.build()
+def _of_activation(activation: Any, config: Config, data: Data) -> _Mistakes:
+    mistake = _mistake_in_activation(activation.build(), len(data.train))
+    if mistake is not None:
+        yield "build", f"gives {mistake}"
+    # The base computes the gain from the module.
+    if mistake is None or type(activation).gain is not Activation.gain:
+        gain = activation.gain()
+        if not (isinstance(gain, numbers.Real) and 0 < float(gain) < math.inf):
+            yield "gain", f"gives {gain!r}; must be a number greater than 0"
+
+
+def _mistake_in_activation(module: Any, n: int) -> str | None:
     if not isinstance(module, nn.Module):
-        return "build", f"gives {_kind(module)}; must give a torch.nn.Module"
-    x = torch.randn(len(data.train), _UNITS)
-    if (mistake := _differs(module(x), x.shape, torch.float32)) is not None:
-        return "build", f"gives a module that turns {_form(x)} into {mistake}"
-    gain = activation.gain()
-    if not (isinstance(gain, numbers.Real) and 0 < float(gain) < math.inf):
-        return "gain", f"gives {gain!r}; must be a number greater than 0"
+        return f"{_kind(module)}; must give a torch.nn.Module"
+    x = torch.randn(n, _UNITS, requires_grad=True)
+    # A copy: modules may change what they are given.
+    y = module(x.clone())
+    if (mistake := _differs(y, x.shape, torch.float32)) is not None:
+        return f"a module that turns {_form(x)} into {mistake}"
+    if not y.requires_grad or torch.autograd.grad(y.sum(), x, allow_unused=True)[0] is None:
+        return "a module that no gradient passes through; must compute with torch, without detach"
     return None
 
 
-def _of_init(init: Any, config: Config, data: Data) -> _Mistake:
+def _of_init(init: Any, config: Config, data: Data) -> _Mistakes:
     linear, generator = nn.Linear(_UNITS, 3), torch.Generator().manual_seed(0)
     before = linear.weight.detach().clone()
     with torch.no_grad():
         init.fill(linear, 1.0, generator)
         # One that leaves the weights as they are may mean to.
         if torch.equal(linear.weight, before) and init.fill_weight(linear.weight, 1.0, generator) is not None:
-            return "fill_weight", "gives other weights; must change the weight that it is given in place"
-    return None
+            yield "fill_weight", "gives other weights; must change the weight that it is given in place"
 
 
-def _of_loss(loss: Any, config: Config, data: Data) -> _Mistake:
+def _of_loss(loss: Any, config: Config, data: Data) -> _Mistakes:
     loss, y, n = loss.resolve(data.task), data.train.y, len(data.train)
     n_outputs = loss.n_outputs(data.task)
     if not isinstance(n_outputs, numbers.Integral) or n_outputs < 1:
-        return "n_outputs", f"gives {n_outputs!r}; must be a whole number of at least 1"
+        yield "n_outputs", f"gives {n_outputs!r}; must be a whole number of at least 1"
+        return
     width = int(n_outputs)
     outputs = torch.randn(n, width)
     if (mistake := _differs(loss.per_sample(outputs, y, config.smoothing), torch.Size([n]))) is not None:
-        return "per_sample", f"gives {mistake}, a loss for each row"
+        yield "per_sample", f"gives {mistake}, a loss for each row"
     if data.task.kind == "classification":
         predicted = loss.predict(torch.randn(2, n, width))
         if not isinstance(predicted, Tensor) or predicted.shape != (2, n) or predicted.is_floating_point():
-            return "predict", f"gives {_form(predicted)} for outputs [2, {n}, {width}]; must be classes [2, {n}]"
+            yield "predict", f"gives {_form(predicted)} for outputs [2, {n}, {width}]; must be classes [2, {n}]"
         wanted = torch.Size([n, data.task.n_classes])
         if (mistake := _differs(loss.probabilities(outputs), wanted)) is not None:
-            return "probabilities", f"gives {mistake}"
-    return None
+            yield "probabilities", f"gives {mistake}"
 
 
-def _of_regularizer(regularizer: Any, config: Config, data: Data) -> _Mistake:
+def _of_regularizer(regularizer: Any, config: Config, data: Data) -> _Mistakes:
     for method, layer in (
         ("before_activation", regularizer.before_activation(_UNITS)),
         ("after_activation", regularizer.after_activation()),
     ):
         if layer is not None and not isinstance(layer, nn.Module):
-            return method, f"gives {_kind(layer)}; must give a torch.nn.Module or None"
+            yield method, f"gives {_kind(layer)}; must give a torch.nn.Module or None"
     weights = [torch.randn(1, 3, _UNITS), torch.randn(1, 2, 3)]
     penalty = regularizer.penalty(weights)
     if type(regularizer).penalty is not Regularizer.penalty and not isinstance(penalty, Tensor):
-        return "penalty", f"gives {_kind(penalty)}; must give a torch.Tensor that was computed from the weights"
+        yield "penalty", f"gives {_kind(penalty)}; must give a torch.Tensor that was computed from the weights"
     x, y = data.inputs(data.train.x)[None], data.train.y[None]
     batch = regularizer.augment(Batch(x, y))
     if not isinstance(batch, Batch):
-        return "augment", f"gives {_kind(batch)}; must give the batch to learn from"
-    if (batch.x.shape, batch.x.dtype, batch.y.shape, batch.y.dtype) != (x.shape, x.dtype, y.shape, y.dtype):
-        return "augment", f"gives x {_form(batch.x)} and y {_form(batch.y)}; must be as before, {_form(x)}, {_form(y)}"
-    return None
+        yield "augment", f"gives {_kind(batch)}; must give the batch to learn from"
+    elif (batch.x.shape, batch.x.dtype, batch.y.shape, batch.y.dtype) != (x.shape, x.dtype, y.shape, y.dtype):
+        yield "augment", f"gives x {_form(batch.x)} and y {_form(batch.y)}; must be as before, {_form(x)}, {_form(y)}"
 
 
-def _of_optimizer(optimizer: Any, config: Config, data: Data) -> _Mistake:
+def _of_optimizer(optimizer: Any, config: Config, data: Data) -> _Mistakes:
     built = optimizer.build([nn.Parameter(torch.randn(3, _UNITS)), nn.Parameter(torch.randn(3))])
     if not isinstance(built, torch.optim.Optimizer):
-        return "build", f"gives {_kind(built)}; must give a torch.optim.Optimizer"
-    return None
+        yield "build", f"gives {_kind(built)}; must give a torch.optim.Optimizer"
 
 
-def _of_model(model: Any, config: Config, data: Data) -> _Mistake:
+def _of_scheduler(scheduler: Any, config: Config, data: Data) -> _Mistakes:
+    span, lr = Span(6, 2), config.optimizer.lr
+    for step in range(span.steps):
+        rate = scheduler.rate(step, span, lr)
+        if not (isinstance(rate, numbers.Real) and 0 <= float(rate) < math.inf):
+            given = _kind(rate) if rate is None or isinstance(rate, Tensor) else repr(rate)
+            yield "rate", f"gives {given} for step {step} of {span.steps}; must be a number of at least 0"
+            break
+    progress = scheduler.observe(Progress(lr), 1.0, span)
+    if not isinstance(progress, Progress):
+        yield "observe", f"gives {_kind(progress)}; must give mlpexp.components.Progress"
+
+
+def _of_model(model: Any, config: Config, data: Data) -> _Mistakes:
     n_outputs = config.loss.resolve(data.task).n_outputs(data.task)
     n_parameters = model.n_parameters(data.n_features, n_outputs)
     if not isinstance(n_parameters, numbers.Integral) or n_parameters < 1:
-        return "n_parameters", f"gives {n_parameters!r}; must be a whole number of at least 1"
+        yield "n_parameters", f"gives {n_parameters!r}; must be a whole number of at least 1"
     module = model.build(data.n_features, n_outputs, config.activation, config.regularizer)
     if not isinstance(module, nn.Module):
-        return "build", f"gives {_kind(module)}; must give a torch.nn.Module"
+        yield "build", f"gives {_kind(module)}; must give a torch.nn.Module"
+        return
     x = data.inputs(data.train.x)
     if (mistake := _differs(module.eval()(x), torch.Size([len(x), n_outputs]))) is not None:
-        return "build", f"gives a module that turns {_form(x)} into {mistake}"
-    return None
+        yield "build", f"gives a module that turns {_form(x)} into {mistake}"
 
 
-_FINDERS: dict[type, Callable[[Any, Config, Data], _Mistake]] = {
+_FINDERS: dict[type, Callable[[Any, Config, Data], _Mistakes]] = {
     Activation: _of_activation,
     Init: _of_init,
     Loss: _of_loss,
     Regularizer: _of_regularizer,
     Optimizer: _of_optimizer,
+    Scheduler: _of_scheduler,
     Model: _of_model,
 }
 

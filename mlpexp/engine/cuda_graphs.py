@@ -1,6 +1,6 @@
-"""Steps that are recorded once and replayed as a whole, on a CUDA card.
+"""Steps that are recorded once and replayed as a whole, on a CUDA GPU.
 
-The kernels of a small network's step end sooner than a processor can launch the next ones: the card waits for most of
+The kernels of a small network's step end sooner than the CPU can launch the next ones: the GPU is idle for most of
 the time. A CUDA graph of the step is launched at once (https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs).
 """
 
@@ -29,9 +29,9 @@ _Make = Callable[[Batch, bool], None]
 
 
 def cuda_graph_safe(configs: Sequence[Config], device: torch.device) -> bool:
-    """Whether the steps of a stack can be recorded: on a CUDA card, with our own components, where nothing is compiled.
+    """Whether the steps of a stack can be recorded: on a CUDA GPU, with our own components, where nothing is compiled.
 
-    A user's may wait for the card, which no recording can, or do something in Python, which no replay does again.
+    A user's component may wait for the GPU, which cannot be recorded, or run Python code, which is not replayed.
     """
     first = configs[0]
     if device.type != "cuda" or first.compile or not first.device.records_steps:
@@ -47,7 +47,7 @@ def cuda_graph_safe(configs: Sequence[Config], device: torch.device) -> bool:
 class Replay:
     """The steps of one stack, as they were recorded.
 
-    All that a step reads and writes must stay where it is in the card's memory: whoever puts other tensors in the
+    All that a step reads and writes must stay where it is in the GPU's memory: code that puts other tensors in the
     place of parameters, moments, sums or generators begins with a new Replay.
     """
 
@@ -91,7 +91,7 @@ class Replay:
                 try:
                     make(batch, measure)
                 except BaseException:
-                    # What it says then is that something went wrong before.
+                    # Its own error only repeats that the recording failed.
                     with suppress(RuntimeError):
                         graph.capture_end()
                     raise

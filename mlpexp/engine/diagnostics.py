@@ -44,7 +44,7 @@ class GradientNorms:
         self._count += 1
 
     def read(self) -> Tensor:
-        """[K, 1 + L]: mean norms over all parameters and by layer since the last reading, which starts anew."""
+        """[K, 1 + L]: mean norms over all parameters and by layer since the last reading; the sums are then reset."""
         means = torch.cat([self._total[:, None], self._by_layer], 1) / self._count.clamp(min=1)
         self._total.zero_()
         self._by_layer.zero_()

@@ -63,7 +63,7 @@ class Group:
     """
 
     def __init__(self, stack: Stack, members: slice, config: Config, steps_per_epoch: int, recorded: bool) -> None:
-        """`recorded`: whether the steps are to be replayed, with whatever rate there is at the time."""
+        """`recorded`: whether the steps are replayed, each with the learning rate of its time."""
         self.members = members
         self._stack = stack
         self.optimizer = config.optimizer.build(stack.parameters_of(members))
@@ -91,7 +91,7 @@ class Group:
         self.set_lr(self.schedule.rate(step))
 
     def set_lr(self, lr: float) -> None:
-        """Sets the rate of the next step, whatever the schedule has."""
+        """Sets the learning rate of the next step, in place of the schedule's."""
         self.lr = lr
         rates = [lr * ratio for ratio in self._ratios]
         if self._recorded and rates == self._rates:

@@ -19,7 +19,7 @@ def keep_freed_memory() -> None:
 
     For processes of the command line: in a caller's own, how memory is kept is the caller's to say.
 
-    What was handed back comes anew page by page, each page a trap into the kernel that fills it with zeros. On MNIST
+    What was handed back returns page by page, each page a trap into the kernel that fills it with zeros. On MNIST
     a stack of eight loses 4 to 14 % of its step to that. Other systems' allocators are left as they are.
     """
     if sys.platform != "linux":

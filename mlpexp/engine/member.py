@@ -1,4 +1,4 @@
-"""A member: one run within a stack, with all that is its own besides its network."""
+"""A member: one run within a stack, with everything of its own but the network."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def build_module(config: Config, data: Data, loss: Loss) -> nn.Module:
     """The member's plain network on the CPU, initialised under its seed; the caller's random state is untouched."""
     seed = derive_seeds(config.seed)["init"]
     with torch.random.fork_rng(devices=[]):
-        # For whatever draws from the global generator: parameters of other layers, inits such as `weight.normal_()`.
+        # For code that draws from the global generator: parameters of other layers, inits such as `weight.normal_()`.
         # Not by torch.manual_seed, which seeds every GPU too, and these are not restored.
         torch.default_generator.manual_seed(seed)
         module = config.model.build(data.n_features, loss.n_outputs(data.task), config.activation, config.regularizer)
@@ -124,7 +124,7 @@ class Member:
 def copied(value: Any) -> Any:
     """A state whose tensors are copies: slices of a stack would drag all of it into a file.
 
-    Laid out row by row, whatever they are slices of: fused optimizers take that for granted.
+    Contiguous, since fused optimizers require that; slices of a stack may not be.
     """
     if isinstance(value, Tensor):
         return value.detach().clone(memory_format=torch.contiguous_format)

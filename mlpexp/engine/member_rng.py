@@ -14,7 +14,7 @@ class MemberRng:
 
     As a `generator` for layers that take one; or in place of torch's global state, since a user's own layers draw
     from that and take no other. Both continue the same sequence. Swapping the global state keeps runs independent of
-    whatever else a program draws, and the program of the runs.
+    everything else that a program draws, and the program independent of the runs.
     """
 
     def __init__(self, seed: int, device: torch.device) -> None:
@@ -24,20 +24,20 @@ class MemberRng:
         sources = {"cpu": torch.Generator(), device.type: torch.Generator(device)}
         self._state = {kind: source.manual_seed(seed).get_state() for kind, source in sources.items()}
 
-    def _card(self) -> list[torch.device]:
-        """Which card is meant, where there can be several."""
+    def _gpu(self) -> list[torch.device]:
+        """The GPU, where there can be several; empty for other devices."""
         return [self._device] if self._device.type == "cuda" else []
 
     def _read(self) -> dict[str, torch.Tensor]:
         state = {"cpu": torch.get_rng_state()}
         if self._device.type != "cpu":
-            state[self._device.type] = torch.get_device_module(self._device).get_rng_state(*self._card())
+            state[self._device.type] = torch.get_device_module(self._device).get_rng_state(*self._gpu())
         return state
 
     def _write(self, state: dict[str, torch.Tensor]) -> None:
         torch.set_rng_state(state["cpu"])
         if self._device.type in state and self._device.type != "cpu":
-            torch.get_device_module(self._device).set_rng_state(state[self._device.type], *self._card())
+            torch.get_device_module(self._device).set_rng_state(state[self._device.type], *self._gpu())
 
     @contextmanager
     def in_use(self) -> Iterator[Sequence[torch.Generator]]:

@@ -87,7 +87,7 @@ class Objective:
         return self.loss.per_sample(outputs.flatten(0, 1), y.flatten(0, 1), smoothing).view(k, b)
 
 
-# Rows are evaluated in parts whose inputs hold about this many numbers, so that memory stays bounded. On a card the
+# Rows are evaluated in parts whose inputs hold about this many numbers, so that memory stays bounded. On a GPU the
 # number of parts is what costs.
 _PART_ELEMENTS = {"cpu": 2**21, "cuda": 2**22}
 

@@ -40,7 +40,7 @@ _CUBLAS = "CUBLAS_WORKSPACE_CONFIG"
 @contextmanager
 def runtime_context(config: Config, multiplications: int) -> Iterator[torch.device]:
     """The device of a config, set as it asks for, while steps of so many multiplications are made there."""
-    # The device comes second: threads that the user asks for win.
+    # The device comes second: the number of threads that the user sets takes precedence.
     with suited_threads(multiplications), config.device.in_use() as device, _determinism(config.deterministic):
         yield device
 

@@ -14,7 +14,7 @@ from mlpexp.engine.stack import Stack, spans
 
 
 class Regularization:
-    """What regularizers do besides the layers that they add: to batches, to the loss, to the weights."""
+    """What regularizers do in addition to their layers: to batches, to the loss, to the weights."""
 
     def __init__(self, configs: Sequence[Config]) -> None:
         self._augments = _by_span(configs, "augment")

@@ -20,7 +20,7 @@ State = dict[str, Tensor]
 
 
 class Stack(nn.Module, ABC):
-    """What the loop needs of K networks. Whatever it hands out or takes in is in the form of the plain network."""
+    """What the loop needs of K networks. States and weights go in and out in the form of the plain network."""
 
     def __init__(self, bf16: bool) -> None:
         super().__init__()

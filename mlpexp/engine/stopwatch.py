@@ -14,7 +14,7 @@ class Stopwatch:
         self._since = time.perf_counter()
 
     def start(self) -> None:
-        """Begins to count; what lies before is nobody's."""
+        """Starts the clock; earlier time is not counted."""
         self._since = time.perf_counter()
 
     def lap(self, what: str) -> None:

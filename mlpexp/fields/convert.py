@@ -19,7 +19,7 @@ from mlpexp.fields.ranges import FilePath, Range
 
 T = TypeVar("T")
 
-_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 # Networks compute in numbers of 32 bits; torch fails on others in the middle of a run.
 _MOST = 3.4e38
 _EXAMPLES = {int: "[8,8]", float: "[0.9,0.99]", str: "[a,b]"}
@@ -128,7 +128,7 @@ def _scalar(value: Any, kind: type, key: str) -> Any:
             return float(value)
         if kind is int and isinstance(value, float) and value.is_integer():
             return int(value)
-    raise ConfigError(f"{key}={show(value)}: must be {_WORDS.get(kind, kind.__name__)}.")
+    raise ConfigError(f"{key}={show(value)}: must be {KINDS.get(kind, kind.__name__)}.")
 
 
 def _read(text: str) -> Any:

@@ -7,7 +7,6 @@ and completed in a fraction of a second.
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from typing import Generic, TypeVar
@@ -42,12 +41,14 @@ class Registry(Mapping[str, type[C]], Generic[C]):
         def add(component: type[D]) -> type[D]:
             if name in self._components:
                 raise ValueError(f"the {self.kind} '{name}' is registered twice")
-            if not dataclasses.is_dataclass(component) or component.__hash__ is None:
+            # Not by dataclasses.is_dataclass: a class that inherits from a dataclass passes there, its fields unseen.
+            if "__dataclass_fields__" not in vars(component) or component.__hash__ is None:
                 raise TypeError(
                     f"the {self.kind} '{name}' is no frozen dataclass: put @dataclass(frozen=True) under it"
                 )
             if inspect.isabstract(component):
-                lacking = " and ".join(f"no method {method}" for method in sorted(component.__abstractmethods__))
+                abstract = sorted(getattr(component, "__abstractmethods__", ()))
+                lacking = " and ".join(f"no method {method}" for method in abstract)
                 raise TypeError(f"the {self.kind} '{name}' has {lacking}")
             self._components[name] = component  # type: ignore[assignment]
             return component

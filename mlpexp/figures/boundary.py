@@ -1,4 +1,4 @@
-"""Where a network of two features changes its mind.
+"""The decision boundary of a network with two features.
 
 N points, M grid points, C classes.
 """
@@ -87,8 +87,8 @@ def draw_regions(panel: Axes, found: Regions, points: Points, colours: np.ndarra
 
 
 def grid(points: Points) -> np.ndarray:
-    """The features [M, 2], float32, at which a network is to be asked for its probabilities, to show all points."""
-    return np.stack(np.meshgrid(*_sides(points)), axis=-1).reshape(-1, 2).astype(np.float32)
+    """The features [M, 2] at which a network is to be asked for its probabilities, to show all points."""
+    return np.stack(np.meshgrid(*_sides(points)), axis=-1).reshape(-1, 2)
 
 
 def _sides(points: Points) -> tuple[np.ndarray, np.ndarray]:

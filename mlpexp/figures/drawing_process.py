@@ -1,6 +1,8 @@
 """A process that draws pictures, and imports no more than it needs to do so.
 
 Not of `multiprocessing`, which imports the main module once more: a script that calls mlpexp need not guard its own.
+Nor of loky, which lacks that flaw: its workers outlive a process that is killed, and importing joblib there and here
+costs 7 % of the CPU time of 40 XOR runs (`mlpexp train -m dataset=xor seed=range(40)`, 12.4 s ÷ 11.5 s).
 """
 
 from __future__ import annotations

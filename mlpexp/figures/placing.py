@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-LINE = 0.2  # inches from one line of notes to the next
 TOP = 0.1  # above the heading
 
 
@@ -20,14 +19,6 @@ def page(width: float, height: float) -> Figure:
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), dpi=100)
-
-
-def page_with_legend(names: Sequence[str], left: float, top: float, below: float) -> Figure:
-    """An empty figure with room for a legend of `names` at its right, `left` and `top` inches from its corner.
-
-    `below` is the height of what stands beside the legend; a longer legend makes the figure higher.
-    """
-    return page(left + style.legend_width(names) + 0.15, top + max(below, style.legend_height(names)))
 
 
 def place(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
@@ -41,7 +32,7 @@ def place(figure: Figure, left: float, top: float, width: float, height: float) 
 
 def head(title: str, lines: Sequence[str]) -> float:
     """How many inches a heading and lines of notes below it take."""
-    return TOP + 0.3 * bool(title) + LINE * len(lines)
+    return TOP + 0.3 * bool(title) + style.LINE * len(lines)
 
 
 def write_head(figure: Figure, title: str, lines: Sequence[str], left: float) -> None:
@@ -49,7 +40,7 @@ def write_head(figure: Figure, title: str, lines: Sequence[str], left: float) ->
     style.heading(figure, title, left)
     width, height = figure.get_size_inches()
     for position, line in enumerate(lines):
-        y = 1 - (TOP + 0.3 * bool(title) + LINE * position) / height
+        y = 1 - (TOP + 0.3 * bool(title) + style.LINE * position) / height
         said = style.fit(line, style.SMALL, width - left - 0.1)
         figure.text(left / width, y, said, size=style.SMALL, va="top")
 

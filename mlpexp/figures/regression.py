@@ -64,8 +64,8 @@ def fitted_curve(
 
 
 def line(points: Points) -> np.ndarray:
-    """The feature [M, 1], float32, at which functions are to be asked for their values, to go past all points."""
-    return np.linspace(*_span(points), _LINE, dtype=np.float32)[:, None]
+    """The feature [M, 1] at which functions are to be asked for their values, to go past all points."""
+    return np.linspace(*_span(points), _LINE)[:, None]
 
 
 def _span(points: Points) -> tuple[float, float]:

@@ -1,11 +1,13 @@
 """What all figures share: colours and their meaning, type sizes, placing, and the way to a PNG.
 
-Figures are built without pyplot, whose import costs half a second, and placed in inches, since matplotlib's layout
-engines double the time to draw. matplotlib itself is imported where it is used.
+Figures are built without pyplot, whose import costs half a second. Those of a run are placed in inches: with
+matplotlib's constrained layout 40 XOR runs take 1.29 times as long, end to end. Those of a sweep use it. matplotlib
+itself is imported where it is used.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import unicodedata
@@ -16,8 +18,6 @@ from functools import cache, lru_cache, wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
-
-from mlpexp.figures.png import encode
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -41,7 +41,8 @@ _CLASSES = (
 
 TITLE, TEXT, SMALL = 12.0, 10.0, 9.0  # type sizes in points, at 100 dots an inch
 POINT = 1 / 72  # inches
-_DPI = 100  # dots an inch
+LINE = 0.2  # inches from one line of small type to the next
+DPI = 100  # dots an inch
 
 # Read by those whose class names are written in them; the first one that is installed is enough.
 _EAST_ASIAN = (
@@ -98,6 +99,9 @@ def _settings() -> Any:
         "ytick.color": INK,
         "grid.color": "#E4E4E4",
         "axes.axisbelow": True,
+        # Inches around each panel with its labels, where matplotlib places panels.
+        "figure.constrained_layout.w_pad": 0.08,
+        "figure.constrained_layout.h_pad": 0.08,
     }
 
 
@@ -121,14 +125,12 @@ def styled(draw: Callable[P, T]) -> Callable[P, T]:
 
 
 @styled
-def png(figure: Figure, dpi: float = _DPI) -> bytes:
+def png(figure: Figure, dpi: float = DPI) -> bytes:
     """The figure as a PNG file."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    figure.set_dpi(dpi)
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return encode(np.asarray(canvas.buffer_rgba())[..., :3], dpi)
+    file = io.BytesIO()
+    # Higher levels of compression take longer than they save.
+    figure.savefig(file, format="png", dpi=dpi, pil_kwargs={"compress_level": 3})
+    return file.getvalue()
 
 
 def panels(
@@ -147,7 +149,7 @@ def panels(
 
     total_width = left + columns * width + (columns - 1) * gap + right
     total_height = bottom + height + top
-    figure = Figure(figsize=(total_width, total_height), dpi=_DPI)
+    figure = Figure(figsize=(total_width, total_height), dpi=DPI)
     axes = []
     for column in range(columns):
         x = left + column * (width + gap)
@@ -163,7 +165,7 @@ def sheet(width: float, height: float) -> tuple[Figure, Axes]:
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), dpi=_DPI)
+    figure = Figure(figsize=(width, height), dpi=DPI)
     page = figure.add_axes((0, 0, 1, 1))
     page.set_xlim(0, width)
     page.set_ylim(height, 0)
@@ -200,11 +202,6 @@ def legend_width(labels: Sequence[str]) -> float:
     return 0.45 + max((text_width(line, SMALL) for line in lines), default=0.0)
 
 
-def legend_height(labels: Sequence[str]) -> float:
-    """How many inches a legend of one column takes, some of whose labels may have several lines."""
-    return sum(0.1 + 0.165 * (1 + label.count("\n")) for label in labels)
-
-
 def plain_numbers(axis: Axis) -> None:
     """Ticks such as 0.01 or 1e-05: quicker to draw than powers of ten, and never an offset in a corner."""
     from matplotlib.ticker import FuncFormatter, NullFormatter
@@ -218,7 +215,7 @@ def few_numbers(panel: Axes) -> None:
     from matplotlib.ticker import MaxNLocator
 
     for axis, dots in ((panel.xaxis, panel.bbox.width), (panel.yaxis, panel.bbox.height)):
-        axis.set_major_locator(MaxNLocator(max(int(1.3 * dots / _DPI), 3), steps=[1, 2, 2.5, 5, 10]))
+        axis.set_major_locator(MaxNLocator(max(int(1.3 * dots / DPI), 3), steps=[1, 2, 2.5, 5, 10]))
         plain_numbers(axis)
 
 

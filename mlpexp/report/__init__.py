@@ -1,1 +1,1 @@
-"""A page of runs and sweeps for a browser: one file that needs no network."""
+"""One HTML page of runs, of sweeps, or of the whole course notebook. It needs no network."""

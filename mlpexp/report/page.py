@@ -16,7 +16,7 @@ TEMPLATE = Path(__file__).with_name("page.html")
 
 
 def page(title: str, sections: Sequence[Section], introduction: str = "") -> str:
-    """The whole page. Whatever comes from runs is escaped: it cannot bring in a script."""
+    """The whole page. All text from runs is escaped: it cannot bring in a script."""
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)

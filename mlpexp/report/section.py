@@ -25,7 +25,7 @@ _ABOUT = {
     "dots": "Every seed, the mean of each setting, and its 95 % confidence interval",
     "learning_curves": "Validation loss and score over the epochs",
     "train_and_val": "Training and validation loss; dotted lines mark the epochs whose weights were kept",
-    "decision_boundaries": "Where networks change their mind; the deeper the colour, the surer",
+    "decision_boundaries": "Decision boundaries; the deeper the colour, the more confident the network",
     "fitted_curves": "What networks have learned of the function",
     "gradients_by_layer": "Gradient norms from the first layer to the last",
     "gradient_norms": "Gradient norms before clipping, and the validation loss",
@@ -34,7 +34,7 @@ _ABOUT = {
     "curves": "Loss and score over the epochs",
     "confusion_matrix": "Confusion matrix on the test split",
     "predictions": "Predictions on the test split",
-    "decision_boundary": "Where the network changes its mind",
+    "decision_boundary": "The decision boundary",
     "fitted_curve": "What the network has learned of the function",
     "predicted_against_true": "Predictions over true values",
 }

@@ -49,7 +49,7 @@ def load(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: cannot be read: it needs more memory than there is.") from None
     except pickle.UnpicklingError:
         raise ConfigError(f"{path}: is damaged, or holds more than plain data, which is never loaded.") from None
-    # What torch's reader meets in a file that somebody has made can be anything.
+    # A crafted file can make torch's reader raise anything.
     except Exception as error:
         raise ConfigError(f"{path}: is damaged: it cannot be read as a checkpoint.") from error
     if not isinstance(state, dict):

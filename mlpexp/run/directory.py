@@ -1,4 +1,4 @@
-"""Run directories: making one that nobody else has, where things lie in it, and the lock of its one writer."""
+"""Run directories: making one that no other process has, where things lie in it, and the lock of its one writer."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def check_empty(path: Path, key: str, but: str | None = None) -> None:
         raise ConfigError(f"{key}={path}: already holds {held}; {remedy}.")
 
 
-# An empty file. It stays, since whoever removed it could remove that of the next writer.
+# An empty file. It stays: removing it could remove the lock of the next writer.
 NAME = ".lock"
 
 
@@ -125,13 +125,13 @@ def locked(directory: Path) -> Iterator[None]:
 
     So it is where a part of the directory is a link that leads out of it.
 
-    The system itself frees the lock of a process that ends, whatever ends it. Where the file system knows no locks,
-    as some network file systems do not, nobody is kept out.
+    The system frees the lock when the process ends, for any reason. Where the file system has no locks,
+    as on some network file systems, two writers are possible.
     """
     refuse_links(directory)
     path = directory / NAME
     with writing(path):
-        # What a stranger's directory links to is neither made nor opened.
+        # A link in a directory from somebody else is neither followed nor created.
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
     try:
         if not _lock(descriptor):
@@ -142,7 +142,7 @@ def locked(directory: Path) -> Iterator[None]:
 
 
 def _lock(descriptor: int) -> bool:
-    """Whether the lock is ours, or there are none."""
+    """Whether the lock is ours, or the file system has none."""
     if sys.platform == "win32":
         return True
     import fcntl

@@ -1,5 +1,5 @@
 """The files of runs and sweeps: written so that a reader finds either the old content or the new one, whenever the
-writer dies; read without trust in whoever has written them."""
+writer dies; read without trust in their writer."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def write_bytes(path: Path, content: bytes | memoryview, former: Path | None = N
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with writing(path):
-            # Whatever has that name, such as a link that leads elsewhere, is not written into.
+            # An existing file or link of that name is never written into.
             temporary.unlink(missing_ok=True)
             with temporary.open("xb") as file:
                 file.write(content)
@@ -92,7 +92,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def remove_unfinished(directory: Path) -> None:
-    """Removes the temporary files of writers that have died, in a directory in which nobody else writes."""
+    """Removes the temporary files of writers that have died, in a directory that no other process writes to."""
     with writing(directory):
         for path in directory.glob(".*.[0-9]*.tmp"):
             path.unlink(missing_ok=True)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _MOST = 2**30
 
 # How many rows there are, and their checksum with the header's: what checkpoints and run.json hold of a history.
-# Nothing, where there is none.
+# An empty cell stands for a missing value.
 Written = Mapping[str, Any]
 
 
@@ -42,7 +42,7 @@ class _Written:
 
 
 def checked_written(value: Any) -> Written:
-    """What was read for a `Written`, or ConfigError where it is none."""
+    """What was read for a `Written`, or ConfigError where it is something else."""
     return dataclasses.asdict(build(_Written, value, "history")) if value != {} else {}
 
 

@@ -16,6 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
+from mlpexp.data.source import Source
 from mlpexp.doctor.finding import Finding
 from mlpexp.errors import ConfigError, MlpexpError
 from mlpexp.fields.convert import convert
@@ -62,6 +63,7 @@ class Record:
     diverged: bool = False
     constant: dict[str, dict[str, float]] = field(default_factory=dict)
     findings: list[dict[str, Any]] = field(default_factory=list)
+    data: Source | None = None  # the file that the data were read from; null where they need none
     history: dict[str, Any] = field(default_factory=dict)  # what metrics.csv had then: rows and their checksum
 
     def write(self, directory: Path) -> None:
@@ -79,7 +81,9 @@ def finite(value: Any) -> Any:
     return [finite(entry) for entry in value] if isinstance(value, list) else value
 
 
-def start(config: dict[str, Any], *, device: str, n_parameters: int, ask_git: bool = True) -> Record:
+def start(
+    config: dict[str, Any], *, device: str, n_parameters: int, data: Source | None = None, ask_git: bool = True
+) -> Record:
     """The record of a run that begins now, in this process; unless `ask_git`, without a commit."""
     return Record(
         state="running",
@@ -92,6 +96,7 @@ def start(config: dict[str, Any], *, device: str, n_parameters: int, ask_git: bo
         git_commit=_git_commit() if ask_git else None,
         host=socket.gethostname(),
         pid=os.getpid(),
+        data=data,
     )
 
 
@@ -117,7 +122,7 @@ def _git_commit() -> str | None:
 
 
 def read(directory: Path) -> Record:
-    """The record of a run directory; ConfigError where it is none, or run.json is damaged."""
+    """The record of a run directory; ConfigError where there is no run.json, or it is damaged."""
     path = directory / NAME
     if not directory.is_dir():
         raise ConfigError(f"{directory}: there is no such run directory.")
@@ -158,6 +163,7 @@ _KINDS: dict[str, Any] = {
     "metrics": dict[str, dict[str, Finite | None]],
     "reason": str | None,
     "findings": list[Finding],
+    "data": Source | None,
 }
 
 

@@ -6,8 +6,8 @@ N test rows, C classes.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +17,10 @@ from mlpexp.data.dataset import Data, Split
 from mlpexp.doctor.measure import constant_loss
 from mlpexp.engine.objective import Objective, evaluate, outputs_of
 from mlpexp.engine.stack import ModuleStack
+from mlpexp.errors import ConfigError, unknown
+
+# So many columns are named in a message.
+_MOST_NAMES = 30
 
 
 @dataclass(frozen=True)
@@ -58,20 +62,41 @@ class Results:
         probabilities = self.objective.loss.probabilities(self.outputs(split))
         return calibration(probabilities.numpy(), split.y.cpu().numpy())
 
-    @property
-    def predict(self) -> Callable[[np.ndarray], np.ndarray]:
-        """Class probabilities [N, C], or values [N, 1], for inputs [N, F], both in the data's own units; float32."""
-        device = self.data.train.x.device
+    def predict(self, x: Any) -> np.ndarray:
+        """Class probabilities [N, C], or values [N, 1] in float64, for inputs [N, F]; both in the data's own units.
 
-        def call(x: np.ndarray) -> np.ndarray:
-            given = torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32))
-            rows = self.data.from_own_units(given).to(device)
-            outputs = self.outputs(Split(rows, rows[:, :1]))
-            if self.data.task.kind == "classification":
-                return self.objective.loss.probabilities(outputs).numpy()
-            return self.data.targets_in_own_units(outputs).numpy()
+        `x` is an array, or a data frame whose columns are matched by name. ConfigError where columns are missing or
+        too many, or a value is not finite.
+        """
+        rows = self.data.from_own_units(torch.from_numpy(_inputs(x, self.data))).to(self.data.train.x.device)
+        outputs = self.outputs(Split(rows, rows[:, :1]))
+        if self.data.task.kind == "classification":
+            return self.objective.loss.probabilities(outputs).numpy()
+        return self.data.targets_in_own_units(outputs).numpy()
 
-        return call
+
+def _inputs(x: Any, data: Data) -> np.ndarray:
+    """What is to be predicted as an array [N, F], float64."""
+    if hasattr(x, "columns"):
+        import narwhals as nw
+
+        frame = nw.from_native(x, eager_only=True)
+        if missing := [name for name in data.feature_names if name not in frame.columns]:
+            raise ConfigError(unknown(f"predict: the column '{missing[0]}' is missing", missing[0], frame.columns))
+        x = frame.select(*data.feature_names).to_numpy()
+    try:
+        given = np.array(x, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ConfigError("predict: all inputs must be numbers.") from None
+    if given.ndim != 2 or given.shape[1] != data.n_features:
+        names = f": {', '.join(data.feature_names)}" if 0 < len(data.feature_names) <= _MOST_NAMES else ""
+        shape = " × ".join(map(str, given.shape))
+        raise ConfigError(f"predict: inputs must be rows of {data.n_features} columns{names}; these are {shape}.")
+    if not np.isfinite(given).all():
+        row, column = np.argwhere(~np.isfinite(given))[0]
+        name = f"'{data.feature_names[column]}'" if data.feature_names else str(column + 1)
+        raise ConfigError(f"predict: row {row + 1}, column {name}: is {given[row, column]}; inputs must be finite.")
+    return given
 
 
 def constant_metrics(data: Data, objective: Objective) -> dict[str, dict[str, float]]:

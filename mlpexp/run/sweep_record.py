@@ -60,7 +60,7 @@ class SweepRecord:
 
 
 def is_sweep(directory: Path) -> bool:
-    """Whether a directory is that of a sweep, of ours or of whatever sweeper of Hydra's."""
+    """Whether a directory is that of a sweep, of ours or of any sweeper of Hydra's."""
     return (directory / NAME).exists() or (directory / "multirun.yaml").exists()
 
 

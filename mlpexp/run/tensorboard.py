@@ -9,20 +9,22 @@ import struct
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from google.protobuf.message import DecodeError
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams.api_pb2 import STATUS_FAILURE, STATUS_SUCCESS
-from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+from tensorboard.plugins.hparams.metadata import SESSION_END_INFO_TAG, SESSION_START_INFO_TAG, create_summary_metadata
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo
+from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 from torch import nn
-from torch.utils.tensorboard.summary import custom_scalars, histogram, hparams, text
+from torch.utils.tensorboard.summary import custom_scalars, histogram, text
 
 from mlpexp.data.task import Task
 from mlpexp.engine.loop import Row
-from mlpexp.run.events import messages, records, scalar_event
+from mlpexp.run.events import messages, record
 from mlpexp.run.files import make_directory, read_bytes, write_bytes, writing
 
 # As many as the Histograms tab draws.
@@ -36,8 +38,8 @@ class TensorBoard:
 
     torch's SummaryWriter writes an event for every scalar, and for hyperparameters a second run that clutters
     the dashboard; its thread loses up to two minutes of a run that is killed, and prints a traceback when the disk is
-    full. Here an epoch is one event, events are written when `flush` says so, in the order in which they came, and
-    the hyperparameters stand in the run itself.
+    full. Here an epoch is one event, events are written in the order in which they came, at `flush` at the latest,
+    and the hyperparameters stand in the run itself.
     """
 
     def __init__(self, directory: Path, epoch: int = 0) -> None:
@@ -47,8 +49,6 @@ class TensorBoard:
         with writing(directory):
             earlier = sorted(directory.glob("*tfevents*"))
             self._file = _new_file(directory, earlier)
-        # Serialised events that are not in the file yet.
-        self._pending: list[bytes] = []
         self._write(Event(file_version="brain.Event:2"))
         # Step 0 is the state before the first epoch: a run without a checkpoint begins there once more.
         self._earlier = earlier
@@ -56,49 +56,41 @@ class TensorBoard:
         if earlier:
             step = epoch + 1 if epoch else 0
             self._write(Event(step=step, session_log=SessionLog(status=SessionLog.START)))
-        self._end: Summary | None = None
 
     def _write(self, event: Event) -> None:
         event.wall_time = time.time()
-        self._pending.append(event.SerializeToString())
+        with writing(self.directory):
+            self._file.write(record(event.SerializeToString()))
 
     def _add(self, summary: Summary, step: int = 0) -> None:
         self._write(Event(step=step, summary=summary))
 
-    def start(self, hyperparameters: Mapping[str, Any], task: Task) -> None:
-        """Lays out the charts; names the run's hyperparameters and the scalars that the HParams tab shows with them."""
+    def start(self, hyperparameters: Mapping[str, float | str], task: Task) -> None:
+        """Lays out the charts and names the run's hyperparameters.
+
+        No experiment summary is written: TensorBoard would take the columns of its HParams tab from the first one
+        that it finds, and hide what other runs have beside. Without one the columns are the hyperparameters of all
+        runs, those that differ first.
+        """
         # Train and val of one metric in one chart, under TensorBoard's tab "Custom scalars".
         charts = {name: ["Multiline", [f"{name}/train", f"{name}/val"]] for name in ("loss", task.score)}
-        # add_hparams would read booleans as numbers, and refuse lists and nulls.
-        plain = {
-            name: value if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
-            for name, value in hyperparameters.items()
-        }
-        metrics = [f"final/{name}/{split}" for name in task.metrics for split in ("test", "val", "train")]
-        experiment, session, self._end = hparams(plain, dict.fromkeys(metrics))
+        # Sessions that share a trial would become one row.
+        session = hparams_pb(hyperparameters, trial_id="")
         _correct(self._earlier, session)
-        if self._introduced:
-            return
-        for summary in (custom_scalars({"train and val": charts}), experiment, session):
-            self._add(summary)
+        if not self._introduced:
+            self._add(custom_scalars({"train and val": charts}))
+            self._add(session)
 
     def finish(self, completed: bool) -> None:
         """Closes the hyperparameters' session, as a success or a failure, and the file."""
-        assert self._end is not None
-        metadata = self._end.value[0].metadata
-        content = HParamsPluginData.FromString(metadata.plugin_data.content)
-        content.session_end_info.status = STATUS_SUCCESS if completed else STATUS_FAILURE
-        content.session_end_info.end_time_secs = time.time()
-        metadata.plugin_data.content = content.SerializeToString()
-        self._add(self._end)
+        status = STATUS_SUCCESS if completed else STATUS_FAILURE
+        end = HParamsPluginData(session_end_info=SessionEndInfo(status=status, end_time_secs=time.time()))
+        self._add(Summary(value=[Summary.Value(tag=SESSION_END_INFO_TAG, metadata=create_summary_metadata(end))]))
         self.close()
 
     def flush(self) -> None:
         """Hands all events so far to the system, where they outlive the process."""
-        # Never twice: what could not be written stays in the file object's own buffer.
-        events, self._pending = self._pending, []
         with writing(self.directory):
-            self._file.write(records(events))
             self._file.flush()
 
     def close(self) -> None:
@@ -110,7 +102,8 @@ class TensorBoard:
 
     def scalars(self, row: Row, step: int) -> None:
         """An epoch's numbers, all in one event."""
-        self._pending.append(scalar_event(row, step, time.time()))
+        values = [Summary.Value(tag=tag, simple_value=value) for tag, value in row.items() if tag != "epoch"]
+        self._add(Summary(value=values), step)
 
     def histograms(self, module: nn.Module, step: int) -> None:
         """The distributions of the weights and biases."""
@@ -148,7 +141,6 @@ def _correct(files: list[Path], session: Summary) -> None:
 
     TensorBoard takes the first that it reads of a run for good. What is damaged, or no file of a run's, stays as it is.
     """
-    tag = session.value[0].tag
     now = HParamsPluginData.FromString(session.value[0].metadata.plugin_data.content).session_start_info
     for path in files:
         try:
@@ -156,7 +148,7 @@ def _correct(files: list[Path], session: Summary) -> None:
             start, end, event = next(
                 (start, end, Event.FromString(message))
                 for start, end, message in messages(content)
-                if tag.encode() in message
+                if SESSION_START_INFO_TAG.encode() in message
             )
             metadata = event.summary.value[0].metadata
             before = HParamsPluginData.FromString(metadata.plugin_data.content)
@@ -169,7 +161,7 @@ def _correct(files: list[Path], session: Summary) -> None:
             for name, value in now.hparams.items():
                 before.session_start_info.hparams[name].CopyFrom(value)
             metadata.plugin_data.content = before.SerializeToString()
-            write_bytes(path, content[:start] + records([event.SerializeToString()]) + content[end:])
+            write_bytes(path, content[:start] + record(event.SerializeToString()) + content[end:])
         return
 
 

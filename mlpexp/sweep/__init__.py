@@ -1,1 +1,1 @@
-"""Sweeps: many jobs in one process. What a launcher calls (launch, together, task) any Hydra app can use."""
+"""Sweeps: from overrides to jobs, from jobs to stacks, and these trained one after the other, or gone on with."""

@@ -46,7 +46,7 @@ def plan(jobs: Sequence[Job], preparations: Preparations) -> list[PlannedStack]:
         key = stack_key(job.config)
         if key not in reasons:
             reasons[key] = _layer_alone(job.config, prepared)
-        reason = _alone(job.config) or reasons[key] or trials.alone(job.config, prepared)
+        reason = alone_by_config(job.config) or reasons[key] or trials.alone(job.config, prepared)
         if reason is None:
             together.setdefault((key, job.config.stack), []).append(job)
         else:
@@ -56,7 +56,7 @@ def plan(jobs: Sequence[Job], preparations: Preparations) -> list[PlannedStack]:
     return sorted(stacks, key=lambda stack: min(stack.numbers))
 
 
-def _alone(config: Config) -> str | None:
+def alone_by_config(config: Config) -> str | None:
     """Why a config cannot share a stack with others, as far as the config itself says."""
     if not config.optimizer.elementwise:
         return f"optimizer={optimizers.name_of(config.optimizer)} does not move each element of a weight by itself"

@@ -20,7 +20,7 @@ from mlpexp.sweep.jobs import Job
 from mlpexp.sweep.plan import plan
 from mlpexp.sweep.train import StackToTrain, SweepWatcher, stack_to_train, tidy, train_stacks
 from mlpexp.training.attempt import Pending
-from mlpexp.training.prepare import Preparations
+from mlpexp.training.prepare import Preparations, prepare_again
 from mlpexp.training.saved import newest
 from mlpexp.training.single import checked_config
 
@@ -125,6 +125,16 @@ def _resume(directory: Path, changes: dict[str, Any], watcher: SweepWatcher) -> 
             if run.directory is not None:
                 run.directory.mkdir(parents=True, exist_ok=True)
     train_stacks(directory, stacks, watcher)
+    _tidy_ended(directory, saved)
+
+
+def _tidy_ended(directory: Path, saved: SweepRecord) -> None:
+    """Removes the checkpoints of stacks whose last runs were finished by themselves."""
+    jobs = {job.number: job for job in saved.jobs}
+    for numbers in saved.stacks:
+        path = checkpoint_of(directory, numbers)
+        if path is not None and path.exists() and all(_look(directory, jobs[number], {}).ended for number in numbers):
+            tidy(path)
 
 
 def _not_chosen(saved: SweepRecord) -> str:
@@ -163,6 +173,9 @@ def _to_finish(
         except ConfigError as error:
             left_out.append(([entry.job.number for entry in entries if not entry.ended], error))
             continue
+        for entry in entries:
+            if entry.record is not None and not entry.ended:
+                prepare_again(entry.job.config, entry.record, entry.directory, preparations)
         for runs, path in resumed:
             size = len(entries) if path is not None else None
             to_train.append(StackToTrain(tuple(runs), preparations.of(runs[0].config), path, size))

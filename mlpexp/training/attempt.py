@@ -83,7 +83,7 @@ class Attempt:
 
     @contextmanager
     def _own_errors(self) -> Iterator[None]:
-        """What goes wrong with the artefacts of one run ends that run only."""
+        """An error in writing the artefacts of one run ends that run only."""
         try:
             yield
         except Exception as raised:
@@ -191,14 +191,14 @@ class Attempt:
         self.outcome = kind(f"{explained}{saved} Run directory: {path}")
 
     def draw(self, drawing: Drawing) -> None:
-        """Begins to draw the figures of a run that has been judged."""
+        """Begins to draw the figures of a run that has been evaluated."""
         if self._results is None or self.outcome is not None:
             return
         with self._own_errors(), self._drawing():
             self.recorder.draw(self._results, drawing)
 
     def finish(self, engine: Engine) -> None:
-        """Writes the figures of a run that has been judged, and examines it."""
+        """Writes the figures of a run that has been evaluated, and examines it."""
         if self._results is None or self.outcome is not None:
             return
         with self._own_errors():

@@ -1,4 +1,4 @@
-"""Judging a saved run: its best weights, its own config, its data."""
+"""Evaluating a saved run: its best weights, its own config, its data."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mlpexp.run.directory import RunDirectory, claim_new, refuse_links
 from mlpexp.run.files import no_formula, write_bytes, write_text
 from mlpexp.run.record import Record
 from mlpexp.run.results import Results
-from mlpexp.training.prepare import Preparations
+from mlpexp.training.prepare import Preparations, prepare_again
 from mlpexp.training.saved import best as best_of
 from mlpexp.training.single import saved_config
 
@@ -58,7 +58,7 @@ def _load(
 ) -> tuple[Results, int, Path]:
     """A run's network with the weights asked for, their epoch, and the checkpoint that they are from."""
     config = saved_config(found, path, changes)
-    prepared = preparations.of(config)
+    prepared = prepare_again(config, found, path, preparations)
     if weights == "best":
         source, state = best_of(path, final=found.state == "completed")
     else:

@@ -19,6 +19,7 @@ from mlpexp.config.user_code import blamed_on, refused, users_components
 from mlpexp.data.dataset import Data
 from mlpexp.errors import ConfigError
 from mlpexp.fields.convert import show
+from mlpexp.run.record import Record
 
 _FLOAT = 4  # bytes
 # Tensors of the size of the weights: themselves, their gradients, two moments of the optimizer, the best so far, and
@@ -56,7 +57,7 @@ def _prepared(config: Config, data: Data | None) -> Prepared:
     users = users_components(config)
     if data is None:
         data = _loaded(config, users)
-        _check_finite(data)
+        check_finite(data)
     if users:
         _check_components(config, users, data)
     loss = config.loss.resolve(data.task)
@@ -72,6 +73,14 @@ def _prepared(config: Config, data: Data | None) -> Prepared:
     return Prepared(config, data, device, loss, n_parameters)
 
 
+def prepare_again(config: Config, found: Record, directory: Path, preparations: Preparations | None = None) -> Prepared:
+    """As `prepare`, for a run that was trained before: ConfigError where its data have changed since."""
+    prepared = (preparations or Preparations()).of(config)
+    if found.data is not None:
+        found.data.check(prepared.data.source, directory)
+    return prepared
+
+
 class Preparations:
     """Prepares configs, and loads each dataset once for all of them."""
 
@@ -80,7 +89,7 @@ class Preparations:
         self._known: dict[Hashable, Prepared | ConfigError] = {}
 
     def of(self, config: Config) -> Prepared:
-        """As `prepare`, but for the seed and whatever else does not matter to it."""
+        """As `prepare`; configs that differ only in what preparing ignores, such as the seed, share one result."""
         source = (config.dataset, config.data_dir)
         network = (config.model, config.loss, config.regularizer, config.batch_size)
         own = tuple(users_components(config).values())
@@ -139,7 +148,7 @@ def data_dir(config: Config) -> Path:
     return Path(config.data_dir or os.environ.get("MLPEXP_DATA_DIR") or "data").expanduser()
 
 
-def _check_finite(data: Data) -> None:
+def check_finite(data: Data) -> None:
     """ConfigError naming the first value of the data that is not finite: its loss would not be either."""
     for name, split in data.splits().items():
         for values, names in ((split.x, data.feature_names), (split.y.reshape(len(split), -1), (data.target_name,))):

@@ -1,4 +1,4 @@
-"""What there is of a run to go on from or to judge: the newest of its checkpoints that is whole.
+"""The checkpoint from which a run goes on or is evaluated: the newest of its checkpoints that is whole.
 
 A run has its own; one that trains in a stack also has its part of the stack's, which lies in the sweep's directory.
 """

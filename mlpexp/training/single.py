@@ -1,4 +1,4 @@
-"""One run: trained anew in a directory, or gone on with where it stopped."""
+"""One run: trained from the start in a new directory, or resumed where it stopped."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mlpexp.run import checkpoint, record
 from mlpexp.run.directory import claimed, locked
 from mlpexp.run.record import Record
 from mlpexp.training.attempt import Pending, Run
-from mlpexp.training.prepare import Prepared, data_dir, prepare
+from mlpexp.training.prepare import Prepared, data_dir, prepare, prepare_again
 from mlpexp.training.saved import newest
 from mlpexp.training.stack import Watcher, train_stack
 
@@ -59,7 +59,7 @@ def _resumed(path: Path, changes: dict[str, Any], watcher: Watcher) -> Run:
         )
     if config.epochs < done:
         raise ConfigError(f"epochs={config.epochs}: {path} has {done} epochs behind it already; give at least as many.")
-    prepared = prepare(config)
+    prepared = prepare_again(config, found, path)
     if last is not None and last.damaged:
         watcher.note(f"{last.damaged[0]} Going on from {last.path}, after epoch {done}.")
     return _alone(Pending(config, path, resumed=found, state=last.state if last else None), prepared, watcher)

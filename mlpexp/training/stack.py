@@ -44,7 +44,7 @@ class Watcher:
         """After each epoch, with a row for each of the engine's members."""
 
     def ended(self) -> None:
-        """After the last epoch, whatever the reason; before the last figures."""
+        """After the last epoch, for any reason; before the last figures."""
 
 
 def train_stack(
@@ -75,7 +75,7 @@ def train_stack(
             if states:
                 engine.load_state_dicts(states)
         except Exception as error:
-            # A user's own component, or too small a card: the directories say what became of the runs all the same.
+            # A user's component, or a GPU with too little memory: the directories still say what became of the runs.
             told = _explained(error, runs, together, device)
             for entry, run in zip(begun, kept, strict=True):
                 assert run.directory is not None
@@ -166,7 +166,7 @@ def _epochs(
                 for attempt in here:
                     attempt.flush()
                 if not together.save(engine) or asked:
-                    # Who has ended in the epoch of the signal is judged when it goes on.
+                    # A member that ended in the epoch of the signal is evaluated when it is resumed.
                     for attempt in here if asked else going_on:
                         attempt.checkpoint(engine)
                 for attempt in going_on:
@@ -175,11 +175,11 @@ def _epochs(
             if asked:
                 _interrupt(engine, attempts, asked)
             if not going_on:
-                # While the runs are judged they import what they draw with.
+                # The processes import matplotlib while the runs are evaluated.
                 drawing.start()
             _evaluate_best(engine, ended)
         _evaluate_best(engine, [of[member] for member in engine.members if member in of])
-        # It may have come while the last were judged.
+        # The signal may have come while the last runs were evaluated.
         if interruption.signal_number:
             _interrupt(engine, attempts, interruption.signal_number)
 
@@ -212,9 +212,15 @@ def _interrupt(engine: Engine, attempts: Sequence[Attempt], signal_number: int) 
 
 def _begun(runs: Sequence[Pending], prepared: Prepared, device: str) -> list[Record]:
     """The records of runs that begin now; what takes time to find out, such as the git commit, is looked up once."""
-    # Going on asks git nothing: a stranger's repository can make it run programs.
+    # Resuming does not call git: in a repository from somebody else git can be made to run programs.
     new = any(run.resumed is None for run in runs)
-    now = record.start(runs[0].config.to_dict(), device=device, n_parameters=prepared.n_linear_parameters, ask_git=new)
+    now = record.start(
+        runs[0].config.to_dict(),
+        device=device,
+        n_parameters=prepared.n_linear_parameters,
+        data=prepared.data.source,
+        ask_git=new,
+    )
     return [_own_record(now, run) for run in runs]
 
 

@@ -92,32 +92,6 @@ def test_a_terminal_is_not_flooded(sweep: Path, here: Path, capsys: pytest.Captu
     assert len(out.splitlines()) < 110
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ([], "compare: the following arguments are required: RUN_OR_SWEEP; see mlpexp compare --help."),
-        (["nope"], "nope: there is no such directory."),
-        (["."], ".: holds no run: there is no run.json in it or below it."),
-        (
-            ["SWEEP", "--baseline", "model=mpl"],
-            "--baseline=model=mpl: no run has model=mpl; did you mean 'mlp'? Choose",
-        ),
-        (["SWEEP", "--metric", "r2/test"], "--metric=r2/test: no such metric of these runs"),
-        (["SWEEP", "--out", "/proc/x"], "--out=/proc/x: cannot be made: "),
-    ],
-)
-def test_what_is_wrong_is_one_line_and_nothing_is_written(
-    sweep: Path, here: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    before = files(sweep)
-    assert call(["compare", *(word.replace("SWEEP", str(sweep)) for word in arguments)]) == 2
-    err = capsys.readouterr().err
-    assert err.startswith(f"mlpexp: {message}")
-    assert err.count("\n") == 1
-    assert files(sweep) == before
-    assert not list(here.iterdir())
-
-
 def test_from_python(sweep: Path) -> None:
     comparison = mlpexp.compare([sweep], baseline="model=mlp", metric="accuracy/val")
     assert [summary.seeds for summary in comparison.summaries] == [[0, 1, 2], [0, 1, 2]]

@@ -36,6 +36,10 @@ def complete(line: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
         ("mlpexp plot activations activation=ge", ["activation=gelu"]),
         ("mlpexp plot optimizers optimizer.l", ["optimizer.lr="]),
         ("mlpexp list opt", ["optimizer"]),
+        ("mlpexp list optimizer ada", ["adagrad", "adam", "adamw"]),
+        ("mlpexp list optimizer adam ", []),
+        ("mlpexp list ke", ["keys"]),
+        ("mlpexp list ep", ["epochs"]),
         ("mlpexp resume ", []),
     ],
 )
@@ -53,6 +57,8 @@ def test_a_users_own_options_complete(
     found = complete(f"mlpexp train --config-dir {tmp_path} activation=s", capsys, monkeypatch)
     assert "activation=snake" in found
     assert "activation=sigmoid" in found
+    found = complete(f"mlpexp list --config-dir {tmp_path} activation s", capsys, monkeypatch)
+    assert {"snake", "sigmoid"} <= set(found)
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")

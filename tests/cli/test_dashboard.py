@@ -18,6 +18,11 @@ from urllib.parse import quote
 from urllib.request import Request, urlopen
 
 import pytest
+from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
+from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
+from tensorboard.context import RequestContext
+from tensorboard.plugins.base_plugin import TBContext
+from tensorboard.plugins.hparams import api_pb2, backend_context, get_experiment, list_session_groups
 
 from mlpexp.cli.main import call
 from mlpexp.config.compose import compose
@@ -98,6 +103,49 @@ def runs(outputs: Path) -> dict[str, Run]:
     return made
 
 
+def test_the_hparams_tab_has_the_keys_and_metrics_of_several_sweeps_and_a_run(here: Path) -> None:
+    """Asked of the plugin's own backend, as any TensorBoard asks it: `mlpexp dashboard` adds nothing."""
+    quick = ["dataset=xor", "epochs=1", "log.figures=false", "log.histograms=0"]
+    l2, momentum = ["seed=4", "regularizer=[l2]"], ["seed=4", "optimizer=momentum"]
+    differ = {
+        "a/0": [*l2, "regularizer.l2.strength=0.1"],
+        "a/1": [*l2, "regularizer.l2.strength=0.2"],
+        "b/0": [*momentum, "optimizer.momentum=0.5"],
+        "b/1": [*momentum, "optimizer.momentum=0.6"],
+        "single": ["dataset=sine", "seed=5", "model.hidden=[4,4,4,4]"],
+    }
+    for name, overrides in differ.items():
+        path = here / "outputs" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        train(compose([*quick, *overrides]), path)
+
+    runs = EventMultiplexer().AddRunsFromDirectory("outputs")
+    runs.Reload()
+    backend = backend_context.Context(TBContext(data_provider=MultiplexerDataProvider(runs, "outputs")))
+    asked = RequestContext(), backend, ""
+    experiment = get_experiment.Handler(*asked, api_pb2.GetExperimentRequest()).run()
+    # Those that differ come first.
+    keys = [info.name for info in experiment.hparam_infos]
+    different = [info.name for info in experiment.hparam_infos if info.differs]
+    assert keys[: len(different)] == different
+    assert {"dataset", "optimizer", "optimizer.momentum", "regularizer.l2.strength", "seed"} <= set(different)
+    assert {"batch_size", "optimizer.amsgrad", "optimizer.betas"} <= set(keys)
+    # The tab shows the first five metrics unasked.
+    metrics = [info.name.tag for info in experiment.metric_infos]
+    assert "best_epoch/accuracy/test" in metrics[:5]
+    assert {"best_epoch/r2/test", "best_epoch/loss/val", "loss/train", "grad_norm"} <= set(metrics)
+
+    wanted = api_pb2.ListSessionGroupsRequest(allowed_statuses=[api_pb2.STATUS_SUCCESS], slice_size=9)
+    rows = {row.name: row for row in list_session_groups.Handler(*asked, wanted).run().session_groups}
+    assert len(rows) == 5
+    strengths = [rows[f"a/{name}/tensorboard"].hparams["regularizer.l2.strength"].number_value for name in ("0", "1")]
+    assert strengths == [0.1, 0.2]
+    momenta = [rows[f"b/{name}/tensorboard"].hparams["optimizer.momentum"].number_value for name in ("0", "1")]
+    assert momenta == [0.5, 0.6]
+    assert rows["single/tensorboard"].hparams["dataset"].string_value == "sine"
+    assert all(row.sessions[0].start_time_secs <= row.sessions[0].end_time_secs for row in rows.values())
+
+
 def test_what_it_serves_is_what_the_runs_wrote(outputs: Path, runs: dict[str, Run]) -> None:
     with dashboard("outputs", "--port", "0", cwd=outputs.parent) as (address, process):
         names = {f"{name}/tensorboard" for name in runs}
@@ -111,9 +159,11 @@ def test_what_it_serves_is_what_the_runs_wrote(outputs: Path, runs: dict[str, Ru
         differ = [info["name"] for info in experiment["hparamInfos"] if info.get("differs")]
         assert differ == [info["name"] for info in experiment["hparamInfos"]][: len(differ)]
         assert {"activation", "dataset", "epochs", "regularizer"} <= set(differ)
-        metrics = [info["name"]["tag"] for info in experiment["metricInfos"]]
+        scalars = [info["name"]["tag"] for info in experiment["metricInfos"]]
+        metrics = [tag for tag in scalars if tag.startswith("best_epoch/")]
         scores = ("accuracy", "calibration_error", "loss", "r2")
-        assert sorted(metrics) == [f"final/{name}/{split}" for name in scores for split in ("test", "train", "val")]
+        assert metrics == [f"best_epoch/{name}/{split}" for name in scores for split in ("test", "train", "val")]
+        assert "best_epoch/accuracy/test" in scalars[:5]
 
         statuses = [f"STATUS_{name}" for name in ("UNKNOWN", "SUCCESS", "FAILURE", "RUNNING")]
         columns = [{"metric": {"group": "", "tag": tag}} for tag in metrics]
@@ -125,11 +175,12 @@ def test_what_it_serves_is_what_the_runs_wrote(outputs: Path, runs: dict[str, Ru
         found = {row["name"].split("/")[0]: row for row in rows["sessionGroups"]}
         assert set(found) == set(runs)
         for name, run in runs.items():
-            shown = {metric["name"]["tag"]: metric["value"] for metric in found[name]["metricValues"]}
+            values = {metric["name"]["tag"]: metric["value"] for metric in found[name]["metricValues"]}
+            shown = {tag: value for tag, value in values.items() if tag.startswith("best_epoch/")}
             expected = {
-                f"final/{kind}/{split}": value
-                for split, values in run.metrics.items()
-                for kind, value in values.items()
+                f"best_epoch/{kind}/{split}": value
+                for split, numbers in run.metrics.items()
+                for kind, value in numbers.items()
             }
             assert shown == pytest.approx(expected)
             assert found[name]["hparams"]["activation"] == ("tanh" if name == "tanh" else "relu")
@@ -226,7 +277,7 @@ def _look_at_hparams(page: Page, runs: dict[str, Run]) -> None:
             # The table shows five digits.
             shown = f"{run.metrics['test'][score]:.5g}"
             expect(table.locator("vaadin-grid-cell-content").filter(has_text=shown).first).to_be_visible()
-    expect(table.locator("vaadin-grid-cell-content").filter(has_text="final/accuracy/test")).to_be_visible()
+    expect(table.locator("vaadin-grid-cell-content").filter(has_text="best_epoch/accuracy/test")).to_be_visible()
     trials = table.locator("vaadin-grid-cell-content").filter(has_text=re.compile(r"/tensorboard\s*$"))
     expect(trials).to_have_count(len(runs))
 

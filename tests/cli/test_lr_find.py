@@ -80,33 +80,6 @@ def test_options_of_ones_own_are_in_the_command(here: Path, capsys: pytest.Captu
     assert pasted(capsys.readouterr().out).startswith("mlpexp train --config-dir=conf dataset=few optimizer.lr=")
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--steps", "x"], "lr-find: argument --steps: invalid int value: 'x'; see mlpexp lr-find --help."),
-        (["--from", "x"], "lr-find: argument --from: invalid float value: 'x'; see mlpexp lr-find --help."),
-        (["--foo"], "lr-find: unrecognized arguments: --foo; see mlpexp lr-find --help."),
-        (["--steps", "3"], "--steps=3: must be from 20 to 10,000."),
-        (["--from", "1", "--to", "1"], "--to=1: must be greater than --from, 1."),
-        (["optimizer=lbfgs"], "optimizer=lbfgs: takes the whole training set"),
-        (["optimizer=adm"], "optimizer=adm: no such option; did you mean 'adam'?"),
-        (["seed=0,1"], "seed=0,1: must be one value; or write [a,b] for a list."),
-        (["--config-dir", "nope"], "--config-dir=nope: there is no such directory."),
-        (["--out", "/proc/x"], "--out=/proc/x: cannot be made: "),
-        (["dataset=csv", "dataset.path=nope.csv", "--out", "new"], "dataset.path=nope.csv: "),
-        (["dataset=moons", "batch_size=1", "regularizer=[batchnorm]", "--out", "new"], "batch_size=1: the network's "),
-    ],
-)
-def test_what_is_wrong_is_one_line_and_nothing_is_written(
-    here: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert call(["lr-find", *arguments]) == 2
-    err = capsys.readouterr().err
-    assert err.startswith(f"mlpexp: {message}")
-    assert err.count("\n") == 1
-    assert not list(here.iterdir())
-
-
 def test_help_imports_neither_torch_nor_rich() -> None:
     code = """
 import sys

@@ -91,47 +91,6 @@ def test_plugins_and_options_of_ones_own(
     assert "left out, as they have no a: elu, gelu" in capsys.readouterr().out
 
 
-CHOICES = f"Choose from: {', '.join(sorted(KINDS))}."
-WRONG = {
-    "plot": "plot: the following arguments are required: KIND; see mlpexp plot --help.",
-    "plot activation": f"plot activation: no such picture; did you mean 'activations'? {CHOICES}",
-    "plot nope": f"plot nope: no such picture. {CHOICES}",
-    "plot activations --foo": "plot: unrecognized arguments: --foo; see mlpexp plot --help.",
-    "plot activations --config-dir nope activation=relu": "--config-dir=nope: there is no such directory.",
-    "plot activations activation=geluu": "activation=geluu: no such option; did you mean 'gelu'?…",
-    "plot activations activation=": "…",
-    "plot activations activation.negative_slop=0.1": "activation.negative_slop=0.1: no activation has such a key; "
-    "did you mean 'negative_slope'? Choose from: alpha, approximate, beta, init, negative_slope.",
-    "plot activations gelu": "gelu: cannot be read; an override is key=value…",
-    "plot optimizers optimizer.lr=-1": "optimizer.lr=-1: must be greater than 0.",
-    "plot optimizers optimizer.lr=range(1,50)": "plot: 539 curves are more than a figure has room for, 24.",
-    "plot schedulers epochs=1000000": "plot: 306,000,000 steps of all schedules are too many to draw…",
-    "plot dataset dataset=csv": "dataset.path: is required; give it a value, dataset.path=VALUE.",
-    "plot dataset dataset=minst": "dataset=minst: no such option; did you mean 'mnist'?…",
-    "plot dataset dataset=xor,or": "dataset=xor,or: plot dataset draws one data set; give one value.",
-    "plot dataset --out there.png": "--out=there.png: already exists, and nothing is overwritten; choose another name.",
-    "plot dataset --out new.pdf": "--out=new.pdf: must end in .png.",
-    "plot dataset --out there.png/new.png": "there.png/new.png: cannot be made: …",
-}
-
-
-@pytest.mark.parametrize("line", WRONG)
-def test_what_is_wrong_is_one_line_and_nothing_is_written(
-    line: str, here: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (here / "there.png").write_text("mine")
-    assert call(line.split()) == 2
-    out, err = capsys.readouterr()
-    assert not out
-    assert err.count("\n") == 1
-    start, _, end = WRONG[line].partition("…")
-    assert err.startswith(f"mlpexp: {start}")
-    assert "…" in WRONG[line] or err == f"mlpexp: {start}\n", err
-    assert err.endswith(f"{end}\n")
-    assert [path.name for path in here.iterdir()] == ["there.png"]
-    assert (here / "there.png").read_text() == "mine"
-
-
 def test_help_imports_no_torch(here: Path) -> None:
     program = (
         "import sys; from mlpexp.cli.main import call\n"

@@ -18,7 +18,6 @@ from mlpexp.cli.main import call
 from mlpexp.cli.sweep import check_sweep
 from mlpexp.components.activation import activations
 from mlpexp.config.compose import Composer
-from mlpexp.config.locate import groups, options
 from mlpexp.errors import ConfigError
 
 TINY = ["dataset=xor", "epochs=2", "log.figures=false", "log.tensorboard=false", "device=cpu"]
@@ -68,26 +67,10 @@ def test_help_names_every_command(line: list[str], capsys: pytest.CaptureFixture
     assert all(f"\n  {command} " in out for command in ("train", "eval", "resume", "list", "dashboard"))
 
 
-def test_train_help_shows_groups_and_config(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert outcome(["train", "--help"]) == 0
-    out = capsys.readouterr().out
-    assert out.startswith("mlpexp train - ")
-    for group in groups():
-        assert f"{group}: {', '.join(option.name for option in options(group))}" in out
-    assert "batch_size: ${dataset.recommended.batch_size}" in out
-    assert not list(here.iterdir())
-
-
 def test_hydras_own_help(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert outcome(["train", "--hydra-help"]) == 0
     assert "--config-dir" in capsys.readouterr().out
     assert not list(here.iterdir())
-
-
-@pytest.mark.parametrize("command", ["eval", "resume", "list", "dashboard"])
-def test_the_other_commands_have_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert outcome([command, "--help"]) == 0
-    assert capsys.readouterr().out.startswith(f"usage: mlpexp {command} ")
 
 
 def test_the_config_is_shown_and_nothing_written(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

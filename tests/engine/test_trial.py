@@ -1,4 +1,4 @@
-"""Trials of components in a small stack: ours agree with themselves alone, and what mixes members is found."""
+"""Trials of components in a small stack: what mixes members is found. Ours: see tests/test_every_component.py."""
 
 from __future__ import annotations
 
@@ -12,46 +12,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mlpexp.components.activation import Activation, activations
-from mlpexp.components.init import Init, inits
-from mlpexp.components.loss import Loss, losses
-from mlpexp.components.model import Model, models
-from mlpexp.components.optimizer import Optimizer, optimizers
+from mlpexp.components.activation import Activation
+from mlpexp.components.init import Init
+from mlpexp.components.loss import Loss
+from mlpexp.components.model import Model
+from mlpexp.components.optimizer import Optimizer
 from mlpexp.components.regularizer import Regularizer, regularizers
-from mlpexp.components.scheduler import Scheduler, Span, schedulers
+from mlpexp.components.scheduler import Scheduler, Span
 from mlpexp.data.batch import Batch
-from mlpexp.data.dataset import datasets
 from mlpexp.data.task import Task
 from mlpexp.engine.trial import why_alone
 
 CLASSES = Task("classification", ("a", "b", "c"))
-VALUES = Task("regression")
 OTHER = "in a stack it gives other numbers than alone"
 GLOBAL = "it draws from torch's global random numbers, which the members of a stack share"
-
-# What has no value of its own.
-NEEDED: dict[str, dict[str, Any]] = {"mlp": {"hidden": [4, 3]}}
-OURS = {
-    f"{registry.kind}={name}": component(
-        **{**({"lr": 0.01} if registry is optimizers and name != "lbfgs" else {}), **NEEDED.get(name, {})}
-    )
-    for registry in (models, activations, inits, losses, optimizers, schedulers, regularizers)
-    for name, component in registry.items()
-}
-SHARING = {choice: part for choice, part in OURS.items() if getattr(part, "elementwise", True)}
-
-
-@pytest.mark.parametrize("choice", SHARING)
-def test_ours_can_share_a_stack(choice: str) -> None:
-    component = SHARING[choice]
-    task = VALUES if getattr(component, "kind", "") == "regression" else CLASSES
-    assert why_alone(component, task, 3) is None
-
-
-@pytest.mark.parametrize("name", datasets)
-def test_data_are_nothing_that_is_stacked(name: str) -> None:
-    needed: dict[str, Any] = {"path": "x.csv", "target": "y"} if name == "csv" else {}
-    assert why_alone(datasets[name](**needed), CLASSES, 3) is None
 
 
 class Calls(nn.Module):

@@ -19,14 +19,15 @@ Read = Callable[[Figure], list[str]]
 
 @pytest.fixture
 def read(monkeypatch: pytest.MonkeyPatch) -> Read:
-    """Draws a figure; gives its texts. Fails where one leaves the figure, or two lie over each other."""
+    """Draws a figure; gives its lines of text. Fails where one leaves the figure, or two lie over each other."""
 
     def call(figure: Figure) -> list[str]:
         drawn: list[Text] = []
         draw = Text.draw
 
         def note(text: Text, renderer: Any) -> None:
-            if text.get_visible() and text.get_text().strip():
+            # A layout engine draws them once before, to measure them.
+            if text not in drawn and text.get_visible() and text.get_text().strip():
                 drawn.append(text)
             draw(text, renderer)
 
@@ -45,6 +46,6 @@ def read(monkeypatch: pytest.MonkeyPatch) -> Read:
         assert not len(pairs), [(said[one], said[other]) for one, other in pairs]
         for legend in figure.legends:
             assert not any(legend.get_window_extent().overlaps(panel.bbox) for panel in figure.axes)
-        return [text.replace(r"\$", "$") for text in said]
+        return [line.replace(r"\$", "$") for text in said for line in text.split("\n")]
 
     return call

@@ -20,20 +20,20 @@ def band(n_seeds: int, n_epochs: int, seed: int = 0) -> np.ndarray:
     return np.linspace(1, 0.5, n_epochs) + random.uniform(-0.1, 0.1, (n_seeds, n_epochs))
 
 
-def drawn(settings: dict[str, np.ndarray], notes: list[str] | None = None, title: str = "") -> Figure:
+def drawn(settings: dict[str, np.ndarray], notes: list[str] | None = None) -> Figure:
     """A loss, and an accuracy that follows from it."""
     scores = {name: 1 - values / 2 for name, values in settings.items()}
     panels = [
         LinesPanel(settings, loss_axis),
         LinesPanel(scores, lambda panel, values: score_axis(panel, "accuracy", values)),
     ]
-    return lines(panels, notes or [], title)
+    return lines(panels, notes or [])
 
 
 def test_line_and_band(read: Read) -> None:
     data = band(3, 20)
-    figure = drawn({"a=1": data, "a=2": band(2, 10)}, title="sweep")
-    assert {"sweep", WHAT, "1. a=1", "2. a=2", "epoch", "loss", "accuracy (%)"} <= set(read(figure))
+    figure = drawn({"a=1": data, "a=2": band(2, 10)})
+    assert {WHAT, "1. a=1", "2. a=2", "epoch", "loss", "accuracy (%)"} <= set(read(figure))
     for panel, values in zip(figure.axes, (data, 1 - data / 2), strict=True):
         np.testing.assert_allclose(np.asarray(panel.lines[0].get_ydata()), values.mean(0))
         np.testing.assert_array_equal(panel.lines[0].get_xdata(), np.arange(1, 21))
@@ -55,7 +55,7 @@ def test_one_epoch_is_a_dot() -> None:
 @pytest.mark.parametrize("label", ["a=1", "activation=leaky_relu, init=xavier_uniform, optimizer=momentum", "$x$" * 40])
 def test_eight_settings_and_long_names_fit(label: str, read: Read) -> None:
     settings = {f"{label}{k}": band(3, 30, k) for k in range(8)}
-    figure = drawn(settings, ["the best 8 of 40 settings", "some words " * 40], "y" * 300)
+    figure = drawn(settings, ["the best 8 of 40 settings", "some words " * 40])
     texts = read(figure)
     assert "the best 8 of 40 settings" in texts
     assert sum(text.startswith(f"{k}. ") for text in texts for k in range(1, 9)) == 8

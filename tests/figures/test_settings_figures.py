@@ -49,10 +49,10 @@ def network(n_classes: int = 2, edge: float = 0.3) -> Network:
 
 @pytest.mark.parametrize("n", [*COUNTS, 12])
 def test_boundaries(n: int, read: Read) -> None:
-    figure = boundaries({name: network() for name in names(n)}, ["a note"], "title")
+    figure = boundaries({name: network() for name in names(n)}, ["a note"])
     texts = read(figure)
     assert sum("test accuracy (%): 75" in text for text in texts) == n
-    assert {"title", "a note", "class 0", "class 1", "train", "test", "boundary"} <= set(texts)
+    assert {"a note", "class 0", "class 1", "train", "test", "boundary"} <= set(texts)
 
 
 def test_a_boundary_lies_where_the_network_changes_its_mind() -> None:

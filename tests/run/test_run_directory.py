@@ -64,7 +64,7 @@ def scalars(path: Path) -> dict[str, list[tuple[int, float]]]:
     return {
         tag: [(scalar.step, scalar.value) for scalar in events.Scalars(tag)]
         for tag in events.Tags()["scalars"]
-        if not tag.startswith("final/")
+        if not tag.startswith("best_epoch/")
     }
 
 

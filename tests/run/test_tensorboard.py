@@ -122,7 +122,7 @@ def test_scalars_are_the_columns_of_metrics_csv(run: Run) -> None:
     events, rows = read(run), history.read(RunDirectory(run.directory).history)
     epochs = list(range(1, run.record.epochs_done + 1))
     assert rows.pop("epoch") == epochs
-    tags = {tag for tag in events.Tags()["scalars"] if not tag.startswith("final/")}
+    tags = {tag for tag in events.Tags()["scalars"] if not tag.startswith("best_epoch/")}
     assert tags == set(rows)
     module = run.results.module
     layers = {name for name, layer in module.named_modules() if isinstance(layer, torch.nn.Linear)}
@@ -151,11 +151,11 @@ def test_dead_units_have_points_where_they_were_counted(tmp_path: Path) -> None:
     assert [epoch for epoch, value in enumerate(rows, 1) if value == value] == steps
 
 
-def test_final_metrics_are_those_of_run_json_at_the_best_epoch(run: Run) -> None:
+def test_metrics_at_the_best_epoch_are_those_of_run_json(run: Run) -> None:
     events = read(run)
-    found = {tag: steps_and_values(events, tag) for tag in events.Tags()["scalars"] if tag.startswith("final/")}
+    found = {tag: steps_and_values(events, tag) for tag in events.Tags()["scalars"] if tag.startswith("best_epoch/")}
     assert found == {
-        f"final/{name}/{split}": ([run.record.best_epoch], [float(np.float32(run.metrics[split][name]))])
+        f"best_epoch/{name}/{split}": ([run.record.best_epoch], [float(np.float32(run.metrics[split][name]))])
         for split in ("train", "val", "test")
         for name in run.results.data.task.metrics
     }
@@ -261,11 +261,12 @@ def test_train_and_val_share_a_chart_under_custom_scalars(run: Run) -> None:
     assert {tag for tags in charts.values() for tag in tags} <= set(events.Tags()["scalars"])
 
 
-def test_one_hparams_session_with_the_config_and_real_metrics(run: Run) -> None:
+def test_one_hparams_session_with_the_config(run: Run) -> None:
     events = read(run)
     written = [value.tag for event in parse(event_file(run)) for value in event.summary.value]
-    for tag in ("experiment", "session_start_info", "session_end_info"):
-        assert written.count(f"_hparams_/{tag}") == 1
+    # An experiment summary would hide what other runs have beside.
+    hparams = [tag for tag in written if tag.startswith("_hparams_/")]
+    assert hparams == ["_hparams_/session_start_info", "_hparams_/session_end_info"]
     session = hparams_of(events, "session_start_info").session_start_info
     config = run.record.config
     for name in ("dataset", "model", "activation", "init", "optimizer", "scheduler"):
@@ -277,12 +278,9 @@ def test_one_hparams_session_with_the_config_and_real_metrics(run: Run) -> None:
     assert session.hparams["clip.norm"].string_value == "null"
     assert session.hparams["regularizer"].string_value == "[]"
     assert session.hparams["model.hidden"].string_value == str(config["model"]["hidden"]).replace(" ", "")
-    experiment = hparams_of(events, "experiment").experiment
-    assert {info.name for info in experiment.hparam_infos} == set(session.hparams)
-    metrics = [info.name.tag for info in experiment.metric_infos]
-    assert metrics[0] == f"final/{score(run)}/test"
-    assert set(metrics) == {tag for tag in events.Tags()["scalars"] if tag.startswith("final/")}
-    assert hparams_of(events, "session_end_info").session_end_info.status == STATUS_SUCCESS
+    end = hparams_of(events, "session_end_info").session_end_info
+    assert end.status == STATUS_SUCCESS
+    assert 0 < session.start_time_secs <= end.end_time_secs
 
 
 @pytest.mark.parametrize("cut_off", [False, True])
@@ -321,7 +319,7 @@ def test_a_diverged_run_is_a_failed_session_without_final_metrics(tmp_path: Path
     event_file(tmp_path / "run")
     events = read(tmp_path / "run")
     assert hparams_of(events, "session_end_info").session_end_info.status == STATUS_FAILURE
-    assert not [tag for tag in events.Tags()["scalars"] if tag.startswith("final/")]
+    assert not [tag for tag in events.Tags()["scalars"] if tag.startswith("best_epoch/")]
     assert events.Tags()["images"] == []
     assert [event.step for event in events.Histograms("weights/output.weight")] == [0]
 
@@ -339,7 +337,7 @@ def test_all_of_it_can_be_switched_off(tmp_path: Path) -> None:
     events = read(train(compose([*config, *few]), tmp_path / "few"))
     assert events.Tags()["images"] == []
     assert events.Tags()["histograms"] == []
-    assert len(events.Scalars("final/accuracy/test")) == 1
+    assert len(events.Scalars("best_epoch/accuracy/test")) == 1
 
 
 def test_a_full_disk_is_one_error_without_a_traceback_of_a_thread(

@@ -16,7 +16,7 @@ from torch import nn
 from mlpexp.components.activation import Activation, activations
 from mlpexp.components.optimizer import Optimizer, optimizers
 from mlpexp.components.regularizer import Regularizer, regularizers
-from mlpexp.config.compose import compose
+from mlpexp.config.compose import Composer
 from mlpexp.config.schema import Config, parse
 from mlpexp.fields.registry import Registry
 from mlpexp.sweep.jobs import Job
@@ -337,22 +337,14 @@ CHOICES = {
     "regularizer": ["[]", "[l2]", "[batchnorm]"],
     "stack.max_members": ["null", "1", "2"],
 }
-_KNOWN: dict[tuple[str, ...], Config] = {}
-
-
-def known(overrides: tuple[str, ...]) -> Config:
-    if overrides not in _KNOWN:
-        _KNOWN[overrides] = compose(["dataset=xor", *overrides])
-    return _KNOWN[overrides]
-
-
+_COMPOSER = Composer()  # composes each set of choices once
 overrides = st.tuples(*[st.sampled_from([f"{key}={value}" for value in values]) for key, values in CHOICES.items()])
 
 
 @settings(deadline=None, max_examples=20, derandomize=True)
 @given(st.lists(overrides, min_size=1, max_size=12))
 def test_every_job_is_in_one_stack(jobs: list[tuple[str, ...]]) -> None:
-    configs = [known(job) for job in jobs]
+    configs = [_COMPOSER.config(["dataset=xor", *job]) for job in jobs]
     stacks = planned(*configs)
     counts = Counter(number for stack in stacks for number in stack.numbers)
     assert counts == dict.fromkeys(range(len(jobs)), 1)

@@ -46,11 +46,11 @@ STATEFUL = [
     "scheduler.threshold=0.2",
     "regularizer=[dropout,batchnorm,mixup]",
 ]
-# Members leave after 3 epochs and later.
+# Members leave after 3 epochs and later, the last ones first.
 STOPPING = [
     *MOONS[:-1],
     "epochs=12",
-    "optimizer.lr=1,0.3,0.001",
+    "optimizer.lr=0.001,0.3,1",
     "seed=0,1",
     "regularizer=[dropout,early_stopping]",
     "regularizer.early_stopping.patience=2",
@@ -72,6 +72,7 @@ BEFORE_JUDGING = ("mlpexp.run.recorder.Recorder.checkpoint", 1, "before")
 JUDGED_TWO = ("mlpexp.run.recorder.Recorder.checkpoint", 2, "after")
 BEFORE_FIGURES = ("mlpexp.run.recorder.Recorder.finish", 1, "before")
 FIGURES = ("mlpexp.run.recorder.Recorder.finish", 2, "after")
+LAST_FIGURES = ("mlpexp.run.recorder.Recorder.finish", 5, "after")
 BEFORE_TIDYING = ("mlpexp.sweep.train.tidy", 1, "before")
 BEFORE_TABLE = ("mlpexp.cli.sweep.conclude", 1, "before")
 
@@ -128,6 +129,7 @@ CASES: list[tuple[str, str, float, Moment]] = [
     ("stopping", NEVER, 0, JUDGED_TWO),
     ("stopping", ALWAYS, 0, FIGURES),
     ("stopping", NEVER, 0, FIGURES),
+    ("stopping", ALWAYS, 0, LAST_FIGURES),
     ("alone", ALWAYS, 0, EPOCH_4),
     ("alone", NEVER, 0, SECOND_STACK),
 ]
@@ -141,6 +143,7 @@ SHORT = {
     ("stateful", ALWAYS, 0, BEFORE_TABLE),
     ("stopping", ALWAYS, 0, EPOCH_5),
     ("stopping", NEVER, 0, JUDGED_TWO),
+    ("stopping", ALWAYS, 0, LAST_FIGURES),
     ("alone", ALWAYS, 0, EPOCH_4),
 }
 

@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlpexp.figures import placing, style
+from mlpexp.figures import style
 from mlpexp.figures.boundary import Points, class_keys, draw_regions, grid, merged, region_keys, regions, split_keys
 from mlpexp.figures.sweeps.labels import broken
+from mlpexp.figures.sweeps.page import add_legend, page
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.figure import Figure
 
-_COLUMNS, _LEFT, _SIDE, _GAP, _BOTTOM = 4, 0.7, 2.3, 0.35, 0.55
+_COLUMNS, _SIDE = 4, 2.3  # inches
 
 
 @dataclass(frozen=True)
@@ -34,16 +35,13 @@ class Network:
 
 
 @style.styled
-def boundaries(networks: dict[str, Network], notes: Sequence[str] = (), title: str = "") -> Figure:
+def boundaries(networks: dict[str, Network], notes: Sequence[str] = ()) -> Figure:
     """A panel a network, in the order given; they may be of different data."""
     columns = min(_COLUMNS, len(networks))
     rows = -(-len(networks) // columns)
     labels = [
         [*broken(name, _SIDE), style.fit(network.remark, style.SMALL, _SIDE)] for name, network in networks.items()
     ]
-    above = 0.3 + 0.17 * max(map(len, labels))
-    top = placing.head(title, notes) + 0.1
-    legend_left = _LEFT + columns * _SIDE + (columns - 1) * _GAP + 0.2
     points = [merged(network.points) for network in networks.values()]
     asked = [network.probabilities(grid(at)) for network, at in zip(networks.values(), points, strict=True)]
     found = list(map(regions, asked, points))
@@ -53,20 +51,17 @@ def boundaries(networks: dict[str, Network], notes: Sequence[str] = (), title: s
         handles |= class_keys(network.classes, hues)
     for keys in (*map(region_keys, found), *map(split_keys, points)):
         handles |= keys
-    width = legend_left + style.legend_width(list(handles)) + 0.1
-    figure = placing.page(width, top + rows * (_SIDE + above) + _BOTTOM)
-    placing.write_head(figure, title, notes, _LEFT)
+    width = columns * (_SIDE + 0.5) + 0.2
+    height = rows * (_SIDE + 0.4 + style.LINE * max(map(len, labels))) + 0.2
+    figure, spots = page(rows, columns, width, height, notes=notes, legend=list(handles))
     for position, (network, label) in enumerate(zip(networks.values(), labels, strict=True)):
-        row, column = divmod(position, columns)
-        panel = placing.place(
-            figure, _LEFT + column * (_SIDE + _GAP), top + above - 0.2 + row * (_SIDE + above), _SIDE, _SIDE
-        )
+        panel = figure.add_subplot(spots[position])
         draw_regions(panel, found[position], points[position], colours[position])
         style.few_numbers(panel)
         panel.set_title("\n".join(label), fontsize=style.SMALL, loc="left", pad=3)
         if position + columns >= len(networks):
             panel.set_xlabel(style.fit(network.feature_names[0], style.SMALL, _SIDE))
-        if column == 0:
+        if position % columns == 0:
             panel.set_ylabel(style.fit(network.feature_names[1], style.SMALL, _SIDE))
-    style.legend(figure, handles, legend_left, top + above - 0.2)
+    add_legend(figure, handles)
     return figure

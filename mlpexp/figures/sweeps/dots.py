@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 _WIDTH = 4.4  # of the panel, inches
 _MOST_LABEL = 3.6  # inches of a line of a label
-_LINE = 0.155  # inches between the lines of a label
-_RIGHT_OF_PANEL = 0.12
 _DOT = style.VAL
 _LEGEND = ("a seed", "mean", "95 % confidence interval", "beyond the edge")
 
@@ -42,37 +40,33 @@ def dots(rows: Sequence[Row], *, metric: str, axis: str, title: str = "") -> Fig
     Intervals of few seeds can be many times as wide as what they are about: where they pass the edge of the panel,
     which has room for all dots and as much again, an arrow says so.
     """
-    labels = [broken(row.label, _MOST_LABEL) for row in rows]
-    left = 0.2 + max(style.text_width(line, style.SMALL) for lines in labels for line in lines)
-    right = 0.15 + _RIGHT_OF_PANEL + max(style.text_width(row.remark, style.SMALL) for row in rows)
-    legend_width = sum(0.64 + style.text_width(name, style.SMALL) for name in _LEGEND)
-    right = max(right, legend_width - left - _WIDTH)
-    pitch = 0.15 + _LINE * max(map(len, labels))
-    top = 0.42 + 0.3 * bool(title)
-    figure, (panel,) = style.panels(1, _WIDTH, pitch * len(rows), left=left, right=right, bottom=0.62, top=top)
-    style.heading(figure, title, 0.1)
+    from matplotlib.figure import Figure
 
+    labels = [broken(row.label, _MOST_LABEL) for row in rows]
+    label_width = max(style.text_width(line, style.SMALL) for lines in labels for line in lines)
+    remark_width = max(style.text_width(row.remark, style.SMALL) for row in rows)
+    width = label_width + _WIDTH + remark_width + 0.4
+    height = len(rows) * (0.15 + 0.155 * max(map(len, labels))) + 1.1 + 0.3 * bool(title)
+    figure = Figure(figsize=(width, height), dpi=style.DPI, layout="constrained")
+    if title:
+        said = style.fit(title, style.TITLE, width - 0.2)
+        figure.suptitle(said, x=0.1 / width, ha="left", fontsize=style.TITLE)
+    panel = figure.add_subplot()
     panel.set_ylim(len(rows) - 0.5, -0.5)
-    panel.set_yticks([])
+    panel.set_yticks(range(len(rows)), ["\n".join(lines) for lines in labels])
+    panel.tick_params(axis="y", length=0)
     low, high = _limits(panel, rows, metric)
     handles: dict[str, Artist] = {}
-    for y, (row, lines) in enumerate(zip(rows, labels, strict=True)):
+    for y, row in enumerate(rows):
         handles = _draw(panel, y, row, low, high) | handles
-        for line, text in enumerate(lines):
-            shift = (line - (len(lines) - 1) / 2) * _LINE
-            _beside(panel, y + shift / pitch, text, "right")
-        _beside(panel, y, row.remark, "left")
+        panel.text(1.03, y, row.remark, transform=panel.get_yaxis_transform(), va="center", size=style.SMALL)
     _value_axis(panel, metric, axis)
     named = {name: handles[name] for name in _LEGEND if name in handles}
-    style.legend(figure, named, min(left, left + _WIDTH + right - legend_width), top - 0.32, max(len(named), 1))
+    if named:
+        # Four side by side would be wider than the figure.
+        columns = 3 if len(named) <= 3 else 2
+        figure.legend(list(named.values()), list(named), loc="outside lower center", ncols=columns, frameon=False)
     return figure
-
-
-def _beside(panel: Axes, y: float, text: str, alignment: str) -> None:
-    """A text left of the panel (aligned right) or right of it."""
-    inches = -0.08 if alignment == "right" else _WIDTH + _RIGHT_OF_PANEL
-    transform = panel.get_yaxis_transform()
-    panel.text(inches / _WIDTH, y, text, transform=transform, ha=alignment, va="center", size=style.SMALL)
 
 
 def _limits(panel: Axes, rows: Sequence[Row], metric: str) -> tuple[float, float]:

@@ -10,18 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlpexp.figures import placing, style
+from mlpexp.figures import style
 from mlpexp.figures.boundary import merged
 from mlpexp.figures.epoch_axes import COLOURS
 from mlpexp.figures.regression import Points, data_points, spanned
 from mlpexp.figures.sweeps.lines import ranked_names
+from mlpexp.figures.sweeps.page import add_legend, page
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_LEFT, _WIDTH, _HEIGHT, _GAP, _BOTTOM = 0.85, 4.2, 3.4, 0.25, 0.6
+_WIDTH, _HEIGHT = 4.7, 4.2  # inches of a panel with its labels
+_LABEL = 3.4  # inches of an axis label
 _LINE = 400  # points
 Function = Callable[[np.ndarray], np.ndarray]
 
@@ -32,7 +34,6 @@ def fits(
     points: Points,
     true_function: Function | None,
     names: tuple[str, str],
-    title: str = "",
 ) -> Figure:
     """A panel a moment: the curve of every seed of each setting, the first one thick, over the points of each split.
 
@@ -43,7 +44,6 @@ def fits(
     several = any(len(functions) > 1 for functions in next(iter(moments.values())).values())
     notes = ["thick: the seed of median score; thin: the other seeds"] if several else []
     legends = ranked_names(settings)
-    top = placing.head(title, notes) + 0.3
     flat = {name: (np.ravel(x), np.ravel(y)) for name, (x, y) in merged(points).items()}
     low, high = spanned(np.concatenate([x for x, _ in flat.values()]))
     line = np.linspace(low, high, _LINE, dtype=np.float32)[:, None]
@@ -51,13 +51,11 @@ def fits(
     exact = None if true_function is None else np.ravel(true_function(line))
     if exact is not None:
         heights.append(exact)
-    legend_left = _LEFT + len(moments) * _WIDTH + (len(moments) - 1) * _GAP + 0.15
     named = [*flat, "true function", *legends]
-    figure = placing.page_with_legend(named, legend_left, top, _HEIGHT + _BOTTOM)
-    placing.write_head(figure, title, notes, _LEFT)
+    figure, grid = page(1, len(moments), len(moments) * _WIDTH, _HEIGHT, notes=notes, legend=named)
     handles: dict[str, Artist] = {}
     for position, (moment, found) in enumerate(moments.items()):
-        panel = placing.place(figure, _LEFT + position * (_WIDTH + _GAP), top, _WIDTH, _HEIGHT)
+        panel = figure.add_subplot(grid[position])
         handles |= data_points(panel, flat)
         if exact is not None:
             (handles["true function"],) = panel.plot(line[:, 0], exact, "--", color=style.TRUE_FUNCTION, lw=2)
@@ -68,12 +66,12 @@ def fits(
         panel.set_ylim(spanned(np.concatenate(heights), 0.25))
         panel.grid()
         panel.set_title(moment, fontsize=style.TEXT, loc="left", pad=4)
-        panel.set_xlabel(style.fit(names[0], style.TEXT, _WIDTH))
+        panel.set_xlabel(style.fit(names[0], style.TEXT, _LABEL))
         style.few_numbers(panel)
         panel.tick_params(labelleft=position == 0)
         if position == 0:
-            panel.set_ylabel(style.fit(names[1], style.TEXT, _HEIGHT))
-    style.legend(figure, handles, legend_left, top)
+            panel.set_ylabel(style.fit(names[1], style.TEXT, _LABEL))
+    add_legend(figure, handles)
     return figure
 
 

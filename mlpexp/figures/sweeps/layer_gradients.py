@@ -10,22 +10,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlpexp.figures import placing, style
+from mlpexp.figures import style
 from mlpexp.figures.epoch_axes import COLOURS, log_axis
 from mlpexp.figures.sweeps.lines import SEEDS, ranked_names
+from mlpexp.figures.sweeps.page import add_legend, page
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_LEFT, _WIDTH, _HEIGHT, _GAP, _BOTTOM = 0.85, 3.4, 2.9, 0.25, 0.95
+_WIDTH, _HEIGHT = 4.0, 3.7  # inches of a panel with its labels
 _ZERO = "exactly zero"
 
 
 @style.styled
 def layer_gradients(
-    moments: Mapping[str, Mapping[str, np.ndarray]], layers: Sequence[str], notes: Sequence[str] = (), title: str = ""
+    moments: Mapping[str, Mapping[str, np.ndarray]], layers: Sequence[str], notes: Sequence[str] = ()
 ) -> Figure:
     """A panel a moment, such as the first epoch: norms [N, L] by setting, from the first layer to the last.
 
@@ -38,13 +39,11 @@ def layer_gradients(
     low, high = (positive.min() / 3, positive.max() * 3) if len(positive) else (0.1, 1.0)
     several = any(len(values) > 1 for values in next(iter(moments.values())).values())
     notes = [*([SEEDS] if several else []), *notes]
-    top = placing.head(title, notes) + 0.3
-    legend_left = _LEFT + len(moments) * _WIDTH + (len(moments) - 1) * _GAP + 0.15
-    figure = placing.page_with_legend([*names, _ZERO], legend_left, top, _HEIGHT + _BOTTOM)
-    placing.write_head(figure, title, notes, _LEFT)
+    width = len(moments) * _WIDTH
+    figure, grid = page(1, len(moments), width, _HEIGHT, notes=notes, legend=[*names, _ZERO])
     handles: dict[str, Artist] = {}
     for position, (moment, found) in enumerate(moments.items()):
-        panel = placing.place(figure, _LEFT + position * (_WIDTH + _GAP), top, _WIDTH, _HEIGHT)
+        panel = figure.add_subplot(grid[position])
         for name, colour, values in zip(names, COLOURS, found.values(), strict=False):
             handles = _draw(panel, values, colour, low, name) | handles
         log_axis(panel)
@@ -57,7 +56,7 @@ def layer_gradients(
         if position == 0:
             panel.set_ylabel("gradient norm (log scale)")
     ordered = {name: handles[name] for name in (*names, _ZERO) if name in handles}
-    style.legend(figure, ordered, legend_left, top)
+    add_legend(figure, ordered)
     return figure
 
 

@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlpexp.figures import placing, style
+from mlpexp.figures import style
 from mlpexp.figures.epoch_axes import COLOURS, epoch_axis
 from mlpexp.figures.sweeps.labels import broken
+from mlpexp.figures.sweeps.page import add_legend, page
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_LEFT, _WIDTH, _HEIGHT, _GAP, _BOTTOM = 0.85, 3.3, 2.9, 0.9, 0.6
-MOST_LABEL = 3.4  # inches of a setting's name in the legend
+_WIDTH, _HEIGHT = 4.1, 3.5  # inches of a panel with its labels
+_MOST_LABEL = 3.4  # inches of a setting's name in the legend
 SEEDS = "line: mean over seeds; band: lowest to highest seed"
 
 
@@ -38,22 +39,17 @@ class LinesPanel:
 
 
 @style.styled
-def lines(panels: Sequence[LinesPanel], notes: Sequence[str], title: str = "") -> Figure:
-    """Panels side by side, of the same settings in the same order; `notes` stand below the title."""
+def lines(panels: Sequence[LinesPanel], notes: Sequence[str]) -> Figure:
+    """Panels side by side, of the same settings in the same order; `notes` stand above them."""
     settings = list(panels[0].values)
     assert len(settings) <= len(COLOURS)
     names = ranked_names(settings)
     several = any(len(values) > 1 for panel in panels for values in panel.values.values())
     notes = [*([SEEDS] if several else []), *notes]
-    top = placing.head(title, notes) + 0.1
-    legend_left = _LEFT + len(panels) * _WIDTH + (len(panels) - 1) * _GAP + 0.15
-    bounded = any(panel.bounds for panel in panels)
-    legends = [*names, *(["clipped to"] if bounded else [])]
-    figure = placing.page_with_legend(legends, legend_left, top, _HEIGHT + _BOTTOM)
-    placing.write_head(figure, title, notes, _LEFT)
+    figure, grid = page(1, len(panels), len(panels) * _WIDTH, _HEIGHT, notes=notes, legend=[*names, "clipped to"])
     handles: dict[str, Artist] = {}
     for position, shown in enumerate(panels):
-        panel = placing.place(figure, _LEFT + position * (_WIDTH + _GAP), top, _WIDTH, _HEIGHT)
+        panel = figure.add_subplot(grid[position])
         for name, colour, (setting, values) in zip(names, COLOURS, shown.values.items(), strict=False):
             handles[name] = draw_band(panel, values, colour)
             if shown.bounds and setting in shown.bounds:
@@ -63,13 +59,13 @@ def lines(panels: Sequence[LinesPanel], notes: Sequence[str], title: str = "") -
         epoch_axis(panel, 1, max(values.shape[1] for values in shown.values.values()))
     if "clipped to" in handles:
         handles["clipped to"] = handles.pop("clipped to")
-    style.legend(figure, handles, legend_left, top)
+    add_legend(figure, handles)
     return figure
 
 
 def ranked_names(settings: Sequence[str]) -> list[str]:
     """What a legend calls settings, over several lines where need be; the rank tells those apart that are cut."""
-    return ["\n".join(broken(f"{rank}. {name}", MOST_LABEL)) for rank, name in enumerate(settings, start=1)]
+    return ["\n".join(broken(f"{rank}. {name}", _MOST_LABEL)) for rank, name in enumerate(settings, start=1)]
 
 
 def draw_band(panel: Axes, values: np.ndarray, colour: str) -> Artist:

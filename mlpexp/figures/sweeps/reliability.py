@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlpexp.figures import placing, style
+from mlpexp.figures import style
 from mlpexp.figures.sweeps.labels import broken
+from mlpexp.figures.sweeps.page import add_legend, page
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.figure import Figure
 
-_COLUMNS, _LEFT, _SIDE, _GAP, _BOTTOM = 4, 0.75, 2.3, 0.2, 0.6
-_SHARES, _BETWEEN = 0.5, 0.22  # inches of the panel of shares below, and above it
+_COLUMNS, _SIDE, _SHARES = 4, 2.3, 0.5  # inches of a panel, and the height of that of shares below it
+_LEGEND = ("accuracy", "at the mean confidence of the bin", "perfectly calibrated")
 _FEW = 10  # samples: an accuracy of fewer says next to nothing
 
 
@@ -34,7 +35,7 @@ class Reliability:
 
 
 @style.styled
-def reliability(settings: Mapping[str, Reliability], notes: Sequence[str] = (), title: str = "") -> Figure:
+def reliability(settings: Mapping[str, Reliability], notes: Sequence[str] = ()) -> Figure:
     """A panel a setting: accuracy over confidence, and below which share of the samples each bin holds."""
     columns = min(_COLUMNS, len(settings))
     rows = -(-len(settings) // columns)
@@ -42,17 +43,20 @@ def reliability(settings: Mapping[str, Reliability], notes: Sequence[str] = (), 
         [*broken(f"{rank}. {name}", _SIDE), style.fit(found.remark, style.SMALL, _SIDE)]
         for rank, (name, found) in enumerate(settings.items(), start=1)
     ]
-    above = 0.25 + 0.17 * max(map(len, labels))
-    pitch = above + _SIDE + _BETWEEN + _SHARES
     notes = [*notes, f"bins of fewer than {_FEW} samples are pale"]
-    top = placing.head(title, notes) + 0.3
-    figure = placing.page(max(_LEFT + columns * (_SIDE + _GAP), _LEFT + 5.6), top + rows * pitch + _BOTTOM)
-    placing.write_head(figure, title, notes, _LEFT)
+    figure, grid = page(
+        2 * rows,
+        columns,
+        columns * (_SIDE + 0.2) + 0.6,
+        rows * (_SIDE + _SHARES + 0.6 + style.LINE * max(map(len, labels))) + 0.2,
+        notes=notes,
+        legend=_LEGEND,
+        height_ratios=[_SIDE, _SHARES] * rows,
+    )
     handles: dict[str, Artist] = {}
     for position, (found, label) in enumerate(zip(settings.values(), labels, strict=True)):
         row, column = divmod(position, columns)
-        left, upper = _LEFT + column * (_SIDE + _GAP), top + above - 0.15 + row * pitch
-        panel = placing.place(figure, left, upper, _SIDE, _SIDE)
+        panel = figure.add_subplot(grid[2 * row, column])
         width = 1 / len(found.counts)
         middles = (np.arange(len(found.counts)) + 0.5) * width
         for some, alpha in ((found.counts >= _FEW, 1.0), ((found.counts > 0) & (found.counts < _FEW), 0.35)):
@@ -60,19 +64,17 @@ def reliability(settings: Mapping[str, Reliability], notes: Sequence[str] = (), 
                 middles[some], found.accuracy[some], 0.92 * width, color=style.TRAIN, alpha=alpha, zorder=2
             )
             for bar in bars[:1]:
-                handles.setdefault("accuracy", bar)
+                handles.setdefault(_LEGEND[0], bar)
             (dots,) = panel.plot(
                 found.confidence[some], found.accuracy[some], "o", color=style.INK, ms=3.5, alpha=alpha, zorder=4
             )
-            handles.setdefault("at the mean confidence of the bin", dots)
-        (handles["perfectly calibrated"],) = panel.plot(
-            [0, 1], [0, 1], "--", color=style.TRUE_FUNCTION, lw=1.5, zorder=3
-        )
+            handles.setdefault(_LEGEND[1], dots)
+        (handles[_LEGEND[2]],) = panel.plot([0, 1], [0, 1], "--", color=style.TRUE_FUNCTION, lw=1.5, zorder=3)
         panel.set(xlim=(0, 1), ylim=(0, 1.02), xticks=[0, 0.5, 1], yticks=[0, 0.5, 1])
         panel.set_yticklabels(["0", "0.5", "1"])
         panel.tick_params(labelbottom=False, labelleft=column == 0)
         panel.set_title("\n".join(label), fontsize=style.SMALL, loc="left", pad=3)
-        shares = placing.place(figure, left, upper + _SIDE + _BETWEEN, _SIDE, _SHARES)
+        shares = figure.add_subplot(grid[2 * row + 1, column])
         shares.bar(middles, found.counts / max(found.counts.sum(), 1), 0.92 * width, color=style.NEUTRAL)
         shares.set(xlim=(0, 1), ylim=(0, 1), xticks=[0, 0.5, 1], yticks=[0, 1])
         shares.set_xticklabels(["0", "0.5", "1"])
@@ -82,5 +84,5 @@ def reliability(settings: Mapping[str, Reliability], notes: Sequence[str] = (), 
             shares.set_ylabel("share", fontsize=style.SMALL)
         if position + columns >= len(settings):
             shares.set_xlabel("confidence")
-    style.legend(figure, handles, _LEFT, top - 0.15, columns=3)
+    add_legend(figure, handles)
     return figure
