@@ -47,7 +47,7 @@ def test_line_lies_where_both_classes_are_as_likely() -> None:
 
 def test_grid_goes_past_all_points() -> None:
     features = grid({"train": TABLE})
-    assert features.dtype == np.float32
+    assert features.dtype == np.float64
     assert features.shape[1] == 2
     assert len(features) <= 200 * 200
     assert (features.min(0) < 0).all()
