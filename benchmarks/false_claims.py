@@ -60,9 +60,8 @@ SKEWED = {
 def judgements(scores: Scores, n: int, n_sweeps: int, seed: int = 0) -> Iterator[tuple[Judgement, Judgement]]:
     """What becomes of two false claims in each of many sweeps of n seeds: that the mean is above, and below, itself."""
     random = np.random.default_rng(seed)
-    outcomes = None if scores.outcomes is None else list(scores.outcomes)
-    above = Claim("more", "accuracy/test", above=scores.mean, outcomes=outcomes)
-    below = Claim("less", "accuracy/test", below=scores.mean, outcomes=outcomes)
+    above = Claim("more", "accuracy/test", above=scores.mean, outcomes=scores.outcomes)
+    below = Claim("less", "accuracy/test", below=scores.mean, outcomes=scores.outcomes)
     for _ in range(n_sweeps):
         summaries = [summary(scores.draw(random, n).tolist())]
         yield evaluate_claim(above, summaries), evaluate_claim(below, summaries)

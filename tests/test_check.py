@@ -95,7 +95,7 @@ WRONG = {
     "a field of a type that is not checked": activation(
         FIELD.format("frozenset[float] | None", None),
         "activation=own: the field a has an annotation that no config can be checked against; use float, int, bool, "
-        "str, Literal, a list of these, a range such as Positive, or one of them or None.",
+        "str, Literal, a tuple of these, a range such as Positive, or one of them or None.",
         file=WITH_A.replace("1.0", "null"),
     ),
     "an annotation that cannot be evaluated": activation(

@@ -74,7 +74,7 @@ def config_of(choice: str, dataset: str) -> Config:
     if group in ("model", "optimizer"):
         return composed(f"dataset={dataset}", choice, *MORE.get(choice, "").split())
     part = REGISTRIES[group][name]()
-    change: dict[str, Any] = {group: {name: part} if group in LIST_GROUPS else part}
+    change: dict[str, Any] = {group: (part,) if group in LIST_GROUPS else part}
     return dataclasses.replace(composed(f"dataset={dataset}"), **change)
 
 

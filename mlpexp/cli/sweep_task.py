@@ -97,7 +97,7 @@ class SweepTask:
             config = checked(raw)
             if (path / NAME).exists():
                 # A cluster has stopped the job and begun it again, for it has a directory to itself.
-                return resume(path, {"plugins": config.plugins}, watcher)
+                return resume(path, {"plugins": list(config.plugins)}, watcher)
             prepared = self._preparations.of(config)
         with locked(path):
             return run_in(path, replace(prepared, config=config), watcher)

@@ -16,6 +16,7 @@ from rich.text import Text
 from mlpexp.cli.console import console, pluralize
 from mlpexp.cli.main import report
 from mlpexp.components.loss import Loss, losses
+from mlpexp.components.regularizer import regularizers
 from mlpexp.config.schema import Config
 from mlpexp.data.task import Task
 from mlpexp.doctor.finding import format_finding
@@ -135,7 +136,7 @@ def _setup(prepared: Prepared, engine: Engine) -> Text:
         "loss": named(config, "loss", prepared.loss),
         "optimizer": named(config, "optimizer"),
         "scheduler": named(config, "scheduler"),
-        "regularizer": ", ".join(config.regularizer) or "none",
+        "regularizer": ", ".join(map(regularizers.name_of, config.regularizer)) or "none",
         "training": f"{pluralize(config.epochs, 'epoch')}, {_batches(engine.batches)}, seed {config.seed}",
         "device": f"{engine.device}, {config.precision}",
         # Of weights that still change, and so not what the table in the end has.

@@ -74,7 +74,7 @@ class Perceptron(Model):
 class MLP(Model):
     """Hidden layers, each: linear, normalisation, activation, dropout; then a linear output."""
 
-    hidden: list[Width]
+    hidden: tuple[Width, ...]
     """Units of each hidden layer, from the input on; []: no hidden layer."""
 
     @property

@@ -7,8 +7,8 @@ the parameters' device it is used: the same numbers in one kernel.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from mlpexp.errors import ConfigError
@@ -52,7 +52,7 @@ def _fused(parameters: list[nn.Parameter], devices: tuple[str, ...] = ("cpu", "c
     return all(parameter.device.type in devices for parameter in parameters)
 
 
-def _pair(name: str, betas: list[float]) -> tuple[float, float]:
+def _pair(name: str, betas: Sequence[float]) -> tuple[float, float]:
     if len(betas) != 2:
         raise ConfigError(f"{name}={show(betas)}: must be a list of two numbers, such as [0.9,0.999].")
     return betas[0], betas[1]
@@ -123,7 +123,7 @@ class AdaptiveMoments(Optimizer):
     # is else done in float64, which makes other steps where β₂ is near 1.
     elementwise: ClassVar[bool] = True
 
-    betas: list[Fraction] = field(default_factory=lambda: [0.9, 0.999])
+    betas: tuple[Fraction, ...] = (0.9, 0.999)
     """β₁ and β₂: decay rates per step of m, the running mean of g, and of v, that of g²."""
     eps: Positive = 1e-8
     """ε, added to √v̂ in the denominator against division by zero."""
@@ -282,7 +282,7 @@ class Muon(Optimizer):
     """Whether μ·m + (1 − μ)·g is orthogonalised, in place of m."""
     ns_steps: Annotated[int, Range(low=1, high=20)] = 5
     """Iterations of Newton-Schulz in each step."""
-    betas: list[Fraction] = field(default_factory=lambda: [0.9, 0.999])
+    betas: tuple[Fraction, ...] = (0.9, 0.999)
     """β₁ and β₂ of AdamW, which moves the parameters that are not 2-D."""
 
     def __post_init__(self) -> None:

@@ -135,7 +135,7 @@ class Step(Scheduler):
 class MultiStep(Scheduler):
     """η·gamma^(how many `milestones` have passed); η is the optimizer's `lr`."""
 
-    milestones: list[Count] | None = None
+    milestones: tuple[Count, ...] | None = None
     """Epochs after which the rate falls; null: half and three quarters of the run."""
     gamma: OpenFraction = 0.1
     """Factor by which the rate is multiplied at each fall."""

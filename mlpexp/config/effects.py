@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from mlpexp.components.regularizer import regularizers
 from mlpexp.config.overrides import parse_override
 from mlpexp.config.schema import Config
 from mlpexp.errors import ConfigError
@@ -13,9 +14,9 @@ from mlpexp.fields.convert import show
 def check_parts(config: Config) -> None:
     """ConfigError for regularizers that only add layers, where the model has no hidden layer to add them to."""
     wrong = []
-    idle = [name for name, part in config.regularizer.items() if part.only_adds_layers]
+    idle = [regularizers.name_of(part) for part in config.regularizer if part.only_adds_layers]
     if idle and not config.model.activates:
-        kept = [name for name in config.regularizer if name not in idle]
+        kept = [name for name in map(regularizers.name_of, config.regularizer) if name not in idle]
         wrong.append(
             f"regularizer={show(idle)}: has no effect, since {_named(config)} has no hidden layers to add it to; "
             f"use regularizer={show(kept)}, or a model with hidden layers."
@@ -53,8 +54,8 @@ def check_keys(jobs: Sequence[tuple[Config, Sequence[str]]]) -> None:
 def repeats(configs: Sequence[Config]) -> str | None:
     """What is to be said of jobs that differ in nothing but an activation that they do not use."""
     n = sum(not config.model.activates for config in configs)
-    names = {repr(config.activation) for config in configs if not config.model.activates}
-    if len(names) < 2:
+    unused = {config.activation for config in configs if not config.model.activates}
+    if len(unused) < 2:
         return None
     return f"activation has no effect in {n} of {len(configs)} jobs, which have no hidden layers and repeat one another"
 
@@ -74,4 +75,4 @@ def _unused(config: Config) -> Mapping[str, str]:
 
 
 def _named(config: Config) -> str:
-    return "model.hidden=[]" if getattr(config.model, "hidden", None) == [] else "the model"
+    return "model.hidden=[]" if getattr(config.model, "hidden", None) == () else "the model"

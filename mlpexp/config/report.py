@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from mlpexp.config.measure import parse_measure
@@ -44,7 +44,7 @@ class Claim:
     """The bound: the number is < this."""
     in_each: bool = False
     """true: the claim is about each seed that was tried; false: about the mean over all seeds that could be."""
-    outcomes: list[float] | None = None
+    outcomes: tuple[float, ...] | None = None
     """The two values of a measure that has only two: the interval of its mean is then exact. null: it has more."""
 
     def __post_init__(self) -> None:
@@ -69,9 +69,9 @@ class Report:
     """What ranks the settings, such as loss/val; null: the score on the test split."""
     baseline: str | None = None
     """The setting that the others are compared with, such as activation=relu; null: the best."""
-    figures: list[FigureName] = field(default_factory=list)
+    figures: tuple[FigureName, ...] = ()
     """Figures of the sweep, besides that of the settings' scores."""
-    claims: list[Claim] = field(default_factory=list)
+    claims: tuple[Claim, ...] = ()
     """What the sweep's runs are held to."""
 
     def __post_init__(self) -> None:

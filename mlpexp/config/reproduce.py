@@ -6,7 +6,6 @@ one of many by a sweep. A component without a file in conf/ is spelled out, so t
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import itertools
 import json
@@ -21,7 +20,7 @@ from mlpexp.config.locate import CONF
 from mlpexp.config.overrides import quote
 from mlpexp.config.report import Report
 from mlpexp.config.schema import GROUPS, LIST_GROUPS
-from mlpexp.fields.convert import build
+from mlpexp.fields.convert import as_plain, build
 
 Plain = Mapping[str, Any]
 
@@ -218,13 +217,13 @@ def _experiment(config: Plain) -> str | None:
 
 @functools.cache
 def _no_report() -> str:
-    return json.dumps(dataclasses.asdict(Report()))
+    return json.dumps(as_plain(Report()))
 
 
 @functools.cache
 def _experiments() -> dict[str, str]:
     reports = {name: _load(f"experiment/{name}").get("report", {}) for name in _options("experiment")}
-    return {json.dumps(dataclasses.asdict(build(Report, report, "report"))): name for name, report in reports.items()}
+    return {json.dumps(as_plain(build(Report, report, "report"))): name for name, report in reports.items()}
 
 
 def _is_sweep(experiment: str | None) -> bool:
@@ -254,7 +253,7 @@ def _base(
     merged = OmegaConf.merge(*({key: part[key] for key in part if key not in ("defaults", "hydra")} for part in parts))
     assert isinstance(merged, DictConfig)
     plain: Any = OmegaConf.to_container(merged, resolve=True)
-    return {**plain, "report": dataclasses.asdict(build(Report, plain["report"], "report"))}
+    return {**plain, "report": as_plain(build(Report, plain["report"], "report"))}
 
 
 def _value_at(config: Plain, key: str) -> str:

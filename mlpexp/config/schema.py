@@ -22,7 +22,7 @@ from mlpexp.config.report import Report
 from mlpexp.data import bundled  # noqa: F401  (registers the datasets)
 from mlpexp.data.dataset import Dataset, datasets
 from mlpexp.errors import ConfigError, UnknownNameError
-from mlpexp.fields.convert import build, convert, hints_of, show, wrong_keys
+from mlpexp.fields.convert import as_plain, build, convert, hints_of, show, wrong_keys
 from mlpexp.fields.ranges import Count, Index, NonNegative, PathName, Positive
 from mlpexp.fields.registry import Registry
 
@@ -104,7 +104,7 @@ class Config:
     """How the learning rate changes during the run."""
     device: Device
     """Where the run is computed: CPU or GPU."""
-    regularizer: dict[str, Regularizer] = field(default_factory=dict)
+    regularizer: tuple[Regularizer, ...] = ()
     """What counters overfitting; several work at once, [] is none."""
     epochs: Count = 50
     """Passes over the training rows."""
@@ -130,7 +130,7 @@ class Config:
     """How the runs of a sweep are put together."""
     report: Report = field(default_factory=Report)
     """What the end of a sweep shows besides its table, as in `mlpexp list experiment activations`."""
-    plugins: list[str] = field(default_factory=list)
+    plugins: tuple[str, ...] = ()
     """Modules of your own that register components, such as [my_module]; imported before the config is checked."""
 
     def __post_init__(self) -> None:
@@ -142,13 +142,16 @@ class Config:
                     f"clip.{name}={limit:g}: optimizer={optimizer} searches along the gradient, which must be that "
                     f"of the loss; leave out clip.{name}, or choose another optimizer."
                 )
+        for number, part in enumerate(self.regularizer):
+            if type(part) in map(type, self.regularizer[:number]):
+                wrong.append(f"regularizer: holds {type(part).__name__} twice.")
         if wrong:
             raise ConfigError(*wrong)
 
     @property
     def smoothing(self) -> float:
         """ε of label smoothing."""
-        return max((part.smoothing for part in self.regularizer.values()), default=0.0)
+        return max((part.smoothing for part in self.regularizer), default=0.0)
 
     def to_dict(self) -> dict[str, Any]:
         """The config as plain mappings, lists and scalars, each component with its `name`; see `parse`."""
@@ -159,10 +162,9 @@ class Config:
                 plain[entry.name] = _named(GROUPS[entry.name], value)
             elif entry.name in LIST_GROUPS:
                 registry = LIST_GROUPS[entry.name]
-                plain[entry.name] = {name: _named(registry, part) for name, part in value.items()}
+                plain[entry.name] = {registry.name_of(part): _named(registry, part) for part in value}
             else:
-                own = isinstance(value, Clip | Log | Checkpoint | Stack | Report)
-                plain[entry.name] = dataclasses.asdict(value) if own else value
+                plain[entry.name] = as_plain(value)
         return plain
 
 
@@ -171,7 +173,7 @@ SETTINGS = [entry.name for entry in dataclasses.fields(Config) if entry.name not
 
 
 def _named(registry: Registry[Any], component: Any) -> dict[str, Any]:
-    return {"name": registry.name_of(component), **dataclasses.asdict(component)}
+    return {"name": registry.name_of(component), **as_plain(component)}
 
 
 def parse(raw: Mapping[str, Any]) -> Config:
@@ -210,12 +212,36 @@ def component(registry: Registry[Any], value: Any, key: str) -> Any:
     name = values.pop("name", None)
     if not isinstance(name, str):
         raise ConfigError(f"{key}.name={show(name)}: must name one {registry.kind}: {', '.join(sorted(registry))}.")
-    return build(registry[name], values, key)
+    part = build(registry[name], values, key)
+    _check_hashable(part, key)
+    return part
 
 
-def _components(registry: Registry[Any], value: Any, key: str) -> dict[str, Any]:
+def _check_hashable(component: Any, key: str) -> None:
+    """ConfigError for fields that cannot be hashed: runs are put together by what components they have."""
+    wrong = []
+    for entry in dataclasses.fields(component):
+        value = getattr(component, entry.name)
+        if (entry.compare if entry.hash is None else entry.hash) and not _hashable(value):
+            wrong.append(
+                f"{key}.{entry.name}={show(value)}: is a {type(value).__name__}, which cannot be hashed; declare it as "
+                "a tuple, such as tuple[int, ...], or with field(hash=False)."
+            )
+    if wrong:
+        raise ConfigError(*wrong)
+
+
+def _hashable(value: Any) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
+
+
+def _components(registry: Registry[Any], value: Any, key: str) -> tuple[Any, ...]:
     if value is None:
-        return {}
+        return ()
     if not isinstance(value, Mapping):
         raise ConfigError(f"{key}={show(value)}: must be a list of names, such as [{','.join(list(registry)[:2])}].")
     for name, part in value.items():
@@ -226,4 +252,4 @@ def _components(registry: Registry[Any], value: Any, key: str) -> dict[str, Any]
     for name, part in parts.items():
         if registry.name_of(part) != name:
             raise ConfigError(f"{key}.{name}.name={registry.name_of(part)}: must be the key that holds it, {name}.")
-    return parts
+    return tuple(parts.values())

@@ -30,9 +30,7 @@ def is_ours(component: object) -> bool:
 def users_components(config: Config) -> dict[str, Any]:
     """The components of a config that users wrote, by what chooses them: {"activation=snake": Snake(a=1.0)}."""
     parts = [(registry, group, getattr(config, group)) for group, registry in GROUPS.items()]
-    parts += [
-        (registry, group, part) for group, registry in LIST_GROUPS.items() for part in getattr(config, group).values()
-    ]
+    parts += [(registry, group, part) for group, registry in LIST_GROUPS.items() for part in getattr(config, group)]
     return {f"{group}={_name(registry, part)}": part for registry, group, part in parts if not is_ours(part)}
 
 

@@ -129,7 +129,7 @@ class Recommended:
     """Passes over the training rows."""
     batch_size: Count = 32
     """Training rows in each step."""
-    hidden: list[Count] = field(default_factory=lambda: [64, 64])
+    hidden: tuple[Count, ...] = (64, 64)
     """Units of each hidden layer."""
     lr: Positive = 0.001
     """Learning rate of optimizers that scale their steps: adam and its kin."""

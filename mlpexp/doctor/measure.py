@@ -75,12 +75,12 @@ def case(
     engine: Engine,
     module: nn.Module,
     history: dict[str, list[float]],
-    company: int,
+    stack_size: int,
     figures: float,
 ) -> Case:
     """The case of a member that has ended: `module` are its best weights, in a plain network.
 
-    `company` is how many members the stack had when it began, `figures` the seconds that the member's own took.
+    `stack_size` is how many members the stack had when it began, `figures` the seconds that the member's own took.
     """
     config, data = member.config, engine.data
     of_train, of_val = majority(data)
@@ -99,8 +99,8 @@ def case(
         failure=member.failure,
         diverged=member.diverged,
         # Those of the others' figures are not known yet.
-        time=Time({**engine.stopwatch.seconds, "figures": figures * company}, company),
-        multiplications=company * max(engine.batches.sizes) * engine.n_parameters,
+        time=Time({**engine.stopwatch.seconds, "figures": figures * stack_size}, stack_size),
+        multiplications=stack_size * max(engine.batches.sizes) * engine.n_parameters,
         idle_gpu=idle_gpu(engine.device),
     )
 

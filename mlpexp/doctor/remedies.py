@@ -50,8 +50,9 @@ def clip(config: Config, norm: float = 1) -> str | None:
 
 def with_regularizer(config: Config, *names: str) -> str | None:
     """All regularizers in use, and those of `names` that are not and that the model has a place for."""
-    new = [name for name in names if name not in config.regularizer and _has_place(config, name)]
-    return f"regularizer={show([*config.regularizer, *new])}" if new else None
+    in_use = [regularizers.name_of(part) for part in config.regularizer]
+    new = [name for name in names if name not in in_use and _has_place(config, name)]
+    return f"regularizer={show([*in_use, *new])}" if new else None
 
 
 def _has_place(config: Config, name: str) -> bool:
@@ -60,18 +61,18 @@ def _has_place(config: Config, name: str) -> bool:
 
 def weaker_penalty(config: Config) -> str | None:
     """A hundredth of a penalty on the weights that is far stronger than usual."""
-    for name, part in config.regularizer.items():
+    for part in config.regularizer:
         strength = getattr(part, "strength", 0.0)
         if isinstance(part, L1 | L2) and strength >= 10 * type(part)().strength:
-            return f"regularizer.{name}.strength={strength / 100:.2g}"
+            return f"regularizer.{regularizers.name_of(part)}.strength={strength / 100:.2g}"
     decay = getattr(config.optimizer, "weight_decay", 0.0)
     return f"optimizer.weight_decay={decay / 100:.2g}" if decay >= 0.1 else None
 
 
 def less_dropout(config: Config) -> str | None:
     """Half of each hidden unit's probability to be dropped."""
-    part = config.regularizer.get("dropout")
-    return f"regularizer.dropout.p={part.p / 2:.2g}" if isinstance(part, Dropout) and part.p else None
+    p = next((part.p for part in config.regularizer if isinstance(part, Dropout)), 0.0)
+    return f"regularizer.dropout.p={p / 2:.2g}" if p else None
 
 
 def more_epochs(config: Config) -> str:
@@ -83,7 +84,7 @@ def bigger(config: Config) -> str:
     if isinstance(config.model, Perceptron):
         return "model=mlp"
     hidden = getattr(config.model, "hidden", None)
-    if hidden == []:
+    if hidden == ():
         return f"model.hidden={show(config.dataset.recommended.hidden)}"
     if isinstance(config.activation, Identity):
         return "activation=relu"
@@ -91,7 +92,7 @@ def bigger(config: Config) -> str:
 
 
 def fewer_layers(config: Config, most: int = 3) -> str | None:
-    hidden = getattr(config.model, "hidden", [])
+    hidden = getattr(config.model, "hidden", ())
     return f"model.hidden={show(hidden[:most])}" if len(hidden) > most else None
 
 

@@ -197,7 +197,7 @@ def _of_model(model: Any, config: Config, data: Data) -> _Mistakes:
     n_parameters = model.n_parameters(data.n_features, n_outputs)
     if not isinstance(n_parameters, numbers.Integral) or n_parameters < 1:
         yield "n_parameters", f"gives {n_parameters!r}; must be a whole number of at least 1"
-    module = model.build(data.n_features, n_outputs, config.activation, list(config.regularizer.values()))
+    module = model.build(data.n_features, n_outputs, config.activation, config.regularizer)
     if not isinstance(module, nn.Module):
         yield "build", f"gives {_kind(module)}; must give a torch.nn.Module"
         return

@@ -39,7 +39,7 @@ def cuda_graph_safe(configs: Sequence[Config], device: torch.device) -> bool:
     parts = [
         part
         for config in configs
-        for part in (config.model, config.activation, config.loss, config.optimizer, *config.regularizer.values())
+        for part in (config.model, config.activation, config.loss, config.optimizer, *config.regularizer)
     ]
     return all(map(is_ours, parts)) and all(config.optimizer.cuda_graph_safe for config in configs)
 

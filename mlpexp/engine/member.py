@@ -33,9 +33,7 @@ def build_module(config: Config, data: Data, loss: Loss) -> nn.Module:
         # For code that draws from the global generator: parameters of other layers, inits such as `weight.normal_()`.
         # Not by torch.manual_seed, which seeds every GPU too, and these are not restored.
         torch.default_generator.manual_seed(seed)
-        module = config.model.build(
-            data.n_features, loss.n_outputs(data.task), config.activation, list(config.regularizer.values())
-        )
+        module = config.model.build(data.n_features, loss.n_outputs(data.task), config.activation, config.regularizer)
         generator = torch.Generator().manual_seed(seed)
         gain = config.activation.gain()
         # As in torch.nn.init: weights are changed in place.
@@ -72,7 +70,7 @@ class Member:
         self.failure: str | None = None
         self.diverged = False  # whether the failure is a loss that was not finite
         self.stopped_early = False
-        stops = [part for part in config.regularizer.values() if isinstance(part, EarlyStopping)]
+        stops = [part for part in config.regularizer if isinstance(part, EarlyStopping)]
         self._stopping = stops[0] if stops else None
         self._least = math.inf
         self._waited = 0

@@ -53,7 +53,7 @@ class Regularization:
 
 def _by_span(configs: Sequence[Config], method: str) -> list[tuple[slice, list[Regularizer]]]:
     """For neighbours with equal ones, the regularizers that have a `method` of their own; empty where none has."""
-    having = [[part for part in config.regularizer.values() if overrides(part, method)] for config in configs]
+    having = [[part for part in config.regularizer if overrides(part, method)] for config in configs]
     return spans(having) if any(having) else []
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
+import copy
+from collections.abc import Hashable
 
 from mlpexp.components.regularizer import Regularizer
 from mlpexp.config.schema import Config
@@ -14,14 +15,14 @@ _LAYERS = ("before_activation", "after_activation")
 _FORMING = (*_LAYERS, "augment")
 
 
-def stack_key(config: Config) -> tuple[object, ...]:
+def stack_key(config: Config) -> Hashable:
     """What all members of a stack must agree on: the data, the architecture, the batches, how it is computed.
 
     All else may differ: seeds, inits, optimizers and their numbers, schedules, strengths of regularizers, clipping.
     """
     return (
         *(config.dataset, config.data_dir, config.loss, config.epochs, config.batch_size),
-        *(config.model, config.activation, [_form(part) for part in config.regularizer.values() if _forms(part)]),
+        *(config.model, config.activation, tuple(_form(part) for part in config.regularizer if _forms(part))),
         *(config.device, config.precision, config.compile, config.deterministic, config.log.diagnostics),
         config.optimizer.elementwise,
     )
@@ -31,9 +32,12 @@ def _forms(regularizer: Regularizer) -> bool:
     return any(overrides(regularizer, method) for method in _FORMING)
 
 
-def _form(regularizer: Regularizer) -> tuple[object, ...]:
-    fields = dataclasses.asdict(regularizer)
+def _form(regularizer: Regularizer) -> Regularizer:
+    """A regularizer without the strengths in which members of a stack may differ."""
+    form = copy.copy(regularizer)
     # Which of our layers may differ in what is known; a layer of a user's is stacked as its first member has it.
     layered = any(overrides(regularizer, method) for method in _LAYERS)
     strengths = () if layered and not is_ours(regularizer) else regularizer.strengths
-    return type(regularizer), {name: value for name, value in fields.items() if name not in strengths}
+    for name in strengths:
+        object.__setattr__(form, name, None)
+    return form

@@ -106,7 +106,7 @@ def _found(configs: Sequence[Config], data: Data) -> str | None:
         same = [_agree(epoch.of(k), single.of(0)) for epoch, single in zip(together, alone, strict=False)]
         if len(alone) != len(together) or not all(same):
             return other
-    return None if all(map(_apart, configs[0].regularizer.values())) else other
+    return None if all(map(_apart, configs[0].regularizer)) else other
 
 
 @dataclass(frozen=True)
@@ -147,14 +147,14 @@ def _around(component: Any, seed: int) -> Config:
     key = next(key for kind, key in _KEYS.items() if isinstance(component, kind))
     parts: dict[str, Any] = {
         "dataset": datasets["xor"](),
-        "model": MLP([5, 3]),
+        "model": MLP((5, 3)),
         "activation": Tanh(),
         "init": Default(),
         "loss": Auto(),
         "optimizer": SGD(lr=0.1),
         "scheduler": Constant(),
         "device": devices["cpu"](),
-        **({key: component} if key else {"regularizer": {"own": component}}),
+        **({key: component} if key else {"regularizer": (component,)}),
     }
     return Config(**parts, epochs=2, batch_size=_BATCH, seed=seed, log=Log(diagnostics=0))
 

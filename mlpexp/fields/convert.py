@@ -77,13 +77,19 @@ def convert(value: Any, annotation: Any, key: str) -> Any:
         if value not in choices:
             raise ConfigError(unknown(f"{key}={show(value)}: not allowed", show(value), map(str, choices)))
         return value
-    if origin is list:
-        (item,) = get_args(annotation)
+    if origin in (list, tuple):
+        items = get_args(annotation)
         if isinstance(value, Interpolated) and value.startswith("["):
             value = [Interpolated(entry.strip()) for entry in value.strip("[]").split(",") if entry.strip()]
         if not isinstance(value, list | tuple):
-            raise ConfigError(f"{key}={show(value)}: must be a list, such as {_EXAMPLES.get(_bare(item), '[]')}.")
-        return [convert(entry, item, f"{key}[{index}]") for index, entry in enumerate(value)]
+            raise ConfigError(f"{key}={show(value)}: must be a list, such as {_EXAMPLES.get(_bare(items[0]), '[]')}.")
+        if origin is list or items[-1] is Ellipsis:
+            items = items[:1] * len(value)
+        if len(value) != len(items):
+            raise ConfigError(f"{key}={show(value)}: must be a list of {len(items)} values.")
+        return origin(
+            convert(entry, item, f"{key}[{at}]") for at, (entry, item) in enumerate(zip(value, items, strict=True))
+        )
     if origin is dict:
         _, item = get_args(annotation)
         if not isinstance(value, Mapping):
@@ -94,6 +100,15 @@ def convert(value: Any, annotation: Any, key: str) -> Any:
     if isinstance(annotation, type) and dataclasses.is_dataclass(annotation):
         return build(annotation, value, key)
     return _scalar(value, annotation, key)
+
+
+def as_plain(value: Any) -> Any:
+    """What `convert` and `build` have made, as mappings, lists and scalars again."""
+    if dataclasses.is_dataclass(value):
+        return {field.name: as_plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, list | tuple):
+        return [as_plain(entry) for entry in value]
+    return {key: as_plain(entry) for key, entry in value.items()} if isinstance(value, Mapping) else value
 
 
 def _bare(annotation: Any) -> Any:

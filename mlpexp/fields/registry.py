@@ -35,15 +35,17 @@ class Registry(Mapping[str, type[C]], Generic[C]):
     def register(self, name: str) -> Callable[[type[D]], type[D]]:
         """Decorator that registers a dataclass under `name`; a name is registered once.
 
-        ValueError for a name that is taken, TypeError for a class that is no dataclass or lacks a method.
+        ValueError for a name that is taken, TypeError for a class that is no frozen dataclass or lacks a method.
         """
 
         def add(component: type[D]) -> type[D]:
             if name in self._components:
                 raise ValueError(f"the {self.kind} '{name}' is registered twice")
             # Not by dataclasses.is_dataclass: a class that inherits from a dataclass passes there, its fields unseen.
-            if "__dataclass_fields__" not in vars(component):
-                raise TypeError(f"the {self.kind} '{name}' is no dataclass: put @dataclass(frozen=True) under it")
+            if "__dataclass_fields__" not in vars(component) or component.__hash__ is None:
+                raise TypeError(
+                    f"the {self.kind} '{name}' is no frozen dataclass: put @dataclass(frozen=True) under it"
+                )
             if inspect.isabstract(component):
                 abstract = sorted(getattr(component, "__abstractmethods__", ()))
                 lacking = " and ".join(f"no method {method}" for method in abstract)

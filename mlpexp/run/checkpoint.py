@@ -102,7 +102,7 @@ def check_state(path: Path, state: Any) -> dict[str, Any]:
     """
     try:
         convert(state["epoch"], Index, "epoch")
-        # A run that is there as company has none.
+        # A member that is replayed only has none.
         checked_written(state.get("history", {}))
     except MISMATCHES as error:
         raise mismatch(path, error) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -37,18 +37,18 @@ class PlannedStack:
 
 def plan(jobs: Sequence[Job], preparations: Preparations) -> list[PlannedStack]:
     """Stacks of the jobs, each as large as `stack.max_members` and the device's free memory let it be."""
-    together: dict[str, list[Job]] = {}
+    together: dict[Hashable, list[Job]] = {}
     stacks: list[PlannedStack] = []
-    reasons: dict[str, str | None] = {}
+    reasons: dict[Hashable, str | None] = {}
     trials = _Trials()
     for job in jobs:
         prepared = preparations.of(job.config)
-        key = repr(stack_key(job.config))
+        key = stack_key(job.config)
         if key not in reasons:
             reasons[key] = _layer_alone(job.config, prepared)
         reason = alone_by_config(job.config) or reasons[key] or trials.alone(job.config, prepared)
         if reason is None:
-            together.setdefault(f"{key} {job.config.stack}", []).append(job)
+            together.setdefault((key, job.config.stack), []).append(job)
         else:
             stacks.append(PlannedStack((job,), _needed(job, prepared), reason))
     for alike in together.values():
@@ -68,7 +68,7 @@ def _layer_alone(config: Config, prepared: Prepared) -> str | None:
     sizes = prepared.data.n_features, prepared.loss.n_outputs(prepared.data.task)
     try:
         with torch.random.fork_rng(devices=[]):
-            module = config.model.build(*sizes, config.activation, list(config.regularizer.values()))
+            module = config.model.build(*sizes, config.activation, config.regularizer)
             layer = unstackable(module, type(config.activation.build()))
     except Exception as error:
         # Its run will fail of the same, and say so.
@@ -80,13 +80,13 @@ class _Trials:
     """Tries users' components in a small stack, each once."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[object, ...], str | None] = {}
+        self._known: dict[Hashable, str | None] = {}
 
     def alone(self, config: Config, prepared: Prepared) -> str | None:
         """Why a config cannot share a stack, by the first component of a user's that cannot."""
         where = prepared.data.task, prepared.data.n_features
         for choice, component in users_components(config).items():
-            key = (type(component), repr(component), *where)
+            key = (component, *where)
             if key not in self._known:
                 self._known[key] = why_alone(component, *where)
             if (reason := self._known[key]) is not None:
@@ -112,9 +112,9 @@ def _split(jobs: Sequence[Job], prepared: Prepared) -> list[PlannedStack]:
 
 def _neighbours(jobs: Sequence[Job]) -> list[Job]:
     """The jobs in order, but all with the same optimizer and schedule behind the first of these, and so on."""
-    first: dict[str, int] = {}
+    first: dict[Hashable, int] = {}
     keys = {}
     for position, job in enumerate(jobs):
         settings = [(job.config.optimizer, job.config.scheduler), job.config.regularizer]
-        keys[job.number] = [first.setdefault(repr(setting), position) for setting in settings]
+        keys[job.number] = [first.setdefault(setting, position) for setting in settings]
     return sorted(jobs, key=lambda job: keys[job.number])

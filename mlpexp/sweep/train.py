@@ -37,7 +37,7 @@ class StackToTrain:
     runs: tuple[Pending, ...]
     prepared: Prepared
     checkpoint: Path | None = None
-    size: int | None = None  # of the stack when it began, where some of it have ended since
+    stack_size: int | None = None  # when it began, where some of it have ended since
 
     @property
     def numbers(self) -> list[int]:
@@ -93,11 +93,11 @@ def _train(stack: StackToTrain, watcher: SweepWatcher) -> list[Outcome]:
     allow_open_files(3 * len(stack.numbers) + 200)
     with ExitStack() as locks:
         refused = {run.number: error for run in stack.runs if (error := _refusal(run, locks)) is not None}
-        # The others must have their company all the same.
+        # The others come out to the same bits with all of their stack only.
         runs = [replace(run, directory=None) if run.number in refused else run for run in stack.runs]
         trained = [run.number for run in runs if run.directory is not None]
         try:
-            ended = train_stack(runs, stack.prepared, watcher, stack.checkpoint, stack.size) if trained else []
+            ended = train_stack(runs, stack.prepared, watcher, stack.checkpoint, stack.stack_size) if trained else []
         except InterruptedRunError:
             raise
         except Exception as error:

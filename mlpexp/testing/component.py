@@ -45,9 +45,9 @@ def check(component: type, config_dir: str | Path | None = None, overrides: Sequ
     if place.file is not None:
         try:
             config = small_config(place, overrides)
-            part = getattr(config, group)[name] if group in LIST_GROUPS else getattr(config, group)
+            parts = getattr(config, group) if group in LIST_GROUPS else (getattr(config, group),)
             # Under another name the file chooses another component.
-            if type(part) is component:
+            for part in (part for part in parts if type(part) is component):
                 faults += faults_of_record(place, config)
                 alone = tried(place, part, config)
         except ConfigError as error:

@@ -68,7 +68,7 @@ def faults_of_fields(place: Place) -> Iterator[str]:
         except Exception:
             yield (
                 f"{key} has an annotation that no config can be checked against; use float, int, bool, str, Literal, "
-                "a list of these, a range such as Positive, or one of them or None."
+                "a tuple of these, a range such as Positive, or one of them or None."
             )
             continue
         for value in (math.nan, math.inf, [math.nan], [math.inf]):

@@ -34,7 +34,7 @@ from mlpexp.testing.declaration import Place
 from mlpexp.training.prepare import check_finite, data_dir
 
 # What makes a run take milliseconds. With forty points in the plane the last batch of an epoch is a short one.
-_SMALL: dict[str, Any] = {"epochs": 4, "batch_size": 16, "device": devices["cpu"](), "model": MLP([8, 8])}
+_SMALL: dict[str, Any] = {"epochs": 4, "batch_size": 16, "device": devices["cpu"](), "model": MLP((8, 8))}
 # A task of each kind: values, two classes and more. Those that a loss is for are tried, of other components the last.
 _TASKS: list[Dataset] = [datasets[name](n_samples=40) for name in ("sine", "moons", "spirals")]  # type: ignore[call-arg]
 # Of a dataset at most so many rows a split are trained on.

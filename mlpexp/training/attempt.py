@@ -35,8 +35,7 @@ class Pending:
     """A run to train: what, and in which directory, which is the caller's already.
 
     One that goes on has the `resumed` record of before and, where there was a checkpoint, its `state`. One without a
-    directory has ended before and leaves nothing: it is there so that the others train in the company they had, and
-    with that to the same bits.
+    directory is replayed only: it leaves nothing, and is there for the bits of the others (see sweep/resume.py).
     """
 
     config: Config
@@ -67,11 +66,11 @@ Outcome = Run | Exception
 class Attempt:
     """A pending run on its way to an outcome."""
 
-    def __init__(self, run: Pending, begun: Record, engine: Engine, member: Member, company: int) -> None:
-        """One of `company` runs that train together."""
+    def __init__(self, run: Pending, begun: Record, engine: Engine, member: Member, stack_size: int) -> None:
+        """`stack_size` is how many runs the stack had when it began."""
         assert run.directory is not None
         self.directory, self.member = run.directory, member
-        self._company = company
+        self._stack_size = stack_size
         self.outcome: Outcome | None = None
         self._results: Results | None = None
         self._seconds_drawing = 0.0
@@ -217,7 +216,9 @@ class Attempt:
     def _examined(self, engine: Engine, module: nn.Module) -> list[dict[str, Any]]:
         """What is wrong with the run, given its best network."""
         history = self.recorder.paths.history
-        return examined(lambda: case(self.member, engine, module, read(history), self._company, self._seconds_drawing))
+        return examined(
+            lambda: case(self.member, engine, module, read(history), self._stack_size, self._seconds_drawing)
+        )
 
     def abort(self, error: BaseException) -> None:
         """Leaves a run in order that ends for a reason of the whole stack's."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import torch
 
 from mlpexp.components.device import total_memory
 from mlpexp.components.loss import Loss
+from mlpexp.components.regularizer import regularizers
 from mlpexp.config.schema import Config
 from mlpexp.config.user_code import blamed_on, refused, users_components
 from mlpexp.data.dataset import Data
@@ -60,8 +61,9 @@ def _prepared(config: Config, data: Data | None) -> Prepared:
     if users:
         _check_components(config, users, data)
     loss = config.loss.resolve(data.task)
-    for name, part in config.regularizer.items():
+    for part in config.regularizer:
         if part.smoothing and data.task.kind != "classification":
+            name = regularizers.name_of(part)
             raise ConfigError(f"regularizer={name}: is for classification, and the dataset is a regression task.")
     n_parameters = config.model.n_parameters(data.n_features, loss.n_outputs(data.task))
     _check_memory(config, n_parameters, data.n_features, device)
@@ -83,16 +85,16 @@ class Preparations:
     """Prepares configs, and loads each dataset once for all of them."""
 
     def __init__(self) -> None:
-        self._data: dict[str, Data] = {}
-        self._known: dict[str, Prepared | ConfigError] = {}
+        self._data: dict[Hashable, Data] = {}
+        self._known: dict[Hashable, Prepared | ConfigError] = {}
 
     def of(self, config: Config) -> Prepared:
         """As `prepare`; configs that differ only in what preparing ignores, such as the seed, share one result."""
-        source = repr((config.dataset, config.data_dir))
+        source = (config.dataset, config.data_dir)
         network = (config.model, config.loss, config.regularizer, config.batch_size)
-        own = [(type(part), part) for part in users_components(config).values()]
+        own = tuple(users_components(config).values())
         how = (config.optimizer.full_batch, config.device, config.compile, config.deterministic)
-        key = f"{source} {network} {own} {how}"
+        key = (source, network, own, how)
         if key not in self._known:
             try:
                 self._known[key] = prepare(config, self._data.get(source))
@@ -168,8 +170,7 @@ def _check_batches(config: Config, data: Data, loss: Loss) -> None:
     if n > 1 and (config.optimizer.full_batch or config.batch_size > 1):
         return
     with torch.random.fork_rng(devices=[]):
-        regularizers = list(config.regularizer.values())
-        module = config.model.build(data.n_features, loss.n_outputs(data.task), config.activation, regularizers)
+        module = config.model.build(data.n_features, loss.n_outputs(data.task), config.activation, config.regularizer)
     if (least := least_rows(module)) > 1:
         why = f"batch_size={config.batch_size}:" if n > 1 else f"dataset={data.name}: has 1 training row, and"
         raise ConfigError(f"{why} the network's batch normalisation needs at least {least} rows in a batch.")
@@ -191,5 +192,5 @@ def _check_memory(config: Config, n_parameters: int, n_features: int, device: to
 
 def memory_needed(config: Config, n_parameters: int, n_features: int) -> int:
     """About how many bytes a run takes besides its data."""
-    widths = [n_features, *getattr(config.model, "hidden", [])]
+    widths = [n_features, *getattr(config.model, "hidden", ())]
     return _FLOAT * (_LIKE_WEIGHTS * n_parameters + _LIKE_OUTPUTS * config.batch_size * sum(widths))

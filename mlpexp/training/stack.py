@@ -52,21 +52,22 @@ def train_stack(
     prepared: Prepared,
     watcher: Watcher | None = None,
     together: Path | None = None,
-    size: int | None = None,
+    stack_size: int | None = None,
 ) -> list[Outcome]:
     """Trains runs whose configs fit into one stack, and says what became of each that has a directory.
 
     A run that fails does not disturb the others. What ends them all, such as Ctrl-C, is raised once all directories
     say so. `together` is the file that holds the latest checkpoint of all members while they train; without it each
-    run's own does. Members of a stack must go on from the same epoch: a file for all cannot be half written. `size`
-    is that of the stack when it began, where some of it have ended since.
+    run's own does. Members of a stack must go on from the same epoch: a file for all cannot be half written.
+    `stack_size` is how many the stack had when it began, where some of them have ended since.
     """
     watcher = watcher or Watcher()
     configs = [run.config for run in runs]
     kept = [run for run in runs if run.directory is not None]
     first = configs[0]
+    stack_size = stack_size or len(runs)
     # By the size at the beginning: another number of threads would give other bits.
-    step = (size or len(runs)) * first.batch_size * prepared.n_linear_parameters
+    step = stack_size * first.batch_size * prepared.n_linear_parameters
     with runtime_context(first, step) as device:
         begun = _begun(kept, prepared, str(device))
         try:
@@ -87,7 +88,7 @@ def train_stack(
             raise told from error
         members = [member for run, member in zip(runs, engine.members, strict=True) if run.directory is not None]
         attempts = [
-            Attempt(run, entry, engine, member, len(runs))
+            Attempt(run, entry, engine, member, stack_size)
             for run, entry, member in zip(kept, begun, members, strict=True)
         ]
         drawing = Drawing(processes_for(_PICTURES * sum(run.config.log.figures for run in kept)))
@@ -137,7 +138,7 @@ class StackCheckpoint:
         for k, member in enumerate(engine.members):
             if member.failure is None:
                 state, recorder = engine.state_dict(k), self._recorders.get(member)
-                # Who is there as company has no history.
+                # A member that is replayed only has no history.
                 states[self._numbers[member]] = state if recorder is None else recorder.complete(state)
         checkpoint.save(self._path, {"epoch": engine.epoch, "states": states}, keep_previous=True)
         return True

@@ -70,7 +70,7 @@ def test_a_text_is_read_back_whatever_it_holds(text: str) -> None:
     """By the grammar, by OmegaConf, in lists and mappings, in what a shell reads."""
     config = compose(["dataset=csv", "dataset.path=x.csv", f"report.title={quote(text)}"])
     assert config.report.title == text
-    given = replace(config, plugins=[], data_dir=text, report=replace(config.report, figures=["reliability"]))
+    given = replace(config, plugins=(), data_dir=text, report=replace(config.report, figures=("reliability",)))
     plain = json.loads(json.dumps(given.to_dict()))
     plain["dataset"]["path"] = plain["dataset"]["target"] = text
     plain["report"]["claims"] = [json.loads(json.dumps(asdict(Claim(says=text, measure="accuracy/test", above=0.0))))]
@@ -126,14 +126,14 @@ def test_a_component_without_a_file_is_spelled_out() -> None:
         compose(["dataset=xor", "regularizer=[dropout]"]),
         activation=Wave(3.0),
         optimizer=Plain(0.5),
-        plugins=[__name__],
+        plugins=(__name__,),
     )
-    config.regularizer["penalty"] = Penalty(0.5)
+    config = replace(config, regularizer=(*config.regularizer, Penalty(0.5)))
     found = overrides(config.to_dict())
     assert "++activation={name:wave,a:3.0}" in found
     assert compose(found) == config
     # Where the config does not name the module that a program has imported, the command does.
-    assert f"plugins=[{__name__}]" in overrides(replace(config, plugins=[]).to_dict())
+    assert f"plugins=[{__name__}]" in overrides(replace(config, plugins=()).to_dict())
 
 
 def test_a_grid_is_one_command() -> None:

@@ -5,17 +5,22 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from omegaconf import OmegaConf
+from torch import nn
 
+from mlpexp.components.activation import Activation, activations
+from mlpexp.components.regularizer import L2, regularizers
 from mlpexp.config.compose import Composer, compose
 from mlpexp.config.locate import CONF, groups, options
 from mlpexp.config.schema import GROUPS, LIST_GROUPS, REGISTRIES, Config, parse
 from mlpexp.data.dataset import Recommended
 from mlpexp.errors import ConfigError
+from mlpexp.fields.convert import as_plain
 
 EXPERIMENTS = [option.name for option in options("experiment")]
 
@@ -46,7 +51,7 @@ def test_every_file_is_a_component(group: str) -> None:
 
 @pytest.mark.parametrize("name", REGISTRIES["dataset"])
 def test_a_dataset_recommends_only_what_is_not_usual(name: str) -> None:
-    usual = dataclasses.asdict(Recommended())
+    usual = as_plain(Recommended())
     recommended = load("dataset", name)["recommended"]
     assert all(value != usual[key] for key, value in recommended.items())
 
@@ -64,8 +69,8 @@ def test_the_main_config_holds_the_defaults_of_the_schema() -> None:
     for name in set(settings) - {"epochs", "batch_size"}:
         field = settings[name]
         default: Any = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
-        assert raw[name] == (vars(default) if dataclasses.is_dataclass(default) else default), name
-    assert raw["dataset"]["recommended"] == dataclasses.asdict(Recommended())
+        assert raw[name] == as_plain(default), name
+    assert raw["dataset"]["recommended"] == as_plain(Recommended())
 
 
 @pytest.mark.parametrize(
@@ -80,7 +85,7 @@ def test_each_optimizer_takes_the_learning_rate_that_suits_it(optimizer: str, ke
 def test_what_the_user_says_wins_over_the_recommendation() -> None:
     config = compose(["dataset=xor", "epochs=7", "batch_size=2", "optimizer.lr=0.5", "model.hidden=[3]"])
     assert (config.epochs, config.batch_size, config.optimizer.lr) == (7, 2, 0.5)
-    assert config.model == REGISTRIES["model"]["mlp"](hidden=[3])
+    assert config.model == REGISTRIES["model"]["mlp"](hidden=(3,))
 
 
 # --- there and back -----------------------------------------------------------------------------------------
@@ -115,14 +120,47 @@ def test_a_config_goes_to_json_and_back(overrides: list[str]) -> None:
     text = json.dumps(config.to_dict(), allow_nan=False)
     again = parse(json.loads(text))
     assert again == config
+    assert hash(again) == hash(config)
     assert json.dumps(again.to_dict()) == text
 
 
 def test_several_regularizers_keep_their_order() -> None:
     config = compose(["regularizer=[l2,batchnorm,dropout]", "regularizer.dropout.p=0.25"])
-    assert list(config.regularizer) == ["l2", "batchnorm", "dropout"]
-    assert config.regularizer["dropout"] == REGISTRIES["regularizer"]["dropout"](p=0.25)
+    assert [*map(regularizers.name_of, config.regularizer)] == ["l2", "batchnorm", "dropout"]
+    assert config.regularizer[2] == REGISTRIES["regularizer"]["dropout"](p=0.25)
     assert list(config.to_dict()["regularizer"]["dropout"].items()) == [("name", "dropout"), ("p", 0.25)]
+
+
+def test_a_regularizer_is_there_once() -> None:
+    config = compose()
+    with pytest.raises(ConfigError, match=r"^regularizer: holds L2 twice\.$"):
+        dataclasses.replace(config, regularizer=(L2(0.1), L2(0.2)))
+
+
+@dataclass(frozen=True)
+class Piecewise(Activation):
+    """A user's own, with fields that hold several values."""
+
+    knots: list[int] = dataclasses.field(default_factory=lambda: [1, 2])
+    names: dict[str, int] = dataclasses.field(default_factory=dict)
+    heights: tuple[float, ...] = (1.0,)
+    noted: list[int] = dataclasses.field(default_factory=list, hash=False)
+
+    def build(self) -> nn.Module:
+        return nn.ReLU()
+
+
+def test_fields_of_a_users_component_that_cannot_be_hashed(
+    plain: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(activations._components, "piecewise", Piecewise)
+    with pytest.raises(ConfigError) as caught:
+        parse({**plain, "activation": {"name": "piecewise", "heights": [1, 2], "names": {"a": 1}, "noted": [3]}})
+    what = "which cannot be hashed; declare it as a tuple, such as tuple[int, ...], or with field(hash=False)."
+    assert caught.value.lines == (
+        f"activation.knots=[1,2]: is a list, {what}",
+        f"activation.names={{a:1}}: is a dict, {what}",
+    )
 
 
 def test_a_config_cannot_be_changed() -> None:
@@ -171,7 +209,7 @@ def test_wrong_regularizers(plain: dict[str, Any], value: Any, message: str) -> 
 
 
 def test_no_regularizers_may_be_null(plain: dict[str, Any]) -> None:
-    assert parse({**plain, "regularizer": None}).regularizer == {}
+    assert parse({**plain, "regularizer": None}).regularizer == ()
 
 
 @pytest.mark.parametrize("left_out", ["epochs", "clip", "log", "regularizer", "plugins"])

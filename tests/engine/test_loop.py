@@ -278,7 +278,7 @@ def test_the_mean_has_an_r2_of_zero(small: Small, regularizer: str) -> None:
     """With mixup too, whose targets lie closer together than those of the data."""
     one = small("dataset=sine", "model=perceptron", "optimizer.lr=1e-12", f"regularizer={regularizer}", "epochs=1")
     if regularizer == "[mixup]":
-        one = dataclasses.replace(one, regularizer={"mixup": Mixup(alpha=10.0)})
+        one = dataclasses.replace(one, regularizer=(Mixup(alpha=10.0),))
     engine = engine_of(one)
     output = engine.stack.member(0).get_submodule("output")
     assert isinstance(output, nn.Linear)

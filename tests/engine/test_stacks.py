@@ -210,7 +210,7 @@ NOISY = ["regularizer=[batchnorm,dropout,mixup]", "optimizer=momentum"]
 def test_a_stack_goes_on_from_checkpoints_as_if_it_had_never_stopped(
     small: Small, device: torch.device, extra: list[str]
 ) -> None:
-    """Bit for bit in the same company; in another one up to rounding."""
+    """Bit for bit beside the same members; beside fewer of them up to rounding."""
     configs = [small("dataset=moons", *SHAPE[:2], "epochs=6", *extra, f"seed={seed}") for seed in range(4)]
     data = prepare(configs[0]).data
     whole = Engine(configs, data, device)
@@ -218,14 +218,14 @@ def test_a_stack_goes_on_from_checkpoints_as_if_it_had_never_stopped(
     for _ in whole.epochs():
         if whole.epoch == 3:
             states = [whole.state_dict(k) for k in range(4)]
-    for company in ([0, 1, 2, 3], [1, 3], [2]):
-        rest = Engine([configs[k] for k in company], data, device)
-        rest.load_state_dicts([states[k] for k in company])
+    for left in ([0, 1, 2, 3], [1, 3], [2]):
+        rest = Engine([configs[k] for k in left], data, device)
+        rest.load_state_dicts([states[k] for k in left])
         for _ in rest.epochs():
             pass
-        for mine, k in enumerate(company):
+        for mine, k in enumerate(left):
             for name, value in whole.stack.state(k).items():
-                rtol, atol = (0.0, 0.0) if len(company) == 4 else (1e-4, 1e-6)
+                rtol, atol = (0.0, 0.0) if len(left) == 4 else (1e-4, 1e-6)
                 torch.testing.assert_close(rest.stack.state(mine)[name], value, rtol=rtol, atol=atol)
 
 

@@ -57,6 +57,9 @@ class Outer:
         ([], list[Count], []),
         ([[1], []], list[list[int]], [[1], []]),
         (None, list[Count] | None, None),
+        ([1, 2.0], tuple[int, ...], (1, 2)),
+        ([[1], []], tuple[tuple[int, ...], ...], ((1,), ())),
+        ([1, 2], tuple[int, float], (1, 2.0)),
         (0, NonNegative, 0.0),
         (1, Probability, 1.0),
         (2**53, Count, 2**53),
@@ -107,6 +110,8 @@ def test_what_passes(value: Any, annotation: Any, expected: Any) -> None:
         ("8,8", list[int], "key=8,8: must be a list, such as [8,8]."),
         (None, list[int], "key=null: must be a list, such as [8,8]."),
         ({"a": 1}, list[int], "key={a:1}: must be a list, such as [8,8]."),
+        (8, tuple[int, ...], "key=8: must be a list, such as [8,8]."),
+        ([1], tuple[int, int], "key=[1]: must be a list of 2 values."),
         ([1, "x"], list[int], "key[1]=x: must be a whole number."),
         ([1, 0], list[Count] | None, "key[1]=0: must be at least 1."),
         # Ranges, their bounds, infinity and not-a-number.

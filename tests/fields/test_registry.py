@@ -66,7 +66,9 @@ def test_a_name_is_registered_once(fruits: Registry[Fruit]) -> None:
 @pytest.mark.parametrize("base", [object, Apple])
 def test_only_dataclasses_are_registered(fruits: Registry[Fruit], base: type) -> None:
     """Not what inherits from one either: its own fields would be none."""
-    with pytest.raises(TypeError, match=r"^the fruit 'plum' is no dataclass: put @dataclass\(frozen=True\) under it$"):
+    with pytest.raises(
+        TypeError, match=r"^the fruit 'plum' is no frozen dataclass: put @dataclass\(frozen=True\) under it$"
+    ):
         fruits.register("plum")(type("Plum", (base,), {"__annotations__": {"stone": float}, "stone": 1.0}))
 
     assert "plum" not in fruits
