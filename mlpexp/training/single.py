@@ -14,7 +14,7 @@ from mlpexp.run import checkpoint, record
 from mlpexp.run.directory import claimed, locked
 from mlpexp.run.record import Record
 from mlpexp.training.attempt import Pending, Run
-from mlpexp.training.prepare import Prepared, data_dir, prepare, prepare_again
+from mlpexp.training.prepare import Prepared, data_dir, load_again, prepare
 from mlpexp.training.saved import newest
 from mlpexp.training.stack import Watcher, train_stack
 
@@ -29,19 +29,24 @@ def train(config: Config, directory: str | Path) -> Run:
         return run_in(path, prepared)
 
 
-def resume(directory: str | Path, changes: dict[str, Any] | None = None, watcher: Watcher | None = None) -> Run:
+def resume(
+    directory: str | Path,
+    changes: dict[str, Any] | None = None,
+    watcher: Watcher | None = None,
+    data: str | Path | None = None,
+) -> Run:
     """Goes on with a run where it stopped, in place.
 
-    `changes` may give other values of `epochs`, `device`, `data_dir` and `plugins`.
+    `changes` may give other values of `epochs`, `device`, `data_dir` and `plugins`; `data` is where its table lies now.
     """
     path = Path(directory)
     # Where there is no run, there is nothing to lock either.
     record.read(path)
     with locked(path):
-        return _resumed(path, changes or {}, watcher or Watcher())
+        return _resumed(path, changes or {}, watcher or Watcher(), None if data is None else Path(data))
 
 
-def _resumed(path: Path, changes: dict[str, Any], watcher: Watcher) -> Run:
+def _resumed(path: Path, changes: dict[str, Any], watcher: Watcher, file: Path | None) -> Run:
     found = record.read(path)
     config = saved_config(found, path, changes)
     last = newest(path)
@@ -59,7 +64,7 @@ def _resumed(path: Path, changes: dict[str, Any], watcher: Watcher) -> Run:
         )
     if config.epochs < done:
         raise ConfigError(f"epochs={config.epochs}: {path} has {done} epochs behind it already; give at least as many.")
-    prepared = prepare_again(config, found, path)
+    prepared = prepare(config, load_again(config, record.identity(found, path), path, file))
     if last is not None and last.damaged:
         watcher.note(f"{last.damaged[0]} Going on from {last.path}, after epoch {done}.")
     return _alone(Pending(config, path, resumed=found, state=last.state if last else None), prepared, watcher)
