@@ -7,7 +7,6 @@ import io
 import json
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,7 +24,7 @@ from mlpexp.run.record import Record
 from mlpexp.run.results import Results
 from mlpexp.training.prepare import Preparations, check_memory
 from mlpexp.training.saved import best as best_of
-from mlpexp.training.single import saved_config
+from mlpexp.training.single import refuse_to_fetch, saved_config
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ def _load(
     path: Path, found: Record, changes: dict[str, Any], weights: Literal["best", "last"], preparations: Preparations
 ) -> tuple[Results, int, Path]:
     """A run's network with the weights asked for, their epoch, and the checkpoint that they are from."""
-    config = saved_config(found, path, changes)
+    config = saved_config(found, path, changes, data=False)
     known = record.identity(found, path)
     if weights == "best":
         source, state = best_of(path, final=found.state == "completed")
@@ -79,7 +78,11 @@ def _load(
         epoch = int(state["epoch"])
     except checkpoint.MISMATCHES as error:
         raise checkpoint.mismatch(source, error) from error
-    read = partial(preparations.stored, config, known, path)
+
+    def read() -> Data:
+        refuse_to_fetch(config, path, changes)
+        return preparations.stored(config, known, path)
+
     results = Results(module.to(device), known, Objective(known.task, loss), read, config.precision == "bf16")
     return results, epoch, source
 

@@ -70,13 +70,16 @@ def _resumed(path: Path, changes: dict[str, Any], watcher: Watcher, file: Path |
     return _alone(Pending(config, path, resumed=found, state=last.state if last else None), prepared, watcher)
 
 
-def saved_config(found: Record, path: Path, changes: dict[str, Any]) -> Config:
-    """The config of a recorded run with `changes`."""
-    return checked_config(found.config, path / record.NAME, changes)
+def saved_config(found: Record, path: Path, changes: dict[str, Any], *, data: bool = True) -> Config:
+    """The config of a recorded run with `changes`; see `checked_config`."""
+    return checked_config(found.config, path / record.NAME, changes, data=data)
 
 
-def checked_config(saved: dict[str, Any], file: Path, changes: dict[str, Any]) -> Config:
-    """The config that a `file` holds, with `changes`. Plugins are imported only where `changes` names them."""
+def checked_config(saved: dict[str, Any], file: Path, changes: dict[str, Any], *, data: bool = True) -> Config:
+    """The config that a `file` holds, with `changes`; whoever needs no `data` calls `refuse_to_fetch` before it does.
+
+    Plugins are imported only where `changes` names them.
+    """
     raw = {**saved, **changes}
     named = saved.get("plugins")
     if named and "plugins" not in changes:
@@ -93,12 +96,18 @@ def checked_config(saved: dict[str, Any], file: Path, changes: dict[str, Any]) -
             raise
         # Of a damaged file the first fault is enough.
         raise ConfigError(f"{file}: {error.lines[0]}") from None
+    if data:
+        refuse_to_fetch(config, file.parent, changes)
+    return config
+
+
+def refuse_to_fetch(config: Config, directory: Path, changes: dict[str, Any]) -> None:
+    """ConfigError where data would be fetched to a place that only a run directory names."""
     if config.data_dir is not None and "data_dir" not in changes and config.dataset.missing(data_dir(config)):
         raise ConfigError(
-            f"{file.parent}: was made with data_dir={config.data_dir}, where data are missing; they are not fetched to "
+            f"{directory}: was made with data_dir={config.data_dir}, where data are missing; they are not fetched to "
             "where a run directory says: add data_dir=DIR."
         )
-    return config
 
 
 def run_in(path: Path, prepared: Prepared, watcher: Watcher | None = None) -> Run:

@@ -81,6 +81,11 @@ def test_the_same_table_is_taken(trained: Path, here: Path) -> None:
     wine().write_csv("wine.csv")
     assert call(["eval", "run"]) == 0
     assert call(["resume", "run", "epochs=5"]) == 0
+    Path("wine.csv").rename("moved.csv")
+    assert call(["resume", "sweep", "--data", "moved.csv"]) == 0
+    runs = [record.read(Path(f"sweep/{k}")) for k in range(2)]
+    assert [run.state for run in runs] == ["completed"] * 2
+    assert runs[0].data == runs[1].data
 
 
 def test_columns_that_have_enormous_offsets_are_predicted_as_they_are_evaluated(here: Path) -> None:
