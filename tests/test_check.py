@@ -158,7 +158,7 @@ WRONG = {
     "a row that is not finite": Case(
         "dataset",
         LOAD.format("X / (X != X[3, 1])"),
-        ("dataset=own: row 4 of its train split, column 2: is …",),
+        ("dataset=own: row 4 of its train split, column 'x2': is …",),
         file="# of one's own\nname: own\nseed: 0\n",
     ),
     "a loss for no task": Case(

@@ -26,7 +26,7 @@ def accuracy(overrides: list[str]) -> float:
     engine = Engine([prepared.config], prepared.data, prepared.device)
     for _ in engine.epochs():
         pass
-    return Results(engine.best_network(0), engine.data, engine.objective).metrics()["test"]["accuracy"]
+    return Results.of(engine.best_network(0), engine.data, engine.objective).metrics()["test"]["accuracy"]
 
 
 def test_the_default_run_learns_the_digits() -> None:

@@ -8,10 +8,11 @@ from mlpexp.cli.arguments import run_and_changes
 from mlpexp.cli.main import report
 
 _ALLOWED = ["device", "data_dir", "plugins"]
+_DATA = "the run's table where it lies now, or another one, of which all rows are evaluated"
 
 
 def run(arguments: list[str]) -> int:
-    directory, changed = run_and_changes("eval", __doc__.split(": ", 1)[1], _ALLOWED, arguments)
+    directory, changed, file = run_and_changes("eval", __doc__.split(": ", 1)[1], _ALLOWED, arguments, _DATA)
 
     from rich.text import Text
 
@@ -20,12 +21,12 @@ def run(arguments: list[str]) -> int:
     from mlpexp.run import record
     from mlpexp.training.evaluate import evaluate
 
-    evaluation = evaluate(directory, changed)
+    evaluation = evaluate(directory, changed, file)
     out = console()
-    task = evaluation.results.data.task
+    task = evaluation.results.task
     out.print(metrics_table(evaluation.metrics, task.score, weights_title(task, str(evaluation.epoch))))
     if task.kind == "classification":
-        out.print(confusions(evaluation.results))
+        out.print(confusions(evaluation.results, "the test split" if "test" in evaluation.metrics else "the table"))
     for remark in evaluation.remarks:
         report(remark)
     show_findings(record.read(Path(directory)).findings, out)

@@ -8,26 +8,27 @@ from typing import Any
 from mlpexp.cli.arguments import run_and_changes
 
 _ALLOWED = ["epochs", "device", "data_dir", "plugins"]
+_DATA = "the run's table where it lies now"
 
 
 def run(arguments: list[str]) -> int:
-    directory, changed = run_and_changes("resume", __doc__.split(": ", 1)[1], _ALLOWED, arguments)
+    directory, changed, file = run_and_changes("resume", __doc__.split(": ", 1)[1], _ALLOWED, arguments, _DATA)
 
     from mlpexp.run import record
     from mlpexp.run.sweep_record import is_sweep
 
     if is_sweep(Path(directory)) and not (Path(directory) / record.NAME).exists():
-        return _resume_sweep(Path(directory), changed)
+        return _resume_sweep(Path(directory), changed, file)
 
     from mlpexp.cli.terminal import Terminal
     from mlpexp.training.single import resume
 
     terminal = Terminal()
-    terminal.concluded(resume(directory, changed, terminal))
+    terminal.concluded(resume(directory, changed, terminal, file))
     return 0
 
 
-def _resume_sweep(directory: Path, changed: dict[str, Any]) -> int:
+def _resume_sweep(directory: Path, changed: dict[str, Any], file: Path | None) -> int:
     """What is missing or unfinished, in stacks; in the end the table of the whole sweep."""
     from mlpexp.cli.sweep_terminal import SweepTerminal, conclude
     from mlpexp.errors import ConfigError
@@ -38,6 +39,6 @@ def _resume_sweep(directory: Path, changed: dict[str, Any]) -> int:
         raise ConfigError(f"epochs={changed['epochs']}: a sweep goes on as it was; give a single run more epochs.")
     with Drawing(process_beside()) as drawing:
         drawing.start()
-        resume_sweep(directory, changed, SweepTerminal(directory))
+        resume_sweep(directory, changed, SweepTerminal(directory), file)
         conclude(directory, drawing)
     return 0

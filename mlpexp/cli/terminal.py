@@ -193,10 +193,10 @@ def show_findings(findings: list[dict[str, Any]], out: Console) -> None:
         out.print(Text(format_finding(finding)))
 
 
-def confusions(results: Results) -> Text:
-    """The classes that the network takes for each other most often, on the test split."""
+def confusions(results: Results, rows: str = "the test split") -> Text:
+    """The classes that the network takes for each other most often, on the test split, or other `rows` in its place."""
     pairs = most_confused(results.confusion(results.data.test), results.data.task.classes)
     if not pairs:
-        return Text("no class of the test split was taken for another")
+        return Text(f"no class of {rows} was taken for another")
     said = ", ".join(f"{true} taken for {predicted} ({count}×)" for true, predicted, count in pairs)
     return Text(f"most confused: {said}")

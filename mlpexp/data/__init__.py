@@ -23,7 +23,8 @@ from mlpexp.lazy import lazy
 
 if TYPE_CHECKING:
     from mlpexp.data.batch import Batch
-    from mlpexp.data.dataset import Data, Dataset, Recommended, Split, Units, datasets
+    from mlpexp.data.dataset import Data, Dataset, Recommended, Split, datasets
+    from mlpexp.data.preprocessing import Image, Number, Preprocessing, Target
     from mlpexp.data.splits import RandomlySplit, Samples, split_at_random
     from mlpexp.data.task import Task
 else:
@@ -31,7 +32,8 @@ else:
         __name__,
         {
             "mlpexp.data.batch": ["Batch"],
-            "mlpexp.data.dataset": ["Data", "Dataset", "Recommended", "Split", "Units", "datasets"],
+            "mlpexp.data.dataset": ["Data", "Dataset", "Recommended", "Split", "datasets"],
+            "mlpexp.data.preprocessing": ["Image", "Number", "Preprocessing", "Target"],
             "mlpexp.data.splits": ["RandomlySplit", "Samples", "split_at_random"],
             "mlpexp.data.task": ["Task"],
         },
@@ -44,19 +46,22 @@ __all__ = [
     "Dataset",
     "Finite",
     "Fraction",
+    "Image",
     "Index",
     "NonNegative",
+    "Number",
     "OpenFraction",
     "PathName",
     "Positive",
+    "Preprocessing",
     "Probability",
     "RandomlySplit",
     "Range",
     "Recommended",
     "Samples",
     "Split",
+    "Target",
     "Task",
-    "Units",
     "datasets",
     "split_at_random",
 ]

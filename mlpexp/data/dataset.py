@@ -9,11 +9,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlpexp.data.identity import Identity
+from mlpexp.data.preprocessing import Preprocessing
 from mlpexp.data.source import Source
 from mlpexp.data.task import Task
+from mlpexp.errors import ConfigError
 from mlpexp.fields.ranges import Count, Positive
 from mlpexp.fields.registry import Registry
 
@@ -51,45 +55,60 @@ class Split:
 
 
 @dataclass(frozen=True)
-class Units:
-    """How columns were standardised before they became a split: (value − mean) / std, all [n] on the CPU."""
-
-    mean: Tensor
-    std: Tensor
-
-    def standardised(self, values: Tensor) -> Tensor:
-        """[N, n] in the columns' own units as the network sees them: computed in float64, given in float32."""
-        return ((values.double() - self.mean) / self.std).float()
-
-    def restored(self, values: Tensor) -> Tensor:
-        """The inverse of `standardised`, in float64: a column of 10¹² ± 10³ has no values in float32."""
-        return values.cpu().double() * self.std + self.mean
-
-
-@dataclass(frozen=True)
 class Data:
-    """A dataset in memory. `train` is learned from, `val` steers the run, `test` is looked at once, at the end."""
+    """A dataset in memory. `train` is learned from, `val` steers the run, `test` is looked at once, at the end.
+
+    Splits of floats hold what `preprocessing` made of the raw columns. Images stay bytes in memory, and are
+    standardised batch by batch.
+    """
 
     name: str
     task: Task
     train: Split
     val: Split
     test: Split
-    # Networks see (x − shift)·scale: how images stay bytes in memory and reach the network standardised.
-    shift: float = 0.0
-    scale: float = 1.0
-    feature_units: Units | None = None  # where the features in the splits are standardised already
-    target_units: Units | None = None  # likewise the values to predict
-    feature_names: tuple[str, ...] = ()
-    target_name: str = "y"
-    image_shape: tuple[int, int] | None = None  # height, width, where the features are pixels
+    fitted: Preprocessing | None = None  # None: columns without names, which the network sees as they are
     true_function: Callable[[Tensor], Tensor] | None = None  # [N, F] → [N, 1], where it is known
     note: str = ""  # what a reader of the results must know, such as splits that share samples
     source: Source | None = None  # the file that the data were read from
+    dealt: str | None = None  # which rows of that file went to which split, see identity.packed
+
+    @cached_property
+    def preprocessing(self) -> Preprocessing:
+        """From raw columns to what the network sees."""
+        return self.fitted or Preprocessing.unscaled([f"x{number}" for number in range(1, self.n_features + 1)])
+
+    @cached_property
+    def identity(self) -> Identity:
+        """What a run notes of the data."""
+        return Identity(self.task, self.preprocessing, self.source, self.dealt)
 
     @property
     def n_features(self) -> int:
         return self.train.x.shape[1]
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        return self.preprocessing.names
+
+    @property
+    def target_name(self) -> str:
+        return self.preprocessing.target.name
+
+    @property
+    def image_shape(self) -> tuple[int, int] | None:
+        """Height and width, where the features are pixels."""
+        return self.preprocessing.image_shape
+
+    @cached_property
+    def shift(self) -> float:
+        """Networks see (pixel − shift)·scale."""
+        return self.preprocessing.columns[0].mean if self.image_shape else 0.0
+
+    @cached_property
+    def scale(self) -> float:
+        """Networks see (pixel − shift)·scale."""
+        return 1 / self.preprocessing.columns[0].deviation if self.image_shape else 1.0
 
     def splits(self) -> dict[str, Split]:
         return {"train": self.train, "val": self.val, "test": self.test}
@@ -101,19 +120,13 @@ class Data:
         # Bytes less a float would be floats too, converted in a copy that the difference is not written to.
         return x.float().sub_(self.shift).mul_(self.scale)
 
-    def from_own_units(self, x: Tensor) -> Tensor:
-        """Inputs [N, F] in the data's own units (pixels, a table's columns) as the network sees them, on the CPU."""
-        if self.feature_units is not None:
-            return self.feature_units.standardised(x)
-        return x.double().sub(self.shift).mul(self.scale).float()
-
     def features_in_own_units(self, x: Tensor) -> Tensor:
         """Rows [N, F] of a split in the data's own units, on the CPU."""
-        return x.cpu() if self.feature_units is None else self.feature_units.restored(x)
+        return self.preprocessing.raw(x) if x.is_floating_point() else x.cpu()
 
     def targets_in_own_units(self, y: Tensor) -> Tensor:
         """Values [N, 1] of a split, or predicted ones, in the data's own units, on the CPU; classes as they are."""
-        return y.cpu() if self.target_units is None else self.target_units.restored(y)
+        return self.preprocessing.values(y) if y.is_floating_point() else y.cpu()
 
     def to(self, device: torch.device) -> Data:
         # Splits that are one and the same stay so: truth tables are held once, not thrice.
@@ -153,6 +166,33 @@ class Dataset(ABC):
     @abstractmethod
     def load(self, data_dir: Path) -> Data:
         """The data, on the CPU. ConfigError where files are missing or unreadable, naming them and what to do."""
+
+    def load_again(self, data_dir: Path, known: Identity, run: Path, file: Path | None = None) -> Data:
+        """The data that the `run` was trained on, which is `known` of them, with its preprocessing.
+
+        `file` is where they lie now, if that is said. ConfigError where they are others now, saying what has changed.
+        """
+        if file is not None:
+            raise ConfigError(f"data={file}: is for tables, and {run} was trained on dataset={datasets.name_of(self)}.")
+        data = self.load(data_dir)
+        if known.source is not None and data.source is not None and data.source.sha256 != known.source.sha256:
+            raise changed(run, Path(data.source.path), known.source.difference(data.source))
+        if (data.task, data.n_features) != (known.task, known.preprocessing.n_raw):
+            raise ConfigError(f"{run}: dataset={data.name} has other classes or columns now than it was trained on.")
+        return replace(data, fitted=known.preprocessing)
+
+    def labelled(self, known: Identity, file: Path) -> Split:
+        """All rows of another `file` as the network of a run sees them that `known` is of; ConfigError where none."""
+        raise ConfigError(f"data={file}: is for tables, and the run was trained on dataset={datasets.name_of(self)}.")
+
+
+def changed(run: Path, path: Path, what: str) -> ConfigError:
+    """The error for data that have another content than those of the `run`: dealt anew, training rows would count as
+    test rows."""
+    return ConfigError(
+        f"{run}: the data that it was trained on have changed: {path} {what}. Put the former file back or name it "
+        f"(--data FILE), train a new run on this one, or evaluate all of its rows: mlpexp eval {run} --data {path}"
+    )
 
 
 datasets: Registry[Dataset] = Registry("dataset", {"table": "csv", "tabular": "csv", "dataframe": "csv"})

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlpexp.data.dataset import Data, datasets
+from mlpexp.data.preprocessing import Image, Preprocessing, Target
 from mlpexp.data.splits import RandomlySplit
 from mlpexp.data.task import Task
 
@@ -33,10 +34,7 @@ class Digits(RandomlySplit):
             train=train,
             val=val,
             test=test,
-            shift=float(pixels.mean()),
-            scale=1 / float(pixels.std()),
-            target_name="digit",
-            image_shape=(8, 8),
+            fitted=Preprocessing((Image("pixels", 8, 8, float(pixels.mean()), float(pixels.std())),), Target("digit")),
         )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import hashlib
 import math
 import socket
 import struct
@@ -17,6 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlpexp.data.dataset import Data, Dataset, Split, datasets
+from mlpexp.data.preprocessing import Image, Preprocessing, Target
+from mlpexp.data.source import Source
 from mlpexp.data.task import Task
 from mlpexp.errors import ConfigError
 from mlpexp.fields.ranges import Count, Index
@@ -53,6 +56,10 @@ class MNIST(Dataset):
         known, test = _read_split(folder, TRAIN), _read_split(folder, TEST)
         if self.val_size >= len(known):
             raise ConfigError(f"dataset.val_size={self.val_size}: must be less than the {len(known)} rows there are.")
+        content = hashlib.sha256()
+        for part in (known, test):
+            content.update(part.x.numpy().data)
+            content.update(part.y.numpy().data)
         rows = torch.randperm(len(known), generator=torch.Generator().manual_seed(self.seed))
         val_rows, train_rows = rows[: self.val_size][: self.limit], rows[self.val_size :][: self.limit]
         return Data(
@@ -63,10 +70,8 @@ class MNIST(Dataset):
             # Its first half was written by other people than its second, and is easier (LeCun's page).
             test=test if self.limit is None else test.sample(self.limit),
             # Mean and standard deviation of the training pixels over 255, as everyone uses them.
-            shift=0.1307 * 255,
-            scale=1 / (0.3081 * 255),
-            target_name="digit",
-            image_shape=(SIDE, SIDE),
+            fitted=Preprocessing((Image("pixels", SIDE, SIDE, 0.1307 * 255, 0.3081 * 255),), Target("digit")),
+            source=Source(str(folder.absolute()), len(known) + len(test), [], content.hexdigest()),
         )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from mlpexp.data.dataset import Data, datasets
+from mlpexp.data.preprocessing import Preprocessing
 from mlpexp.data.splits import RandomlySplit, Samples
 from mlpexp.data.task import Task
 from mlpexp.fields.ranges import NonNegative, OpenFraction, Positive, Range
@@ -56,8 +57,7 @@ class Points(RandomlySplit):
             train=train,
             val=val,
             test=test,
-            feature_names=("x1", "x2"),
-            target_name="class",
+            fitted=Preprocessing.unscaled(["x1", "x2"], target="class"),
         )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from mlpexp.data.dataset import Data, Dataset, Split, datasets
+from mlpexp.data.preprocessing import Preprocessing
 from mlpexp.data.splits import Samples, split_at_random
 from mlpexp.data.task import Task
 from mlpexp.fields.ranges import Index, NonNegative
@@ -52,8 +53,7 @@ class Sine(Dataset):
             train=train,
             val=val,
             test=test,
-            feature_names=("x",),
-            target_name="y",
+            fitted=Preprocessing.unscaled(["x"]),
             true_function=torch.sin,
             note=note,
         )

@@ -1,13 +1,12 @@
-"""The file that a dataset was read from: enough to notice that it has another content now."""
+"""The file that a dataset was read from: enough to find it again, and to notice that it has another content now."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlpexp.errors import ConfigError
 from mlpexp.fields.ranges import Index
 
 
@@ -16,40 +15,45 @@ class Source:
     """A file as it was when it was read."""
 
     path: str
-    """As the config names it."""
+    """Where it lay."""
     n_rows: Index
     """How many rows it had, without the header."""
     columns: list[str]
     """The names of its columns, in their order."""
     sha256: str
-    """The SHA-256 digest of its bytes."""
+    """The SHA-256 digest of its content."""
 
     @staticmethod
-    def of(path: Path, n_rows: int, columns: list[str]) -> Source:
+    def of(path: Path, n_rows: int, columns: Sequence[str]) -> Source:
         """The source of rows that were read from the file at `path`."""
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return Source(str(path), n_rows, columns, digest)
+        return Source(str(path.absolute()), n_rows, list(columns), digest(path))
 
-    def check(self, now: Source | None, run: Path) -> None:
-        """ConfigError saying what has changed since `run` was trained on this file; `now` is the file of today.
+    def find(self, places: Iterable[Path]) -> tuple[Path | None, Path | None]:
+        """The first of some places where a file of the same content lies, and the first where any file does."""
+        other = None
+        for place in places:
+            try:
+                if place.is_file():
+                    if digest(place) == self.sha256:
+                        return place, other
+                    other = other or place
+            except OSError:
+                continue
+        return None, other
 
-        Another content would deal its rows to the splits anew: rows that were trained on would count as test rows.
-        """
-        if now is not None and now.sha256 == self.sha256:
-            return
-        if now is None:
-            what = "is not the source of its data any more"
-        elif now.columns != self.columns:
-            what = f"has other columns: {_difference(self.columns, now.columns)}"
-        elif now.n_rows != self.n_rows:
-            what = f"has {now.n_rows:,} rows, and had {self.n_rows:,}"
-        else:
-            what = "has another content, in as many rows and the same columns"
-        raise ConfigError(
-            f"{run}: the table that it was trained on has changed: {self.path} {what}. Put the former file back, or "
-            "train a new run on this one."
-        )
+    def difference(self, now: Source) -> str:
+        """What the file of today has that this one had not, in words."""
+        if now.columns != self.columns:
+            return f"has other columns: {_difference(self.columns, now.columns)}"
+        if now.n_rows != self.n_rows:
+            return f"has {now.n_rows:,} rows, and had {self.n_rows:,}"
+        return "has another content, in as many rows and the same columns"
+
+
+def digest(path: Path) -> str:
+    """The SHA-256 digest of a file, in hexadecimal: 89 MB take 0.05 s."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _difference(before: Sequence[str], now: Sequence[str]) -> str:

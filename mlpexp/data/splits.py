@@ -41,6 +41,10 @@ class RandomlySplit(Dataset):
 
         return torch.Generator().manual_seed(self.seed)
 
+    def deal(self, n_rows: int, groups: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """The rows of train, val and test; see `deal_at_random`."""
+        return deal_at_random(n_rows, self.val_fraction, self.test_fraction, self.generator(), groups)
+
     def split(
         self, x: Tensor, y: Tensor, generator: torch.Generator, groups: Tensor | None
     ) -> tuple[Split, Split, Split]:
@@ -56,26 +60,34 @@ def split_at_random(
     generator: torch.Generator,
     groups: Tensor | None,
 ) -> tuple[Split, Split, Split]:
-    """Train, val and test from rows drawn at random, the same share of each of the `groups` [N] (the classes).
+    """Train, val and test of rows `x` [N, F] and `y`, as `deal_at_random` has dealt them."""
+    train, val, test = deal_at_random(len(x), val_fraction, test_fraction, generator, groups)
+    return Split(x[train], y[train]), Split(x[val], y[val]), Split(x[test], y[test])
+
+
+def deal_at_random(
+    n_rows: int, val_fraction: float, test_fraction: float, generator: torch.Generator, groups: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The rows of train, val and test, drawn at random, the same share of each of the `groups` [N] (the classes).
 
     Each group (None: all rows) gives at least one row to each split, so it needs three: ConfigError where it
     has fewer. Within a split the rows stand in their old order.
     """
     import torch
 
-    rows = torch.randperm(len(x), generator=generator)
+    rows = torch.randperm(n_rows, generator=generator)
     if groups is None:
-        groups = torch.zeros(len(x), dtype=torch.long)
+        groups = torch.zeros(n_rows, dtype=torch.long)
     # The rows group by group, at random within each; of a group the first go to train, the last to test.
     rows = rows[groups[rows].argsort(stable=True)]
     _, of_row, sizes = groups[rows].unique(return_inverse=True, return_counts=True)
     if (fewest := min(sizes.tolist(), default=0)) < 3:
         whose = "a class" if len(sizes) > 1 else "it"
         raise ConfigError(f"dataset: {whose} has {fewest} rows; at least 3 are needed, for train, val and test.")
-    rank = torch.arange(len(x)) - (sizes.cumsum(0) - sizes)[of_row]
+    rank = torch.arange(n_rows) - (sizes.cumsum(0) - sizes)[of_row]
     n_val = (sizes.double() * val_fraction).round().long().clamp(min=1).minimum(sizes - 2)
     n_test = (sizes.double() * test_fraction).round().long().clamp(min=1).minimum(sizes - n_val - 1)
     in_train = rank < (sizes - n_val - n_test)[of_row]
     in_test = rank >= (sizes - n_test)[of_row]
     train, val, test = (rows[chosen].sort().values for chosen in (in_train, ~in_train & ~in_test, in_test))
-    return Split(x[train], y[train]), Split(x[val], y[val]), Split(x[test], y[test])
+    return train, val, test

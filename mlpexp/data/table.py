@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from mlpexp.data.dataset import Data, Split, Units, datasets
+from mlpexp.data.dataset import Data, Split, changed, datasets
 from mlpexp.data.delimited import Column, read_columns, to_number
+from mlpexp.data.identity import Identity, packed, unpacked
+from mlpexp.data.preprocessing import Preprocessing
 from mlpexp.data.source import Source
 from mlpexp.data.splits import RandomlySplit
 from mlpexp.data.task import Task
@@ -48,7 +50,7 @@ class Table(RandomlySplit):
         features = [column for column in columns if column is not target]
         if not features:
             raise ConfigError(f"{where}: has the one column '{target.name}'; a feature and a target are needed.")
-        x = torch.tensor([feature.numbers() for feature in features], dtype=torch.float64).T.contiguous()
+        x = _matrix(features)
         if len(x) < 3:
             raise ConfigError(f"{where}: has {len(x)} rows; at least 3 are needed, for train, val and test.")
         classes: tuple[str, ...] = ()
@@ -57,33 +59,63 @@ class Table(RandomlySplit):
             self._check_classes(target, classes, labels)
             y = torch.tensor(labels)
         else:
-            y = torch.tensor(target.numbers(), dtype=torch.float64).unsqueeze(1)
+            y = _matrix([target])
             if bool((y == y[0]).all()):
                 raise ConfigError(f"{_key(target)}: is {target.cells[0]} in every row: nothing to learn.")
+        rows = self.deal(len(x), groups=y if classes else None)
+        names = [feature.name for feature in features]
+        fitted = Preprocessing.fit(x[rows[0]], names, target.name, None if classes else y[rows[0]])
+        task = Task("classification", classes) if classes else Task("regression")
+        source = Source.of(Path(self.path), len(x), [column.name for column in columns])
+        return self._dealt(x, y, rows, Identity(task, fitted, source, packed(rows)))
 
-        train, val, test = self.split(x, y, self.generator(), groups=y if classes else None)
-        x_units, y_units = _units(train.x), None
-        train, val, test = (Split(x_units.standardised(part.x), part.y) for part in (train, val, test))
+    def _dealt(self, x: Tensor, y: Tensor, rows: tuple[Tensor, Tensor, Tensor], known: Identity) -> Data:
+        """The data of raw rows x [N, R] and classes or values y, dealt as `rows` say and preprocessed as `known` is."""
+        fitted, target = known.preprocessing, known.preprocessing.target
+        inputs, targets = fitted.inputs(x), y if known.task.classes else fitted.targets(y)
         note = "features are standardised with mean and standard deviation of the training rows"
-        if not classes:
-            y_units = _units(train.y)
-            train, val, test = (Split(part.x, y_units.standardised(part.y)) for part in (train, val, test))
-            note += f", and so is {target.name}: losses are in units of its variance, {float(y_units.std) ** 2:g}"
-        elif self.task == "auto" and target.is_numeric():
+        if not known.task.classes:
+            note += f", and so is {target.name}: losses are in units of its variance, {target.deviation**2:g}"
+        elif self.task == "auto" and all(to_number(name) is not None for name in known.task.classes):
             note += f"; {target.name} is taken for classes (dataset.task=regression takes it for values)"
+        train, val, test = (Split(inputs[part], targets[part]) for part in rows)
         return Data(
             name=Path(self.path).stem,
-            task=Task("classification", classes) if classes else Task("regression"),
+            task=known.task,
             train=train,
             val=val,
             test=test,
-            feature_units=x_units,
-            target_units=y_units,
-            feature_names=tuple(feature.name for feature in features),
-            target_name=target.name,
+            fitted=fitted,
             note=note,
-            source=Source.of(Path(self.path), len(x), [column.name for column in columns]),
+            source=known.source,
+            dealt=known.split,
         )
+
+    def load_again(self, data_dir: Path, known: Identity, run: Path, file: Path | None = None) -> Data:
+        if known.source is None:
+            raise ConfigError(f"{run}: does not say what table it was trained on; its run.json is damaged.")
+        # The run directory may have been moved together with the table.
+        beside = [above / self.path for above in run.absolute().parents]
+        of_data = [data_dir / self.path, data_dir / Path(self.path).name]
+        places = [Path(self.path), Path(known.source.path), *of_data, *beside] if file is None else [file]
+        path, other = known.source.find(places)
+        if path is None and other is None:
+            named = ", ".join(map(str, dict.fromkeys(places[:2])))
+            raise ConfigError(
+                f"{run}: the table that it was trained on is not there ({named}); name it: --data FILE, or "
+                "data_dir=DIR for the folder that holds it."
+            )
+        if path is None:
+            assert other is not None
+            columns = read_columns(other, f"data={other}")
+            now = Source.of(other, len(columns[0].cells), [column.name for column in columns])
+            raise changed(run, other, known.source.difference(now))
+        x, y = _rows_of(known, path)
+        return self._dealt(x, y, unpacked(known.split, len(x)), known)
+
+    def labelled(self, known: Identity, file: Path) -> Split:
+        x, y = _rows_of(known, file)
+        return Split(known.preprocessing.inputs(x), y if known.task.classes else known.preprocessing.targets(y))
 
     def _pick_target(self, columns: list[Column], where: str) -> Column:
         if self.target is None:
@@ -134,9 +166,31 @@ def classes_of(target: Column) -> tuple[tuple[str, ...], list[int]]:
     return tuple(names), [index[cell] for cell in cells]
 
 
-def _units(values: Tensor) -> Units:
-    """Mean and standard deviation of each column of values [N, F]; a constant column has the deviation 1."""
+def _rows_of(known: Identity, path: Path) -> tuple[Tensor, Tensor]:
+    """Raw rows [N, R] and classes [N] or values [N, 1] of a table, whose columns are matched by name."""
     import torch
 
-    constant = (values == values[0]).all(dim=0)
-    return Units(values.mean(dim=0), torch.where(constant, 1.0, values.std(dim=0, correction=0)))
+    where = f"data={path}"
+    by_name = {column.name: column for column in read_columns(path, where)}
+    target = known.preprocessing.target.name
+    missing = [name for name in (*known.preprocessing.names, target) if name not in by_name]
+    if missing:
+        one = len(missing) == 1
+        lacking = f"{where}: the column{'' if one else 's'} {', '.join(missing)} {'is' if one else 'are'} missing"
+        raise ConfigError(unknown(lacking, missing[0], by_name))
+    x = _matrix([by_name[name] for name in known.preprocessing.names])
+    if not known.task.classes:
+        return x, _matrix([by_name[target]])
+    names, labels = classes_of(by_name[target])
+    if foreign := [name for name in names if name not in known.task.classes]:
+        what = f"{where}: column '{target}': the run knows no class '{foreign[0]}'"
+        raise ConfigError(unknown(what, foreign[0], known.task.classes))
+    index = [known.task.classes.index(name) for name in names]
+    return x, torch.tensor([index[label] for label in labels])
+
+
+def _matrix(columns: list[Column]) -> Tensor:
+    """The numbers of columns as [N, R], float64."""
+    import torch
+
+    return torch.tensor([column.numbers() for column in columns], dtype=torch.float64).T.contiguous()

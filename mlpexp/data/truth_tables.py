@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from mlpexp.data.dataset import Data, Dataset, Split, datasets
+from mlpexp.data.preprocessing import Preprocessing
 from mlpexp.data.task import Task
 
 
@@ -28,8 +29,7 @@ class TruthTable(Dataset):
             train=table,
             val=table,
             test=table,
-            feature_names=("a", "b"),
-            target_name=f"a {self.gate.upper()} b",
+            fitted=Preprocessing.unscaled(["a", "b"], target=f"a {self.gate.upper()} b"),
             note="train, val and test are the same four rows",
         )
 

@@ -14,6 +14,7 @@ from mlpexp.components.loss import Loss
 from mlpexp.components.regularizer import EarlyStopping
 from mlpexp.config.schema import Config
 from mlpexp.data.dataset import Data
+from mlpexp.data.identity import Identity
 from mlpexp.engine.member_rng import MemberRng
 from mlpexp.fields.convert import build, convert, fields_of
 from mlpexp.fields.ranges import Index
@@ -26,7 +27,7 @@ def derive_seeds(seed: int) -> dict[str, int]:
     return {"init": int(init >> 1), "order": int(order >> 1), "noise": int(noise >> 1)}
 
 
-def build_module(config: Config, data: Data, loss: Loss) -> nn.Module:
+def build_module(config: Config, data: Data | Identity, loss: Loss) -> nn.Module:
     """The member's plain network on the CPU, initialised under its seed; the caller's random state is untouched."""
     seed = derive_seeds(config.seed)["init"]
     with torch.random.fork_rng(devices=[]):

@@ -16,7 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
-from mlpexp.data.source import Source
+from mlpexp.data.identity import Identity
 from mlpexp.doctor.finding import Finding
 from mlpexp.errors import ConfigError, MlpexpError
 from mlpexp.fields.convert import convert
@@ -63,7 +63,7 @@ class Record:
     diverged: bool = False
     constant: dict[str, dict[str, float]] = field(default_factory=dict)
     findings: list[dict[str, Any]] = field(default_factory=list)
-    data: Source | None = None  # the file that the data were read from; null where they need none
+    data: dict[str, Any] = field(default_factory=dict)  # that of mlpexp.data.identity.Identity
     history: dict[str, Any] = field(default_factory=dict)  # what metrics.csv had then: rows and their checksum
 
     def write(self, directory: Path) -> None:
@@ -82,7 +82,7 @@ def finite(value: Any) -> Any:
 
 
 def start(
-    config: dict[str, Any], *, device: str, n_parameters: int, data: Source | None = None, ask_git: bool = True
+    config: dict[str, Any], *, device: str, n_parameters: int, data: dict[str, Any], ask_git: bool = True
 ) -> Record:
     """The record of a run that begins now, in this process; unless `ask_git`, without a commit."""
     return Record(
@@ -163,7 +163,7 @@ _KINDS: dict[str, Any] = {
     "metrics": dict[str, dict[str, Finite | None]],
     "reason": str | None,
     "findings": list[Finding],
-    "data": Source | None,
+    "data": dict[str, Any],
 }
 
 
@@ -176,6 +176,17 @@ def _checked(path: Path, name: str, content: dict[str, Any]) -> Any:
         return [dataclasses.asdict(finding) for finding in checked] if name == "findings" else checked
     except MlpexpError as error:
         raise ConfigError(f"{path}: is damaged: {error.lines[0]}") from None
+
+
+def identity(found: Record, directory: Path) -> Identity:
+    """What a run notes of its data; ConfigError where its run.json is damaged there.
+
+    Apart from reading the record, since a comparison of many runs needs none of it.
+    """
+    try:
+        return Identity.of_plain(found.data)
+    except ValueError as error:
+        raise ConfigError(f"{directory / NAME}: is damaged: {str(error).splitlines()[0]}.") from None
 
 
 def _what_is_left(directory: Path) -> str:

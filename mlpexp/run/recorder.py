@@ -144,9 +144,14 @@ class Recorder:
         self._last_checkpoint = time.monotonic()
 
     def save_best(self, best: dict[str, Any]) -> None:
-        """Writes best.pt, where there has been an epoch with a finite validation loss."""
+        """Writes best.pt, where there has been an epoch with a finite validation loss.
+
+        With what raw rows need to become inputs: `mean` and `std` [F], float64, and all that the run notes of its data.
+        """
         if best["epoch"]:
-            checkpoint.save(self.paths.best, best)
+            mean, std = self._data.preprocessing.moments
+            raw = {"mean": mean, "std": std, "classes": self.record.data["classes"], "data": self.record.data}
+            checkpoint.save(self.paths.best, {**best, **raw})
 
     def note(self, **changes: Any) -> None:
         """Notes values that the next `update` writes to run.json."""

@@ -6,7 +6,9 @@ N test rows, C classes.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,9 @@ import torch
 from torch import nn
 
 from mlpexp.data.dataset import Data, Split
+from mlpexp.data.identity import Identity
+from mlpexp.data.preprocessing import Preprocessing
+from mlpexp.data.task import Task
 from mlpexp.doctor.measure import constant_loss
 from mlpexp.engine.objective import Objective, evaluate, outputs_of
 from mlpexp.engine.stack import ModuleStack
@@ -25,12 +30,31 @@ _MOST_NAMES = 30
 
 @dataclass(frozen=True)
 class Results:
-    """Of one network, in evaluation mode, on data that lie on its device."""
+    """Of one network, in evaluation mode; its data are read where they are asked for, and predictions need none."""
 
     module: nn.Module
-    data: Data
+    identity: Identity
     objective: Objective
+    read: Callable[[], Data]
     bf16: bool = False
+
+    @staticmethod
+    def of(module: nn.Module, data: Data, objective: Objective, bf16: bool = False) -> Results:
+        """Of a network on data that lie on its device already."""
+        return Results(module, data.identity, objective, lambda: data, bf16)
+
+    @cached_property
+    def data(self) -> Data:
+        """The data of the run, on the network's device; ConfigError where they are not there or have changed."""
+        return self.read().to(self._device)
+
+    @property
+    def task(self) -> Task:
+        return self.objective.task
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.module.parameters()).device
 
     @property
     def _stack(self) -> ModuleStack:
@@ -38,12 +62,14 @@ class Results:
 
     def metrics(self) -> dict[str, dict[str, float]]:
         """By split: the mean `loss`, and `accuracy` with `calibration_error`, or `r2`; nan where it has none."""
-        found = {}
-        for name, split in self.data.splits().items():
-            evaluation = evaluate(self._stack, self.data, split, self.objective)
-            found[name] = {"loss": evaluation.loss.item(), self.data.task.score: evaluation.score.item()}
-            if self.data.task.kind == "classification":
-                found[name]["calibration_error"] = self.calibration(split).error
+        return {name: self.metrics_of(split) for name, split in self.data.splits().items()}
+
+    def metrics_of(self, split: Split) -> dict[str, float]:
+        """What `metrics` are of one split."""
+        evaluation = evaluate(self._stack, self.data, split, self.objective)
+        found = {"loss": evaluation.loss.item(), self.task.score: evaluation.score.item()}
+        if self.task.kind == "classification":
+            found["calibration_error"] = self.calibration(split).error
         return found
 
     def outputs(self, split: Split) -> torch.Tensor:
@@ -52,7 +78,7 @@ class Results:
 
     def confusion(self, split: Split) -> np.ndarray:
         """How many rows of each true class (rows) were taken for each class (columns), [C, C]."""
-        n_classes = self.data.task.n_classes
+        n_classes = self.task.n_classes
         predicted = self.objective.loss.predict(self.outputs(split))
         cells = split.y.cpu() * n_classes + predicted
         return torch.bincount(cells, minlength=n_classes**2).view(n_classes, n_classes).numpy()
@@ -68,33 +94,36 @@ class Results:
         `x` is an array, or a data frame whose columns are matched by name. ConfigError where columns are missing or
         too many, or a value is not finite.
         """
-        rows = self.data.from_own_units(torch.from_numpy(_inputs(x, self.data))).to(self.data.train.x.device)
-        outputs = self.outputs(Split(rows, rows[:, :1]))
-        if self.data.task.kind == "classification":
+        preprocessing = self.identity.preprocessing
+        rows = preprocessing.inputs(torch.from_numpy(_raw(x, preprocessing))).to(self._device)
+        split = Split(rows, rows[:, :1])
+        outputs = outputs_of(self._stack, Data("predict", self.task, split, split, split), split)[0].cpu()
+        if self.task.kind == "classification":
             return self.objective.loss.probabilities(outputs).numpy()
-        return self.data.targets_in_own_units(outputs).numpy()
+        return preprocessing.values(outputs).numpy()
 
 
-def _inputs(x: Any, data: Data) -> np.ndarray:
+def _raw(x: Any, preprocessing: Preprocessing) -> np.ndarray:
     """What is to be predicted as an array [N, F], float64."""
-    if hasattr(x, "columns"):
+    names = preprocessing.names
+    if names and hasattr(x, "columns"):
         import narwhals as nw
 
         frame = nw.from_native(x, eager_only=True)
-        if missing := [name for name in data.feature_names if name not in frame.columns]:
+        if missing := [name for name in names if name not in frame.columns]:
             raise ConfigError(unknown(f"predict: the column '{missing[0]}' is missing", missing[0], frame.columns))
-        x = frame.select(*data.feature_names).to_numpy()
+        x = frame.select(*names).to_numpy()
     try:
         given = np.array(x, dtype=np.float64)
     except (TypeError, ValueError):
         raise ConfigError("predict: all inputs must be numbers.") from None
-    if given.ndim != 2 or given.shape[1] != data.n_features:
-        names = f": {', '.join(data.feature_names)}" if 0 < len(data.feature_names) <= _MOST_NAMES else ""
+    if given.ndim != 2 or given.shape[1] != preprocessing.n_raw:
+        listed = f": {', '.join(names)}" if 0 < len(names) <= _MOST_NAMES else ""
         shape = " × ".join(map(str, given.shape))
-        raise ConfigError(f"predict: inputs must be rows of {data.n_features} columns{names}; these are {shape}.")
+        raise ConfigError(f"predict: inputs must be rows of {preprocessing.n_raw} columns{listed}; these are {shape}.")
     if not np.isfinite(given).all():
         row, column = np.argwhere(~np.isfinite(given))[0]
-        name = f"'{data.feature_names[column]}'" if data.feature_names else str(column + 1)
+        name = f"'{names[column]}'" if names else str(column + 1)
         raise ConfigError(f"predict: row {row + 1}, column {name}: is {given[row, column]}; inputs must be finite.")
     return given
 

@@ -20,7 +20,7 @@ from mlpexp.sweep.jobs import Job
 from mlpexp.sweep.plan import plan
 from mlpexp.sweep.train import StackToTrain, SweepWatcher, stack_to_train, tidy, train_stacks
 from mlpexp.training.attempt import Pending
-from mlpexp.training.prepare import Preparations, prepare_again
+from mlpexp.training.prepare import Preparations
 from mlpexp.training.saved import newest
 from mlpexp.training.single import checked_config
 
@@ -88,8 +88,11 @@ class _Found:
 LeftOut = tuple[list[int], ConfigError]
 
 
-def resume_sweep(directory: Path, changes: dict[str, Any], watcher: SweepWatcher) -> None:
-    """Trains what is left of a sweep, and says once more what had diverged. ConfigError where nothing is left."""
+def resume_sweep(directory: Path, changes: dict[str, Any], watcher: SweepWatcher, file: Path | None = None) -> None:
+    """Trains what is left of a sweep, and says once more what had diverged. ConfigError where nothing is left.
+
+    `file` is where its table lies now.
+    """
     try:
         known = read(directory)
     except ConfigError as error:
@@ -97,16 +100,16 @@ def resume_sweep(directory: Path, changes: dict[str, Any], watcher: SweepWatcher
     if not known.jobs:
         raise ConfigError(f"{directory}: holds no job of a sweep.")
     with locked(directory):
-        _resume(directory, changes, watcher)
+        _resume(directory, changes, watcher, file)
 
 
-def _resume(directory: Path, changes: dict[str, Any], watcher: SweepWatcher) -> None:
+def _resume(directory: Path, changes: dict[str, Any], watcher: SweepWatcher, file: Path | None) -> None:
     saved = read(directory)
     found = {job.number: _look(directory, job, changes) for job in saved.jobs}
     # Before stacks that have ended are tidied up: what is left of a file keeps their directory from going.
     for place in (directory, directory / CHECKPOINTS):
         remove_unfinished(place)
-    noted, stacks, left_out = _to_finish(directory, saved, found)
+    noted, stacks, left_out = _to_finish(directory, saved, found, file)
     not_chosen = _not_chosen(saved)
     # A sweep that died in the meantime still lacks its table.
     if not stacks and not left_out and (directory / TABLE).exists():
@@ -153,12 +156,17 @@ def _not_chosen(saved: SweepRecord) -> str:
 
 
 def _to_finish(
-    directory: Path, saved: SweepRecord, found: Mapping[int, _Found]
+    directory: Path, saved: SweepRecord, found: Mapping[int, _Found], file: Path | None
 ) -> tuple[SweepRecord, list[StackToTrain], list[LeftOut]]:
     """What is left to train of a sweep, as it was to train together; its record, with jobs stacked anew; and what
     of it is too damaged to go on."""
     left_out: list[LeftOut] = [([number], entry.damaged) for number, entry in found.items() if entry.damaged]
-    preparations = Preparations()
+    preparations = Preparations(file)
+    # Jobs that are trained anew are so on the data of the others.
+    needed = [entry.job.config.dataset for entry in found.values() if not entry.ended]
+    for entry in sorted(found.values(), key=lambda entry: entry.ended):
+        if entry.record is not None and entry.job.config.dataset in needed:
+            preparations.go_on(entry.job.config, record.identity(entry.record, entry.directory), entry.directory)
     to_train: list[StackToTrain] = []
     missing: list[Job] = []
     for numbers in saved.stacks:
@@ -175,9 +183,6 @@ def _to_finish(
         except ConfigError as error:
             left_out.append(([entry.job.number for entry in entries if not entry.ended], error))
             continue
-        for entry in entries:
-            if entry.record is not None and not entry.ended:
-                prepare_again(entry.job.config, entry.record, entry.directory, preparations)
         for runs, path in resumed:
             stack_size = len(entries) if path is not None else None
             to_train.append(StackToTrain(tuple(runs), preparations.of(runs[0].config), path, stack_size))

@@ -239,7 +239,7 @@ def _finite(metrics: Mapping[str, Mapping[str, float]]) -> bool:
 
 
 def _results(engine: Engine, module: nn.Module) -> Results:
-    return Results(module, engine.data, engine.objective, engine.stack.bf16)
+    return Results.of(module, engine.data, engine.objective, engine.stack.bf16)
 
 
 def _summary(module: nn.Module) -> str:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from torch import nn
 
+from mlpexp.config.user_code import refused
+from mlpexp.data.dataset import Data, Split
 from mlpexp.engine.member import build_module
 from mlpexp.engine.objective import Objective
 from mlpexp.errors import ConfigError
@@ -20,9 +22,9 @@ from mlpexp.run.directory import RunDirectory, claim_new, refuse_links
 from mlpexp.run.files import no_formula, write_bytes, write_text
 from mlpexp.run.record import Record
 from mlpexp.run.results import Results
-from mlpexp.training.prepare import Preparations, prepare_again
+from mlpexp.training.prepare import Preparations, check_memory
 from mlpexp.training.saved import best as best_of
-from mlpexp.training.single import saved_config
+from mlpexp.training.single import refuse_to_fetch, saved_config
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ def load(
 ) -> tuple[Results, int]:
     """A run's network with the weights of its best epoch, or of its last one, its data, and which epoch that is.
 
+    It predicts without any data: these are read, and checked to be those of the run, where they are asked for.
+
     `changes` may give other values of `device`, `data_dir` and `plugins`. Nothing of the run is executed.
     `preparations` keep the data where several runs are loaded.
     """
@@ -57,44 +61,75 @@ def _load(
     path: Path, found: Record, changes: dict[str, Any], weights: Literal["best", "last"], preparations: Preparations
 ) -> tuple[Results, int, Path]:
     """A run's network with the weights asked for, their epoch, and the checkpoint that they are from."""
-    config = saved_config(found, path, changes)
-    prepared = prepare_again(config, found, path, preparations)
+    config = saved_config(found, path, changes, data=False)
+    known = record.identity(found, path)
     if weights == "best":
         source, state = best_of(path, final=found.state == "completed")
     else:
         source = RunDirectory(path).last
         state = checkpoint.load(source)
-    module: nn.Module = build_module(config, prepared.data, prepared.loss)
+    loss, device = config.loss.resolve(known.task), config.device.find()
+    with refused():
+        n_parameters = config.model.n_parameters(known.n_features, loss.n_outputs(known.task))
+        check_memory(config, n_parameters, known.n_features, device)
+        module: nn.Module = build_module(config, known, loss)
     try:
         module.load_state_dict(state["weights" if weights == "best" else "module"])
         epoch = int(state["epoch"])
     except checkpoint.MISMATCHES as error:
         raise checkpoint.mismatch(source, error) from error
-    device = prepared.device
-    objective = Objective(prepared.data.task, prepared.loss)
-    bf16 = config.precision == "bf16"
-    return Results(module.to(device), prepared.data.to(device), objective, bf16), epoch, source
+
+    def read() -> Data:
+        refuse_to_fetch(config, path, changes)
+        return preparations.stored(config, known, path)
+
+    results = Results(module.to(device), known, Objective(known.task, loss), read, config.precision == "bf16")
+    return results, epoch, source
 
 
-def evaluate(directory: str | Path, changes: dict[str, Any] | None = None) -> Evaluation:
-    """Writes metrics.json, the confusion matrix as CSV and the figures to RUN/evaluations/<date and time>."""
+def evaluate(
+    directory: str | Path, changes: dict[str, Any] | None = None, data: str | Path | None = None
+) -> Evaluation:
+    """Writes metrics.json, the confusion matrix as CSV and the figures to RUN/evaluations/<date and time>.
+
+    `data` is a table: where it has the content of the run's, the run's splits are evaluated, else all of its rows.
+    """
     path = Path(directory)
     found = record.read(path)
     refuse_links(path)
-    results, epoch, source = _load(path, found, changes or {}, "best", Preparations())
+    file = None if data is None else Path(data)
+    results, epoch, source = _load(path, found, changes or {}, "best", Preparations(file))
+    known = results.identity
+    if file is not None and (known.source is None or known.source.find([file])[0] is None):
+        dataset = saved_config(found, path, changes or {}).dataset
+        return _evaluate_table(path, results, epoch, file, dataset.labelled(known, file))
     metrics = results.metrics()
-    curves, remarks = _curves(path, found, results.data.task.score)
+    curves, remarks = _curves(path, found, results.task.score)
     if source != RunDirectory(path).best:
         remarks = (f"The weights are those in {source}, which has later or the only whole ones.", *remarks)
     out = claim_new(path / "evaluations" / datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
     write_text(out / "metrics.json", json.dumps(record.finite({"epoch": epoch, "metrics": metrics}), indent=2) + "\n")
-    if results.data.task.kind == "classification":
-        write_text(out / "confusion_matrix.csv", _confusion_csv(results))
+    if results.task.kind == "classification":
+        write_text(out / "confusion_matrix.csv", _confusion_csv(results, results.data.test))
     from mlpexp.run.pictures import pictures
 
     for name, picture in pictures(results, curves, epoch):
         write_bytes(out / f"{name}.png", picture.png())
     return Evaluation(out, epoch, metrics, results, remarks)
+
+
+def _evaluate_table(path: Path, results: Results, epoch: int, file: Path, rows: Split) -> Evaluation:
+    """Of all rows of another table than the run's: metrics.json, and the confusion matrix as CSV."""
+    rows = rows.to(next(results.module.parameters()).device)
+    data = Data(file.name, results.task, rows, rows, rows, results.identity.preprocessing)
+    results = replace(results, read=lambda: data)
+    metrics = {f"all {len(rows):,} rows of {file.name}": results.metrics_of(rows)}
+    out = claim_new(path / "evaluations" / datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
+    content = {"epoch": epoch, "data": str(file), "metrics": metrics}
+    write_text(out / "metrics.json", json.dumps(record.finite(content), indent=2) + "\n")
+    if results.task.kind == "classification":
+        write_text(out / "confusion_matrix.csv", _confusion_csv(results, rows))
+    return Evaluation(out, epoch, metrics, results, ())
 
 
 def _curves(path: Path, found: Record, score: str) -> tuple[dict[str, list[float]] | None, tuple[str, ...]]:
@@ -110,12 +145,12 @@ def _curves(path: Path, found: Record, score: str) -> tuple[dict[str, list[float
         return None, (f"{error} The curves are left out.",)
 
 
-def _confusion_csv(results: Results) -> str:
-    """Counts on the test split: a row a true class, a column a predicted one."""
-    classes = [no_formula(name) for name in results.data.task.classes]
+def _confusion_csv(results: Results, split: Split) -> str:
+    """Counts on a split: a row a true class, a column a predicted one."""
+    classes = [no_formula(name) for name in results.task.classes]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["true \\ predicted", *classes])
-    for name, row in zip(classes, results.confusion(results.data.test).tolist(), strict=True):
+    for name, row in zip(classes, results.confusion(split).tolist(), strict=True):
         writer.writerow([name, *row])
     return text.getvalue()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,9 @@ from mlpexp.components.regularizer import regularizers
 from mlpexp.config.schema import Config
 from mlpexp.config.user_code import blamed_on, refused, users_components
 from mlpexp.data.dataset import Data
+from mlpexp.data.identity import Identity
 from mlpexp.errors import ConfigError
 from mlpexp.fields.convert import show
-from mlpexp.run.record import Record
 
 _FLOAT = 4  # bytes
 # Tensors of the size of the weights: themselves, their gradients, two moments of the optimizer, the best so far, and
@@ -56,7 +57,7 @@ def _prepared(config: Config, data: Data | None) -> Prepared:
         raise ConfigError("compile=true: needs a C++ compiler, such as g++ or the one that CXX names; there is none.")
     users = users_components(config)
     if data is None:
-        data = _loaded(config, users)
+        data = _loaded(config, users, lambda: config.dataset.load(data_dir(config)))
         check_finite(data)
     if users:
         _check_components(config, users, data)
@@ -66,31 +67,51 @@ def _prepared(config: Config, data: Data | None) -> Prepared:
             name = regularizers.name_of(part)
             raise ConfigError(f"regularizer={name}: is for classification, and the dataset is a regression task.")
     n_parameters = config.model.n_parameters(data.n_features, loss.n_outputs(data.task))
-    _check_memory(config, n_parameters, data.n_features, device)
+    check_memory(config, n_parameters, data.n_features, device)
     _check_batches(config, data, loss)
     if users:
         _try(config, users, data)
     return Prepared(config, data, device, loss, n_parameters)
 
 
-def prepare_again(config: Config, found: Record, directory: Path, preparations: Preparations | None = None) -> Prepared:
-    """As `prepare`, for a run that was trained before: ConfigError where its data have changed since."""
-    prepared = (preparations or Preparations()).of(config)
-    if found.data is not None:
-        found.data.check(prepared.data.source, directory)
-    return prepared
+def load_again(config: Config, known: Identity, directory: Path, file: Path | None = None) -> Data:
+    """The data that the run of a directory was trained on, as it notes them: nothing is fitted or dealt anew.
+
+    `file` is where its table lies now. ConfigError where the data are others now, or not there.
+    """
+    dataset, users = config.dataset, users_components(config)
+    with refused():
+        return _loaded(config, users, lambda: dataset.load_again(data_dir(config), known, directory, file))
 
 
 class Preparations:
     """Prepares configs, and loads each dataset once for all of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, file: Path | None = None) -> None:
+        """`file` is where the table of runs that were trained before lies now."""
+        self._file = file
         self._data: dict[Hashable, Data] = {}
         self._known: dict[Hashable, Prepared | ConfigError] = {}
+        self._stored: dict[Hashable, Data] = {}
+
+    def stored(self, config: Config, known: Identity, directory: Path) -> Data:
+        """As `load_again`, once for all runs of the same data."""
+        key = _source(config), json.dumps(known.plain)
+        if key not in self._stored:
+            self._stored[key] = load_again(config, known, directory, self._file)
+        return self._stored[key]
+
+    def go_on(self, config: Config, known: Identity, directory: Path) -> None:
+        """From here on, configs with this dataset are prepared with the data that a run was trained on."""
+        data = self.stored(config, known, directory)
+        if self._data.setdefault(_source(config), data) is not data:
+            raise ConfigError(
+                f"{directory}: was trained on other data than others of its sweep; resume them one by one."
+            )
 
     def of(self, config: Config) -> Prepared:
         """As `prepare`; configs that differ only in what preparing ignores, such as the seed, share one result."""
-        source = (config.dataset, config.data_dir)
+        source = _source(config)
         network = (config.model, config.loss, config.regularizer, config.batch_size)
         own = tuple(users_components(config).values())
         how = (config.optimizer.full_batch, config.device, config.compile, config.deterministic)
@@ -107,15 +128,19 @@ class Preparations:
         return known
 
 
-def _loaded(config: Config, users: Mapping[str, Any]) -> Data:
-    """The data of a config; where its dataset is a user's, they are looked at."""
+def _source(config: Config) -> Hashable:
+    return config.dataset, config.data_dir
+
+
+def _loaded(config: Config, users: Mapping[str, Any], load: Callable[[], Data]) -> Data:
+    """The data of a config that `load` gives; where its dataset is a user's, they are looked at."""
     choice = next((choice for choice, part in users.items() if part is config.dataset), None)
     if choice is None:
-        return config.dataset.load(data_dir(config))
+        return load()
     from mlpexp.engine.contract import check_data
 
     with blamed_on(choice, config.dataset):
-        data = config.dataset.load(data_dir(config))
+        data = load()
         check_data(choice, config.dataset, data)
     return data
 
@@ -180,7 +205,8 @@ def _counted(n: int) -> str:
     return "one value is" if n == 1 else f"{n:,} values are"
 
 
-def _check_memory(config: Config, n_parameters: int, n_features: int, device: torch.device) -> None:
+def check_memory(config: Config, n_parameters: int, n_features: int, device: torch.device) -> None:
+    """ConfigError where a network is too large for the device."""
     needed, total = memory_needed(config, n_parameters, n_features), total_memory(device)
     if total is not None and needed > total:
         hidden = f"model.hidden={show(config.model.hidden)}" if hasattr(config.model, "hidden") else "model"

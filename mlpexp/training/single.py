@@ -14,7 +14,7 @@ from mlpexp.run import checkpoint, record
 from mlpexp.run.directory import claimed, locked
 from mlpexp.run.record import Record
 from mlpexp.training.attempt import Pending, Run
-from mlpexp.training.prepare import Prepared, data_dir, prepare, prepare_again
+from mlpexp.training.prepare import Prepared, data_dir, load_again, prepare
 from mlpexp.training.saved import newest
 from mlpexp.training.stack import Watcher, train_stack
 
@@ -29,19 +29,24 @@ def train(config: Config, directory: str | Path) -> Run:
         return run_in(path, prepared)
 
 
-def resume(directory: str | Path, changes: dict[str, Any] | None = None, watcher: Watcher | None = None) -> Run:
+def resume(
+    directory: str | Path,
+    changes: dict[str, Any] | None = None,
+    watcher: Watcher | None = None,
+    data: str | Path | None = None,
+) -> Run:
     """Goes on with a run where it stopped, in place.
 
-    `changes` may give other values of `epochs`, `device`, `data_dir` and `plugins`.
+    `changes` may give other values of `epochs`, `device`, `data_dir` and `plugins`; `data` is where its table lies now.
     """
     path = Path(directory)
     # Where there is no run, there is nothing to lock either.
     record.read(path)
     with locked(path):
-        return _resumed(path, changes or {}, watcher or Watcher())
+        return _resumed(path, changes or {}, watcher or Watcher(), None if data is None else Path(data))
 
 
-def _resumed(path: Path, changes: dict[str, Any], watcher: Watcher) -> Run:
+def _resumed(path: Path, changes: dict[str, Any], watcher: Watcher, file: Path | None) -> Run:
     found = record.read(path)
     config = saved_config(found, path, changes)
     last = newest(path)
@@ -59,19 +64,22 @@ def _resumed(path: Path, changes: dict[str, Any], watcher: Watcher) -> Run:
         )
     if config.epochs < done:
         raise ConfigError(f"epochs={config.epochs}: {path} has {done} epochs behind it already; give at least as many.")
-    prepared = prepare_again(config, found, path)
+    prepared = prepare(config, load_again(config, record.identity(found, path), path, file))
     if last is not None and last.damaged:
         watcher.note(f"{last.damaged[0]} Going on from {last.path}, after epoch {done}.")
     return _alone(Pending(config, path, resumed=found, state=last.state if last else None), prepared, watcher)
 
 
-def saved_config(found: Record, path: Path, changes: dict[str, Any]) -> Config:
-    """The config of a recorded run with `changes`."""
-    return checked_config(found.config, path / record.NAME, changes)
+def saved_config(found: Record, path: Path, changes: dict[str, Any], *, data: bool = True) -> Config:
+    """The config of a recorded run with `changes`; see `checked_config`."""
+    return checked_config(found.config, path / record.NAME, changes, data=data)
 
 
-def checked_config(saved: dict[str, Any], file: Path, changes: dict[str, Any]) -> Config:
-    """The config that a `file` holds, with `changes`. Plugins are imported only where `changes` names them."""
+def checked_config(saved: dict[str, Any], file: Path, changes: dict[str, Any], *, data: bool = True) -> Config:
+    """The config that a `file` holds, with `changes`; whoever needs no `data` calls `refuse_to_fetch` before it does.
+
+    Plugins are imported only where `changes` names them.
+    """
     raw = {**saved, **changes}
     named = saved.get("plugins")
     if named and "plugins" not in changes:
@@ -88,12 +96,18 @@ def checked_config(saved: dict[str, Any], file: Path, changes: dict[str, Any]) -
             raise
         # Of a damaged file the first fault is enough.
         raise ConfigError(f"{file}: {error.lines[0]}") from None
+    if data:
+        refuse_to_fetch(config, file.parent, changes)
+    return config
+
+
+def refuse_to_fetch(config: Config, directory: Path, changes: dict[str, Any]) -> None:
+    """ConfigError where data would be fetched to a place that only a run directory names."""
     if config.data_dir is not None and "data_dir" not in changes and config.dataset.missing(data_dir(config)):
         raise ConfigError(
-            f"{file.parent}: was made with data_dir={config.data_dir}, where data are missing; they are not fetched to "
+            f"{directory}: was made with data_dir={config.data_dir}, where data are missing; they are not fetched to "
             "where a run directory says: add data_dir=DIR."
         )
-    return config
 
 
 def run_in(path: Path, prepared: Prepared, watcher: Watcher | None = None) -> Run:

@@ -219,7 +219,7 @@ def _begun(runs: Sequence[Pending], prepared: Prepared, device: str) -> list[Rec
         runs[0].config.to_dict(),
         device=device,
         n_parameters=prepared.n_linear_parameters,
-        data=prepared.data.source,
+        data=prepared.data.identity.plain,
         ask_git=new,
     )
     return [_own_record(now, run) for run in runs]
@@ -237,6 +237,7 @@ def _own_record(now: Record, run: Pending) -> Record:
             started=before.started,
             seconds=before.seconds,
             git_commit=before.git_commit,
+            data=before.data,
         )
     return replace(
         own, command=reproduce.command(config, own.completed), python=reproduce.program(config, own.completed)

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 
+import numpy as np
 import pytest
 import torch
 
+import mlpexp
 from mlpexp.data.mnist import MNIST, TEST, TRAIN, read_idx
 from mlpexp.errors import ConfigError
 
@@ -152,3 +154,24 @@ def test_the_real_files_hold_the_published_numbers_of_each_digit() -> None:
     train, test = (read_idx(folder / name, n_axes=1).bincount().tolist() for name in (TRAIN[1], TEST[1]))
     assert train == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
     assert test == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+
+
+def test_a_run_finds_the_same_images_elsewhere_needs_none_to_predict_and_refuses_others(here: Path) -> None:
+    folder = write_files(here / "first")
+    config = mlpexp.compose(
+        ["dataset=mnist", "dataset.val_size=4", "data_dir=first", "epochs=1", "log.figures=false", "device=cpu"]
+    )
+    run = mlpexp.train(config, "run")
+    raw = np.repeat(np.arange(256)[:, None], 784, 1)
+    expected = run.results.predict(raw)
+    (here / "first").rename(here / "second")
+    np.testing.assert_array_equal(mlpexp.load("run")[0].predict(raw), expected)
+    assert mlpexp.evaluate("run", {"data_dir": "second"}).metrics == run.metrics
+    with pytest.raises(ConfigError, match=r"^run: was made with data_dir=first, where data are missing"):
+        mlpexp.evaluate("run")
+    labels = here / "second" / folder.relative_to(here / "first") / TEST[1]
+    labels.write_bytes(labels.read_bytes()[:-1] + b"\x09")
+    with pytest.raises(
+        ConfigError, match=r"^run: the data that it was trained on have changed: .* has another content"
+    ):
+        mlpexp.evaluate("run", {"data_dir": "second"})

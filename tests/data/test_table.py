@@ -64,7 +64,6 @@ def test_many_numbers_are_values_standardised_likewise(tmp_path: Path) -> None:
     assert float(torch.corrcoef(torch.stack([x[:, 0], y[:, 0]]))[0, 1]) == pytest.approx(1, abs=1e-5)
     assert "so is price: losses are in units of its variance" in data.note
     # And it comes back in its own units.
-    assert data.target_units is not None
     whole_price = torch.cat([data.targets_in_own_units(part.y) for part in (data.train, data.val, data.test)])
     rows = [line.split(",") for line in VALUES.strip().splitlines()[1:]]
     assert sorted(whole_price[:, 0].tolist()) == pytest.approx(sorted(float(row[-1]) for row in rows), rel=1e-5)

@@ -91,7 +91,7 @@ CONFIGS: dict[str, tuple[dict[str, Any], str]] = {
     "a module": ({"plugins": ["os"]}, "are not imported unasked: add plugins=[os]."),
     "a deep list": ({"model": {"name": "mlp", "hidden": deep}}, "run.json: is damaged: it is nested too deeply"),
     "a deep list as a name": ({"activation": {"name": deep}}, "run.json: is damaged: it is nested too deeply"),
-    "a table that is a device": ({"dataset": {"name": "csv", "path": "/dev/zero"}}, "is not a regular file."),
+    "a table that is a device": ({"dataset": {"name": "csv", "path": "/dev/zero"}}, "is not there (/dev/zero)"),
     "a link to whatever": ({"dataset": {"name": "csv", "path": "/proc/self/environ"}}, "/proc/self/environ: "),
     "a place to write to": ({"dataset": {"name": "mnist"}, "data_dir": "../outside"}, "add data_dir=DIR."),
     "a place by a variable": ({"dataset": {"name": "mnist"}, "data_dir": "${oc.env:HOME}"}, "data_dir=${oc.env:HOME}"),
@@ -104,6 +104,9 @@ def test_a_config(
     command: str, changes: dict[str, Any], said: str, stranger: Path, edit: Edit, capsys: Capture
 ) -> None:
     edit(stranger / "run" / "run.json", lambda content: content["config"].update(changes))
+    if path := changes.get("dataset", {}).get("path"):
+        source = {"path": path, "n_rows": 9, "columns": ["a", "b"], "sha256": "0" * 64}
+        edit(stranger / "run" / "run.json", lambda content: content["data"].update(source=source))
     before = outside(stranger)
     assert said in refused(command, capsys)
     assert outside(stranger) == before

@@ -30,7 +30,7 @@ def wine() -> pl.DataFrame:
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """wine.csv, a run that has completed, and a sweep of which a job has not."""
+    """A run that has completed, and a sweep of which a job has not; their wine.csv is no longer there."""
     directory = tmp_path_factory.mktemp("wine")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(directory)
@@ -38,6 +38,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert call(["train", *TABLE, "hydra.run.dir=run"]) == 0
         assert call(["train", "-m", *TABLE, "seed=0,1", "hydra.sweep.dir=sweep"]) == 0
         replace(record.read(Path("sweep/1")), state="interrupted").write(Path("sweep/1"))
+        Path("wine.csv").unlink()
     return directory
 
 
@@ -69,7 +70,7 @@ def test_a_changed_table_is_named_and_nothing_is_dealt_anew(
     capsys.readouterr()
     assert call(command.split()) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"mlpexp: {run}: the table that it was trained on has changed: wine.csv ")
+    assert line.startswith(f"mlpexp: {run}: the data that it was trained on have changed: wine.csv ")
     assert said in line
     assert (here / run / "run.json").read_bytes() == before
     assert not (here / run / "evaluations").exists()
@@ -80,6 +81,11 @@ def test_the_same_table_is_taken(trained: Path, here: Path) -> None:
     wine().write_csv("wine.csv")
     assert call(["eval", "run"]) == 0
     assert call(["resume", "run", "epochs=5"]) == 0
+    Path("wine.csv").rename("moved.csv")
+    assert call(["resume", "sweep", "--data", "moved.csv"]) == 0
+    runs = [record.read(Path(f"sweep/{k}")) for k in range(2)]
+    assert [run.state for run in runs] == ["completed"] * 2
+    assert runs[0].data == runs[1].data
 
 
 def test_columns_that_have_enormous_offsets_are_predicted_as_they_are_evaluated(here: Path) -> None:
