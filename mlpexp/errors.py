@@ -77,3 +77,8 @@ def unknown(what: str, word: str, choices: Iterable[str], synonyms: Mapping[str,
     hint = f"; did you mean '{match}'?" if match else ""
     listed = f" Choose from: {', '.join(known)}." if known else ""
     return f"{what}{hint}{'' if hint else '.'}{listed}"
+
+
+def pluralize(n: int, what: str) -> str:
+    """How many there are of something: `1 run`, `2 runs`."""
+    return f"{n:,} {what}{'' if n == 1 else 's'}"

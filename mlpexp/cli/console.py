@@ -30,8 +30,3 @@ def console() -> Console:
         plain.soft_wrap = True
         plain.width = 1000  # a table takes only what it needs of it
     return plain
-
-
-def pluralize(n: int, what: str) -> str:
-    """How many there are of something: `1 run`, `2 runs`."""
-    return f"{n:,} {what}{'' if n == 1 else 's'}"

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
-from mlpexp.cli.console import console, pluralize
+from mlpexp.cli.console import console
 from mlpexp.comparison.settings import differences
 from mlpexp.config.schema import Config
+from mlpexp.errors import pluralize
 from mlpexp.fields.convert import show
 from mlpexp.run.hyperparameters import hyperparameters
 from mlpexp.sweep.jobs import Job

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from rich.progress import Progress, TaskID
 from rich.text import Text
 
-from mlpexp.cli.console import console, pluralize
+from mlpexp.cli.console import console
 from mlpexp.cli.terminal import SECONDS_BETWEEN_UPDATES, epoch_bar, score_name, score_text
 from mlpexp.engine.loop import Engine, Row
-from mlpexp.errors import MlpexpError, RunError
+from mlpexp.errors import MlpexpError, RunError, pluralize
 from mlpexp.figures.drawing import Drawing
 from mlpexp.sweep.train import StackToTrain, SweepWatcher
 from mlpexp.training.attempt import Outcome

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 from rich.text import Text
 
-from mlpexp.cli.console import console, pluralize
+from mlpexp.cli.console import console
 from mlpexp.cli.main import report
 from mlpexp.components.loss import Loss, losses
 from mlpexp.components.regularizer import regularizers
@@ -22,6 +22,7 @@ from mlpexp.data.task import Task
 from mlpexp.doctor.finding import format_finding
 from mlpexp.engine.batches import Batches
 from mlpexp.engine.loop import Engine, Row
+from mlpexp.errors import pluralize
 from mlpexp.fields.convert import show
 from mlpexp.figures.confusion import most_confused
 from mlpexp.run.results import Results

@@ -201,8 +201,8 @@ def _undefined(runs: Sequence[StoredRun], metric: Metric) -> list[str]:
     n = sum(run.lacks_variance(r2) for run in runs)
     why = f"the targets of {'its' if n == 1 else 'their'} {metric.split} split do not vary"
     if metric == r2 and n:
-        verb = "has" if n == 1 else "have"
-        return [f"{n} of {n_runs} runs {verb} no {r2.words}, since {why}: they are left out."]
+        verb, they = ("has", "it is") if n == 1 else ("have", "they are")
+        return [f"{n} of {n_runs} runs {verb} no {r2.words}, since {why}: {they} left out."]
     if metric.name == "loss" and n == n_runs:
         return [f"No run has a {r2.words}, since {why}: settings are ranked by the loss."]
     return []

@@ -7,6 +7,7 @@ from mlpexp.comparison.settings import ALL_RUNS
 from mlpexp.comparison.statistics import Difference
 from mlpexp.comparison.summary import Summary
 from mlpexp.comparison.table import effect_size, interval, p_value
+from mlpexp.errors import pluralize
 
 ALPHA = 0.05
 # Below this many pairs a test sees only the greatest of differences, and leans wholly on its assumption.
@@ -31,7 +32,7 @@ def verdict(comparison: Comparison, most: int | None = None) -> list[str]:
     of_survivors = " of the seeds that did not diverge" if survivors else ""
     if len(comparison.summaries) == 1:
         name = "" if best.label == ALL_RUNS else f"{best.label}: "
-        value = f"{_value(comparison, found.mean)} over {_counted(found.n, 'seed')}"
+        value = f"{_value(comparison, found.mean)} over {pluralize(found.n, 'seed')}"
         said.append(f"{name}{metric.words}{of_survivors} {value}{_diverged(best)}.")
     else:
         rank = "Lowest" if not metric.higher_is_better else "Highest"
@@ -47,7 +48,7 @@ def verdict(comparison: Comparison, most: int | None = None) -> list[str]:
     sentences += [f"{summary.label}: no run has a result." for summary in comparison.summaries if not summary.counted]
     said += sentences[:most]
     if most is not None and len(sentences) > most:
-        said.append(f"And {len(sentences) - most} more settings.")
+        said.append(f"And {pluralize(len(sentences) - most, 'more setting')}.")
     return said + _cautions(comparison)
 
 
@@ -103,8 +104,8 @@ def _diverged(summary: Summary) -> str:
     """How many of the setting's seeds diverged."""
     if not summary.diverged:
         return ""
-    left_out = f", {'is' if len(summary.diverged) == 1 else 'are'} left out" if summary.left_out else ""
-    return f" ({len(summary.diverged)} of {_counted(summary.n_trained, 'seed')} diverged{left_out})"
+    left_out = " and left out" if summary.left_out else ""
+    return f" ({len(summary.diverged)} of {pluralize(summary.n_trained, 'seed')} diverged{left_out})"
 
 
 def _size(comparison: Comparison, mean: float, *, judged: bool) -> str:
@@ -144,7 +145,3 @@ def _cautions(comparison: Comparison) -> list[str]:
 
 def _fewest(difference: Difference) -> int:
     return difference.n if difference.n_reference is None else min(difference.n, difference.n_reference)
-
-
-def _counted(n: int, what: str) -> str:
-    return f"{n} {what}{'' if n == 1 else 's'}"

@@ -32,7 +32,7 @@ class Optimizer(ABC):
     elementwise: ClassVar[bool] = False
     # Whether torch's optimizer can be part of a CUDA graph, with its rate in a tensor.
     cuda_graph_safe: ClassVar[bool] = False
-    # Whether steps are about as long as the rate says, whatever the size of the gradients: Adam and its kin.
+    # Whether steps are about as long as the rate says, for gradients of any size, as of Adam.
     gradient_scale_invariant: ClassVar[bool] = True
 
     lr: Positive
@@ -117,7 +117,7 @@ class Nesterov(Momentum):
 
 @dataclass(frozen=True)
 class AdaptiveMoments(Optimizer):
-    """What Adam and its kin share: decaying means m of g and v of g²."""
+    """Base of Adam, AdamW and the like: decaying means m of g and v of g²."""
 
     # Of these only Adam and AdamW are safe in CUDA graphs: the capturable forms of the others correct in float32 what
     # is else done in float64, which makes other steps where β₂ is near 1.

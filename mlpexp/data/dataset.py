@@ -145,7 +145,7 @@ class Recommended:
     hidden: tuple[Count, ...] = (64, 64)
     """Units of each hidden layer."""
     lr: Positive = 0.001
-    """Learning rate of optimizers that scale their steps: adam and its kin."""
+    """Learning rate of optimizers that scale their steps, such as adam."""
     lr_momentum: Positive = 0.01
     """Learning rate of momentum and nesterov."""
     lr_sgd: Positive = 0.1

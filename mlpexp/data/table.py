@@ -14,7 +14,7 @@ from mlpexp.data.preprocessing import Preprocessing
 from mlpexp.data.source import Source
 from mlpexp.data.splits import RandomlySplit
 from mlpexp.data.task import Task
-from mlpexp.errors import ConfigError, unknown
+from mlpexp.errors import ConfigError, pluralize, unknown
 from mlpexp.fields.ranges import PathName
 
 if TYPE_CHECKING:
@@ -52,7 +52,9 @@ class Table(RandomlySplit):
             raise ConfigError(f"{where}: has the one column '{target.name}'; a feature and a target are needed.")
         x = _matrix(features)
         if len(x) < 3:
-            raise ConfigError(f"{where}: has {len(x)} rows; at least 3 are needed, for train, val and test.")
+            raise ConfigError(
+                f"{where}: has {pluralize(len(x), 'row')}; at least 3 are needed, for train, val and test."
+            )
         classes: tuple[str, ...] = ()
         if self.task == "classification" or (self.task == "auto" and holds_classes(target)):
             classes, labels = classes_of(target)

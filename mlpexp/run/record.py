@@ -198,5 +198,5 @@ def _what_is_left(directory: Path) -> str:
 
 def _runs_below(directory: Path) -> str:
     """A hint for who names a day or a sweep instead of one of its runs."""
-    found = next(directory.glob(f"*/{NAME}"), None)
+    found = min(directory.glob(f"*/{NAME}"), default=None)
     return f" Did you mean {found.parent}?" if found else ""
