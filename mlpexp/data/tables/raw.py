@@ -1,0 +1,92 @@
+"""A table as it was read: named columns, and where in the file each row stands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mlpexp.errors import ConfigError, unknown
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+@dataclass(frozen=True)
+class Marks:
+    """How numbers are written: the decimal mark, and what may stand between groups of three digits."""
+
+    decimal: str = "."
+    thousands: str = ""
+
+    @property
+    def plain(self) -> bool:
+        return self == Marks()
+
+
+@dataclass(frozen=True)
+class RawColumn:
+    """One column.
+
+    `cells` are Float64 or Int64 where every cell is a number or missing; Boolean, Date or Datetime where the file's
+    format says so; else String, as written in the file less the spaces around it. A null is missing; text may hold
+    the words for missing values besides, see `cells.MISSING`.
+    """
+
+    name: str
+    cells: pl.Series
+    marks: Marks = Marks()
+
+
+@dataclass(frozen=True)
+class RawTable:
+    """The columns of a file, of equal length; `where` (a config key and the path) begins each message on them."""
+
+    where: str
+    columns: tuple[RawColumn, ...]
+    notes: tuple[str, ...] = ()  # what was found in reading, for the user to see
+    places: Sequence[int] | None = None  # the line of each row where the file has lines
+    unit: str = "line"  # what `places` counts
+
+    @property
+    def n_rows(self) -> int:
+        return len(self.columns[0].cells)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns)
+
+    def column(self, name: str, key: str) -> RawColumn:
+        """The column of that name; ConfigError with the nearest match, where `key` is the setting that names it."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise ConfigError(unknown(f"{key}: no such column in the table", name, self.names))
+
+    def place(self, row: int) -> str:
+        """Where the row stands: `line 7` of a text file, `row 7` of others."""
+        return f"row {row + 1}" if self.places is None else f"{self.unit} {self.places[row]}"
+
+
+def short(cell: object) -> str:
+    """A cell within a message: in one line, and no longer than 40 characters."""
+    text = "".join(mark if mark.isprintable() else " " for mark in str(cell))
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def unique_names(names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Names for columns, none of them empty or twice the same, and what had to be said about it."""
+    taken: set[str] = set()
+    notes: list[str] = []
+    found = []
+    for number, given in enumerate(names, 1):
+        name = given or f"column_{number}"
+        if name in taken or (not given and name in names):
+            version = next(n for n in range(2, len(names) + 3) if f"{name}_{n}" not in taken | set(names))
+            notes.append(f"the name '{short(name)}' is taken: column {number} is named '{short(name)}_{version}'")
+            name = f"{name}_{version}"
+        elif not given:
+            notes.append(f"column {number} has no name and is named '{name}'")
+        taken.add(name)
+        found.append(name)
+    return found, notes
