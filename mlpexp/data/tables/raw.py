@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mlpexp.errors import ConfigError, unknown
+from mlpexp.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
     import polars as pl
+
+# How many names of columns a message lists.
+_MOST_SHOWN = 12
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,15 @@ class RawTable:
         for column in self.columns:
             if column.name == name:
                 return column
-        raise ConfigError(unknown(f"{key}: no such column in the table", name, self.names))
+        raise ConfigError(self.no_column(name, key))
+
+    def no_column(self, name: str, key: str) -> str:
+        """What to say where the setting `key` names a column that is not there."""
+        match = nearest(name, self.names)
+        shown = ", ".join(map(short, self.names[:_MOST_SHOWN]))
+        more = f", … ({len(self.names)} columns)" if len(self.names) > _MOST_SHOWN else ""
+        hint = f"; did you mean '{short(match)}'?" if match else "."
+        return f"{key}: no column of the table has this name{hint} Columns: {shown}{more}."
 
     def place(self, row: int) -> str:
         """Where the row stands: `line 7` of a text file, `row 7` of others."""
