@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mlpexp.data.tables.cells import find_marks, marks_of_rest, narrowed
@@ -48,7 +48,6 @@ def read_delimited(content: bytes, where: str, form: TextForm) -> RawTable:
     dialect = find_dialect(_beginning(content), where, form.separator, form.header)
     if dialect.separator == " ":
         content = tabbed(content.decode()).encode()
-        dialect = replace(dialect, separator="\t")
     cells, places = _with_polars(content, dialect) or _with_csv(content, dialect, where)
     if not len(places):
         raise ConfigError(f"{where}: has a header line and no rows.")
@@ -91,7 +90,7 @@ def _with_polars(content: bytes, dialect: Dialect) -> tuple[list[pl.Series], Seq
     """
     import polars as pl
 
-    width, separator = dialect.width, dialect.separator
+    width, separator = dialect.width, dialect.cut
     start = _nth_line(content, dialect.first)
     quoted = content.find(b'"', start) >= 0
     if quoted and (content.count(b'"', start) % 2 or f'{separator} "'.encode() in content):
@@ -121,7 +120,7 @@ def _with_polars(content: bytes, dialect: Dialect) -> tuple[list[pl.Series], Seq
     for column in cells[1:]:
         if not blank.any():
             break
-        blank &= column == ""
+        blank &= column.str.strip_chars() == ""
     n_cuts = (n_rows - int(blank.sum())) * (width - 1) + within
     n_lines = _count(content, "\n", start) + (not content.endswith(b"\n"))
     if n_lines != n_rows or _count(content, separator, start) != n_cuts:
@@ -158,7 +157,7 @@ def _with_csv(content: bytes, dialect: Dialect, where: str) -> tuple[list[pl.Ser
     columns: list[list[str]] = [[] for _ in range(dialect.width)]
     lines = array("q")
     try:
-        for line, row in rows_of(content.decode(), dialect.separator, dialect.comment):
+        for line, row in rows_of(content.decode(), dialect.cut, dialect.comment):
             if line < dialect.first:
                 continue
             if len(row) != dialect.width:
@@ -197,7 +196,7 @@ def _named(cells: list[pl.Series], dialect: Dialect) -> tuple[list[str], list[in
     width = len(cells)
     if dialect.names is None:
         return [f"column_{number}" for number in range(1, width + 1)], list(range(width)), notes
-    names = [" ".join(name.split()) for name in dialect.names]
+    names = [name.strip() for name in dialect.names]
     kept = list(range(width))
     if width > 1 and not names[-1] and bool((cells[-1].str.strip_chars() == "").all()):
         kept.pop()

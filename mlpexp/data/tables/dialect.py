@@ -33,6 +33,11 @@ class Dialect:
     comment: str | None = None
     notes: tuple[str, ...] = ()
 
+    @property
+    def cut(self) -> str:
+        """What separates cells where `tabbed` has put tabs in place of spaces."""
+        return "\t" if self.separator == " " else self.separator
+
 
 @dataclass(frozen=True)
 class _Candidate:

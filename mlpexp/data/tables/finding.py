@@ -27,8 +27,9 @@ _ID = re.compile(
 )
 # The relative distance of numbers that rounding alone may cause. 1e12 ± 1000 is far from it.
 _ROUNDING = 1e-12
-# Texts that are numbers but for a few: up to so many different values, with so many texts, they are categories.
-_FEW, _OFTEN = 20, 0.05
+# Numbers with texts among them are text where texts stand in so many rows, and there are few different values in all
+# or so many of them are text, as with tickets 17599 and PC 17601. Fewer texts, or 'unknown' among ages, are mistakes.
+_OFTEN, _FEW, _VARIED = 0.05, 20, 0.1
 # That fewer texts differ from each other means nothing.
 _ENOUGH = 10
 # Texts of which more than half stand in one row only say nothing of the next row.
@@ -47,7 +48,7 @@ def find_kinds(
     lines = [table.no_column(name, f"dataset.columns.{short(name)}") for name in said if name not in table.names]
     lines += [table.no_column(name, f"dataset.ignore={short(name)}") for name in ignore if name not in table.names]
     lines += [
-        unknown(f"dataset.columns.{name}={word}: no such kind", word, WORDS, _SYNONYMS)
+        unknown(f"dataset.columns.{short(name)}={short(word)}: no such kind", word, WORDS, _SYNONYMS)
         for name, word in said.items()
         if word not in WORDS
     ]
@@ -147,11 +148,12 @@ def _of_texts(table: RawTable, column: RawColumn, known: pl.Series, n_missing: i
     if n_numbers == n:
         reason = "whole numbers with leading zeros, or too long to be exact"
     elif n_numbers * 2 > n:
-        if n_values > _FEW or n - n_numbers < _OFTEN * n:
+        texts = known.filter(~finite).n_unique()
+        if n - n_numbers < _OFTEN * n or (n_values > _FEW and texts < _VARIED * n_values):
             numbers = to_numbers(column.cells, column.marks)
             wrong = ~numbers.is_finite().fill_null(False) & ~is_missing(column.cells)
             raise mistakes(table, column, wrong, f"no number, as {n_numbers} of {n} cells are")
-        reason = f"{n_values} different values, some of them text"
+        reason = f"{n_values} different values, {texts} of them text"
     else:
         found = find_form(known)
         if found is not None:
@@ -159,13 +161,13 @@ def _of_texts(table: RawTable, column: RawColumn, known: pl.Series, n_missing: i
             reason = f"dates, {form.order}"
             if form.ambiguous:
                 other = "month_first" if form.order == "day first" else "day_first"
-                reason += f" (the other order fits too: dataset.columns.{name}={other})"
+                reason += f" (the other order fits too: dataset.columns.{short(name)}={other})"
             return _dates(table, column, form, reason)
         reason = "text"
     if n_values == n and n >= _ENOUGH:
         return Ignored(name, "text that differs in every row", n_missing)
     if n_values > max(_FEW, _MOSTLY * n):
-        return Ignored(name, f"free text, or an id: {n_values} different ones in {n} rows", n_missing)
+        return Ignored(name, f"free text or an id: {n_values} different ones in {n} rows", n_missing)
     return _categories(name, texts_of(column), reason)
 
 

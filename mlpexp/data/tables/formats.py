@@ -154,7 +154,7 @@ def from_frame(
     """The columns of a DataFrame, each of one of the types of RawColumn; others cannot be used, and are said."""
     if not frame.width or not len(frame):
         raise ConfigError(f"{where}: holds no rows.")
-    names, said = unique_names([" ".join(name.split()) for name in frame.columns])
+    names, said = unique_names(frame.columns)
     columns, left_out = [], []
     for name, cells in zip(names, frame.get_columns(), strict=True):
         usable = _usable(cells)

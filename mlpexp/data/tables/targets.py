@@ -44,7 +44,7 @@ def find_target(table: RawTable, column: RawColumn, task: TaskWord = "auto") -> 
     n_missing = int(missing.sum())
     known = column.cells.filter(~missing)
     if not len(known):
-        raise ConfigError(f"dataset.target={name}: has no value in any row.")
+        raise ConfigError(f"dataset.target={short(name)}: has no value in any row.")
     if task == "regression" or (task == "auto" and not _are_classes(column, known)):
         numbers_of(table, column)
         return Target(name, (), n_missing, _on_values(name, known) if task == "auto" else ())
@@ -53,7 +53,7 @@ def find_target(table: RawTable, column: RawColumn, task: TaskWord = "auto") -> 
     classes = tuple(texts.to_frame("name").with_columns(size=order).sort("size", "name")["name"])
     notes = _spellings(name, classes)
     if task == "auto" and known.dtype.is_numeric():
-        taken = f"{len(classes)} different whole numbers of {name} are classes"
+        taken = f"{len(classes)} different whole numbers of {short(name)} are classes"
         notes = (f"{taken}; dataset.task=regression takes them for values", *notes)
     return Target(name, classes, n_missing, notes)
 
@@ -95,7 +95,7 @@ def _on_values(name: str, known: pl.Series) -> tuple[str, ...]:
     if not known.dtype.is_integer():
         return ()
     n = known.n_unique()
-    return (f"{n} different whole numbers of {name} are values; dataset.task=classification makes them classes",)
+    return (f"{n} different whole numbers of {short(name)} are values; dataset.task=classification makes them classes",)
 
 
 def _spellings(name: str, classes: tuple[str, ...]) -> tuple[str, ...]:
@@ -104,7 +104,7 @@ def _spellings(name: str, classes: tuple[str, ...]) -> tuple[str, ...]:
     for text in classes[:_MOST_SPELLED]:
         same[" ".join(text.casefold().split())].append(f"'{short(text)}'")
     return tuple(
-        f"{', '.join(texts[:-1])} and {texts[-1]} are {len(texts)} spellings in {name}, and {len(texts)} classes"
+        f"{', '.join(texts[:-1])} and {texts[-1]} are {len(texts)} spellings in {short(name)}, and {len(texts)} classes"
         for texts in same.values()
         if len(texts) > 1
     )
