@@ -284,6 +284,7 @@ def test_excel_without_its_extra_says_what_to_install(tmp_path: Path, monkeypatc
         ("a,b\n1,2\n3\n", "line 3 has 1 value, and the header has 2 (separator: ,; text that holds it needs quotes)."),
         ("a,b\n1,2\n\n3,4,5\n", "line 4 has 3 values, and the header has 2"),
         ("a,b\n1,2\n" * 400 + "9\n", "line 801 has 1 value"),
+        ("a,b,c,d\n1,2,3\n4,5,6\n", "line 2 has 3 values, and line 1 above it has 4 names."),
         ('a,b\n1,"x\n3,4\n', "line 2: a quotation mark is opened and not closed."),
         ('a,b\n1,2\n1,"x"y\n3,4\n', "line 3: text follows a closing quotation mark"),
         (b"a,b\n1,\0\n", "is a binary file; a table is needed"),

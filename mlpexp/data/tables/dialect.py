@@ -7,7 +7,7 @@ import io
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from mlpexp.data.tables.cells import MISSING
@@ -60,9 +60,12 @@ def _trust(separator: str) -> int:
     return list(SEPARATORS).index(separator) if separator in SEPARATORS else 0
 
 
-def rows_of(text: str, separator: str, comment: str | None = None) -> Iterator[tuple[int, list[str]]]:
-    """The rows of a text that are neither blank nor comments, and the line on which each begins; csv.Error."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True)
+def rows_of(lines: Iterable[str], separator: str, comment: str | None = None) -> Iterator[tuple[int, list[str]]]:
+    """The rows of a text that are neither blank nor comments, and the line on which each begins; csv.Error.
+
+    `lines` is a text file opened with newline="", so that line ends within quotes stay.
+    """
+    reader = csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=True)
     line = 1
     while True:
         try:
@@ -107,6 +110,7 @@ def find_dialect(text: str, where: str, separator: str | None = None, header: bo
     best = min(candidates, key=lambda each: each.distrust)
     if best.separator != "," and best.width > 1:
         notes.append(f"separator {SEPARATORS.get(best.separator, best.separator)}")
+    _check_width(best, where)
     names, body, n_titles = _find_header(best, header, sample, comment)
     if body == len(best.rows) and not best.broken:
         raise ConfigError(f"{where}: has a header line and no rows.")
@@ -117,6 +121,19 @@ def find_dialect(text: str, where: str, separator: str | None = None, header: bo
     # Where quotes do not fit from there on, whoever reads on says so.
     first = best.rows[body][0] if body < len(best.rows) else best.rows[-1][0] + 1
     return Dialect(best.separator, names, best.width, first + skipped, comment, tuple(notes))
+
+
+def _check_width(table: _Candidate, where: str) -> None:
+    """ConfigError for a header with more names than the rows below have values; titles may be as long as they like."""
+    start = table.start
+    if not start or len(table.rows[start - 1][1]) <= table.width:
+        return
+    rows = [cells for _, cells in table.rows[start:] if len(cells) == table.width]
+    if not _text_above_numbers(rows[0], rows[1:]):
+        (above, names), (below, _) = table.rows[start - 1 : start + 1]
+        raise ConfigError(
+            f"{where}: line {below} has {table.width} values, and line {above} above it has {len(names)} names."
+        )
 
 
 def _beginning(text: str) -> str:
@@ -136,7 +153,7 @@ def _cut(sample: str, separator: str, comment: str | None) -> _Candidate:
     broken = False
     text, mark = (tabbed(sample), "\t") if separator == " " else (sample, separator)
     try:
-        for row in rows_of(text, mark, comment):
+        for row in rows_of(io.StringIO(text, newline=""), mark, comment):
             rows.append(row)
     except csv.Error:
         broken = True

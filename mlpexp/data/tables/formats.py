@@ -57,12 +57,18 @@ def read_excel(content: bytes, where: str, sheet: str | None) -> RawTable:
     import polars as pl
 
     try:
-        with _reading(where, "Excel"):
-            sheets: dict[str, pl.DataFrame] = pl.read_excel(io.BytesIO(content), sheet_id=0, engine="calamine")
+        import fastexcel
     except ImportError:
         raise ConfigError(
             f"{where}: Excel files need the package fastexcel: pip install 'mlpexp[xlsx]' (or save the sheet as CSV)."
         ) from None
+    try:
+        with _reading(where, "Excel"):
+            sheets: dict[str, pl.DataFrame] = pl.read_excel(
+                io.BytesIO(content), sheet_id=0, engine="calamine", raise_if_empty=False
+            )
+    except fastexcel.FastExcelError as error:
+        raise ConfigError(f"{where}: is no Excel file that can be read: {_first_line(error)}.") from None
     names = list(sheets)
     if sheet is not None and sheet not in sheets:
         raise ConfigError(f"{where}: has no sheet '{sheet}'; choose from: {', '.join(names)}.")

@@ -49,7 +49,6 @@ class RawTable:
     columns: tuple[RawColumn, ...]
     notes: tuple[str, ...] = ()  # what was found in reading, for the user to see
     places: Sequence[int] | None = None  # the line of each row where the file has lines
-    unit: str = "line"  # what `places` counts
 
     @property
     def n_rows(self) -> int:
@@ -76,7 +75,7 @@ class RawTable:
 
     def place(self, row: int) -> str:
         """Where the row stands: `line 7` of a text file, `row 7` of others."""
-        return f"row {row + 1}" if self.places is None else f"{self.unit} {self.places[row]}"
+        return f"row {row + 1}" if self.places is None else f"line {self.places[row]}"
 
 
 def short(cell: object) -> str:

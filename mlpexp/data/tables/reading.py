@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from mlpexp.data.tables.arff import read_arff
@@ -25,7 +26,7 @@ def read_table(path: Path, where: str, form: TextForm | None = None, sheet: str 
         table = _read(content, name.lower(), where, form or TextForm(), sheet)
     except MemoryError:
         raise ConfigError(f"{where}: needs more memory than there is.") from None
-    return RawTable(table.where, table.columns, (*unpacked, *table.notes), table.places)
+    return replace(table, notes=(*unpacked, *table.notes))
 
 
 def _read(content: bytes, name: str, where: str, form: TextForm, sheet: str | None) -> RawTable:
