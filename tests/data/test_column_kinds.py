@@ -184,6 +184,8 @@ def test_stray_texts_among_numbers_are_a_mistake_that_names_line_column_and_cell
         "dataset.columns.x=category."
     )
     assert isinstance(kind_of(tmp_path, cells, x="category"), Categories)
+    with pytest.raises(ConfigError, match="line 2, column 'x': 'x' is no number, as 59 of 60 cells are; correct it"):
+        kind_of(tmp_path, ["x", *(str(i % 5) for i in range(N - 1))])
     with pytest.raises(ConfigError, match="line 2, column 'x': 'a' is no finite number"):
         kind_of(tmp_path, ["a", "b"], x="number")
     with pytest.raises(ConfigError, match=r"line 7, column 'x': '2020-02-30' is no date \(year first\)"):

@@ -177,6 +177,9 @@ def test_each_format_is_read_as_the_same_table(tmp_path: Path, content: str | by
         ("a;b\n1,234;x\n", {"decimal": "."}, {"a": [1234], "b": ["x"]}),
         ('a,b\n"1,234",x\n', {"decimal": ","}, {"a": [1.234], "b": ["x"]}),
         ("a;b\n1.234.567;0,5\n1.234;12,25\n", {}, {"a": [1234567, 1234], "b": [0.5, 12.25]}),
+        # A separator that the header does not have is none.
+        ("f,g\n1,x|y\n2,y|z\n", {}, {"f": [1, 2], "g": ["x|y", "y|z"]}),
+        ('a  b,"c\nd\x1b"\n1,2\n', {}, {"a b": [1], "c d": [2]}),
         ("a:b\n1:2\n", {"sep": ":"}, {"a": [1], "b": [2]}),
         ("a b\n1 2\n", {"sep": "space"}, {"a": [1], "b": [2]}),
         ("a\tb\n1\t\n\t2\n", {"sep": "tab"}, {"a": [1, None], "b": [None, 2]}),
