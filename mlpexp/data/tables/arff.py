@@ -12,7 +12,7 @@ from array import array
 
 from mlpexp.data.tables.cells import narrowed
 from mlpexp.data.tables.encoding import as_utf8
-from mlpexp.data.tables.raw import Marks, RawColumn, RawTable, short, unique_names
+from mlpexp.data.tables.raw import Marks, RawColumn, RawTable, printable, short, unique_names
 from mlpexp.errors import ConfigError
 
 _ATTRIBUTE = re.compile(r"""@attribute\s+('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^\s{]+)\s*(\S.*)""", re.IGNORECASE)
@@ -74,7 +74,7 @@ def _cells(line: str, where: str, number: int) -> list[str]:
             [line], delimiter=mark, quotechar=quote, escapechar="\\", skipinitialspace=True, doublequote=True
         )
     except (csv.Error, ValueError) as error:
-        raise ConfigError(f"{where}: line {number}: {error}.") from None
+        raise ConfigError(f"{where}: line {number}: {printable(str(error))}.") from None
     return [cell.strip() for cell in row]
 
 

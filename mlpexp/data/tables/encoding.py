@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 
+from mlpexp.data.tables.raw import short
 from mlpexp.errors import ConfigError
 
 # UTF-32 begins as UTF-16 does, so it comes first.
@@ -39,7 +40,9 @@ def _decoded(content: bytes, where: str, encoding: str | None) -> tuple[bytes, s
         try:
             return content.decode(encoding).encode().removeprefix(codecs.BOM_UTF8), encoding
         except LookupError:
-            raise ConfigError(f"{where}: no such encoding: '{encoding}' (such as utf-8, utf-16, latin-1).") from None
+            raise ConfigError(
+                f"{where}: no such encoding: '{short(encoding)}' (such as utf-8, utf-16, latin-1)."
+            ) from None
         except (UnicodeError, ValueError):
             raise ConfigError(f"{where}: is not {encoding} text.") from None
     for mark, name, said in _MARKS:

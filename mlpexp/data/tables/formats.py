@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from mlpexp.data.tables.cells import narrowed
-from mlpexp.data.tables.raw import Marks, RawColumn, RawTable, short, unique_names
+from mlpexp.data.tables.raw import Marks, RawColumn, RawTable, printable, short, unique_names
 from mlpexp.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def _reading(where: str, kind: str) -> Iterator[None]:
 
 
 def _first_line(error: BaseException) -> str:
-    text = str(error).strip().split("\n")[0].rstrip(".")
+    text = printable(str(error).strip().split("\n")[0].rstrip("."))
     return text[:200] or type(error).__name__
 
 
@@ -71,12 +71,12 @@ def read_excel(content: bytes, where: str, sheet: str | None) -> RawTable:
         raise ConfigError(f"{where}: is no Excel file that can be read: {_first_line(error)}.") from None
     names = list(sheets)
     if sheet is not None and sheet not in sheets:
-        raise ConfigError(f"{where}: has no sheet '{sheet}'; choose from: {', '.join(names)}.")
+        raise ConfigError(f"{where}: has no sheet '{short(sheet)}'; choose from: {', '.join(map(short, names))}.")
     filled = [name for name in names if sheets[name].width]
     if not filled:
         raise ConfigError(f"{where}: holds no rows.")
     chosen = sheet if sheet is not None else filled[0]
-    notes = (f"sheet '{chosen}' of {', '.join(names)}",) if len(names) > 1 else ()
+    notes = (f"sheet '{short(chosen)}' of {', '.join(map(short, names))}",) if len(names) > 1 else ()
     return from_frame(sheets[chosen], where, notes)
 
 

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
+from mlpexp.data.tables.raw import printable, short
 from mlpexp.errors import ConfigError
 
 # What compressed files begin with, and what opens them.
@@ -60,7 +61,7 @@ def read_content(path: Path, where: str) -> tuple[bytes, str, list[str]]:
         elif content.startswith(b"PK\x03\x04") and (inner := _member(content, where)) is not None:
             content = _unpack(partial(_open_member, content, inner), where, most)
             name = inner.rsplit("/", 1)[-1]
-            notes.append(f"the archive's file '{name}' is read")
+            notes.append(f"the archive's file '{short(name)}' is read")
         else:
             break
     if not content[:_CHUNK].strip(_BLANK) and not content.strip(_BLANK):
@@ -118,7 +119,7 @@ def _unpack(opener: Callable[[], Any], where: str, most: int) -> bytes:
                 if size > most // 2:
                     raise _too_large(where, size)
     except (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError) as error:
-        raise ConfigError(f"{where}: cannot be unpacked: {' '.join(str(error).split())}.") from None
+        raise ConfigError(f"{where}: cannot be unpacked: {printable(str(error))}.") from None
     except RuntimeError:  # zipfile's word for it
         raise ConfigError(f"{where}: is encrypted; unpack it first.") from None
     return b"".join(parts)
@@ -133,12 +134,12 @@ def _member(content: bytes, where: str) -> str | None:
     try:
         names = zipfile.ZipFile(io.BytesIO(content)).namelist()
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        raise ConfigError(f"{where}: cannot be unpacked: {error}.") from None
+        raise ConfigError(f"{where}: cannot be unpacked: {printable(str(error))}.") from None
     if not names or "[Content_Types].xml" in names or all(name.endswith(".npy") for name in names):
         return None
     files = [name for name in names if not name.endswith("/") and not name.startswith("__MACOSX/")]
     files = [name for name in files if not name.rsplit("/", 1)[-1].startswith(".")]
     if len(files) == 1:
         return files[0]
-    listed = ", ".join(sorted(files)[:5]) + (", …" if len(files) > 5 else "")
+    listed = ", ".join(map(short, sorted(files)[:5])) + (", …" if len(files) > 5 else "")
     raise ConfigError(f"{where}: holds {len(files)} files ({listed}); unpack it and name one of them.")

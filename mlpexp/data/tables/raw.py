@@ -80,17 +80,18 @@ class RawTable:
 
 def short(cell: object) -> str:
     """A cell within a message: in one line, and no longer than 40 characters."""
-    text = _printable(str(cell))
+    text = printable(str(cell))
     return text if len(text) <= 40 else f"{text[:37]}..."
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """The text in one line, without what would steer a terminal."""
     return "".join(mark if mark.isprintable() else " " for mark in text)
 
 
 def unique_names(names: Sequence[str]) -> tuple[list[str], list[str]]:
     """Names for columns: in one line, none of them empty or twice the same; and what had to be said about it."""
-    names = [" ".join(_printable(name).split()) for name in names]
+    names = [" ".join(printable(name).split()) for name in names]
     taken: set[str] = set()
     notes: list[str] = []
     found = []
