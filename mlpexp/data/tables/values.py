@@ -1,0 +1,94 @@
+"""The values of a column of a known kind, with holes where they are missing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mlpexp.data.tables.cells import is_missing, to_numbers
+from mlpexp.data.tables.dates import DateForm, to_days
+from mlpexp.data.tables.kinds import Categories, Dates
+from mlpexp.data.tables.raw import RawColumn, RawTable, short
+from mlpexp.errors import ConfigError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import polars as pl
+
+_MOST_SHOWN = 3
+
+
+def numbers_of(table: RawTable, column: RawColumn) -> npt.NDArray[np.float64]:
+    """Float64 [N], NaN where missing; ConfigError naming the first cells that are no finite number."""
+    import polars as pl
+
+    cells = column.cells
+    if cells.dtype == pl.String:
+        values = to_numbers(cells, column.marks)
+        wrong = (values.is_null() & ~is_missing(cells)) | values.is_infinite().fill_null(False)
+        if wrong.any():
+            raise mistakes(table, column, wrong, "no finite number")
+    elif cells.dtype in (pl.Date, pl.Datetime):
+        raise ConfigError(f"{table.where}: column '{short(column.name)}' holds dates; they are no numbers.")
+    else:
+        values = cells.cast(pl.Float64)
+        infinite = values.is_infinite().fill_null(False)
+        if infinite.any():
+            raise mistakes(table, column, infinite, "no finite number")
+    return values.fill_nan(None).fill_null(float("nan")).to_numpy()
+
+
+def texts_of(column: RawColumn) -> pl.Series:
+    """String [N], null where missing: the names of categories. 1 and 1.0 are one category."""
+    import polars as pl
+
+    cells = column.cells
+    if cells.dtype == pl.String:
+        return cells.set(is_missing(cells), None)
+    if cells.dtype == pl.Boolean:
+        return cells.replace_strict([True, False], ["True", "False"], default=None, return_dtype=pl.String)
+    if cells.dtype == pl.Float64 and bool((cells == cells.round()).all()) and bool((cells.abs() < 2**53).all()):
+        cells = cells.cast(pl.Int64)
+    return cells.cast(pl.String)
+
+
+def codes_of(column: RawColumn, kind: Categories) -> npt.NDArray[np.int64]:
+    """Int64 [N]: the place of each row's value in `kind.values`; -1 where missing, -2 for a value that is not there."""
+    import polars as pl
+
+    texts = texts_of(column)
+    places = list(range(len(kind.values)))
+    codes = texts.replace_strict(list(kind.values), places, default=-2, return_dtype=pl.Int64)
+    return codes.set(texts.is_null(), -1).to_numpy()
+
+
+def days_of(table: RawTable, column: RawColumn, kind: Dates) -> npt.NDArray[np.float64]:
+    """Float64 [N]: days since 1970-01-01, NaN where missing; ConfigError naming the first cells that are no date."""
+    import polars as pl
+
+    cells = column.cells
+    if cells.dtype in (pl.Date, pl.Datetime):
+        days = cells.cast(pl.Datetime("us")).cast(pl.Int64) / 86_400e6
+    else:
+        cells = texts_of(column)
+        days = to_days(cells, DateForm(kind.order))
+        wrong = days.is_null() & cells.is_not_null()
+        if wrong.any():
+            raise mistakes(table, column, wrong, f"no date ({kind.order})")
+    return days.cast(pl.Float64).fill_null(float("nan")).to_numpy()
+
+
+def mistakes(table: RawTable, column: RawColumn, wrong: pl.Series, what: str) -> ConfigError:
+    """What to say of cells that are not `what` the others are: the first three, and how many there are."""
+    rows = wrong.arg_true().to_list()
+    first, *more = [f"{table.place(row)}" for row in rows[:_MOST_SHOWN]]
+    cell = short(column.cells[rows[0]])
+    others = ", ".join(
+        f"{place} '{short(column.cells[row])}'" for place, row in zip(more, rows[1:_MOST_SHOWN], strict=True)
+    )
+    rest = f" ({len(rows)} such cells; also {others})" if others else ""
+    name = short(column.name)
+    return ConfigError(
+        f"{table.where}: {first}, column '{name}': '{cell}' is {what}{rest}; correct it, leave it empty, or take the "
+        f"column for categories: dataset.columns.{name}=category."
+    )

@@ -1,0 +1,246 @@
+"""Whatever stands in a file, it is a table or one line; what polars reads of it is what Python's csv module reads.
+
+The long form looks at 2,000 of each; MLPEXP_FUZZ=30000 at as many as there is time for.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mlpexp.data.tables import delimited
+from mlpexp.data.tables.delimited import TextForm
+from mlpexp.data.tables.dialect import Dialect
+from mlpexp.data.tables.finding import find_kinds
+from mlpexp.data.tables.kinds import Categories, Dates, Numbers, from_plain, to_plain
+from mlpexp.data.tables.raw import RawTable
+from mlpexp.data.tables.reading import read_table
+from mlpexp.data.tables.targets import find_target, labels_of
+from mlpexp.data.tables.values import codes_of, days_of, numbers_of, texts_of
+from mlpexp.errors import ConfigError
+
+MANY = int(os.environ.get("MLPEXP_FUZZ", "2000"))
+amounts = pytest.mark.parametrize("n", [40, pytest.param(MANY, marks=pytest.mark.long)])
+
+
+def tried(n: int) -> Any:
+    """Settings of hypothesis: `n` examples, the same ones each time."""
+    return settings(
+        max_examples=n, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+    )
+
+
+words = st.sampled_from(["a", "b", "cat", "Käfer", "yes", "Yes", "two words", "x,y", "semi;colon", "1,5", "1.234,5"])
+holes = st.sampled_from(["", "NA", "?", "null", "-", ".", "\\N", "nan", " "])
+numbers = st.one_of(
+    st.integers(-5, 30).map(str),
+    st.integers().map(str),
+    st.floats().map(repr),
+    st.floats(-1e3, 1e3).map(lambda value: f"{value:.2f}"),
+    st.floats(-1e6, 1e6).map(lambda value: f"{value:,.1f}"),
+    st.floats(-1e6, 1e6).map(lambda value: f"{value:.3f}".replace(".", ",")),
+)
+dates = st.one_of(st.dates().map(str), st.datetimes().map(str), st.dates().map(lambda day: f"{day:%d.%m.%Y}"))
+texts = st.text(max_size=6)
+quoted = st.text('"\n,;\t a#\r1', max_size=5)
+cells = st.one_of(numbers, numbers, words, holes, dates, texts, quoted)
+# A column mostly of one kind, and its name.
+columns = st.sampled_from([numbers, words, dates, cells, texts, quoted, st.integers(-3, 40).map(str)]).flatmap(
+    lambda kind: st.tuples(
+        st.one_of(st.sampled_from(["x", "y", "id", "", "a b", "1990", "Größe"]), st.text(max_size=5)),
+        st.lists(st.one_of(kind, kind, kind, kind, holes) if kind is not cells else cells, min_size=8, max_size=8),
+    )
+)
+
+
+@st.composite
+def files(draw: st.DrawFn) -> bytes:
+    """Tables of 0 to 1,000 rows as people write them, and what may happen to their bytes."""
+    found = draw(st.lists(columns, min_size=1, max_size=5))
+    n_rows = draw(st.sampled_from([0, 1, 2, 3, 7, 20, 20, 100, 1000]))
+    shift = draw(st.integers(1, 7))
+    rows = [[cells[(i * shift + i // 8) % 8] for _, cells in found] for i in range(n_rows)]
+    text = io.StringIO()
+    ends = draw(st.sampled_from(["\n", "\n", "\r\n", "\r"]))
+    separator = draw(st.sampled_from([",", ";", "\t", "|", " "]))
+    if draw(st.booleans()):
+        if draw(st.booleans()):
+            writer = csv.writer(text, delimiter=separator, lineterminator=ends, quoting=csv.QUOTE_ALL)
+        else:
+            writer = csv.writer(text, delimiter=separator, lineterminator=ends)
+        writer.writerows([[name for name, _ in found]] * draw(st.integers(0, 1)) + rows)
+    else:
+        lines = [separator.join(row) for row in [[name for name, _ in found], *rows]]
+        text.write(ends.join(lines) + draw(st.sampled_from(["", ends])))
+    before = draw(st.sampled_from(["", "", "", "sep=;\n", "# a comment\n", "A title\n\n", "\n\n", '"', "%\n"]))
+    after = draw(st.sampled_from(["", "", "", "\n\n", '"', ",,,", "# the end\n", "a,b,c,d,e,f,g"]))
+    encoding = draw(st.sampled_from(["utf-8", "utf-8", "utf-8-sig", "utf-16", "utf-16-be", "latin-1", "cp1252"]))
+    content = (before + text.getvalue() + after).encode(encoding, errors="replace")
+    if draw(st.integers(0, 3)) == 0:
+        at = draw(st.integers(0, len(content)))
+        content = content[:at] + draw(st.binary(max_size=4)) + content[at + draw(st.integers(0, 3)) :]
+    return gzip.compress(content) if draw(st.integers(0, 9)) == 0 else content
+
+
+magic = st.sampled_from(
+    [
+        b"PAR1",
+        b"ARROW1\0\0",
+        b"PK\x03\x04",
+        b"\x1f\x8b",
+        b"BZh9",
+        b"\xfd7zXZ\0",
+        b'{"a":',
+        b'[{"a":1},',
+        b"@relation r\n",
+    ]
+)
+junk = st.one_of(
+    st.binary(max_size=300),
+    st.tuples(magic, st.binary(max_size=100)).map(b"".join),
+    st.lists(
+        st.sampled_from([b"@relation r\n", b"@attribute x numeric\n", b"@data\n", b"1,'a b'\n", b"?\n", b"% c\n", b"'"])
+    ).map(b"".join),
+    st.lists(
+        st.sampled_from(
+            [b'{"a":1}\n', b'{"a":"x","b":null}\n', b'{"a":[1]}\n', b'{"b":{"c":1}}\n', b"{}\n", b"[", b"1e999\n"]
+        )
+    ).map(b"".join),
+)
+forms = st.builds(
+    TextForm,
+    sep=st.sampled_from([None, None, None, ",", ";", "tab", "space", "x"]),
+    header=st.sampled_from([None, None, True, False]),
+    decimal=st.sampled_from([None, None, ".", ","]),
+    encoding=st.sampled_from([None, None, None, "utf-8", "latin-1", "utf-16"]),
+)
+
+
+def said_well(error: ConfigError) -> None:
+    for line in error.lines:
+        assert line.strip()
+        assert "\n" not in line
+        assert line.isprintable()
+        assert len(line) < 1000
+
+
+def looked_through(table: RawTable) -> None:
+    """All that can be asked of a table has an answer: arrays of its length with holes, or one line."""
+    n = table.n_rows
+    assert n > 0
+    assert len(set(table.names)) == len(table.names)
+    assert all(len(column.cells) == n and table.place(n - 1) for column in table.columns)
+    for column, task in zip(table.columns, ("auto", "classification", "regression", "auto", "auto"), strict=False):
+        try:
+            target = find_target(table, column, task)  # type: ignore[arg-type]
+        except ConfigError as error:
+            said_well(error)
+        else:
+            if target.classes:
+                labels = labels_of(column, target)
+                assert set(labels[labels >= 0].tolist()) == set(range(len(target.classes)))
+                assert int((labels < 0).sum()) == target.n_missing
+    for kind in find_kinds(table):
+        column = table.column(kind.name, "")
+        assert from_plain(to_plain(kind)) == kind
+        if isinstance(kind, Numbers):
+            holes = np.isnan(numbers_of(table, column))
+        elif isinstance(kind, Dates):
+            holes = np.isnan(days_of(table, column, kind))
+        elif isinstance(kind, Categories):
+            holes = codes_of(column, kind) == -1
+        else:
+            continue
+        assert len(holes) == n
+        assert int(holes.sum()) == kind.n_missing
+
+
+@amounts
+def test_any_file_is_a_table_or_one_line(n: int, tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    read = 0
+
+    @tried(n)
+    @given(content=st.one_of(files(), files(), files(), junk), form=forms)
+    def try_all(content: bytes, form: TextForm) -> None:
+        nonlocal read
+        path.write_bytes(content)
+        try:
+            table = read_table(path, "path", form)
+            read += 1
+            looked_through(table)
+        except ConfigError as error:
+            said_well(error)
+
+    try_all()
+    assert read > n // 5  # it is not the first check that refuses them all
+
+
+@amounts
+def test_polars_reads_what_the_csv_module_reads(n: int) -> None:
+    agreed = 0
+
+    @tried(n)
+    @given(
+        rows=st.lists(st.lists(st.one_of(words, numbers, quoted), min_size=2, max_size=4), min_size=1, max_size=30),
+        even=st.integers(0, 4),
+        separator=st.sampled_from([",", ";", "\t"]),
+        plain=st.booleans(),
+    )
+    def try_all(rows: list[list[str]], even: int, separator: str, plain: bool) -> None:
+        nonlocal agreed
+        width = len(rows[0])
+        if even:
+            rows = [(row * 2)[:width] for row in rows]
+        if plain:
+            content = "".join(separator.join(row).replace("\r", "") + "\n" for row in rows)
+        else:
+            text = io.StringIO()
+            csv.writer(text, delimiter=separator, lineterminator="\n").writerows(rows)
+            content = text.getvalue().replace("\r", "")
+        dialect = Dialect(separator, None, width, first=1)
+        fast = delimited._with_polars(content.encode(), dialect)
+        if fast is None:
+            return
+        agreed += 1
+        slow, lines = delimited._with_csv(content.encode(), dialect, "path")
+        # The csv module leaves out spaces before a cell, and all that is done with cells later those around it.
+        assert [column.str.strip_chars().to_list() for column in fast[0]] == [
+            column.str.strip_chars().to_list() for column in slow
+        ]
+        assert list(fast[1]) == list(lines)
+
+    try_all()
+    assert agreed > n // 10
+
+
+@amounts
+def test_texts_come_back_as_they_were_written(n: int, tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    letters = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=4).map(lambda text: f"«{text}»")
+
+    @tried(n)
+    @given(
+        rows=st.lists(st.lists(letters, min_size=3, max_size=3), min_size=1, max_size=20),
+        separator=st.sampled_from([",", ";", "\t", "|"]),
+        encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
+    )
+    def try_all(rows: list[list[str]], separator: str, encoding: str) -> None:
+        text = io.StringIO()
+        csv.writer(text, delimiter=separator).writerows([["<a>", "<b>", "<c>"], *rows])
+        path.write_bytes(text.getvalue().encode(encoding))
+        table = read_table(path, "path", TextForm(sep=separator, header=True))
+        assert table.names == ("<a>", "<b>", "<c>")
+        expected = [list(column) for column in zip(*rows, strict=True)]
+        assert [texts_of(column).to_list() for column in table.columns] == expected
+
+    try_all()
