@@ -81,4 +81,4 @@ def unknown(what: str, word: str, choices: Iterable[str], synonyms: Mapping[str,
 
 def pluralize(n: int, what: str) -> str:
     """How many there are of something: `1 run`, `2 runs`."""
-    return f"{n:,} {what}{'' if n == 1 else 's'}"
+    return f"{n:,} {what}{'' if n == 1 else 'es' if what.endswith('s') else 's'}"

@@ -80,10 +80,10 @@ _ALONE = {
     "scheduler.patience=1 scheduler.threshold=0.5",
     "mish": "dataset=sine dataset.split=extrapolate init=orthogonal loss=mae optimizer=radam scheduler=polynomial "
     "clip.norm=0.5",
-    "prelu": "dataset=csv dataset.path=values.csv loss=mse optimizer=adagrad scheduler=multistep",
+    "prelu": "dataset=table dataset.path=values.csv loss=mse optimizer=adagrad scheduler=multistep",
     "relu": "dataset=digits device=auto init=default optimizer=adam scheduler=none "
     "regularizer=[batchnorm,dropout,early_stopping]",
-    "selu": "dataset=csv dataset.path=classes.csv init=lecun_normal optimizer=nesterov regularizer=[alpha_dropout] "
+    "selu": "dataset=table dataset.path=classes.csv init=lecun_normal optimizer=nesterov regularizer=[alpha_dropout] "
     "scheduler=onecycle",
     "sigmoid": "dataset=or loss=bce optimizer=lbfgs",
     "silu": "dataset=spirals dataset.n_samples=60 loss=cross_entropy optimizer=muon "
@@ -105,7 +105,7 @@ _MISTAKES = (
     "train epochs=0 batch_size=-1",
     "train activation=relu,gelu",
     "train dataset.path=a(b",
-    "train dataset=csv dataset.path=nowhere.csv",
+    "train dataset=table dataset.path=nowhere.csv",
     "train regularizer=[drop]",
     "resume nowhere",
     "trian",

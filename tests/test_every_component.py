@@ -50,13 +50,13 @@ COMPONENTS = [
     for name in registry
 ]
 # What has no value of its own, or would take long with it.
-NEEDED = {"csv": ["dataset.path=iris.csv"], "mnist": ["dataset.limit=500"]}
+NEEDED = {"table": ["dataset.path=iris.csv"], "mnist": ["dataset.limit=500"]}
 TRAIN_ALONE = {"lbfgs", "muon"}
 
 
 @pytest.mark.parametrize(("group", "name"), COMPONENTS)
 def test_it_keeps_the_contract(here: Path, group: str, name: str) -> None:
-    if name == "csv":
+    if name == "table":
         write_iris(here / "iris.csv")
     alone = check(REGISTRIES[group][name], overrides=NEEDED.get(name, []))
     expected = f"{group}={name} does not move each element of a weight by itself" if name in TRAIN_ALONE else None
@@ -101,7 +101,7 @@ def write_iris(path: Path) -> None:
     path.write_text("\n".join(["sepal_length,sepal_width,petal_length,petal_width,species", *rows]))
 
 
-@pytest.mark.parametrize("name", [name for name in datasets if name not in ("csv", "mnist")])
+@pytest.mark.parametrize("name", [name for name in datasets if name not in ("table", "mnist")])
 def test_every_dataset_is_learned_with_its_own_settings(small: Small, tmp_path: Path, name: str) -> None:
     config = small(f"dataset={name}", "epochs=${dataset.recommended.epochs}")
     run = train(config, tmp_path / "run")
@@ -111,7 +111,7 @@ def test_every_dataset_is_learned_with_its_own_settings(small: Small, tmp_path: 
 
 def test_a_table_of_the_users_own_is_learned(small: Small, tmp_path: Path) -> None:
     write_iris(tmp_path / "iris.csv")
-    run = train(small("dataset=csv", f"dataset.path={tmp_path}/iris.csv", "epochs=60"), tmp_path / "run")
+    run = train(small("dataset=table", f"dataset.path={tmp_path}/iris.csv", "epochs=60"), tmp_path / "run")
     assert run.results.data.task.classes == ("setosa", "versicolor", "virginica")
     assert run.metrics["test"]["accuracy"] >= 0.9
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Sequence
@@ -144,7 +145,11 @@ def _setup(prepared: Prepared, engine: Engine) -> Text:
         "epoch lines": "train: mean over the epoch's batches, each before its step; val: the weights after the epoch",
     }
     width = max(map(len, parts))
-    lines = [Text.assemble((f"{name:<{width}}  ", "bold"), what) for name, what in parts.items() if what]
+    lines = [
+        Text.assemble((f"{name if first else '':<{width}}  ", "bold"), line)
+        for name, what in parts.items()
+        for first, line in zip(itertools.chain([True], itertools.repeat(False)), what.splitlines(), strict=False)
+    ]
     return Text("\n").join(lines)
 
 
@@ -157,8 +162,10 @@ def _batches(batches: Batches) -> str:
 
 
 def _task(prepared: Prepared) -> str:
-    task = prepared.data.task
+    task, n_columns = prepared.data.task, len(prepared.data.preprocessing.names)
     features = pluralize(prepared.data.n_features, "feature")
+    if n_columns and n_columns != prepared.data.n_features:
+        features += f" of {pluralize(n_columns, 'column')}"
     return f"{features}, {task.n_classes} classes" if task.n_classes else f"{features}, regression"
 
 

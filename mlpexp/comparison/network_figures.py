@@ -61,7 +61,7 @@ def decision_boundaries(comparison: Comparison) -> Figure | None:
     for summary in with_runs[:_MOST_PANELS]:
         results = load(median_first(summary, comparison.metric)[0])
         data = results.data
-        if data.task.kind != "classification" or data.n_features != 2:
+        if data.task.kind != "classification" or data.n_axes != 2:
             continue
         names = (data.feature_names[0], data.feature_names[1])
         networks[summary.label] = Network(
@@ -106,7 +106,7 @@ def fitted_curves(comparison: Comparison) -> Figure | None:
         return None
     first = with_runs[0].runs[0]
     shown = load(first).data
-    if shown.task.kind != "regression" or shown.n_features != 1:
+    if shown.task.kind != "regression" or shown.n_axes != 1:
         return None
     same = [summary for summary in with_runs if _data_of(summary.runs[0]) == _data_of(first)]
     moments: dict[str, dict[str, list[Callable[[np.ndarray], np.ndarray]]]] = {}

@@ -39,11 +39,11 @@ class Loss(ABC):
 
     def n_outputs(self, task: Task) -> int:
         """How many outputs C the network must have."""
-        return task.n_classes if task.kind == "classification" else 1
+        return task.n_classes if task.kind == "classification" else task.n_values
 
     @abstractmethod
     def per_sample(self, outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
-        """Losses [N] of `outputs` [N, C] for `targets`: classes [N] (int64), or values [N, 1].
+        """Losses [N] of `outputs` [N, C] for `targets`: classes [N] (int64), or values [N, C].
 
         `smoothing` is ε of label smoothing (Szegedy et al. 2016, arXiv 1512.00567): the target distribution
         becomes (1 − ε)·one-hot + ε/n_classes. Losses for regression ignore it.
@@ -67,15 +67,16 @@ class Loss(ABC):
         if task.kind == "regression":
             from scipy.optimize import minimize_scalar
 
-            y = targets.double().cpu()
-            low, high = y.min().item(), y.max().item()
-            found = minimize_scalar(
-                lambda value: self.per_sample(y.new_full((len(y), 1), value), y).mean().item(),
-                bounds=(low, high),
-                method="bounded",
-                options={"xatol": 1e-6 * (high - low)},
-            )
-            return targets.new_tensor([found.x])
+            best = []
+            for y in targets.double().cpu().split(1, dim=1):
+                low, high = y.min().item(), y.max().item()
+
+                def mean_of(value: float, y: Tensor = y) -> float:
+                    return self.per_sample(y.new_full((len(y), 1), value), y).mean().item()
+
+                options = {"xatol": 1e-6 * (high - low)}
+                best.append(minimize_scalar(mean_of, bounds=(low, high), method="bounded", options=options).x)
+            return targets.new_tensor(best)
         from scipy.optimize import minimize
 
         shares = class_shares(targets, task).double().cpu()
@@ -91,8 +92,8 @@ class Loss(ABC):
 
         with torch.enable_grad():
             start = torch.zeros(self.n_outputs(task), dtype=torch.float64).numpy()
-            best = minimize(mean_loss, start, jac=True, method="L-BFGS-B", bounds=[(-_LARGEST, _LARGEST)] * len(start))
-        return torch.from_numpy(best.x).to(targets.device, torch.float32)
+            found = minimize(mean_loss, start, jac=True, method="L-BFGS-B", bounds=[(-_LARGEST, _LARGEST)] * len(start))
+        return torch.from_numpy(found.x).to(targets.device, torch.float32)
 
 
 # Of logits that have no limit, where a class is in no row: 1e-6 beside 1.

@@ -12,7 +12,7 @@ import copy
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.types import Override
@@ -29,7 +29,7 @@ from mlpexp.config.overrides import is_about_hydra, parse_override, several
 from mlpexp.config.schema import GROUPS, REGISTRIES, SETTINGS, Config, parse
 from mlpexp.config.user_code import load_plugins, refused
 from mlpexp.errors import ConfigError
-from mlpexp.fields.convert import Interpolated, show
+from mlpexp.fields.convert import Interpolated, Named, as_plain, hints_of, show
 
 
 class Composer:
@@ -245,9 +245,10 @@ class Composer:
             if node is None:
                 return f"{given}: {key.rpartition('.')[0]} holds no keys."
             present, last = True, key.rpartition(".")[2]
+        present = present or (isinstance(node, dict) and _takes_any_name(plain, key.rpartition(".")[0]))
         if not present:
             return no_such_key(given, key, plain, self._sources)
-        closed = not (parsed.is_add() or parsed.is_force_add())
+        closed = not (parsed.is_add() or parsed.is_force_add() or _takes_any_name(plain, key))
         if isinstance(value, dict) and isinstance(node[last], dict):
             if strange := merge(node[last], value, key, closed=closed):
                 return no_such_key(given, strange, plain, self._sources)
@@ -267,6 +268,16 @@ class Composer:
             return f"{given}: {key} is {show(node[last])}."
         del node[last]
         return None
+
+
+def _takes_any_name(plain: dict[str, Any], key: str) -> bool:
+    """Whether what lies at a key is a mapping of names that the user chooses, such as `dataset.columns`."""
+    group, _, field = key.partition(".")
+    if group not in GROUPS or not field:
+        return False
+    name = str((plain.get(group) or {}).get("name"))
+    hint = hints_of(GROUPS[group][name]).get(field) if name in GROUPS[group] else None
+    return any(get_origin(option) is Named for option in (hint, *get_args(hint)))
 
 
 def _said(line: str, lines: Sequence[str], plain: Any) -> bool:
@@ -294,6 +305,8 @@ def _checked(
 ) -> Config:
     load_plugins(plain.get("plugins"))
     values = resolved(plain, base, hydra or base)
+    if any(value is None for value in _recommended(values).values()):
+        values = resolved(_with_recommended(plain, values), base, hydra or base)
     for override in overrides:
         # A column or a file may be named 2022.
         node, last = find(values, override.key_or_group)
@@ -303,6 +316,23 @@ def _checked(
         config = parse(values)
     check_parts(config)
     return config
+
+
+def _recommended(values: dict[str, Any]) -> dict[str, Any]:
+    dataset = values.get("dataset")
+    found = dataset.get("recommended") if isinstance(dataset, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _with_recommended(plain: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    """The config with what its dataset recommends, by its settings, for what its YAML file leaves open."""
+    plain, found = copy.deepcopy(plain), _recommended(values)
+    name = str(values["dataset"].get("name"))
+    if name in GROUPS["dataset"]:
+        suited = as_plain(GROUPS["dataset"][name].recommend(values["dataset"]))
+        kept = {name: value for name, value in found.items() if value is not None}
+        plain["dataset"]["recommended"] = suited | kept
+    return plain
 
 
 def _with_hydra(plain: dict[str, Any], base: DictConfig, overrides: Sequence[Override]) -> DictConfig:

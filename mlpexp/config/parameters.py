@@ -79,7 +79,10 @@ def _parameters(
             chosen = value["name"] if field.name in GROUPS else show(list(value))
             yield Parameter(name, chosen, f"see mlpexp list {field.name}", meaning)
         elif not dataclasses.is_dataclass(inner):
-            yield Parameter(name, _default(raw, key + name, value), allowed(hint), meaning)
+            by_data = value is None and not allowed(hint).startswith("null")
+            yield Parameter(
+                name, "by the data" if by_data else _default(raw, key + name, value), allowed(hint), meaning
+            )
         elif inner is hint:
             yield Parameter(name, "", "", meaning)
             yield from _parameters(inner, raw, value if isinstance(value, Mapping) else {}, key, f"{name}.")

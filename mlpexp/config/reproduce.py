@@ -127,7 +127,9 @@ def overrides(config: Plain) -> list[str]:
         if key == kind:
             value = {name: part for name, part in value.items() if name in listed}
         elif key == "dataset":
-            of_base = {**of_base, "recommended": unchanged}
+            # What the dataset recommends by its settings comes from them again.
+            by_settings = {name: value["recommended"][name] for name, its in unchanged.items() if its is None}
+            of_base = {**of_base, "recommended": unchanged | by_settings}
         found += _differences(key, value, of_base)
     return found
 
@@ -155,14 +157,25 @@ def _stages(config: Plain, completed: Sequence[int]) -> tuple[Plain, list[int]]:
 
 
 def _differences(key: str, value: Any, base: Any) -> Iterator[str]:
-    if isinstance(value, Mapping) and isinstance(base, Mapping):
+    if isinstance(value, Mapping) and isinstance(base, Mapping) and base:
         for name, entry in value.items():
             if name in base:
                 yield from _differences(f"{key}.{name}", entry, base[name])
             else:
                 yield f"+{key}.{name}={written(entry)}"
     elif value != base:
-        yield f"{key}={written(value)}"
+        yield f"{key}={_named(value) if base == {} else written(value)}"
+
+
+def _named(value: Any) -> str:
+    """A mapping of names that the user chooses; the grammar takes few characters in a key, and any in a text."""
+    if not isinstance(value, Mapping) or all(map(_is_key, value)):
+        return written(value)
+    return written([f"{name}: {entry}" for name, entry in value.items()])
+
+
+def _is_key(name: str) -> bool:
+    return re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) is not None and name.lower() not in _NO_TEXT
 
 
 def _plugins(config: Plain) -> list[str]:

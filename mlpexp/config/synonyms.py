@@ -23,7 +23,7 @@ KEYS = {
     "clipnorm": _NORM,
     "clipvalue": "clip.value={value}",
     "criterion": "loss={value}",
-    "csv": "dataset=csv dataset.path={value}",
+    "csv": "dataset=table dataset.path={value}",
     "cuda": _CUDA,
     "data": "dataset={value}",
     "dropout": "regularizer=[dropout] regularizer.dropout.p={value}",

@@ -23,8 +23,9 @@ from mlpexp.lazy import lazy
 
 if TYPE_CHECKING:
     from mlpexp.data.batch import Batch
+    from mlpexp.data.columns import Category, Date, Image, Number
     from mlpexp.data.dataset import Data, Dataset, Recommended, Split, datasets
-    from mlpexp.data.preprocessing import Image, Number, Preprocessing, Target
+    from mlpexp.data.preprocessing import Preprocessing, Target
     from mlpexp.data.splits import RandomlySplit, Samples, split_at_random
     from mlpexp.data.task import Task
 else:
@@ -32,8 +33,9 @@ else:
         __name__,
         {
             "mlpexp.data.batch": ["Batch"],
+            "mlpexp.data.columns": ["Category", "Date", "Image", "Number"],
             "mlpexp.data.dataset": ["Data", "Dataset", "Recommended", "Split", "datasets"],
-            "mlpexp.data.preprocessing": ["Image", "Number", "Preprocessing", "Target"],
+            "mlpexp.data.preprocessing": ["Preprocessing", "Target"],
             "mlpexp.data.splits": ["RandomlySplit", "Samples", "split_at_random"],
             "mlpexp.data.task": ["Task"],
         },
@@ -41,9 +43,11 @@ else:
 
 __all__ = [
     "Batch",
+    "Category",
     "Count",
     "Data",
     "Dataset",
+    "Date",
     "Finite",
     "Fraction",
     "Image",

@@ -7,12 +7,13 @@ it by index.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from mlpexp.data.columns import Image
 from mlpexp.data.identity import Identity
 from mlpexp.data.preprocessing import Preprocessing
 from mlpexp.data.source import Source
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Split:
-    """`x` [N, F] (float32, or uint8 for images), `y`: classes [N] (int64) or values [N, 1] (float32)."""
+    """`x` [N, F] (float32, or uint8 for images), `y`: classes [N] (int64) or values [N, T] (float32)."""
 
     x: Tensor
     y: Tensor
@@ -69,9 +70,10 @@ class Data:
     test: Split
     fitted: Preprocessing | None = None  # None: columns without names, which the network sees as they are
     true_function: Callable[[Tensor], Tensor] | None = None  # [N, F] → [N, 1], where it is known
-    note: str = ""  # what a reader of the results must know, such as splits that share samples
+    note: str = ""  # what a reader of the results must know, such as splits that share samples; a line each
     source: Source | None = None  # the file that the data were read from
     dealt: str | None = None  # which rows of that file went to which split, see identity.packed
+    test_source: Source | None = None  # the file of the test rows, where it is another
 
     @cached_property
     def preprocessing(self) -> Preprocessing:
@@ -81,7 +83,7 @@ class Data:
     @cached_property
     def identity(self) -> Identity:
         """What a run notes of the data."""
-        return Identity(self.task, self.preprocessing, self.source, self.dealt)
+        return Identity(self.task, self.preprocessing, self.source, self.dealt, self.test_source)
 
     @property
     def n_features(self) -> int:
@@ -89,26 +91,38 @@ class Data:
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        return self.preprocessing.names
+        """Of what `features_in_own_units` gives; empty for images, whose pixels have none."""
+        return self.preprocessing.names if self.preprocessing.linear else self.preprocessing.input_names
+
+    @property
+    def n_axes(self) -> int:
+        """How many numbers a row is, where the network sees these alone and predicts one thing; else 0."""
+        return self.n_features if self.preprocessing.linear and self.task.n_values == 1 else 0
 
     @property
     def target_name(self) -> str:
-        return self.preprocessing.target.name
+        """Of what is predicted; names of several values are listed."""
+        return ", ".join(target.name for target in self.preprocessing.outputs)
 
     @property
     def image_shape(self) -> tuple[int, int] | None:
         """Height and width, where the features are pixels."""
         return self.preprocessing.image_shape
 
+    @property
+    def _image(self) -> Image | None:
+        first = self.preprocessing.columns[0]
+        return first if isinstance(first, Image) else None
+
     @cached_property
     def shift(self) -> float:
         """Networks see (pixel − shift)·scale."""
-        return self.preprocessing.columns[0].mean if self.image_shape else 0.0
+        return self._image.mean if self._image else 0.0
 
     @cached_property
     def scale(self) -> float:
         """Networks see (pixel − shift)·scale."""
-        return 1 / self.preprocessing.columns[0].deviation if self.image_shape else 1.0
+        return 1 / self._image.deviation if self._image else 1.0
 
     def splits(self) -> dict[str, Split]:
         return {"train": self.train, "val": self.val, "test": self.test}
@@ -121,11 +135,11 @@ class Data:
         return x.float().sub_(self.shift).mul_(self.scale)
 
     def features_in_own_units(self, x: Tensor) -> Tensor:
-        """Rows [N, F] of a split in the data's own units, on the CPU."""
-        return self.preprocessing.raw(x) if x.is_floating_point() else x.cpu()
+        """Rows [N, F] of a split in the data's own units, on the CPU; as they are where there is no way back."""
+        return self.preprocessing.raw(x) if x.is_floating_point() and self.preprocessing.linear else x.cpu()
 
     def targets_in_own_units(self, y: Tensor) -> Tensor:
-        """Values [N, 1] of a split, or predicted ones, in the data's own units, on the CPU; classes as they are."""
+        """Values [N, T] of a split, or predicted ones, in the data's own units, on the CPU; classes as they are."""
         return self.preprocessing.values(y) if y.is_floating_point() else y.cpu()
 
     def to(self, device: torch.device) -> Data:
@@ -159,7 +173,12 @@ class Dataset(ABC):
     recommended: Recommended = field(default_factory=Recommended)
     """Settings with which this dataset is learned: the defaults of other keys refer to them."""
 
-    def missing(self, data_dir: Path) -> list[str]:
+    @classmethod
+    def recommend(cls, settings: Mapping[str, Any]) -> Recommended:
+        """What suits the data of these settings; it is taken where `recommended` is null in the dataset's YAML file."""
+        return Recommended()
+
+    def missing_files(self, data_dir: Path) -> list[str]:
         """The names of files that `load` would have to fetch into `data_dir`."""
         return []
 
@@ -195,4 +214,4 @@ def changed(run: Path, path: Path, what: str) -> ConfigError:
     )
 
 
-datasets: Registry[Dataset] = Registry("dataset", {"table": "csv", "tabular": "csv", "dataframe": "csv"})
+datasets: Registry[Dataset] = Registry("dataset", {"csv": "table", "tabular": "table", "dataframe": "table"})

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlpexp.data.columns import Image
 from mlpexp.data.dataset import Data, datasets
-from mlpexp.data.preprocessing import Image, Preprocessing, Target
+from mlpexp.data.preprocessing import Preprocessing, Target
 from mlpexp.data.splits import RandomlySplit
 from mlpexp.data.task import Task
 
@@ -26,7 +27,7 @@ class Digits(RandomlySplit):
 
         table = torch.from_numpy(_read_table())
         x, y = table[:, :-1].contiguous(), table[:, -1].long()
-        train, val, test = self.split(x, y, self.generator(), groups=y)
+        train, val, test = self.split_rows(x, y, self.generator(), groups=y)
         pixels = train.x.double()
         return Data(
             name="digits",

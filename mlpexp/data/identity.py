@@ -14,7 +14,7 @@ from mlpexp.data.preprocessing import Preprocessing
 from mlpexp.data.source import Source
 from mlpexp.data.task import Task
 from mlpexp.errors import ConfigError
-from mlpexp.fields.convert import build
+from mlpexp.fields.convert import as_plain, build
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,7 +31,9 @@ class Identity:
     source: Source | None = None
     """None where the config alone says what the data are."""
     split: str | None = None
-    """See `packed`; None where the dataset has no file whose rows are dealt."""
+    """See `packed`; None where the dataset has no file whose rows are split."""
+    test_source: Source | None = None
+    """The file of the test rows, where they are not in `source`; they are behind its rows in the `split`."""
 
     @property
     def n_features(self) -> int:
@@ -42,7 +44,8 @@ class Identity:
     def plain(self) -> dict[str, Any]:
         """As JSON and checkpoints hold it."""
         return {
-            "source": None if self.source is None else vars(self.source).copy(),
+            "source": as_plain(self.source),
+            "test_source": as_plain(self.test_source),
             "kind": self.task.kind,
             "classes": list(self.task.classes),
             **self.preprocessing.to_plain(),
@@ -61,23 +64,23 @@ class Identity:
             raise ValueError("its data have no classes")
         if not isinstance(split, str | None):
             raise ValueError("the split of its data is no text")
-        source = plain.get("source")
-        return Identity(
-            Task(kind, tuple(classes)),
-            Preprocessing.of_plain(plain),
-            None if source is None else build(Source, source, "data.source"),
-            split,
+        preprocessing = Preprocessing.of_plain(plain)
+        source, tested = (
+            None if plain.get(key) is None else build(Source, plain[key], f"data.{key}")
+            for key in ("source", "test_source")
         )
+        task = Task(kind, tuple(classes), len(preprocessing.outputs))
+        return Identity(task, preprocessing, source, split, tested)
 
 
-def packed(rows: tuple[Tensor, Tensor, Tensor]) -> str:
-    """Which rows went to train, val and test as a short text: the split of each row, entropy-coded, in base 64.
+def packed(rows: tuple[Tensor, Tensor, Tensor], n_rows: int) -> str:
+    """Which of the rows went to train, val and test as a short text: the split of each row, entropy-coded, in base 64.
 
     Half a million rows take 134 kB.
     """
     import torch
 
-    of_row = torch.empty(sum(map(len, rows)), dtype=torch.uint8)
+    of_row = torch.full((n_rows,), _SPLITS, dtype=torch.uint8)  # of rows that are left out
     for number, part in enumerate(rows):
         of_row[part] = number
     coder = zlib.compressobj(strategy=zlib.Z_HUFFMAN_ONLY)
@@ -95,6 +98,6 @@ def unpacked(split: str | None, n_rows: int) -> tuple[Tensor, Tensor, Tensor]:
         content = b""
     of_row = torch.frombuffer(bytearray(content or b"\0"), dtype=torch.uint8)
     train, val, test = ((of_row == number).nonzero().squeeze(1) for number in range(_SPLITS))
-    if len(content) != n_rows or not (len(train) and len(val) and len(test)) or int(of_row.max()) >= _SPLITS:
+    if len(content) != n_rows or not (len(train) and len(val) and len(test)) or int(of_row.max()) > _SPLITS:
         raise ConfigError("the split that the run notes is not one of these rows; its run.json is damaged.")
     return train, val, test

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlpexp.data.columns import Image
 from mlpexp.data.dataset import Data, Dataset, Split, datasets
-from mlpexp.data.preprocessing import Image, Preprocessing, Target
+from mlpexp.data.preprocessing import Preprocessing, Target
 from mlpexp.data.source import Source
 from mlpexp.data.task import Task
 from mlpexp.errors import ConfigError
@@ -44,14 +45,14 @@ class MNIST(Dataset):
     seed: Index = 0
     """Decides which images are held out."""
 
-    def missing(self, data_dir: Path) -> list[str]:
+    def missing_files(self, data_dir: Path) -> list[str]:
         return [name for name in TRAIN + TEST if _find(data_dir / "MNIST" / "raw", name) is None]
 
     def load(self, data_dir: Path) -> Data:
         import torch
 
         folder = data_dir / "MNIST" / "raw"
-        if missing := self.missing(data_dir):
+        if missing := self.missing_files(data_dir):
             _download(data_dir, folder, missing)
         known, test = _read_split(folder, TRAIN), _read_split(folder, TEST)
         if self.val_size >= len(known):
@@ -71,7 +72,7 @@ class MNIST(Dataset):
             test=test if self.limit is None else test.sample(self.limit),
             # Mean and standard deviation of the training pixels over 255, as everyone uses them.
             fitted=Preprocessing((Image("pixels", SIDE, SIDE, 0.1307 * 255, 0.3081 * 255),), Target("digit")),
-            source=Source(str(folder.absolute()), len(known) + len(test), [], content.hexdigest()),
+            source=Source(str(folder.absolute()), len(known) + len(test), (), content.hexdigest()),
         )
 
 

@@ -50,7 +50,7 @@ class Points(RandomlySplit):
         generator = self.generator()
         x = torch.cat(curves)
         x += self.noise * torch.randn(x.shape, generator=generator)
-        train, val, test = self.split(x, y, generator, groups=y)
+        train, val, test = self.split_rows(x, y, generator, groups=y)
         return Data(
             name=datasets.name_of(self),
             task=Task("classification", tuple(str(label) for label in range(n_classes))),

@@ -1,79 +1,30 @@
 """From raw columns to what a network sees: fitted on training rows only, in float64, and plain data.
 
 N rows, R raw columns, F inputs. The one function `Preprocessing.inputs` serves training, evaluation, prediction and
-figures. A column is of some kind, which says what it holds of its own: a further kind is a dataclass in KINDS.
+figures.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+import types
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+
+from mlpexp.data.columns import KINDS, Column, Image, Number, moments
+from mlpexp.fields.convert import as_plain, hints_of
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-T = TypeVar("T")
-
+Transform = Literal["none", "log", "log1p"]
 # What a file that somebody has made may ask for: images of 4096 × 4096 pixels.
 _MOST_INPUTS = 2**24
-
-
-@dataclass(frozen=True)
-class Number:
-    """A column of numbers, one input: (value − mean) / deviation."""
-
-    kind: ClassVar[str] = "number"
-    name: str
-    mean: float = 0.0
-    deviation: float = 1.0
-
-    @property
-    def n_raw(self) -> int:
-        """Number of raw columns that it takes."""
-        return 1
-
-    @property
-    def n_inputs(self) -> int:
-        """Number of inputs that it becomes."""
-        return 1
-
-    def encoded(self, raw: Tensor) -> Tensor:
-        """Raw columns [N, n_raw] as numbers [N, n], float64, not yet standardised."""
-        return raw
-
-
-@dataclass(frozen=True)
-class Image:
-    """The pixels of an image, row by row, an input each; all of them have the same mean and deviation."""
-
-    kind: ClassVar[str] = "image"
-    name: str
-    height: int
-    width: int
-    mean: float = 0.0
-    deviation: float = 1.0
-
-    @property
-    def n_raw(self) -> int:
-        """Number of raw columns that it takes."""
-        return self.height * self.width
-
-    @property
-    def n_inputs(self) -> int:
-        """Number of inputs that it becomes."""
-        return self.n_raw
-
-    def encoded(self, raw: Tensor) -> Tensor:
-        """Raw columns [N, n_raw] as numbers [N, n], float64, not yet standardised."""
-        return raw
-
-
-Column = Number | Image
-KINDS: dict[str, type[Column]] = {kind.kind: kind for kind in (Number, Image)}
+# So many values are encoded at a time: what is computed in between takes little memory beside the inputs.
+_PART = 2**22
 
 
 @dataclass(frozen=True)
@@ -83,6 +34,26 @@ class Target:
     name: str = "y"
     mean: float = 0.0
     deviation: float = 1.0
+    transform: Transform = "none"
+    """What is taken of the values before: none, ln y or ln(1 + y)."""
+    merged: tuple[str, ...] = ()
+    """Classes that count as the last one."""
+
+    @staticmethod
+    def fit(name: str, values: Tensor, transform: Transform = "none") -> Target:
+        """Of the training rows' values, float64 [n, 1]."""
+        values = _transformed(values, transform)
+        mean, deviation = moments(values)
+        return Target(name, mean, deviation or 1.0, transform)
+
+    def scaled(self, values: Tensor) -> Tensor:
+        """Values as the network is to give them, float64."""
+        return (_transformed(values.double(), self.transform) - self.mean) / self.deviation
+
+    def unscaled(self, scaled: Tensor) -> Tensor:
+        """The inverse of `scaled`, float64."""
+        values = scaled.cpu().double() * self.deviation + self.mean
+        return values.exp() if self.transform == "log" else values.expm1() if self.transform == "log1p" else values
 
 
 @dataclass(frozen=True)
@@ -91,6 +62,8 @@ class Preprocessing:
 
     columns: tuple[Column, ...]
     target: Target = Target()
+    further: tuple[Target, ...] = ()
+    """What else is predicted, where several values are."""
 
     @staticmethod
     def unscaled(names: Sequence[str], target: str = "y") -> Preprocessing:
@@ -99,12 +72,14 @@ class Preprocessing:
 
     @staticmethod
     def fit(x: Tensor, names: Sequence[str], target: str = "y", values: Tensor | None = None) -> Preprocessing:
-        """Mean and standard deviation of training rows `x` [N, R], and of the `values` [N, 1] to predict, if any.
+        """Mean and standard deviation of training rows `x` [N, R], and of the `values` [N, 1] to predict, if any."""
+        columns = tuple(Number.fit(name, column) for name, column in zip(names, x.T, strict=True))
+        return Preprocessing(columns, Target(target) if values is None else Target.fit(target, values))
 
-        A column that is constant has the deviation 1.
-        """
-        columns = tuple(Number(name, *fitted) for name, fitted in zip(names, _moments(x), strict=True))
-        return Preprocessing(columns, Target(target, *(_moments(values)[0] if values is not None else ())))
+    @property
+    def outputs(self) -> tuple[Target, ...]:
+        """All that is predicted."""
+        return (self.target, *self.further)
 
     @property
     def n_raw(self) -> int:
@@ -114,7 +89,7 @@ class Preprocessing:
     @property
     def n_inputs(self) -> int:
         """F."""
-        return sum(column.n_inputs for column in self.columns)
+        return sum(n for column in self.columns for *_, n in column.scaling)
 
     @property
     def image_shape(self) -> tuple[int, int] | None:
@@ -127,16 +102,25 @@ class Preprocessing:
         """Of the raw columns; empty for images, whose pixels have none."""
         return () if self.image_shape else tuple(column.name for column in self.columns)
 
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """Of the inputs."""
+        return tuple(name for column in self.columns for name in column.names)
+
+    @property
+    def linear(self) -> bool:
+        """Whether each raw value is one input, (value − mean) / deviation, so that there is a way back."""
+        return self.n_inputs == self.n_raw and not any(getattr(column, "quantiles", ()) for column in self.columns)
+
     @cached_property
     def moments(self) -> tuple[Tensor, Tensor]:
-        """Mean and deviation of each input [F], float64."""
+        """Mean and deviation of each input [F], float64; the deviation is infinite where training rows are constant."""
         import torch
 
-        counts = torch.tensor([column.n_inputs for column in self.columns])
-        mean, deviation = (
-            torch.tensor([getattr(column, name) for column in self.columns], dtype=torch.float64)
-            for name in ("mean", "deviation")
-        )
+        parts = [part for column in self.columns for part in column.scaling]
+        mean, deviation = (torch.tensor([part[at] for part in parts], dtype=torch.float64) for at in (0, 1))
+        counts = torch.tensor([n for *_, n in parts])
+        deviation = torch.where(deviation == 0, math.inf, deviation)
         return mean.repeat_interleave(counts), deviation.repeat_interleave(counts)
 
     def inputs(self, raw: Tensor) -> Tensor:
@@ -147,28 +131,38 @@ class Preprocessing:
         import torch
 
         mean, deviation = self.moments
-        parts = raw.double().split([column.n_raw for column in self.columns], dim=1)
-        encoded = [column.encoded(part) for column, part in zip(self.columns, parts, strict=True)]
-        together = encoded[0] if len(encoded) == 1 else torch.cat(encoded, dim=1)
-        return ((together - mean) / deviation).float()
+        found = torch.empty(len(raw), self.n_inputs)
+        n = max(1, _PART // max(1, self.n_inputs))
+        for rows, part in zip(found.split(n), raw.split(n), strict=True):
+            columns = part.double().split([column.n_raw for column in self.columns], dim=1)
+            encoded = [column.encoded(values) for column, values in zip(self.columns, columns, strict=True)]
+            rows.copy_((torch.cat(encoded, dim=1) - mean) / deviation)
+        return found
 
     def raw(self, inputs: Tensor) -> Tensor:
-        """The inverse of `inputs`, float64."""
+        """The inverse of `inputs` where they are `linear`, float64."""
         mean, deviation = self.moments
-        return inputs.cpu().double() * deviation + mean
+        return (inputs.cpu().double() * deviation.nan_to_num(posinf=0)) + mean
 
     def targets(self, values: Tensor) -> Tensor:
-        """Values [N, 1] to predict as the network is to give them, float32."""
-        return ((values.double() - self.target.mean) / self.target.deviation).float()
+        """Values [N, T] to predict as the network is to give them, float32."""
+        return self._of_each(Target.scaled, values).float()
 
     def values(self, targets: Tensor) -> Tensor:
         """The inverse of `targets`, float64."""
-        return targets.cpu().double() * self.target.deviation + self.target.mean
+        return self._of_each(Target.unscaled, targets)
+
+    def _of_each(self, change: Callable[[Target, Tensor], Tensor], values: Tensor) -> Tensor:
+        import torch
+
+        return torch.cat(
+            [change(target, part) for target, part in zip(self.outputs, values.split(1, 1), strict=True)], 1
+        )
 
     def to_plain(self) -> dict[str, Any]:
         """As JSON holds it; floats come back to the bit."""
-        columns = [{"kind": column.kind, **vars(column)} for column in self.columns]
-        return {"columns": columns, "target": vars(self.target).copy()}
+        columns = [{"kind": column.kind, **as_plain(column)} for column in self.columns]
+        return {"columns": columns, "targets": as_plain(self.outputs)}
 
     @staticmethod
     def of_plain(plain: Any) -> Preprocessing:
@@ -176,7 +170,11 @@ class Preprocessing:
         columns = plain.get("columns") if isinstance(plain, Mapping) else None
         if not isinstance(columns, list) or not columns:
             raise ValueError("its preprocessing has no columns")
-        found = Preprocessing(tuple(map(_column, columns)), _built(Target, plain.get("target")))
+        targets = plain.get("targets")
+        if not isinstance(targets, list) or not targets:
+            raise ValueError("its preprocessing has no target")
+        first, *further = (_built(Target, target) for target in targets)
+        found = Preprocessing(tuple(map(_column, columns)), first, tuple(further))
         if found.n_inputs > _MOST_INPUTS:
             raise ValueError(f"its preprocessing has {found.n_inputs:,} inputs")
         return found
@@ -189,25 +187,29 @@ def _column(plain: Any) -> Column:
     return _built(KINDS[kind], {name: value for name, value in plain.items() if name != "kind"})
 
 
-def _built(cls: type[T], plain: Any) -> T:
-    """A dataclass of texts, whole numbers greater than 0 and finite floats, from a mapping of its fields."""
-    hints = get_type_hints(cls)
-    names = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
+def _built(cls: Any, plain: Any) -> Any:
+    """A dataclass from a mapping of its fields, each of them checked."""
+    names = [field.name for field in dataclasses.fields(cls)]
     if not isinstance(plain, Mapping) or set(plain) != set(names):
         raise ValueError(f"its preprocessing lacks a part: {', '.join(names)}")
     for name, value in plain.items():
-        right = type(value) is hints[name] and (
-            hints[name] is str or (math.isfinite(value) and (value > 0 or name == "mean"))
-        )
-        if not right:
+        if not _fits(value, hints_of(cls)[name]) or (name in ("height", "width") and value < 1):
             raise ValueError(f"its preprocessing has {name}={value}")
-    return cls(**plain)
+    if plain.get("deviation", 0.0) < 0:
+        raise ValueError(f"its preprocessing has deviation={plain['deviation']}")
+    return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()})
 
 
-def _moments(x: Tensor) -> list[tuple[float, float]]:
-    """Mean and standard deviation of each column of [N, R]."""
-    import torch
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether what JSON holds is a text, a whole number, a truth value, a finite number, or a list of one of them."""
+    if get_origin(hint) is types.UnionType:
+        return value is None or _fits(value, get_args(hint)[0])
+    if get_origin(hint) is Literal:
+        return value in get_args(hint)
+    if get_origin(hint) is tuple:
+        return isinstance(value, list | tuple) and all(_fits(entry, get_args(hint)[0]) for entry in value)
+    return type(value) is hint and (hint is not float or math.isfinite(value))
 
-    constant = (x == x[0]).all(dim=0)
-    deviation = torch.where(constant, 1.0, x.std(dim=0, correction=0))
-    return list(zip(x.mean(dim=0).tolist(), deviation.tolist(), strict=True))
+
+def _transformed(values: Tensor, transform: Transform) -> Tensor:
+    return values.log() if transform == "log" else values.log1p() if transform == "log1p" else values

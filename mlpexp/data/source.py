@@ -18,7 +18,7 @@ class Source:
     """Where it lay."""
     n_rows: Index
     """How many rows it had, without the header."""
-    columns: list[str]
+    columns: tuple[str, ...]
     """The names of its columns, in their order."""
     sha256: str
     """The SHA-256 digest of its content."""
@@ -26,7 +26,7 @@ class Source:
     @staticmethod
     def of(path: Path, n_rows: int, columns: Sequence[str]) -> Source:
         """The source of rows that were read from the file at `path`."""
-        return Source(str(path.absolute()), n_rows, list(columns), digest(path))
+        return Source(str(path.absolute()), n_rows, tuple(columns), digest(path))
 
     def find(self, places: Iterable[Path]) -> tuple[Path | None, Path | None]:
         """The first of some places where a file of the same content lies, and the first where any file does."""

@@ -45,7 +45,7 @@ class RandomlySplit(Dataset):
         """The rows of train, val and test; see `deal_at_random`."""
         return deal_at_random(n_rows, self.val_fraction, self.test_fraction, self.generator(), groups)
 
-    def split(
+    def split_rows(
         self, x: Tensor, y: Tensor, generator: torch.Generator, groups: Tensor | None
     ) -> tuple[Split, Split, Split]:
         """Train, val and test of rows `x` [N, F] and `y`; see `split_at_random`."""

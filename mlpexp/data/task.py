@@ -8,10 +8,11 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Task:
-    """Classification among `classes`, or regression of one value."""
+    """Classification among `classes`, or regression of `n_values` values."""
 
     kind: Literal["classification", "regression"]
     classes: tuple[str, ...] = ()
+    n_values: int = 1
 
     @property
     def n_classes(self) -> int:

@@ -63,7 +63,7 @@ def constant_loss(data: Data, loss: Loss, smoothing: float) -> float:
     y = data.train.y
     outputs = loss.constant(y, data.task, smoothing)
     if data.task.kind == "regression":
-        return float(loss.per_sample(outputs.expand(len(y), 1), y).mean())
+        return float(loss.per_sample(outputs.expand(len(y), -1), y).mean())
     # Rows of one class have one loss.
     shares = class_shares(y, data.task)
     classes = shares.nonzero().squeeze(1)

@@ -59,7 +59,7 @@ class Engine:
             skip_dynamo_import()
         # R² compares with the spread of the values that were learned from: an epoch may leave a row out, and mixup
         # draws them together around the same mean.
-        self._mean = data.train.y.mean().to(device) if data.task.kind == "regression" else None
+        self._mean = data.train.y.mean(0).to(device) if data.task.kind == "regression" else None
         self._varies = varies(data.train.y).to(device)
         self.total_epochs = first.epochs
         self._units = UnitDiagnostics(first, self.data)

@@ -19,8 +19,8 @@ from mlpexp.engine.stack import Stack, spans
 
 
 def varies(y: Tensor) -> Tensor:
-    """Whether targets differ. The mean of equal numbers may be rounded, which would leave them a spread."""
-    return (y != y[0]).any()
+    """Whether targets differ, each of several. The mean of equal numbers may be rounded, and leave them a spread."""
+    return (y != y[0]).any(0).all()
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,10 @@ class Objective:
         """[K]: accuracy, or R², from `score_sums` summed over `n` samples with targets y."""
         if self.task.kind == "classification":
             return score_sums / n
-        return self.r2(score_sums, self.spread(y, y.mean()), varies(y))
+        return self.r2(score_sums, self.spread(y, y.mean(0)), varies(y))
 
     def spread(self, y: Tensor, mean: Tensor) -> Tensor:
-        """Σ(y − mean)² of values [N, 1], or [K] of values [K, B, 1]."""
+        """Σ(y − mean)² of values [N, T], or [K] of values [K, B, T]; `mean` [T]."""
         return (y - mean).square().sum((-2, -1))
 
     def r2(self, errors: Tensor, spread: Tensor, varies: Tensor) -> Tensor:

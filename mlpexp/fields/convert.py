@@ -42,6 +42,16 @@ def _short(text: str) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
+class Named(dict[str, T]):
+    """A mapping of names that the user chooses, such as columns; it hashes as fields must, so it is never changed.
+
+    It is written as a mapping, or as a list of texts `name: value`, where a name may have any characters.
+    """
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(frozenset(self.items()))
+
+
 class Interpolated(str):
     """A text that is read as what its field holds, a number too: what ${oc.env:LR} gives, or a user types."""
 
@@ -81,6 +91,8 @@ def convert(value: Any, annotation: Any, key: str) -> Any:
         items = get_args(annotation)
         if isinstance(value, Interpolated) and value.startswith("["):
             value = [Interpolated(entry.strip()) for entry in value.strip("[]").split(",") if entry.strip()]
+        if isinstance(value, str) and _bare(items[0]) is str:
+            value = [value]
         if not isinstance(value, list | tuple):
             raise ConfigError(f"{key}={show(value)}: must be a list, such as {_EXAMPLES.get(_bare(items[0]), '[]')}.")
         if origin is list or items[-1] is Ellipsis:
@@ -90,13 +102,19 @@ def convert(value: Any, annotation: Any, key: str) -> Any:
         return origin(
             convert(entry, item, f"{key}[{at}]") for at, (entry, item) in enumerate(zip(value, items, strict=True))
         )
-    if origin is dict:
-        _, item = get_args(annotation)
+    if origin in (dict, Named):
+        *_, item = get_args(annotation)
+        if origin is Named and isinstance(value, list | tuple) and all(isinstance(entry, str) for entry in value):
+            # ["sepal length (cm): number"]: Hydra's grammar takes few characters in a key.
+            pairs = [entry.rpartition(":") for entry in value]
+            if unpaired := [entry for entry, (_, colon, _) in zip(value, pairs, strict=True) if not colon]:
+                raise ConfigError(f"{key}={show(value)}: '{unpaired[0]}' must be a name and what it is: NAME: VALUE.")
+            value = {name.strip(): Interpolated(entry.strip()) for name, _, entry in pairs}
         if not isinstance(value, Mapping):
             raise ConfigError(f"{key}={show(value)}: must be a mapping.")
         if item is Any:
             return dict(value)
-        return {str(name): convert(entry, item, f"{key}.{name}") for name, entry in value.items()}
+        return origin({str(name): convert(entry, item, f"{key}.{name}") for name, entry in value.items()})
     if isinstance(annotation, type) and dataclasses.is_dataclass(annotation):
         return build(annotation, value, key)
     return _scalar(value, annotation, key)

@@ -17,7 +17,7 @@ import textwrap
 import types
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from mlpexp.fields.convert import KINDS, show
+from mlpexp.fields.convert import KINDS, Named, show
 from mlpexp.fields.ranges import FilePath, Range
 
 
@@ -62,8 +62,8 @@ def allowed(annotation: Any) -> str:
         return f"null, or {allowed(inner)}" if type(None) in arguments else allowed(inner)
     if origin is Literal:
         return f"{'one of ' if len(arguments) > 1 else ''}{', '.join(map(show, arguments))}"
-    if origin is list:
+    if origin in (list, tuple):
         return f"a list, each {allowed(arguments[0])}"
-    if origin is dict or dataclasses.is_dataclass(annotation):
+    if origin in (dict, Named) or dataclasses.is_dataclass(annotation):
         return "a mapping"
     return KINDS.get(annotation, getattr(annotation, "__name__", str(annotation)))

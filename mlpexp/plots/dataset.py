@@ -40,7 +40,7 @@ def draw(overrides: Sequence[str], config_dir: str | None) -> tuple[Figure, list
         [ours], Composer(config_dir, about_hydra=about_hydra), numbered=False, preparations=preparations
     )
     data = preparations.of(job.config).data
-    return figure_of(data), [f"{data.name}: {data.note}"] if data.note else []
+    return figure_of(data), [f"{data.name}: {line}" for line in data.note.splitlines()]
 
 
 def figure_of(data: Data) -> Figure:
@@ -49,15 +49,15 @@ def figure_of(data: Data) -> Figure:
     together = merged(by_split)
     n_rows = ", ".join(f"{name} {len(y):,}" for name, (_, y) in together.items())
     classes = data.task.classes
-    if not classes and data.n_features == 1:
+    if not classes and data.n_axes == 1:
         title = f"{data.name}: {n_rows} samples"
         exact = true_function(data)
         true = None if exact is None else exact(line(by_split))
         return fitted_curve(None, by_split, true, _names(data)[0], data.target_name, title)
     title, lines = f"{data.name}: {len(classes)} classes" if classes else data.name, [f"samples: {n_rows}"]
     if not classes:
-        values = {name: np.ravel(y) for name, (_, y) in together.items()}
-        return features(by_split["train"][0], _names(data), values, (), data.target_name, title, lines)
+        values = {name: y[:, 0] for name, (_, y) in together.items()}
+        return features(by_split["train"][0], _names(data), values, (), data.preprocessing.target.name, title, lines)
     counts = {name: count(y, len(classes)) for name, (_, y) in by_split.items()}
     if data.image_shape is not None:
         height, width = data.image_shape
@@ -66,7 +66,7 @@ def figure_of(data: Data) -> Figure:
         images = x.reshape(-1, height, width)
         some = [images[rows] for rows in examples(y, len(classes), PER_CLASS)]
         return image_samples(some, counts, classes, data.target_name, title, lines)
-    if data.n_features == 2:
+    if data.n_axes == 2:
         return class_points(by_split, counts, classes, _names(data), data.target_name, title, lines)
     counts = {name: counts[name.split(" = ")[0]] for name in together}
     return features(by_split["train"][0], _names(data), counts, classes, data.target_name, title, lines)

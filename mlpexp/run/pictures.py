@@ -30,14 +30,14 @@ def pictures(
         counts = results.confusion(data.test)
         yield "confusion_matrix", Picture(confusion, counts, data.task.classes, title="Test split")
         yield "predictions", _predictions(results)
-        if data.n_features == 2:
+        if data.n_axes == 2:
             known = points(data)
             probabilities = results.predict(grid(known))
             yield (
                 "decision_boundary",
                 Picture(decision_boundary, probabilities, known, data.task.classes, data.feature_names),
             )
-    elif data.n_features == 1:
+    elif data.n_axes == 1:
         known, exact = points(data), true_function(data)
         at = line(known)
         true = None if exact is None else exact(at)
@@ -46,14 +46,18 @@ def pictures(
             Picture(fitted_curve, results.predict(at), known, true, data.feature_names[0], data.target_name),
         )
     else:
-        pairs = {
+        both = {
             name: (
-                data.targets_in_own_units(split.y).numpy()[:, 0],
-                data.targets_in_own_units(results.outputs(split)).numpy()[:, 0],
+                data.targets_in_own_units(split.y).numpy(),
+                data.targets_in_own_units(results.outputs(split)).numpy(),
             )
             for name, split in data.splits().items()
         }
-        yield "predicted_against_true", Picture(predicted_against_true, pairs, data.target_name)
+        targets = data.preprocessing.outputs
+        for number, target in enumerate(targets):
+            pairs = {name: (true[:, number], predicted[:, number]) for name, (true, predicted) in both.items()}
+            which = f"_{number + 1}" if len(targets) > 1 else ""
+            yield f"predicted_against_true{which}", Picture(predicted_against_true, pairs, target.name)
 
 
 def points(data: Data) -> dict[str, tuple[np.ndarray, np.ndarray]]:

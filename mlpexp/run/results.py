@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from mlpexp.data.columns import Image, Number
 from mlpexp.data.dataset import Data, Split
 from mlpexp.data.identity import Identity
 from mlpexp.data.preprocessing import Preprocessing
@@ -22,7 +23,7 @@ from mlpexp.data.task import Task
 from mlpexp.doctor.measure import constant_loss
 from mlpexp.engine.objective import Objective, evaluate, outputs_of
 from mlpexp.engine.stack import ModuleStack
-from mlpexp.errors import ConfigError, unknown
+from mlpexp.errors import ConfigError
 
 # So many columns are named in a message.
 _MOST_NAMES = 30
@@ -89,7 +90,7 @@ class Results:
         return calibration(probabilities.numpy(), split.y.cpu().numpy())
 
     def predict(self, x: Any) -> np.ndarray:
-        """Class probabilities [N, C], or values [N, 1] in float64, for inputs [N, F]; both in the data's own units.
+        """Class probabilities [N, C], or values [N, T] in float64, for inputs [N, F]; both in the data's own units.
 
         `x` is an array, or a data frame whose columns are matched by name. ConfigError where columns are missing or
         too many, or a value is not finite.
@@ -107,12 +108,15 @@ def _raw(x: Any, preprocessing: Preprocessing) -> np.ndarray:
     """What is to be predicted as an array [N, F], float64."""
     names = preprocessing.names
     if names and hasattr(x, "columns"):
-        import narwhals as nw
+        from mlpexp.data.tables.frames import table_of
+        from mlpexp.data.tables.matrix import rows_of
 
-        frame = nw.from_native(x, eager_only=True)
-        if missing := [name for name in names if name not in frame.columns]:
-            raise ConfigError(unknown(f"predict: the column '{missing[0]}' is missing", missing[0], frame.columns))
-        x = frame.select(*names).to_numpy()
+        return rows_of(table_of(x, "predict"), preprocessing.columns).numpy()
+    if others := [column for column in preprocessing.columns if not isinstance(column, Number | Image)]:
+        raise ConfigError(
+            f"predict: the column '{others[0].name}' holds a {others[0].kind}; give a data frame with columns of these "
+            f"names: {', '.join(names[:_MOST_NAMES])}."
+        )
     try:
         given = np.array(x, dtype=np.float64)
     except (TypeError, ValueError):
@@ -121,8 +125,12 @@ def _raw(x: Any, preprocessing: Preprocessing) -> np.ndarray:
         listed = f": {', '.join(names)}" if 0 < len(names) <= _MOST_NAMES else ""
         shape = " × ".join(map(str, given.shape))
         raise ConfigError(f"predict: inputs must be rows of {preprocessing.n_raw} columns{listed}; these are {shape}.")
-    if not np.isfinite(given).all():
-        row, column = np.argwhere(~np.isfinite(given))[0]
+    # A missing value is one that the network has learned of.
+    right = np.isfinite(given)
+    if names:
+        right |= np.isnan(given) & [getattr(column, "median", None) is not None for column in preprocessing.columns]
+    if not right.all():
+        row, column = np.argwhere(~right)[0]
         name = f"'{names[column]}'" if names else str(column + 1)
         raise ConfigError(f"predict: row {row + 1}, column {name}: is {given[row, column]}; inputs must be finite.")
     return given
@@ -139,7 +147,7 @@ def constant_metrics(data: Data, objective: Objective) -> dict[str, dict[str, fl
     for name, split in data.splits().items():
         y = split.y
         classes = data.task.kind == "classification"
-        sums = torch.bincount(y).max() if classes else (y - y.mean()).square().sum()
+        sums = torch.bincount(y).max() if classes else (y - y.mean(0)).square().sum()
         score = objective.score(sums, len(split), y).item()
         loss = constant_loss(replace(data, train=split), objective.loss, 0.0)
         found[name] = {"loss": loss, data.task.score: score}

@@ -103,7 +103,7 @@ def checked_config(saved: dict[str, Any], file: Path, changes: dict[str, Any], *
 
 def refuse_to_fetch(config: Config, directory: Path, changes: dict[str, Any]) -> None:
     """ConfigError where data would be fetched to a place that only a run directory names."""
-    if config.data_dir is not None and "data_dir" not in changes and config.dataset.missing(data_dir(config)):
+    if config.data_dir is not None and "data_dir" not in changes and config.dataset.missing_files(data_dir(config)):
         raise ConfigError(
             f"{directory}: was made with data_dir={config.data_dir}, where data are missing; they are not fetched to "
             "where a run directory says: add data_dir=DIR."

@@ -74,7 +74,7 @@ def test_without_a_choice_all_are_drawn(kind: str, here: Path, capsys: pytest.Ca
 def test_a_table(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = [f"{k},{k * k},{-k},{'ab'[k % 2]}" for k in range(20)]
     (here / "t.csv").write_text("\n".join(["one,two,three,kind", *rows]))
-    assert call(["plot", "dataset", "--out=t.png", "dataset=csv", "dataset.path=t.csv"]) == 0
+    assert call(["plot", "dataset", "--out=t.png", "dataset=table", "dataset.path=t.csv"]) == 0
     assert "t: features are standardised" in capsys.readouterr().out
 
 

@@ -141,7 +141,7 @@ def test_a_run_has_the_directory_that_it_is_given(name: str, here: Path) -> None
 
 def test_hydras_resolvers_have_their_values(here: Path) -> None:
     (here / "my.csv").write_text("a,b,y\n" + "".join(f"{i},{i * i},{i % 2}\n" for i in range(40)))
-    table = ["dataset=csv", "dataset.path=${hydra:runtime.cwd}/my.csv", "dataset.task=classification"]
+    table = ["dataset=table", "dataset.path=${hydra:runtime.cwd}/my.csv", "dataset.task=classification"]
     assert call(["train", *table, *TINY[1:], "hydra.run.dir=w/${hydra:runtime.choices.optimizer}"]) == 0
     assert record(here / "w" / "adam")["state"] == "completed"
 
@@ -414,7 +414,7 @@ def test_a_network_that_cannot_be_built_leaves_a_record(here: Path, monkeypatch:
 def test_relative_paths_mean_where_the_command_was_given(sweep: bool, here: Path) -> None:
     rows = "".join(f"{x},{x % 2}\n" for x in range(20))
     (here / "my.csv").write_text(f"x,y\n{rows}")
-    line = ["dataset=csv", "dataset.path=my.csv", *TINY[1:], "hydra.job.chdir=true"]
+    line = ["dataset=table", "dataset.path=my.csv", *TINY[1:], "hydra.job.chdir=true"]
     own = ["seed=0,1", "hydra.sweep.dir=out", "-m"] if sweep else ["hydra.run.dir=out"]
     assert call(["train", *line, *own]) == 0
     states = [json.loads(path.read_text())["state"] for path in (here / "out").rglob("run.json")]

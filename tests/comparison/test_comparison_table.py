@@ -118,6 +118,6 @@ def test_csv_of_failures_alone(write_run: Write, here: Path) -> None:
 
 def test_csv_runs_no_formula_of_a_config(write_run: Write, here: Path) -> None:
     for number, path in enumerate(["=1+1", "@x", "-3", "x.csv"]):
-        write_run(str(number), "dataset=csv", f"dataset.path='{path}'", "dataset.target=y", score=0.9 - number / 10)
+        write_run(str(number), "dataset=table", f"dataset.path='{path}'", "dataset.target=y", score=0.9 - number / 10)
     cells = [row["dataset.path"] for row in csv.DictReader(io.StringIO(csv_text(compare(here))))]
     assert cells == ["'=1+1", "'@x", "-3", "x.csv"]

@@ -77,7 +77,7 @@ def test_runs_are_grouped_by_setting(write_run: WriteRun, here: Path) -> None:
 
 def test_long_values_that_differ_at_their_end_are_told_apart(write_run: WriteRun, here: Path) -> None:
     for name in ("a", "b"):
-        write_run(name, "dataset=csv", f"dataset.path={'x' * 100}{name}.csv", "dataset.target=y")
+        write_run(name, "dataset=table", f"dataset.path={'x' * 100}{name}.csv", "dataset.target=y")
     assert len(compare([here]).summaries) == 2
 
 

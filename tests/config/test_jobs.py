@@ -306,13 +306,13 @@ QUOTED = ["données.csv", "data (1).csv", "sepal length (cm)", "3", "2022", "a b
 
 @pytest.mark.parametrize("text", QUOTED)
 def test_a_text_that_is_plainly_meant_needs_no_quotes(text: str) -> None:
-    config = compose(["dataset=csv", f"dataset.path={text}", f"dataset.target={text}"])
-    assert (config.dataset.path, config.dataset.target) == (text, text)  # type: ignore[attr-defined]
+    config = compose(["dataset=table", f"dataset.path={text}", f"dataset.target={text}"])
+    assert (config.dataset.path, config.dataset.target) == (text, (text,))  # type: ignore[attr-defined]
 
 
 def test_a_tilde_is_the_home_directory_in_every_path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/somewhere")
-    config = compose(["dataset=csv", "dataset.path=~/x.csv", "data_dir=~/data"])
+    config = compose(["dataset=table", "dataset.path=~/x.csv", "data_dir=~/data"])
     assert (config.dataset.path, config.data_dir) == ("/somewhere/x.csv", "/somewhere/data")  # type: ignore[attr-defined]
 
 

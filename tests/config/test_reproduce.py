@@ -31,7 +31,7 @@ OPTIONS = [
     *(
         f"{path.parent.name}={path.stem}" if path.parent.name != "regularizer" else f"regularizer=[{path.stem}]"
         for path in sorted(CONF.glob("*/*.yaml"))
-        if path.stem != "csv"  # needs a path, see ODD
+        if path.stem != "table"  # needs a path, see ODD
     ),
 ]
 TEXTS = ["it's", 'a "b"', "a\\b", "a\\", "\\'", "null", "True", "1e5", "", " x ", "a,b", "[x]", "{a: b}", "données (1)"]
@@ -68,11 +68,11 @@ def test_any_config_is_composed_again(given: str) -> None:
 @pytest.mark.parametrize("text", TEXTS)
 def test_a_text_is_read_back_whatever_it_holds(text: str) -> None:
     """By the grammar, by OmegaConf, in lists and mappings, in what a shell reads."""
-    config = compose(["dataset=csv", "dataset.path=x.csv", f"report.title={quote(text)}"])
+    config = compose(["dataset=table", "dataset.path=x.csv", f"report.title={quote(text)}"])
     assert config.report.title == text
     given = replace(config, plugins=(), data_dir=text, report=replace(config.report, figures=("reliability",)))
     plain = json.loads(json.dumps(given.to_dict()))
-    plain["dataset"]["path"] = plain["dataset"]["target"] = text
+    plain["dataset"] |= {"path": text, "target": [text], "columns": {text.strip() or "x": "number"}}
     plain["report"]["claims"] = [json.loads(json.dumps(asdict(Claim(says=text, measure="accuracy/test", above=0.0))))]
     (*_, line) = [shlex.split(command(plain))[2:]]
     again = compose(line).to_dict()
@@ -221,7 +221,12 @@ def test_a_name_of_any_characters(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.chdir(tmp_path)
     rows = "\n".join(f"{i},{-i},{'ab'[i % 2]}" for i in range(20))
     (tmp_path / CSV).write_text(f"x,sepal length (cm),y's\n{rows}\n")
-    words = ["train", "dataset=csv", f"dataset.path={quote(CSV)}", f"dataset.target={quote(chr(121) + chr(39) + 's')}"]
+    words = [
+        "train",
+        "dataset=table",
+        f"dataset.path={quote(CSV)}",
+        f"dataset.target={quote(chr(121) + chr(39) + 's')}",
+    ]
     assert call([*words, *QUIET, "epochs=2", "hydra.run.dir=a b"]) == 0
     makes_it_again(tmp_path / "a b", tmp_path, monkeypatch)
 

@@ -112,7 +112,7 @@ def test_what_the_user_says_wins_over_the_recommendation() -> None:
             "data_dir=/somewhere",
             "seed=9007199254740992",
         ],
-        ["dataset=csv", "dataset.path=a b.csv", "model=perceptron", "optimizer=lbfgs"],
+        ["dataset=table", "dataset.path=a b.csv", "model=perceptron", "optimizer=lbfgs"],
     ],
 )
 def test_a_config_goes_to_json_and_back(overrides: list[str]) -> None:

@@ -31,15 +31,15 @@ SIZES = {
     "spirals": (1000, 2, 3),
     "digits": (1797, 64, 10),
     "mnist": (70000, 784, 10),
-    "csv": (90, 3, 3),
+    "table": (90, 3, 3),
 }
 
 
 def make(name: str, tmp_path: Path, **changes: Any) -> tuple[Dataset, Path]:
     """The dataset `name` with its defaults, and the data_dir to load it from; skips where MNIST is not at hand."""
-    if name == "csv":
+    if name == "table":
         path = tmp_path / "table.csv"
-        rows = [f"{i},{i * 7 % 11},{-i / 2},{'abc'[i % 3]}" for i in range(90)]
+        rows = [f"{i * i},{i * 7 % 11},{-i / 2},{'abc'[i % 3]}" for i in range(90)]
         path.write_text("\n".join(["one,two,three,kind", *rows]))
         changes["path"] = str(path)
     data_dir = Path(os.environ.get("MLPEXP_DATA_DIR", tmp_path))
@@ -126,7 +126,7 @@ def test_loading_leaves_the_global_generator_alone(tmp_path: Path) -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
-@pytest.mark.parametrize("name", ["digits", "moons", "spirals", "csv"])
+@pytest.mark.parametrize("name", ["digits", "moons", "spirals", "table"])
 def test_each_split_has_every_class_in_its_share(name: str, tmp_path: Path) -> None:
     data = load(name, tmp_path, val_fraction=0.1, test_fraction=0.3)
     counts = torch.stack([split.y.bincount() for split in data.splits().values()]).double()
@@ -136,9 +136,9 @@ def test_each_split_has_every_class_in_its_share(name: str, tmp_path: Path) -> N
     assert bool(((shares - wanted).abs() <= 1 / counts.sum(0)).all())
 
 
-@pytest.mark.parametrize("name", ["digits", "moons", "csv"])
+@pytest.mark.parametrize("name", ["digits", "moons", "table"])
 def test_fractions_that_leave_nothing_to_train_on(name: str) -> None:
-    values = {"val_fraction": 0.5, "test_fraction": 0.5} | ({"path": "x.csv"} if name == "csv" else {})
+    values = {"val_fraction": 0.5, "test_fraction": 0.5} | ({"path": "x.csv"} if name == "table" else {})
     with pytest.raises(ConfigError, match=r"^dataset\.val_fraction=0\.5: with test_fraction=0\.5 leaves nothing"):
         build(datasets[name], values, "dataset")
 

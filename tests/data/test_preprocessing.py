@@ -49,7 +49,7 @@ def test_it_comes_back_from_json_to_the_bit() -> None:
 def test_which_rows_went_where_takes_little_more_than_two_bits_a_row() -> None:
     order = torch.randperm(50_000, generator=torch.Generator().manual_seed(0))
     rows = order[:30_000].sort().values, order[30_000:40_000].sort().values, order[40_000:].sort().values
-    text = packed(rows)
+    text = packed(rows, 50_000)
     assert 8 * len(text) < 2.2 * 50_000
     for part, found in zip(rows, unpacked(text, 50_000), strict=True):
         assert torch.equal(part, found)

@@ -18,7 +18,7 @@ from mlpexp.training.prepare import Preparations
 from mlpexp.training.single import train
 
 SMALL = ["log.figures=false", "log.tensorboard=false"]
-BUNDLED = [name for name in datasets if name not in ("csv", "mnist")]
+BUNDLED = [name for name in datasets if name not in ("table", "mnist")]
 # lbfgs fits the digits to a training loss of 10⁻⁸ while validation loss trebles: it does overfit. muon trains alone,
 # and takes as long as all others together.
 RATED = [name for name in optimizers if name not in ("lbfgs", "muon")]

@@ -85,7 +85,7 @@ def test_a_class_that_is_never_found_is_told_however_rare(every: int, model: lis
     random = np.random.default_rng(0)
     rows = [f"{a:.3f},{b:.3f},{'usual' if n % every else 'rare'}" for n, (a, b) in enumerate(random.random((600, 2)))]
     (here / "t.csv").write_text("\n".join(["a,b,y", *rows, ""]))
-    run = train(compose([*SMALL, "dataset=csv", "dataset.path=t.csv", "epochs=60", *model]), here / "run")
+    run = train(compose([*SMALL, "dataset=table", "dataset.path=t.csv", "epochs=60", *model]), here / "run")
     (found,) = run.record.findings
     assert found["symptom"] in ("stuck_accuracy", "underfitting")
     assert "always the same class" in found["evidence"]

@@ -147,7 +147,7 @@ def test_class_counts_and_examples() -> None:
     assert [rows.tolist() for rows in dataset.examples(np.array([1, 0, 1]), 2, 10)] == [[1], [0, 2]]
 
 
-@pytest.mark.parametrize("name", [name for name in datasets if name not in ("csv", "mnist")])
+@pytest.mark.parametrize("name", [name for name in datasets if name not in ("table", "mnist")])
 def test_every_dataset_has_a_figure_that_counts_it(name: str) -> None:
     config = compose([f"dataset={name}"])
     data = config.dataset.load(Path("data"))

@@ -91,8 +91,8 @@ CONFIGS: dict[str, tuple[dict[str, Any], str]] = {
     "a module": ({"plugins": ["os"]}, "are not imported unasked: add plugins=[os]."),
     "a deep list": ({"model": {"name": "mlp", "hidden": deep}}, "run.json: is damaged: it is nested too deeply"),
     "a deep list as a name": ({"activation": {"name": deep}}, "run.json: is damaged: it is nested too deeply"),
-    "a table that is a device": ({"dataset": {"name": "csv", "path": "/dev/zero"}}, "is not there (/dev/zero)"),
-    "a link to whatever": ({"dataset": {"name": "csv", "path": "/proc/self/environ"}}, "/proc/self/environ: "),
+    "a table that is a device": ({"dataset": {"name": "table", "path": "/dev/zero"}}, "is not there (/dev/zero)"),
+    "a link to whatever": ({"dataset": {"name": "table", "path": "/proc/self/environ"}}, "/proc/self/environ: "),
     "a place to write to": ({"dataset": {"name": "mnist"}, "data_dir": "../outside"}, "add data_dir=DIR."),
     "a place by a variable": ({"dataset": {"name": "mnist"}, "data_dir": "${oc.env:HOME}"}, "data_dir=${oc.env:HOME}"),
 }
@@ -281,7 +281,7 @@ COMMANDS = {
     "run.dir": ["train", *QUICK, "log.figures=false", "hydra.run.dir={}"],
     "sweep.dir": ["train", "-m", *QUICK, "seed=0,1", "hydra.sweep.dir={}"],
     "sweep.subdir": ["train", "-m", *QUICK, "seed=0,1", "hydra.sweep.subdir=${{hydra.job.num}}{}"],
-    "dataset.path": ["train", "dataset=csv", "dataset.path={}"],
+    "dataset.path": ["train", "dataset=table", "dataset.path={}"],
 }
 
 
@@ -357,7 +357,7 @@ def test_a_table_that_is_larger_than_the_memory(here: Path) -> None:
         # Without a block on the disk.
         file.truncate(2**36)
     ended = subprocess.run(
-        [sys.executable, "-m", "mlpexp", "train", "dataset=csv", "dataset.path=t.csv", "device=cpu"],
+        [sys.executable, "-m", "mlpexp", "train", "dataset=table", "dataset.path=t.csv", "device=cpu"],
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (2**35, 2**35)),
         capture_output=True,
         text=True,
@@ -643,7 +643,7 @@ def test_a_table_with_formulas(here: Path) -> None:
     formula = "=HYPERLINK(A1)"
     rows = [f"{i / 10},{formula if i % 2 else '@SUM(1)'}" for i in range(40)]
     (here / "t.csv").write_text("\n".join(["x,kind", *rows]) + "\n")
-    words = ["dataset=csv", "dataset.path=t.csv", "epochs=2", "log.figures=false", "log.tensorboard=false"]
+    words = ["dataset=table", "dataset.path=t.csv", "epochs=2", "log.figures=false", "log.tensorboard=false"]
     assert call(["train", *words, "hydra.run.dir=run"]) == 0
     assert call(["eval", "run"]) == 0
     (path,) = here.glob("run/evaluations/*/confusion_matrix.csv")

@@ -38,7 +38,7 @@ def test_a_cell_of_a_table(
     rows = [{"x1": f"{i}.5", "x2": f"{i % 7}.25", "y": f"{2 * i}.75"} for i in range(30)]
     rows[line - 2][column] = cell
     (here / "t.csv").write_text("\n".join(["x1,x2,y", *(",".join(row.values()) for row in rows)]) + "\n")
-    assert call(["train", "dataset=csv", "dataset.path=t.csv"]) == 2
+    assert call(["train", "dataset=table", "dataset.path=t.csv"]) == 2
     assert capsys.readouterr().err == f"mlpexp: dataset.path=t.csv: line {line}, column '{column}': {said}\n"
     assert [path.name for path in here.iterdir()] == ["t.csv"]
 

@@ -477,7 +477,7 @@ def test_a_split_without_variance_has_no_r2(
     rows: list[str], with_r2: set[str], here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (here / "t.csv").write_text("\n".join(["a,b,y", *rows, ""]))
-    table = ["dataset=csv", "dataset.path=t.csv", "dataset.target=y", "dataset.task=regression", "epochs=12"]
+    table = ["dataset=table", "dataset.path=t.csv", "dataset.target=y", "dataset.task=regression", "epochs=12"]
     assert call(["train", *table, "hydra.run.dir=run"]) == 0
     said = json.loads((here / "run/run.json").read_text())
     assert {name for name, split in said["metrics"].items() if split["r2"] is not None} == with_r2

@@ -19,7 +19,7 @@ from mlpexp.errors import ConfigError
 from mlpexp.run import record
 
 QUICK = ["epochs=3", "log.figures=false", "log.tensorboard=false", "device=cpu"]
-TABLE = ["dataset=csv", "dataset.path=wine.csv", "dataset.target=kind", *QUICK]
+TABLE = ["dataset=table", "dataset.path=wine.csv", "dataset.target=kind", *QUICK]
 
 
 def wine() -> pl.DataFrame:
@@ -97,7 +97,7 @@ def test_columns_that_have_enormous_offsets_are_predicted_as_they_are_evaluated(
     pl.DataFrame({"x": x, "value": 1e12 + 1000 * x}).write_csv("values.csv")
     longer = ["epochs=60", "batch_size=20", *QUICK[1:]]
     for name, target, measure in (("times", "late", "accuracy"), ("values", "value", "r2")):
-        assert call(["train", "dataset=csv", f"dataset.path={name}.csv", *longer, f"hydra.run.dir={name}"]) == 0
+        assert call(["train", "dataset=table", f"dataset.path={name}.csv", *longer, f"hydra.run.dir={name}"]) == 0
         results, _ = mlpexp.load(name)
         reported = results.metrics()
         table = pl.read_csv(f"{name}.csv")
@@ -125,7 +125,7 @@ def test_what_is_predicted_is_checked(trained: Path, monkeypatch: pytest.MonkeyP
     for given, message in (
         (table[:, :1].to_numpy(), "predict: inputs must be rows of 13 columns: alcohol, .*; these are 178 × 1."),
         (holes, "predict: row 4, column 'ash': is nan; inputs must be finite."),
-        (table.drop("hue"), "predict: the column 'hue' is missing"),
+        (table.drop("hue"), "predict: the column hue is missing"),
         ([["a"] * 13], "predict: all inputs must be numbers."),
     ):
         with pytest.raises(ConfigError, match=message):

@@ -32,7 +32,7 @@ def test_a_saved_network_speaks_in_the_units_of_the_users_table(small: Small, he
     x = np.arange(120) / 10
     rows = [f"{value},{1000 * value + 5000}" for value in x]
     (here / "line.csv").write_text("\n".join(["x,y", *rows]))
-    mlpexp.train(small("dataset=csv", "dataset.path=line.csv", "epochs=80", "optimizer.lr=0.01"), "run")
+    mlpexp.train(small("dataset=table", "dataset.path=line.csv", "epochs=80", "optimizer.lr=0.01"), "run")
     results, _ = mlpexp.load("run")
     predicted = results.predict(np.array([[2.0], [10.0]]))
     assert predicted[:, 0] == pytest.approx([7000, 15000], rel=0.05)

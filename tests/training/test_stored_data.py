@@ -25,7 +25,7 @@ from mlpexp.run import record
 README = (Path(__file__).parents[2] / "README.md").read_text()
 (PLAIN_TORCH,) = re.findall(r"^```python run=spirals\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 QUICK = ["log.figures=false", "log.tensorboard=false", "device=cpu"]
-TABLE = ["dataset=csv", "dataset.path=data/wine.csv", "dataset.target=kind", "epochs=3", *QUICK]
+TABLE = ["dataset=table", "dataset.path=data/wine.csv", "dataset.target=kind", "epochs=3", *QUICK]
 Capture = pytest.CaptureFixture[str]
 
 
@@ -79,8 +79,8 @@ def test_a_table_that_was_moved_is_found_and_nothing_is_fitted_or_dealt_again(
     def again(*_: Any) -> None:
         raise AssertionError("fitted or dealt again")
 
-    monkeypatch.setattr("mlpexp.data.preprocessing._moments", again)
-    monkeypatch.setattr("mlpexp.data.splits.deal_at_random", again)
+    for function in ("columns.Number.fit", "tables.learning.learn", "splits.deal_at_random"):
+        monkeypatch.setattr(f"mlpexp.data.{function}", again)
     move(project / "data" / "wine.csv", place)
     assert call(["eval", RUN, *PLACES[place]]) == 0
     (found,) = project.glob("outputs/run/evaluations/*/metrics.json")
@@ -159,7 +159,7 @@ def test_values_of_another_table_are_evaluated_in_the_runs_own_units(here: Path)
     x = np.linspace(-1, 1, 60)
     pl.DataFrame({"x": x, "y": 1e12 + 1000 * x}).write_csv("line.csv")
     pl.DataFrame({"y": 1e12 + 1000 * x[:7], "x": x[:7]}).write_csv("few.csv")
-    config = mlpexp.compose(["dataset=csv", "dataset.path=line.csv", "epochs=40", "optimizer.lr=0.01", *QUICK])
+    config = mlpexp.compose(["dataset=table", "dataset.path=line.csv", "epochs=40", "optimizer.lr=0.01", *QUICK])
     mlpexp.train(config, "run")
     (metrics,) = mlpexp.evaluate("run", data="few.csv").metrics.values()
     few = pl.read_csv("few.csv")
@@ -182,7 +182,7 @@ def test_plain_torch_predicts_raw_rows_as_readme_shows(here: Path) -> None:
     wine().write_csv("wine.csv")
     made = {
         "spirals": (["dataset=spirals", "activation=tanh"], [2, 64, 64, 3]),
-        "wine": (["dataset=csv", "dataset.path=wine.csv"], [13, 64, 64, 3]),
+        "wine": (["dataset=table", "dataset.path=wine.csv"], [13, 64, 64, 3]),
         "digits": (["dataset=digits"], [64, 64, 64, 10]),
     }
     pixels = read_digits()
@@ -236,7 +236,7 @@ def test_what_is_stored_is_as_it_was_fitted(project: Path) -> None:
 DAMAGES: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "no columns": (lambda data: data.update(columns=[]), "its preprocessing has no columns"),
     "another kind": (lambda data: data["columns"][0].update(kind="word"), "of no known kind: word"),
-    "a deviation of 0": (lambda data: data["columns"][0].update(deviation=0.0), "has deviation=0.0"),
+    "a deviation less than 0": (lambda data: data["columns"][0].update(deviation=-1.0), "has deviation=-1.0"),
     "a mean in words": (lambda data: data["columns"][0].update(mean="much"), "has mean=much"),
     "a column less": (lambda data: data["columns"].pop(), "does not fit the run's own config"),
     "no classes": (lambda data: data.update(classes=[]), "its data have no classes"),

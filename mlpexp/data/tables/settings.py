@@ -1,0 +1,69 @@
+"""What can be said of a table: which file, what its columns are, and how its rows are split."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from mlpexp.data.columns import Scale
+from mlpexp.data.preprocessing import Transform
+from mlpexp.data.splits import RandomlySplit
+from mlpexp.errors import ConfigError
+from mlpexp.fields.convert import Named
+from mlpexp.fields.ranges import PathName
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableSettings(RandomlySplit):
+    """The settings of `dataset=table`."""
+
+    path: PathName
+    """The file, relative to where the command runs."""
+    target: tuple[str, ...] | None = None
+    """Name of the column to predict; null: the last. Several names for values that are predicted together."""
+    task: Literal["auto", "classification", "regression"] = "auto"
+    """What is predicted, classes or values; auto: classes where the target is text or at most 20 different whole
+    numbers."""
+    columns: Named[str] = field(default_factory=Named)
+    """What a column is, by name: number, category, date, day_first, month_first or ignore; the others are found."""
+    ignore: tuple[str, ...] = ()
+    """Names of columns to leave out."""
+    missing: Literal["impute", "drop", "refuse"] = "impute"
+    """Rows with missing values: impute: the training rows' median and an input that says so, a category of its own;
+    drop: left out; refuse: an error."""
+    rare: Literal["refuse", "drop", "merge"] = "refuse"
+    """Classes with fewer than three rows: refuse: an error; drop: their rows are left out; merge: they become one
+    class, "other"."""
+    scale: Scale = "standard"
+    """How numbers are scaled: standard: mean 0, deviation 1; robust: by median and quartiles; quantile: to a normal
+    distribution."""
+    target_transform: Transform = "none"
+    """What is taken of the values to predict: none; log: ln y; log1p: ln(1 + y)."""
+    group: str | None = None
+    """Column whose groups stay together, such as patients: no group is in two splits."""
+    time: str | None = None
+    """Column of dates or numbers by which rows are split: the last part is the test, the part before it val."""
+    split: str | None = None
+    """Column that says of each row whether it is for train, val or test."""
+    test_path: PathName | None = None
+    """File with the test rows, with the same columns; the rows of `path` are then for train and val."""
+    sep: str | None = None
+    """What stands between the values of a text file: one character, or tab, space, comma, semicolon, pipe; null: it is
+    found."""
+    decimal: Literal[".", ","] | None = None
+    """Decimal mark of a text file; null: it is found."""
+    header: bool | None = None
+    """Whether a text file begins with the names of its columns; null: it is found."""
+    encoding: str | None = None
+    """Encoding of a text file, such as latin-1; null: it is found."""
+    sheet: str | None = None
+    """Sheet of an Excel workbook; null: the first."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        rules = {"group": self.group, "time": self.time, "split": self.split}
+        given = [f"{key}={value}" for key, value in rules.items() if value is not None]
+        if self.test_path is not None:
+            given.append(f"test_path={self.test_path}")
+        if len(given) > 1:
+            raise ConfigError(f"{given[1]}: {given[0]} splits the rows already; leave one of the two out.")

@@ -1,0 +1,135 @@
+"""Which rows of a table are in train, val and test: by groups, by time, or as a column says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mlpexp.data.tables.finding import find_kinds
+from mlpexp.data.tables.kinds import Dates
+from mlpexp.data.tables.raw import RawColumn, RawTable, short
+from mlpexp.data.tables.values import days_of, numbers_of, texts_of
+from mlpexp.errors import ConfigError, unknown
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    from torch import Tensor
+
+    Rows = npt.NDArray[np.int64]
+    Splits = tuple[Rows, Rows, Rows]
+
+NAMES = {
+    **{"train": 0, "training": 0, "learn": 0},
+    **{"val": 1, "valid": 1, "validation": 1, "dev": 1, "eval": 1},
+    **{"test": 2, "testing": 2, "holdout": 2},
+}
+
+
+def by_group(table: RawTable, name: str, rows: Rows, val: float, test: float, seed: int) -> Splits:
+    """No group is in two splits: shares of the groups are drawn at random, by scikit-learn's GroupShuffleSplit."""
+    import numpy as np
+    from sklearn.model_selection import GroupShuffleSplit
+
+    key = f"dataset.group={short(name)}"
+    texts = texts_of(table.column(name, key))
+    groups = texts.to_numpy()[rows]
+    _complete(table, texts.is_null().to_numpy(), rows, key)
+    n = len(np.unique(groups))
+    if n < 3:
+        raise ConfigError(
+            f"{key}: has {n} group{'s' if n > 1 else ''}; at least 3 are needed, for train, val and test."
+        )
+
+    def part(among: Rows, share: float) -> tuple[Rows, Rows]:
+        """Groups' rows of which a share is split off; each side has a group."""
+        count = len(np.unique(groups[among]))
+        n_off = min(max(1, round(share * count)), count - 1)
+        ((kept, off),) = GroupShuffleSplit(1, test_size=n_off, random_state=seed).split(among, groups=groups[among])
+        return among[kept], among[off]
+
+    everything = np.arange(len(rows))
+    rest, last = part(everything, min(test, (n - 2) / n))
+    train, middle = part(rest, val / (1 - test))
+    return rows[np.sort(train)], rows[np.sort(middle)], rows[np.sort(last)]
+
+
+def by_time(table: RawTable, name: str, rows: Rows, val: float, test: float) -> Splits:
+    """The last part is the test, the part before it val; rows of one time are in one split."""
+    import numpy as np
+
+    key = f"dataset.time={short(name)}"
+    times = _times(table, table.column(name, key), key)
+    _complete(table, np.isnan(times), rows, key)
+    order = rows[np.argsort(times[rows], kind="stable")]
+    sorted_times = times[order]
+    n = len(rows)
+    # A split begins where a new time does.
+    begins = np.flatnonzero(np.diff(sorted_times)) + 1
+    if len(begins) < 2:
+        raise ConfigError(
+            f"{key}: has {len(begins) + 1} different times; at least 3 are needed, for train, val and test."
+        )
+    second = begins[np.abs(begins[1:] - round(n * (1 - test))).argmin() + 1]
+    before = begins[begins < second]
+    first = before[np.abs(before - round(n * (1 - test - val))).argmin()]
+    return np.sort(order[:first]), np.sort(order[first:second]), np.sort(order[second:])
+
+
+def by_column(table: RawTable, name: str, rows: Rows) -> Splits:
+    """As the column says: train, val, test, or how else people name them; val may be empty."""
+    import numpy as np
+
+    key = f"dataset.split={short(name)}"
+    texts = texts_of(table.column(name, key))
+    _complete(table, texts.is_null().to_numpy(), rows, key)
+    split = np.empty(table.n_rows, dtype=np.int64)
+    for text in texts.drop_nulls().unique().to_list():
+        number = NAMES.get(text.strip().lower())
+        if number is None:
+            raise ConfigError(unknown(f"{key}: '{short(text)}' names no split", text, ["train", "val", "test"]))
+        split[(texts == text).fill_null(False).to_numpy()] = number
+    train, val, test = (rows[split[rows] == number] for number in range(3))
+    for rows_of, which in ((train, "train"), (test, "test")):
+        if not len(rows_of):
+            raise ConfigError(f"{key}: no row is said to be for {which}.")
+    return train, val, test
+
+
+def in_two(rows: Tensor, labels: Tensor | None, share: float, seed: int, key: str) -> tuple[Tensor, Tensor]:
+    """Splits off a share of the rows at random, the same of each class, by scikit-learn's train_test_split."""
+    from sklearn.model_selection import train_test_split
+
+    try:
+        kept, off = train_test_split(rows.numpy(), test_size=share, stratify=labels, random_state=seed)
+    except ValueError as error:
+        raise ConfigError(f"{key}: the rows cannot be split into train and val: {error}") from None
+    return torch_of(kept), torch_of(off)
+
+
+def torch_of(rows: Rows) -> Tensor:
+    """Rows in their order."""
+    import numpy as np
+    import torch
+
+    return torch.from_numpy(np.sort(rows))
+
+
+def _times(table: RawTable, column: RawColumn, key: str) -> npt.NDArray[np.float64]:
+    """Days or numbers, NaN where missing."""
+    if column.cells.dtype.is_numeric():
+        return numbers_of(table, column)
+    try:
+        (kind,) = find_kinds(RawTable(table.where, (column,), places=table.places), {column.name: "date"})
+    except ConfigError:
+        raise ConfigError(f"{key}: holds neither dates nor numbers, such as '{short(column.cells[0])}'.") from None
+    assert isinstance(kind, Dates)
+    return days_of(table, column, kind)
+
+
+def _complete(table: RawTable, missing: npt.NDArray[np.bool_], rows: Rows, key: str) -> None:
+    bad = rows[missing[rows]]
+    if len(bad):
+        raise ConfigError(
+            f"{key}: {table.place(int(bad[0]))} has no value; all rows need one, and {len(bad):,} "
+            f"{'has' if len(bad) == 1 else 'have'} none."
+        )
