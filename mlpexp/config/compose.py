@@ -276,8 +276,10 @@ def _takes_any_name(plain: dict[str, Any], key: str) -> bool:
     if group not in GROUPS or not field:
         return False
     name = str((plain.get(group) or {}).get("name"))
-    cls: Any = GROUPS[group][name] if name in GROUPS[group] else None
-    hint = None if cls is None else hints_of(cls).get(field)
+    if name not in GROUPS[group]:
+        return False
+    cls: Any = GROUPS[group][name]
+    hint = hints_of(cls).get(field)
     return any(get_origin(option) is Named for option in (hint, *get_args(hint)))
 
 
