@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlpexp.data.dataset import Data, Recommended, Split, changed, datasets
 from mlpexp.data.identity import Identity, packed, unpacked
-from mlpexp.data.source import Source
+from mlpexp.data.source import Source, digest
 from mlpexp.data.tables.opening import count_rows
 from mlpexp.data.tables.raw import RawTable
 from mlpexp.data.tables.settings import TableSettings
@@ -55,14 +55,17 @@ class Table(TableSettings):
         return read_table(path, where, form, self.sheet)
 
     def load(self, data_dir: Path) -> Data:
+        return self.learned(self.read(Path(self.path), f"dataset.path={self.path}"), digest(Path(self.path)))
+
+    def learned(self, table: RawTable, sha256: str) -> Data:
+        """The data of a table that has been read from a file of this digest."""
         from mlpexp.data.tables.learning import learn
 
-        table = self.read(Path(self.path), f"dataset.path={self.path}")
         test = (
             None if self.test_path is None else self.read(Path(self.test_path), f"dataset.test_path={self.test_path}")
         )
         learned = learn(table, test, self)
-        source = _source(Path(self.path), table)
+        source = Source(str(Path(self.path).absolute()), table.n_rows, table.names, sha256)
         tested = None if test is None or self.test_path is None else _source(Path(self.test_path), test)
         split = packed(learned.rows, len(learned.x))
         known = Identity(learned.task, learned.fitted, source, split, tested)
@@ -103,8 +106,8 @@ class Table(TableSettings):
 
     def _again(self, data_dir: Path, named: str, source: Source, run: Path, file: Path | None) -> RawTable:
         """The table that a run was trained on; ConfigError where it is not there, or is another now."""
-        # The run directory may have been moved together with the table.
-        beside = [above / named for above in run.absolute().parents]
+        # The run directory may hold the table, or have been moved together with it.
+        beside = [run / Path(named).name, *(above / named for above in run.absolute().parents)]
         of_data = [data_dir / named, data_dir / Path(named).name]
         places = [Path(named), Path(source.path), *of_data, *beside] if file is None else [file]
         path, other = source.find(places)

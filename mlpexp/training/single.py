@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from mlpexp.config.schema import Config, parse
 from mlpexp.config.user_code import load_plugins, refused
+from mlpexp.data.table import Table
+from mlpexp.data.tables.formats import read_parquet
+from mlpexp.data.tables.frames import parquet, rows_and_targets
 from mlpexp.errors import ConfigError
 from mlpexp.fields.convert import convert, show
 from mlpexp.run import checkpoint, record
@@ -19,14 +24,35 @@ from mlpexp.training.saved import newest
 from mlpexp.training.stack import Watcher, train_stack
 
 
-def train(config: Config, directory: str | Path) -> Run:
+def train(config: Config, directory: str | Path, data: Any = None) -> Run:
     """Trains one run and leaves all of it in `directory`, which must be new or empty.
 
+    `data`, in place of the config's dataset, are a data frame of any library, a pair (X, y) of arrays or frames, or a
+    Bunch of scikit-learn's. The run keeps them, as data.parquet. Settings of the config's `dataset=table` hold.
     ConfigError where the config cannot be run, with nothing written; RunError where the run fails.
     """
-    prepared = prepare(config)
+    if data is None:
+        prepared, content = prepare(config), None
+    else:
+        prepared, content = _prepared_with(config, Path(directory) / "data.parquet", data)
     with claimed(Path(directory), "directory") as path:
+        if content is not None:
+            (path / "data.parquet").write_bytes(content)
         return run_in(path, prepared)
+
+
+def _prepared_with(config: Config, file: Path, data: Any) -> tuple[Prepared, bytes]:
+    """The config with data from Python, and these as the content of the file in which the run keeps them."""
+    frame, target = rows_and_targets(data, "data")
+    content = parquet(frame)
+    given = config.dataset if isinstance(config.dataset, Table) else None
+    if target is None and given is not None:
+        target = given.target
+    changes: Any = {"path": str(file), "target": target, "recommended": config.dataset.recommended}
+    dataset = Table(**changes) if given is None else replace(given, **changes)
+    table = read_parquet(content, "data")
+    config = replace(config, dataset=dataset)
+    return prepare(config, dataset.learned(table, hashlib.sha256(content).hexdigest())), content
 
 
 def resume(
