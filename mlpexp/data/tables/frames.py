@@ -1,4 +1,4 @@
-"""What Python programs hold, as tables: data frames of any library, arrays, pairs of them, and scikit-learn's bunches."""
+"""What Python programs hold, as tables: data frames of any library, arrays, and scikit-learn's bunches."""
 
 from __future__ import annotations
 
@@ -100,8 +100,8 @@ def _frame(values: Any, name: str, names: Any, where: str) -> pl.DataFrame:
         names = [name] if n == 1 else [f"{name}{number}" for number in range(1, n + 1)]
     columns = []
     for at, called in enumerate(names):
-        column = array[:, at]
-        if column.dtype.kind not in "biuf":
+        column: Any = array[:, at]
+        if array.dtype.kind not in "biuf":
             column = [None if cell is None or cell != cell else str(cell) for cell in column.tolist()]
         columns.append(pl.Series(str(called), column, strict=False))
     return pl.DataFrame(columns)
