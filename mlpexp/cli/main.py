@@ -17,6 +17,7 @@ from mlpexp.errors import MlpexpError, refusal, unknown
 COMMANDS = {
     "train": "train a run, or a sweep of runs with -m: mlpexp train activation=gelu optimizer=adamw",
     "eval": "evaluate a run's best checkpoint on the test split: mlpexp eval RUN",
+    "predict": "predict the rows of a file with a run: mlpexp predict RUN FILE",
     "resume": "go on with a run where it stopped: mlpexp resume RUN [epochs=N]",
     "compare": "compare runs over seeds, with tests and figures: mlpexp compare RUN_OR_SWEEP ...",
     "report": "put runs and sweeps on a page for a browser: mlpexp report RUN_OR_SWEEP ...",

@@ -19,6 +19,8 @@ from mlpexp.errors import ConfigError
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from mlpexp.data.tables.delimited import TextForm
+
 Rows = tuple["Tensor", "Tensor", "Tensor"]
 # What is recommended: so many batches an epoch, and so many steps in all within these epochs.
 _BATCHES, _STEPS = 40, 6000
@@ -46,13 +48,18 @@ class Table(TableSettings):
         epochs = min(max(round(_STEPS * batch_size / n), _FEWEST_EPOCHS), _MOST_EPOCHS)
         return Recommended(epochs=epochs, batch_size=batch_size)
 
+    @property
+    def text_form(self) -> TextForm:
+        """How a text file is written, as far as it is said."""
+        from mlpexp.data.tables.delimited import TextForm
+
+        return TextForm(self.sep, self.header, self.decimal, self.encoding)
+
     def read(self, path: Path, where: str) -> RawTable:
         """The table in a file, as the settings say it is written; ConfigError that begins with `where`."""
-        from mlpexp.data.tables.delimited import TextForm
         from mlpexp.data.tables.reading import read_table
 
-        form = TextForm(self.sep, self.header, self.decimal, self.encoding)
-        return read_table(path, where, form, self.sheet)
+        return read_table(path, where, self.text_form, self.sheet)
 
     def load(self, data_dir: Path) -> Data:
         return self.learned(self.read(Path(self.path), f"dataset.path={self.path}"), digest(Path(self.path)))

@@ -95,8 +95,12 @@ class Results:
         `x` is an array, or a data frame whose columns are matched by name. ConfigError where columns are missing or
         too many, or a value is not finite.
         """
+        return self.predict_raw(torch.from_numpy(_raw(x, self.identity.preprocessing)))
+
+    def predict_raw(self, raw: torch.Tensor) -> np.ndarray:
+        """What `predict` gives, for raw columns [N, R] in the order of the run's own."""
         preprocessing = self.identity.preprocessing
-        rows = preprocessing.inputs(torch.from_numpy(_raw(x, preprocessing))).to(self._device)
+        rows = preprocessing.inputs(raw).to(self._device)
         split = Split(rows, rows[:, :1])
         outputs = outputs_of(self._stack, Data("predict", self.task, split, split, split), split)[0].cpu()
         if self.task.kind == "classification":
