@@ -143,11 +143,19 @@ def test_nothing_is_odd_in_tables_that_were_looked_after(load: Any) -> None:
         ({"y": [np.exp(x) for x in A]}, "gives_target_away"),  # the same order
         ({"y": [-(x**3) for x in A]}, "gives_target_away"),
         ({"c": [x + 0.05 * z for x, z in zip(A, B, strict=True)]}, None),  # r = 0.9988
+        ({"c": [x + 0.02 * z for x, z in zip(A, B, strict=True)]}, None),  # 0.9998
+        ({"c": [x + 0.008 * z for x, z in zip(A, B, strict=True)]}, "redundant"),  # 0.99997
         ({"c": A}, "redundant"),
+        ({"m": [*HOLES[:20], *OTHER[20:]]}, "rows_with_missing"),  # no more than half
+        ({"m": [*HOLES[:2], *OTHER[2:]]}, None),  # 5 %
+        # The median of |x − 20.5| is 10, and so 50 deviations from the median end at 20.5 + 50 · 14.826 = 761.8.
+        ({"h": [*range(1, N), 761]}, None),
+        ({"h": [*range(1, N), 763]}, "heavy_tails"),
         ({"c": HALF, "d": [{"a": "x", "b": "y"}[k] for k in HALF]}, "redundant"),
         ({"c": HALF, "d": [{"a": 5, "b": 3}[k] for k in HALF]}, "redundant"),
         ({"c": HALF, "d": ["x", *HALF[1:]]}, None),
         ({"y": [*VALUE[:-1], 0.0]}, None),  # no logarithm
+        ({"y": [1.5] * N}, "constant_target"),
         (
             {"y": CLASS, "g": [2 * i + (y == "yes") for i, y in enumerate(CLASS)]},
             None,
@@ -160,6 +168,16 @@ def test_where_the_thresholds_are(change: dict[str, Any], symptom: str | None) -
     assert found == ([symptom] if symptom else [])
 
 
+@pytest.mark.parametrize(
+    ("y", "remedy"),
+    [([*[3, 4] * 19, 5, 6], "dataset.rare=merge"), ([*[3] * 34, *range(4, 10)], "dataset.task=regression")],
+)
+def test_whole_numbers_that_are_rare_may_be_values(y: list[int], remedy: str) -> None:
+    (rare,) = (odd for odd in oddities({"a": A, "b": B, "y": y}) if odd.symptom == "rare_classes")
+    assert rare.remedy == remedy
+    assert {rare.remedy, *rare.alternatives} == {"dataset.rare=merge", "dataset.rare=drop", "dataset.task=regression"}
+
+
 def test_rows_that_are_copied_do_not_make_columns_tell_the_class() -> None:
     found = oddities({"a": A * 3, "b": B * 3, "y": CLASS * 3})
     assert [odd.symptom for odd in found] == ["duplicate_rows"]
@@ -170,16 +188,19 @@ def test_the_bound_on_r2_is_what_the_means_of_equal_rows_reach() -> None:
     x, y = np.repeat([0.0, 1.0, 2.0], [2, 3, 1]), np.array([1.0, 3.0, 5.0, 5.0, 8.0, 4.0])
     means = np.array([2.0, 2.0, 6.0, 6.0, 6.0, 4.0])
     expected = 1 - ((y - means) ** 2).sum() / ((y - y.mean()) ** 2).sum()
-    assert best_r2(pl.DataFrame({"0": x}), pl.Series(y + 1e9)) == (pytest.approx(expected, abs=1e-9), 5)
+    bound, n_rows = best_r2(pl.DataFrame({"0": x}), pl.Series(y + 1e9))
+    assert bound == pytest.approx(expected, abs=1e-9)
+    assert n_rows == 5
 
 
 def test_ranks_and_lines_are_those_of_scipy_where_values_are_missing() -> None:
-    x = RNG.normal(size=(9000, 3)).round(1)
+    x: Any = RNG.normal(size=(9000, 3)).round(1)
     x[:, 2] = -3 * x[:, 0] + 1e-4 * x[:, 1]
     x[RNG.random(x.shape) < 0.1] = np.nan
     both = ~np.isnan(x[:, 0]) & ~np.isnan(x[:, 2])
     ((i, j, r),) = on_a_line(x, 0.9999)
-    assert (i, j, r) == (0, 2, pytest.approx(np.corrcoef(x[both][:, [0, 2]].T)[0, 1], rel=1e-9))
+    assert (i, j) == (0, 2)
+    assert r == pytest.approx(np.corrcoef(x[both][:, [0, 2]].T)[0, 1], rel=1e-9)
     a, b = (pl.Series(x[:, k]).fill_nan(None) for k in (0, 2))
     expected = scipy.stats.spearmanr(x[both, 0], x[both, 2]).statistic
     assert rank_correlation(a, b) == pytest.approx(expected, rel=1e-9)

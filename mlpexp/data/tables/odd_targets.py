@@ -69,9 +69,9 @@ def _of_classes(rows: Rows) -> Iterator[Oddity]:
         return
     largest, smallest = int(counts.argmax()), int(counts.argmin())
     if counts[largest] >= _LOPSIDED * counts[smallest] or counts[largest] >= _LARGEST_SHARE * rows.n:
-        most, least = (f"{short(classes[k])} {percent(counts[k] / rows.n)}" for k in (largest, smallest))
+        most, least = (f"{short(classes[k])} ({percent(counts[k] / rows.n)})" for k in (largest, smallest))
         evidence = (
-            f"the largest class of {short(name)} is {most} of the rows, the smallest {least}; a constant answer has "
+            f"the largest class of {short(name)} is {most}, the smallest {least}; a constant answer has "
             f"the accuracy {counts[largest] / rows.n:.4f}"
         )
         yield Oddity("imbalance", (name,), evidence)
@@ -81,8 +81,11 @@ def _of_classes(rows: Rows) -> Iterator[Oddity]:
             f"{'a class' if len(rare) == 1 else f'{len(rare)} classes'} of {short(name)} {have(len(rare))} fewer than "
             f"{_LEAST_OF_CLASS} rows, too few for train, val and test: {listed(rare)}"
         )
-        values = ("dataset.task=regression",) if all(map(_is_number, classes)) else ()
-        yield Oddity("rare_classes", (name,), evidence, "dataset.rare=merge", ("dataset.rare=drop", *values))
+        remedies = ["dataset.rare=merge", "dataset.rare=drop"]
+        if all(map(_is_number, classes)):
+            # Numbers of which most stand in one or two rows are values.
+            remedies.insert(0 if 2 * len(rare) > len(classes) else 2, "dataset.task=regression")
+        yield Oddity("rare_classes", (name,), evidence, remedies[0], tuple(remedies[1:]))
 
 
 def _of_values(rows: Rows) -> Iterator[Oddity]:

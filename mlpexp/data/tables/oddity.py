@@ -86,7 +86,11 @@ def of_all(n: int, rows: Rows) -> str:
 
 
 def percent(share: float) -> str:
-    return f"{100 * share:.3g} %" if share < 0.999 or share == 1 else "more than 99.9 %"
+    """To a tenth; smaller shares in two digits, and 100 % for all alone."""
+    if 0.999 < share < 1:
+        return "more than 99.9 %"
+    number = f"{100 * share:.1f}".removesuffix(".0") if share >= 0.01 else f"{100 * share:.2g}"
+    return f"{number} %"
 
 
 def near_one(r: float) -> str:
