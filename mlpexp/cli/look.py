@@ -172,12 +172,14 @@ def _frequent(
 def _range(values: object) -> str:
     import numpy as np
 
+    from mlpexp.data.tables.relations import median
+
     known = np.asarray(values, dtype=np.float64)
     known = known[~np.isnan(known)]
     if not len(known):
         return ""
-    low, high, median = map(_number, (known.min(), known.max(), np.median(known)))
-    return low if low == high else f"{low} to {high}, median {median}"
+    low, high, middle = map(_number, (known.min(), known.max(), median(known)))
+    return low if low == high else f"{low} to {high}, median {middle}"
 
 
 def _number(value: float) -> str:

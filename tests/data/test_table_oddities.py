@@ -37,6 +37,14 @@ def oddities(columns: Mapping[str, Sequence[Any]], target: str = "y", ignore: Se
     return find_oddities(table, kinds, find_target(table, table.column(target, "")))
 
 
+def swapped(n_pairs: int) -> list[float]:
+    """Values in order but for so many pairs of neighbours."""
+    values = [float(i) for i in COUNT]
+    for i in range(0, 2 * n_pairs, 2):
+        values[i : i + 2] = values[i + 1], values[i]
+    return values
+
+
 # By what is odd: what stands beside `a` and `b` (None: in their place), the columns named, figures, the first remedy.
 CASES: dict[str, tuple[dict[str, Any], tuple[str, ...], tuple[str, ...], str]] = {
     "empty": ({"e": [None] * N}, ("e",), (), ""),
@@ -155,7 +163,11 @@ def test_nothing_is_odd_in_tables_that_were_looked_after(load: Any) -> None:
         ({"c": HALF, "d": [{"a": 5, "b": 3}[k] for k in HALF]}, "redundant"),
         ({"c": HALF, "d": ["x", *HALF[1:]]}, None),
         ({"y": [*VALUE[:-1], 0.0]}, None),  # no logarithm
+        ({"y": [*VALUE[:-1], 900.0]}, None),
         ({"y": [1.5] * N}, "constant_target"),
+        # Spearman's ρ is 1 − 6 Σ d² / (n³ − n), and neighbours that change places add 2 to Σ d²: 0.9998 and 0.9989.
+        ({"a": [1.5 * i for i in COUNT[::-1]], "y": swapped(1)}, "gives_target_away"),
+        ({"a": [1.5 * i for i in COUNT[::-1]], "y": swapped(6)}, None),
         (
             {"y": CLASS, "g": [2 * i + (y == "yes") for i, y in enumerate(CLASS)]},
             None,
@@ -204,6 +216,18 @@ def test_ranks_and_lines_are_those_of_scipy_where_values_are_missing() -> None:
     a, b = (pl.Series(x[:, k]).fill_nan(None) for k in (0, 2))
     expected = scipy.stats.spearmanr(x[both, 0], x[both, 2]).statistic
     assert rank_correlation(a, b) == pytest.approx(expected, rel=1e-9)
+
+
+def test_values_whose_squares_are_infinite_and_values_that_are_equal_but_for_rounding() -> None:
+    x = np.array([[1e200 * a, -2e200 * a, 0.1 + 1e-17 * b] for a, b in zip(A, B, strict=True)])
+    ((i, j, r),) = on_a_line(x, 0.9999)
+    assert (i, j) == (0, 1)
+    assert r == pytest.approx(-1)
+    bound, _ = best_r2(pl.DataFrame({"0": [0.0, 0.0, 1.0]}), pl.Series([1e200, 3e200, 5e200]))
+    assert bound == pytest.approx(0.75)
+    assert [odd.symptom for odd in oddities({"a": A, "h": [x * 1e300 for x in [*range(1, N), 763]], "y": CLASS})] == [
+        "heavy_tails"
+    ]
 
 
 def test_what_is_left_out_on_request_is_not_odd_and_remedies_are_overrides_of_hydra() -> None:

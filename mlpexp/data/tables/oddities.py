@@ -26,7 +26,7 @@ from mlpexp.data.tables.oddity import (
     rows_of,
 )
 from mlpexp.data.tables.raw import RawTable, short
-from mlpexp.data.tables.relations import on_a_line, one_to_one
+from mlpexp.data.tables.relations import centred, median, on_a_line, one_to_one
 from mlpexp.data.tables.targets import Target
 from mlpexp.errors import pluralize
 
@@ -133,15 +133,15 @@ def _tails(rows: Rows) -> Iterator[Oddity]:
         x = rows.inputs[str(place)].drop_nulls().to_numpy()
         if not len(x):
             continue
-        median = float(np.median(x))
-        distances = np.abs(x - median)
+        z = centred(x, np.median)
+        distances = np.abs(z)
         deviation = _MAD * float(np.median(distances))
         if not deviation:
             # Where half of the values are equal; where three quarters are, nothing can be said of the others.
-            deviation = _QUARTILES * float(np.subtract(*np.percentile(x, [75, 25])))
+            deviation = _QUARTILES * float(np.subtract(*np.percentile(z, [75, 25])))
         far = int(distances.argmax())
         if deviation and distances[far] > _FAR * deviation:
-            found[place] = f"{short(rows.kinds[place].name)} ({x[far]:.6g}, the median is {median:.6g})"
+            found[place] = f"{short(rows.kinds[place].name)} ({x[far]:.6g}, the median is {median(x):.6g})"
     if found:
         names = tuple(rows.kinds[place].name for place in found)
         evidence = f"values more than {_FAR} robust deviations from the median in {listed(list(found.values()))}"

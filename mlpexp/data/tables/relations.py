@@ -6,7 +6,8 @@ is missing, and equals a null.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,8 @@ _SCREEN = 0.999
 # Every column is compared with every other one, up to so many columns, and pairs on all rows up to so many values.
 # Each takes about a second.
 _MOST_COLUMNS, _MOST_VALUES = 1000, 100_000_000
+# The relative distance of numbers that rounding alone may cause.
+_ROUNDING = 1e-12
 # Rows of one value that are needed to say that the value has a class: fewer may agree by chance, or be copies.
 _TELLING = 5
 
@@ -52,7 +55,7 @@ def best_r2(inputs: pl.DataFrame, values: pl.Series) -> tuple[float, int]:
     import polars as pl
 
     # The squares of values such as 1e12 ± 1 are far greater than their deviations' squares.
-    y = values - values.mean()
+    y = pl.Series(centred(values.to_numpy()))
     total = float((y**2).sum())
     sets = inputs.with_columns(y=y).group_by(inputs.columns)
     within = sets.agg(
@@ -102,9 +105,26 @@ def _correlation(a: Floats, b: Floats) -> float:
     """Pearson's r; 0 where one of them does not vary, or there are fewer than two rows."""
     if len(a) < 2:
         return 0.0
-    a, b = a - a.mean(), b - b.mean()
-    scale = float(np.sqrt((a @ a) * (b @ b)))
-    return float(a @ b) / scale if scale and np.isfinite(scale) else 0.0
+    a, b = centred(a), centred(b)
+    scale = float(np.sqrt(a @ a) * np.sqrt(b @ b))
+    return float(a @ b) / scale if scale else 0.0
+
+
+def centred(x: Floats, middle: Callable[[Floats], Any] = np.mean) -> Floats:
+    """(x − middle) / the greatest |x − middle|: within ±1, since the square of 1e200 is infinite.
+
+    0 where the values differ by what rounding may cause.
+    """
+    # Powers of two change no digit.
+    x = np.ldexp(x, -int(np.frexp(np.abs(x).max())[1]))
+    x = x - middle(x)
+    reach = float(np.abs(x).max())
+    return np.asarray(x / reach if reach > _ROUNDING else np.zeros_like(x))
+
+
+def median(x: Floats) -> float:
+    """Of finite values; that of two as great as floats become is finite too."""
+    return float(np.median(x / 2) * 2)
 
 
 def on_a_line(x: Floats, least: float) -> list[tuple[int, int, float]]:
@@ -115,10 +135,10 @@ def on_a_line(x: Floats, least: float) -> list[tuple[int, int, float]]:
     x = x[:, :_MOST_COLUMNS]
     some = x[:: max(1, len(x) // _SAMPLE)]
     known = ~np.isnan(some)
-    counts = np.maximum(1, known.sum(0))
-    z = np.where(known, some - np.where(known, some, 0.0).sum(0) / counts, 0.0)
-    scale = np.sqrt((z * z).sum(0) / counts)
-    z /= np.where(scale > 0, scale, 1.0)
+    z = np.zeros_like(some)
+    for column, place, there in zip(z.T, some.T, known.T, strict=True):
+        if there.any():
+            column[there] = centred(place[there])
     squares = (z * z).T @ known
     with np.errstate(invalid="ignore", divide="ignore"):
         screened = np.abs(z.T @ z) / np.sqrt(squares * squares.T)
