@@ -48,7 +48,12 @@ def swapped(n_pairs: int) -> list[float]:
 # By what is odd: what stands beside `a` and `b` (None: in their place), the columns named, figures, the first remedy.
 CASES: dict[str, tuple[dict[str, Any], tuple[str, ...], tuple[str, ...], str]] = {
     "empty": ({"e": [None] * N}, ("e",), (), ""),
-    "constant": ({"c": [7] * N, "d": ["x"] * N}, ("c", "d"), (), ""),
+    "constant": (
+        {f"c{i}": [i] * N for i in range(6)} | {"d": ["x"] * N},
+        ("c0", "c1", "c2", "c3", "c4", "c5", "d"),
+        ("c0, c1, c2, c3, c4 and 2 more",),
+        "",
+    ),
     "id_like": ({"id": COUNT, "name": [f"n{i}" for i in COUNT]}, ("id", "name"), (), ""),
     "no_inputs": ({"a": None, "b": None, "c": [7] * N}, ("c",), (), ""),
     "missing_targets": ({"y": [None, *CLASS[1:]]}, ("y",), ("1 row of 40",), ""),
@@ -178,6 +183,22 @@ def test_nothing_is_odd_in_tables_that_were_looked_after(load: Any) -> None:
 def test_where_the_thresholds_are(change: dict[str, Any], symptom: str | None) -> None:
     found = [odd.symptom for odd in oddities({"a": A, "b": B, "y": VALUE} | change)]
     assert found == ([symptom] if symptom else [])
+
+
+@pytest.mark.parametrize(
+    ("n", "n_wrong", "symptoms"),
+    [
+        (200, 1, ["gives_target_away", "contradictions"]),  # 1 of 100 errors of a constant answer, 0.995 at best
+        (200, 3, ["contradictions"]),
+        (2000, 1, ["gives_target_away"]),  # 0.9995 at best
+    ],
+)
+def test_where_the_thresholds_of_many_rows_are(n: int, n_wrong: int, symptoms: list[str]) -> None:
+    y = CLASS * (n // N)
+    code, other = {"no": 8, "yes": 3}, {"no": 3, "yes": 8}
+    g = [(other if row < n_wrong else code)[label] for row, label in enumerate(y)]
+    found = [odd.symptom for odd in oddities({"g": g, "y": y})]
+    assert [symptom for symptom in found if symptom != "duplicate_rows"] == symptoms
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import numpy as np
 from mlpexp.data.tables.kinds import Dates, Numbers
 from mlpexp.data.tables.oddity import ENOUGH_ROWS, Oddity, Rows, have, listed, near_one, of_all, percent
 from mlpexp.data.tables.raw import short
-from mlpexp.data.tables.relations import best_accuracy, best_r2, count_repeated, count_told, rank_correlation
+from mlpexp.data.tables.relations import best_accuracy, best_r2, count_repeated, count_told, most_told, rank_correlation
 from mlpexp.errors import pluralize
 
 # One column that leaves at most so many of the errors of a constant answer is taken to be the target in other words. Of
@@ -48,8 +48,13 @@ def _giveaways(rows: Rows) -> Iterator[Oddity]:
     for place, kind in enumerate(rows.kinds):
         column, said = rows.inputs[str(place)], ""
         if rows.target.classes:
-            told = count_told(column, rows.answers) if wrong and 2 * len(counts) < rows.n else 0
-            if wrong and rows.n - told <= _GIVEN_AWAY * wrong:
+            least = rows.n - _GIVEN_AWAY * wrong
+            missing = column.null_count()
+            sizes = np.append(rows.counts[place], missing) if missing else rows.counts[place]
+            # What takes long is left out for columns of which too few values have enough rows.
+            if not wrong or 2 * len(counts) >= rows.n or most_told(sizes, len(counts)) < least:
+                continue
+            if (told := count_told(column, rows.answers)) >= least:
                 said = f"tells the class in {of_all(told, rows)}"
         elif isinstance(kind, Numbers | Dates):
             rho = rank_correlation(column, rows.answers)

@@ -104,11 +104,8 @@ def _missing(rows: Rows, n_rows: int) -> Iterator[Oddity]:
 
 
 def _nearly_constant(rows: Rows) -> Iterator[Oddity]:
-    found = []
-    for place, column in enumerate(rows.inputs.iter_columns()):
-        counts = column.drop_nulls().unique_counts().to_numpy()
-        if len(counts) > 1 and counts.max() >= _NEARLY_CONSTANT * rows.n:
-            found.append(place)
+    least = _NEARLY_CONSTANT * rows.n
+    found = [place for place, counts in enumerate(rows.counts) if len(counts) > 1 and counts.max() >= least]
     if found:
         names = tuple(rows.kinds[place].name for place in found)
         evidence = f"{named(names)}: one value in at least {percent(_NEARLY_CONSTANT)} of the rows"

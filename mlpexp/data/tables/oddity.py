@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from mlpexp.data.tables.kinds import Categories, Dates, Ignored, Kind
@@ -13,6 +14,8 @@ from mlpexp.data.tables.targets import Target, labels_of
 from mlpexp.data.tables.values import days_of, numbers_of, texts_of
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import polars as pl
 
 # In fewer rows two columns go together by chance: two of two values each do in 2 of 2^20 such tables.
@@ -47,6 +50,11 @@ class Rows:
     @property
     def n(self) -> int:
         return len(self.answers)
+
+    @cached_property
+    def counts(self) -> list[npt.NDArray[np.int64]]:
+        """Of each column, how many rows each of its values has; missing ones are none."""
+        return [column.drop_nulls().unique_counts().to_numpy() for column in self.inputs.iter_columns()]
 
     def places(self, *kinds: type[Kind]) -> list[int]:
         """Of the columns of these kinds."""

@@ -67,18 +67,22 @@ def best_r2(inputs: pl.DataFrame, values: pl.Series) -> tuple[float, int]:
 
 
 def count_told(column: pl.Series, labels: pl.Series) -> int:
-    """The rows whose class is the most frequent one among those of the same value.
-
-    A value of fewer than _TELLING rows tells nothing, unless the column has no more values than there are classes, and
-    missing ones besides.
-    """
+    """The rows whose class is the most frequent one among those of the same value, where the value tells anything."""
     import polars as pl
 
     sizes = _sizes(column.to_frame(), labels)
     sets = sizes.group_by(column.name).agg(pl.col("n").sum(), largest=pl.col("n").max())
-    if sets.height > labels.n_unique() + 1:
-        sets = sets.filter(pl.col("n") >= _TELLING)
-    return int(sets["largest"].sum())
+    return int(sets["largest"].to_numpy()[_telling(sets["n"].to_numpy(), labels.n_unique())].sum())
+
+
+def most_told(sizes: npt.NDArray[np.int64], n_classes: int) -> int:
+    """The most that `count_told` may find in a column whose values have so many rows."""
+    return int(sizes[_telling(sizes, n_classes)].sum())
+
+
+def _telling(sizes: npt.NDArray[np.int64], n_classes: int) -> npt.NDArray[np.bool_]:
+    """Which values tell anything: those of _TELLING rows; all where there is one a class, and missing ones besides."""
+    return (sizes >= _TELLING) | (len(sizes) <= n_classes + 1)
 
 
 def _sizes(inputs: pl.DataFrame, labels: pl.Series) -> pl.DataFrame:
