@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 
 from mlpexp.cli.main import call
 from mlpexp.config.overrides import parse_override
-from tests.data.test_table_fuzz import amounts, tried
+from tests.data.test_table_fuzz import MANY, tried
 
 
 def command(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> list[str]:
@@ -79,7 +79,7 @@ def tables(draw: st.DrawFn) -> list[Sequence[object]]:
     return [list(columns), *zip(*columns.values(), strict=True)]
 
 
-@amounts
+@pytest.mark.parametrize("n", [12, pytest.param(MANY, marks=pytest.mark.long)])
 def test_any_table_is_shown_or_refused_in_a_line(n: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "t.csv"
     shown = 0
