@@ -167,6 +167,12 @@ def test_nothing_is_odd_in_tables_that_were_looked_after(load: Any) -> None:
         ({"c": HALF, "d": [{"a": "x", "b": "y"}[k] for k in HALF]}, "redundant"),
         ({"c": HALF, "d": [{"a": 5, "b": 3}[k] for k in HALF]}, "redundant"),
         ({"c": HALF, "d": ["x", *HALF[1:]]}, None),
+        # Three values a class, of six or seven rows each; and a class of four rows, which one value stands for.
+        (
+            {"y": CLASS, "g": [CLASS[:i].count(y) % 3 + 4 * (y == "yes") for i, y in enumerate(CLASS)]},
+            "gives_target_away",
+        ),
+        ({"y": [*CLASS[4:], *["x"] * 4], "g": [len(y) for y in [*CLASS[4:], *["x"] * 4]]}, "gives_target_away"),
         ({"y": [*VALUE[:-1], 0.0]}, None),  # no logarithm
         ({"y": [*VALUE[:-1], 900.0]}, None),
         ({"y": [1.5] * N}, "constant_target"),
@@ -240,7 +246,7 @@ def test_ranks_and_lines_are_those_of_scipy_where_values_are_missing() -> None:
 
 
 def test_values_whose_squares_are_infinite_and_values_that_are_equal_but_for_rounding() -> None:
-    x = np.array([[1e200 * a, -2e200 * a, 0.1 + 1e-17 * b] for a, b in zip(A, B, strict=True)])
+    x = np.array([[1e200 * a, -2e200 * a, *[(0.3, 0.1 * 3)[i % 2]] * 2] for i, a in enumerate(A)])
     ((i, j, r),) = on_a_line(x, 0.9999)
     assert (i, j) == (0, 1)
     assert r == pytest.approx(-1)
