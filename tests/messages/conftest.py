@@ -47,6 +47,21 @@ FILES = {
     "tables/comma.csv": b"a;b\n1,5;2\n",
     "tables/quote.csv": b'a,b\n"1,2\n',
     "tables/latin.csv": b"a,b\n1,caf\xe9\n",
+    "tables/people.csv": b"id;name;joined;age;answer;ticket;paid\n"
+    + b"".join(
+        b"%d;%s;2024-0%d-1%d;%s;%s;%s;%s\n"
+        % (
+            i,
+            b"person %d" % i,
+            1 + i % 9,
+            i % 10,
+            b"" if i % 3 else b"%d" % (20 + i * i % 41),
+            [b"Yes", b"yes", b"no"][i * i % 7 % 3],
+            [b"A", b"B"][i % 4 == 0],
+            [b"late", b"in time"][i % 4 == 0],
+        )
+        for i in range(1, 41)
+    ),
     "conf/activation/nope.yaml": b"name: nope\n",
     "conf/activation/list.yaml": b"- relu\n",
     "conf/activation/slope.yaml": b"name: relu\nslope: 1\n",
