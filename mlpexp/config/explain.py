@@ -210,6 +210,7 @@ _REASONS = (
     (r"Interpolation key '(.*)' not found", r"there is no key '\1'"),
     (r".*Environment variable '(.*)' not found.*", r"the environment variable '\1' is not set"),
     (r"Unsupported interpolation type (.*)", r"there is no resolver '\1'"),
+    (r"MissingMandatoryValue while resolving interpolation: Missing mandatory value: (.*)", r"\1 is required"),
     (r"Missing mandatory value.*", "is required"),
     (r"Recursive interpolation detected", "refers to itself"),
     (r"field '.*' is not Optional", "must not be null"),

@@ -248,8 +248,6 @@ def _components(registry: Registry[Any], value: Any, key: str) -> tuple[Any, ...
         # What `+regularizer.dropout.p=0.3` makes: settings of something that was not chosen.
         if isinstance(part, Mapping) and "name" not in part and name in registry:
             raise ConfigError(f"{key}.{name}: is not in use; add {key}=[{name}].")
-    parts = {str(name): component(registry, part, f"{key}.{name}") for name, part in value.items()}
-    for name, part in parts.items():
-        if registry.name_of(part) != name:
-            raise ConfigError(f"{key}.{name}.name={registry.name_of(part)}: must be the key that holds it, {name}.")
-    return tuple(parts.values())
+        if isinstance(part, Mapping) and part.get("name", name) != name:
+            raise ConfigError(f"{key}.{name}.name={show(part['name'])}: must be the key that holds it, {name}.")
+    return tuple(component(registry, part, f"{key}.{name}") for name, part in value.items())

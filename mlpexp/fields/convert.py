@@ -52,8 +52,10 @@ def convert(value: Any, annotation: Any, key: str) -> Any:
     """`value` as the type that `annotation` says, or ConfigError naming `key`, the value and what is allowed.
 
     Whole numbers pass for floats, and floats without a fraction (1e3) for whole numbers; nothing else is converted:
-    neither "3" nor true is a number.
+    neither "3" nor true is a number. `???` is how a YAML file says that the user must give a value.
     """
+    if value == "???":
+        raise ConfigError(_missing(key))
     origin = get_origin(annotation)
     if origin is Annotated:
         inner, *limits = get_args(annotation)
@@ -100,6 +102,10 @@ def convert(value: Any, annotation: Any, key: str) -> Any:
     if isinstance(annotation, type) and dataclasses.is_dataclass(annotation):
         return build(annotation, value, key)
     return _scalar(value, annotation, key)
+
+
+def _missing(key: str) -> str:
+    return f"{key}: is required; give it a value, {key}=VALUE."
 
 
 def as_plain(value: Any) -> Any:
@@ -152,17 +158,15 @@ def build(cls: type[T], values: Any, key: str) -> T:
     hints = hints_of(cls)  # type: ignore[arg-type]
     converted: dict[str, Any] = {}
     for name, value in values.items():
-        # `???` is how a YAML file says that the user must give a value.
-        if name in hints and value != "???":
+        if name in hints:
             try:
                 converted[name] = convert(value, hints[name], f"{key}.{name}" if key else name)
             except ConfigError as error:
                 wrong += error.lines
     for field in dataclasses.fields(cls):  # type: ignore[arg-type]
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-        if field.init and required and values.get(field.name, "???") == "???":
-            full = f"{key}.{field.name}" if key else field.name
-            wrong.append(f"{full}: is required; give it a value, {full}=VALUE.")
+        if field.init and required and field.name not in values:
+            wrong.append(_missing(f"{key}.{field.name}" if key else field.name))
     if wrong:
         raise ConfigError(*wrong)
     try:

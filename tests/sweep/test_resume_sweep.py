@@ -509,7 +509,7 @@ def test_a_stack_whose_last_run_is_finished_by_itself_is_tidied_with_plugins_too
     [
         ("epochs=9", "epochs=9: a sweep goes on as it was; give a single run more epochs."),
         ("seed=9", "seed"),
-        ("device=gpu", "device"),
+        ("device=gpu", "device=gpu: no such device; did you mean 'cuda'?"),
         ("plugins=[no_such_module]", "no_such_module"),
     ],
 )
