@@ -73,7 +73,7 @@ class Stack:
     """Training several runs as one model."""
 
     max_members: Count | None = None
-    """Maximum number of runs that train as one model; null: as many as fit into memory; 1: each by itself."""
+    """Maximum number of runs that train as one model; null: as many as fit into memory; 1: each run alone."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class Config:
     device: Device
     """Where the run is computed: CPU or GPU."""
     regularizer: tuple[Regularizer, ...] = ()
-    """What counters overfitting; several work at once, [] is none."""
+    """Methods against overfitting; several can be combined, [] is none."""
     epochs: Count = 50
     """Passes over the training rows."""
     batch_size: Count = 32
@@ -218,7 +218,7 @@ def component(registry: Registry[Any], value: Any, key: str) -> Any:
 
 
 def _check_hashable(component: Any, key: str) -> None:
-    """ConfigError for fields that cannot be hashed: runs are put together by what components they have."""
+    """ConfigError for fields that cannot be hashed: runs are grouped by their components."""
     wrong = []
     for entry in dataclasses.fields(component):
         value = getattr(component, entry.name)

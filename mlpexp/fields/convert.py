@@ -1,7 +1,7 @@
 """From what YAML gives (mappings, lists, scalars) to checked dataclasses: types, ranges, unknown keys.
 
-OmegaConf's structured configs check types only, drop what is wrong into messages of many lines and know no
-ranges; this is the small part of them that a component needs, with one clear line for each mistake.
+OmegaConf's structured configs check types but no ranges, and report a mistake in many lines. This is the part of them
+that a component needs, with one clear line for each mistake.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def convert(value: Any, annotation: Any, key: str) -> Any:
             if isinstance(limit, FilePath) and converted is not None:
                 converted = os.path.expanduser(converted)  # noqa: PTH111  (Path would drop a final slash)
             if isinstance(limit, Range) and converted is not None and converted not in limit:
-                # Of whole numbers there are more than floats reach.
+                # Whole numbers can be larger than any float.
                 finite = isinstance(converted, int) or math.isfinite(converted)
                 allowed = limit.wanted(converted) if finite else f"a finite number {limit}".rstrip()
                 raise ConfigError(f"{key}={show(value)}: must be {allowed}.")
@@ -150,7 +150,7 @@ def _read(text: str) -> Any:
 def build(cls: type[T], values: Any, key: str) -> T:
     """A dataclass `cls` from the mapping found at `key`, or ConfigError with a line for each field that is wrong.
 
-    Its own checks run in its `__post_init__`, once all fields are right by themselves.
+    Its own checks run in its `__post_init__`, once each field is valid.
     """
     if not isinstance(values, Mapping):
         raise ConfigError(f"{key}={show(values)}: must hold keys of its own: {', '.join(fields_of(cls))}.")
@@ -178,7 +178,7 @@ def build(cls: type[T], values: Any, key: str) -> T:
 
 @functools.cache
 def hints_of(cls: type) -> dict[str, Any]:
-    """The annotations of a dataclass, evaluated: a fifth of the time that checking a config takes, if not kept."""
+    """The annotations of a dataclass, cached: without that, checking a config takes a fifth longer."""
     return get_type_hints(cls, include_extras=True)
 
 
