@@ -104,7 +104,8 @@ def _diverged(summary: Summary) -> str:
     """How many of the setting's seeds diverged."""
     if not summary.diverged:
         return ""
-    left_out = " and left out" if summary.left_out else ""
+    are = "is" if len(summary.diverged) == 1 else "are"
+    left_out = f" and {are} left out" if summary.left_out else ""
     return f" ({len(summary.diverged)} of {pluralize(summary.n_trained, 'seed')} diverged{left_out})"
 
 

@@ -76,7 +76,7 @@ def saved_config(found: Record, path: Path, changes: dict[str, Any], *, data: bo
 
 
 def checked_config(saved: dict[str, Any], file: Path, changes: dict[str, Any], *, data: bool = True) -> Config:
-    """The config that a `file` holds, with `changes`; callers without `data` call `refuse_to_fetch` before they load any.
+    """The config that a `file` holds, with `changes`; callers without `data` call `refuse_to_fetch` before loading any.
 
     Plugins are imported only where `changes` names them.
     """

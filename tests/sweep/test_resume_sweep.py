@@ -427,6 +427,7 @@ def test_a_sweep_of_which_only_the_runs_are_known(moment: Moment, copy: Callable
 def test_a_sweep_that_has_ended(copy: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:
     sweep = copy()
     before = files_of(sweep)
+    capsys.readouterr()  # what the first copy has printed
     assert call(["resume", "sweep"]) == 2
     assert capsys.readouterr() == ("", "mlpexp: sweep: all 8 jobs of the sweep have ended.\n")
     assert files_of(sweep) == before
