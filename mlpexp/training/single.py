@@ -84,8 +84,8 @@ def checked_config(saved: dict[str, Any], file: Path, changes: dict[str, Any], *
     named = saved.get("plugins")
     if named and "plugins" not in changes:
         raise ConfigError(
-            f"{file.parent}: was made with plugins={show(named)}; modules that a run directory names are not imported "
-            f"unasked: add plugins={show(named)}."
+            f"{file.parent}: was made with plugins={show(named)}; modules that a run directory names are imported only "
+            f"on request: add plugins={show(named)}."
         )
     load_plugins(raw.get("plugins"))
     try:
