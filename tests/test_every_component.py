@@ -59,7 +59,7 @@ def test_it_keeps_the_contract(here: Path, group: str, name: str) -> None:
     if name == "table":
         write_iris(here / "iris.csv")
     alone = check(REGISTRIES[group][name], overrides=NEEDED.get(name, []))
-    expected = f"{group}={name} does not move each element of a weight by itself" if name in TRAIN_ALONE else None
+    expected = f"{group}={name} does not update elements of a weight independently" if name in TRAIN_ALONE else None
     assert alone == expected
 
 

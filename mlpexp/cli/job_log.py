@@ -1,4 +1,4 @@
-"""What a job of a sweep says of itself where it runs in a process of its own, beside others."""
+"""The lines that a job of a sweep prints where it runs in a process of its own, beside others."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _PARTS = 4
 
 
 class JobLog(Watcher):
-    """Whole lines, each with the job's number: the jobs write on one terminal, in which their bars would clash."""
+    """Prints whole lines, each with the job's number: progress bars of several jobs on one terminal would clash."""
 
     def __init__(self, number: int) -> None:
-        # In the process that the command line has started it is done.
+        # `main` has done so only in the process of the command line.
         make_lasting()
         self._number = number
         self._console = console()
@@ -52,7 +52,7 @@ class JobLog(Watcher):
         )
 
     def failed(self, error: Exception) -> None:
-        """The end of one that has failed. The process that has sent it says so on stderr, in the end."""
+        """The end of a run that has failed. The process that started the jobs reports it on stderr at the end."""
         self._say(f"failed: {error or type(error).__name__}")
 
     def _say(self, what: str) -> None:

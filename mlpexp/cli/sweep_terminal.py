@@ -25,9 +25,9 @@ from mlpexp.training.prepare import Prepared
 if TYPE_CHECKING:
     from mlpexp.comparison.summary import MissingResult
 
-# Without a terminal so many lines are printed for a sweep, and for a stack at least the last.
+# Without a terminal about this many lines are printed for a sweep, and at least the last one for each stack.
 _LINES = 20
-# A terminal of fewer columns has no room for the least and the greatest of the scores.
+# A terminal of fewer columns has no room for the minimum and maximum of the scores.
 _WIDE = 100
 
 
@@ -73,7 +73,7 @@ class SweepTerminal(SweepWatcher):
             self._show()
 
     def _show(self) -> None:
-        """The last epoch that there was, once."""
+        """Shows the latest epoch, once."""
         if self._last is None:
             return
         engine, rows = self._last
@@ -130,7 +130,7 @@ def _jobs(numbers: Sequence[int]) -> str:
 
 
 def _listed(names: Sequence[object]) -> str:
-    """The first of them, where there are many."""
+    """The names; only the first of them where there are many."""
     return ", ".join(map(str, names[:10])) + (", …" if len(names) > 10 else "")
 
 

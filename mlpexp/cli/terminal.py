@@ -33,12 +33,12 @@ from mlpexp.training.stack import Watcher
 
 # Without a terminal a line is printed for each of this many parts of a run.
 _LINES = 20
-# A terminal need not be redrawn more often than the eye sees.
+# More frequent updates of a terminal cannot be seen.
 SECONDS_BETWEEN_UPDATES = 0.1
 
 
 def epoch_bar(console: Console, engine: Engine, label: str, width: int) -> tuple[Progress, TaskID]:
-    """A progress bar over an engine's epochs, begun; its field `numbers` stands behind the bar."""
+    """A progress bar over an engine's epochs, started; its field `numbers` is shown after the bar."""
     progress = Progress(
         TextColumn(label),
         MofNCompleteColumn(),
@@ -108,7 +108,7 @@ class Terminal(Watcher):
 
 
 def _numbers(row: Row, score: str) -> str:
-    """The numbers of an epoch in a line of steady width."""
+    """The numbers of an epoch in a line of constant width."""
     return (
         f"train loss {row['loss/train']:.4f}  val loss {row['loss/val']:.4f}  "
         f"val {score_name(score)} {score_text(row[f'{score}/val'])}"
@@ -141,7 +141,7 @@ def _setup(prepared: Prepared, engine: Engine) -> Text:
         "regularizer": ", ".join(map(regularizers.name_of, config.regularizer)) or "none",
         "training": f"{pluralize(config.epochs, 'epoch')}, {_batches(engine.batches)}, seed {config.seed}",
         "device": f"{engine.device}, {config.precision}",
-        # Of weights that still change, and so not what the table in the end has.
+        # The weights still change, so these numbers differ from those of the final table.
         "epoch lines": "train: mean over the epoch's batches, each before its step; val: the weights after the epoch",
     }
     width = max(map(len, parts))
@@ -170,7 +170,7 @@ def _task(prepared: Prepared) -> str:
 
 
 def named(config: Config, group: str, resolved: Loss | None = None) -> str:
-    """A component with the settings that matter at a glance: `adam (lr 0.001)`."""
+    """A component with its most important setting: `adam (lr 0.001)`."""
     values = config.to_dict()[group]
     name = values["name"]
     if resolved is not None and name == "auto":
@@ -179,7 +179,7 @@ def named(config: Config, group: str, resolved: Loss | None = None) -> str:
 
 
 def weights_title(task: Task, epoch: str) -> str:
-    """What weights the numbers of a table are of."""
+    """Which weights the numbers of a table belong to."""
     why = "greatest val accuracy, then least val loss" if task.kind == "classification" else "least val loss"
     return f"Each split with the weights of the best epoch ({why}): {epoch}"
 

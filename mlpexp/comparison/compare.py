@@ -83,7 +83,7 @@ def compare(
 
 
 def own_metric(runs: Sequence[StoredRun], report: Report) -> Metric:
-    """What the runs themselves are to be ranked by; the score, where they name nothing that they have measured."""
+    """The metric that the runs' own report names; the score, where it names none that they have measured."""
     if report.metric is not None:
         with suppress(ConfigError):
             return choose_metric(runs, report.metric)
@@ -109,7 +109,7 @@ def compare_runs(
     report: Report,
     failed: Failed = "constant",
 ) -> Comparison:
-    """Groups, ranks and tests; `notes` are what was to be said of the runs already."""
+    """Groups, ranks and tests; `notes` are earlier notes on the runs."""
     groups, found = group(runs)
     summaries = []
     n_repeats = 0
@@ -180,7 +180,7 @@ def _contrasts(
 
 
 def _divergence(summaries: Sequence[Summary], metric: Metric) -> list[str]:
-    """What is made of runs that diverged."""
+    """How runs that diverged are counted."""
     diverged = [run for summary in summaries for run in summary.diverged]
     if not diverged:
         return []
@@ -196,7 +196,7 @@ def _divergence(summaries: Sequence[Summary], metric: Metric) -> list[str]:
 
 
 def _undefined(runs: Sequence[StoredRun], metric: Metric) -> list[str]:
-    """Why runs have no R², and what becomes of them."""
+    """Why runs have no R², and how they are counted."""
     r2, n_runs = Metric("r2", metric.split), len(runs)
     n = sum(run.lacks_variance(r2) for run in runs)
     why = f"the targets of {'its' if n == 1 else 'their'} {metric.split} split do not vary"
@@ -218,7 +218,7 @@ def _notes(runs: Sequence[StoredRun], found: Differences, metric: Metric, n_repe
         notes.append(f"{what}: of such runs only the last one started counts.")
     data = [key for key in found.keys if key.split(".")[0] == "dataset"]
     if data:
-        notes.append(f"Settings differ in their data ({', '.join(data)}): so may what can be reached at all.")
+        notes.append(f"Settings differ in their data ({', '.join(data)}): so may the best possible score.")
     if metric.name == "loss" and ("loss" in found.keys or len(score_names(runs)) > 1):
-        notes.append("Settings are trained with different losses: their values are not on one scale, nor are ranks.")
+        notes.append("Settings are trained with different losses: their values are not on one scale; ranks say little.")
     return notes

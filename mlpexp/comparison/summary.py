@@ -48,7 +48,7 @@ class Summary:
 
     @property
     def n_trained(self) -> int:
-        """How many seeds came to an end, good or bad."""
+        """How many seeds completed or diverged."""
         return len(self.runs) + len(self.diverged)
 
     @property
@@ -182,5 +182,5 @@ def _equal(value: str, other: str) -> bool:
     try:
         return value == other or float(value) == float(other)
     except ValueError:
-        # Spaces within lists are a matter of taste.
+        # Spaces within lists make no difference.
         return value.replace(" ", "") == other.replace(" ", "")

@@ -63,7 +63,7 @@ def contrasts_rows(comparison: Comparison) -> Rows:
 
 
 def key_titles(comparison: Comparison) -> list[str]:
-    """The titles of the first columns, which are words: the keys that differ, or one that is empty."""
+    """The titles of the first columns, which are text: the keys that differ, or one that is empty."""
     return comparison.keys or [""]
 
 

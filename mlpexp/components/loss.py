@@ -1,4 +1,4 @@
-"""Losses: what a network is trained to make small.
+"""Losses: what training minimises.
 
 N samples (any leading axes), C outputs. A loss is written sample by sample; the engine takes the mean over a
 member's batch. A loss also says how many outputs the network needs for a task, and what they mean.
@@ -58,7 +58,7 @@ class Loss(ABC):
         return outputs.softmax(-1)
 
     def constant(self, targets: Tensor, task: Task, smoothing: float = 0.0) -> Tensor:
-        """Outputs [C] that have the least mean loss on `targets` of all that are the same for each input.
+        """The constant outputs [C], the same for each input, with the least mean loss on `targets`.
 
         Found numerically, for convex losses; a loss whose best constant is known gives that.
         """
@@ -96,7 +96,7 @@ class Loss(ABC):
         return torch.from_numpy(found.x).to(targets.device, torch.float32)
 
 
-# Of logits that have no limit, where a class is in no row: 1e-6 beside 1.
+# The bound of logits that would grow without limit where a class has no row: a probability of 1e-6.
 _LARGEST = 14.0
 
 
@@ -180,7 +180,7 @@ class BCE(Loss):
             wanted = targets.unsqueeze(-1).to(outputs.dtype)
             n_classes = 2
         else:
-            # F.one_hot waits for the device, to look whether there are other classes.
+            # F.one_hot waits for the device to check the range of the classes.
             wanted = (targets.unsqueeze(-1) == torch.arange(n_outputs, device=targets.device)).to(outputs.dtype)
             n_classes = n_outputs
         if smoothing:
@@ -216,7 +216,7 @@ class MSE(Loss):
 @losses.register("mae")
 @dataclass(frozen=True)
 class MAE(Loss):
-    """Absolute error |y − ŷ|: less moved by outliers than mse."""
+    """Absolute error |y − ŷ|: less affected by outliers than mse."""
 
     kind = "regression"
 

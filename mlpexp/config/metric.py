@@ -10,7 +10,7 @@ from typing import Any
 from mlpexp.errors import ConfigError, unknown
 
 SCORES = ("accuracy", "r2")
-# Besides the scores; the less of them the better.
+# The metrics besides the scores; lower is better.
 LOSSES = ("loss", "calibration_error")
 SPLITS = ("test", "val", "train")
 
@@ -36,7 +36,7 @@ class Metric:
 
     @property
     def words(self) -> str:
-        """What a reader is shown: `test accuracy`."""
+        """The metric in words: `test accuracy`."""
         return f"{self.split} {'R²' if self.name == 'r2' else self.name.replace('_', ' ')}"
 
     @property

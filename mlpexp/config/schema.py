@@ -73,7 +73,7 @@ class Stack:
     """Training several runs as one model."""
 
     max_members: Count | None = None
-    """Maximum number of runs that train as one model; null: as many as fit into memory; 1: each by itself."""
+    """Maximum number of runs that train as one model; null: as many as fit into memory; 1: each run alone."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class Config:
     device: Device
     """Where the run is computed: CPU or GPU."""
     regularizer: tuple[Regularizer, ...] = ()
-    """What counters overfitting; several work at once, [] is none."""
+    """Methods against overfitting; several can be combined, [] is none."""
     epochs: Count = 50
     """Passes over the training rows."""
     batch_size: Count = 32
@@ -218,7 +218,7 @@ def component(registry: Registry[Any], value: Any, key: str) -> Any:
 
 
 def _check_hashable(component: Any, key: str) -> None:
-    """ConfigError for fields that cannot be hashed: runs are put together by what components they have."""
+    """ConfigError for fields that cannot be hashed: runs are grouped by their components."""
     wrong = []
     for entry in dataclasses.fields(component):
         value = getattr(component, entry.name)
@@ -248,8 +248,6 @@ def _components(registry: Registry[Any], value: Any, key: str) -> tuple[Any, ...
         # What `+regularizer.dropout.p=0.3` makes: settings of something that was not chosen.
         if isinstance(part, Mapping) and "name" not in part and name in registry:
             raise ConfigError(f"{key}.{name}: is not in use; add {key}=[{name}].")
-    parts = {str(name): component(registry, part, f"{key}.{name}") for name, part in value.items()}
-    for name, part in parts.items():
-        if registry.name_of(part) != name:
-            raise ConfigError(f"{key}.{name}.name={registry.name_of(part)}: must be the key that holds it, {name}.")
-    return tuple(parts.values())
+        if isinstance(part, Mapping) and part.get("name", name) != name:
+            raise ConfigError(f"{key}.{name}.name={show(part['name'])}: must be the key that holds it, {name}.")
+    return tuple(component(registry, part, f"{key}.{name}") for name, part in value.items())

@@ -1,4 +1,4 @@
-"""A case: all that the doctor knows of a run that has ended. No torch: rules are tried on cases written by hand."""
+"""A case: all that the doctor knows of a run that has ended. No torch: tests of the rules write cases by hand."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Time:
-    """Seconds that went into a run, by what; in a stack they are those of all its `members`, whose wall is shared."""
+    """Seconds of a run, by activity; in a stack they are those of all its `members`, which share the wall time."""
 
     seconds: Mapping[str, float]
     members: int = 1
@@ -96,7 +96,7 @@ class Case:
 
     @property
     def epochs(self) -> int:
-        """How many the run has behind it."""
+        """The number of epochs that the run has trained."""
         return len(self.train_loss)
 
     def tail(self, values: np.ndarray, share: float = 0.2) -> np.ndarray:
@@ -131,7 +131,7 @@ class Case:
         """Whether no split is predicted better, over the last fifth of the epochs, than by one answer for all rows.
 
         That is the most frequent class of the training rows, or their mean, whose R² on them is 0. A split on which
-        that answer is always right tells nothing.
+        that answer is always right is no evidence.
         """
         told = [(score, baseline) for score, baseline in self._late_scores if baseline < 1]
         return bool(told) and not any(_better(score, baseline) for score, baseline in told)
@@ -176,8 +176,8 @@ class Evidence:
 class Symptom:
     """Something that can be wrong with a run.
 
-    `rule` gives its sign, or None where a run has not got it. What a symptom `explains` is not looked for in a run
-    that has it: it would only be a consequence.
+    `rule` gives the evidence, or None where a run does not have it. The symptoms that it `explains` are consequences,
+    and are not looked for in a run that has it.
     """
 
     name: str
@@ -187,7 +187,7 @@ class Symptom:
 
 
 def number(value: float) -> str:
-    """In three digits."""
+    """A number in three digits."""
     return f"{value:.3g}"
 
 

@@ -41,7 +41,7 @@ def _symmetric(parameters: list[nn.Parameter]) -> bool:
         return False
     middle = rows.mean(0)
     size = middle.norm()
-    # Of weights that have diverged nothing can be said.
+    # Weights that have diverged show nothing.
     return bool(size.isfinite() and (rows - middle).norm(dim=1).max() <= _SAME * size)
 
 
@@ -59,7 +59,7 @@ def majority(data: Data) -> tuple[float, float]:
 
 @torch.no_grad()
 def constant_loss(data: Data, loss: Loss, smoothing: float) -> float:
-    """The mean training loss of the best answer that is the same for all inputs: what learning begins with."""
+    """The mean training loss of the best answer that is the same for all inputs: the baseline of learning."""
     y = data.train.y
     outputs = loss.constant(y, data.task, smoothing)
     if data.task.kind == "regression":

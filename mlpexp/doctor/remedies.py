@@ -1,4 +1,4 @@
-"""Remedies: overrides that change the very config of a run, or None where it leaves no room for them."""
+"""Remedies: overrides that change the config of a run, or None where they would change nothing in it."""
 
 from __future__ import annotations
 

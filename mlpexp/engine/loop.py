@@ -1,4 +1,4 @@
-"""The loop: step, evaluate, note, decide to stop. A single run is a stack of one.
+"""The loop: step, evaluate, record, decide to stop. A single run is a stack of one.
 
 K members, B samples of a batch, F features, C outputs.
 """
@@ -127,7 +127,7 @@ class Engine:
             self.stopwatch.lap("writing")
 
     def _leave_out_ended(self) -> None:
-        """Goes on with a stack of those members only that still learn."""
+        """Continues with a stack of only those members that still learn."""
         active = [k for k, member in enumerate(self.members) if member.active]
         if len(active) < len(self.members):
             states = [self.state_dict(k) for k in active]
@@ -207,7 +207,7 @@ class Engine:
         return losses.detach(), outputs.detach(), total.detach()
 
     def _read(self, train: Evaluation, val: Evaluation, units: dict[str, Tensor]) -> list[Row]:
-        """The one reading of an epoch's numbers from the device."""
+        """Reads an epoch's numbers from the device, all at once."""
         score = self.data.task.score
         tags = ["loss/train", "loss/val", f"{score}/train", f"{score}/val", "grad_norm"]
         tags += [f"grad_norm/{name}" for name in self.gradient_norms.layer_names]

@@ -82,7 +82,7 @@ class Member:
         return self.failure is None and not self.stopped_early
 
     def observe(self, epoch: int, train_loss: float, val_loss: float, val_accuracy: float = 0.0) -> bool:
-        """Takes note of an epoch, and says whether it is the best so far. Regression has no accuracy."""
+        """Records an epoch; returns whether it is the best so far. Regression has no accuracy."""
         for name, value in (("training", train_loss), ("validation", val_loss)):
             if not math.isfinite(value):
                 self.diverged = True
@@ -123,7 +123,7 @@ class Member:
 
 
 def copied(value: Any) -> Any:
-    """A state whose tensors are copies: slices of a stack would drag all of it into a file.
+    """A state whose tensors are copies: with slices, a file would hold the whole stack.
 
     Contiguous, since fused optimizers require that; slices of a stack may not be.
     """

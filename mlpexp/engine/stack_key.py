@@ -11,7 +11,7 @@ from mlpexp.config.user_code import is_ours
 from mlpexp.engine.regularization import overrides
 
 _LAYERS = ("before_activation", "after_activation")
-# Regularizers that do one of these decide of what form the network or its batches are.
+# Regularizers with one of these methods decide the form of the network or of its batches.
 _FORMING = (*_LAYERS, "augment")
 
 
@@ -35,7 +35,7 @@ def _forms(regularizer: Regularizer) -> bool:
 def _form(regularizer: Regularizer) -> Regularizer:
     """A regularizer without the strengths in which members of a stack may differ."""
     form = copy.copy(regularizer)
-    # Which of our layers may differ in what is known; a layer of a user's is stacked as its first member has it.
+    # Only the strengths of our own layers are known; a user's layer is stacked with those of the first member.
     layered = any(overrides(regularizer, method) for method in _LAYERS)
     strengths = () if layered and not is_ours(regularizer) else regularizer.strengths
     for name in strengths:

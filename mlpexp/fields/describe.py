@@ -1,11 +1,11 @@
-"""What a checked dataclass says of its fields: what each is, and which values its annotation allows.
+"""The documentation of a checked dataclass: what each field is, and which values its annotation allows.
 
 What a field is stands under it, as a text of its own, where Sphinx and editors look for it too:
 
     lr: Positive = 0.001
     \"\"\"The learning rate.\"\"\"
 
-Python drops such texts, so that they are read from the source.
+Python discards such texts, so they are read from the source.
 """
 
 from __future__ import annotations

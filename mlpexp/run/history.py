@@ -47,12 +47,12 @@ def checked_written(value: Any) -> Written:
 
 
 def measured(row: Row) -> Row:
-    """The values that there are: R² is nan in a row, of the run or of its end, where a split has none."""
+    """The values that are defined: R² is nan, in rows and final metrics, where the targets of a split do not vary."""
     return {tag: value for tag, value in row.items() if not (math.isnan(value) and "r2/" in tag)}
 
 
 class History:
-    """Collects the rows of a run, and writes them when told to. Values that are not `measured` are left empty."""
+    """Collects the rows of a run, and writes them at `flush`. Values that are not `measured` are left empty."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -81,7 +81,7 @@ class History:
         self._n_rows, self._crc = epoch, zlib.crc32(kept)
 
     def add(self, row: Row) -> None:
-        """Takes note of a row; the first one decides the columns."""
+        """Adds a row; the first one decides the columns."""
         self._pending.append(row)
 
     def flush(self) -> None:
@@ -127,7 +127,7 @@ class History:
 
 @lru_cache(maxsize=64)
 def _line(columns: tuple[str, ...], measured: tuple[str, ...]) -> tuple[str, Callable[[Row], Any]]:
-    """How a row of the values `measured` is written. Numbers need no quotes, and csv's writer twice the time."""
+    """How a row of the values `measured` is written. Numbers need no quotes, and csv.writer takes twice the time."""
     assert set(measured) <= set(columns)
     pattern = ",".join("%s" if name in measured else "" for name in columns) + "\n"
     return pattern, itemgetter(*[name for name in columns if name in measured])

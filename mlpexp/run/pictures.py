@@ -1,4 +1,4 @@
-"""Which figures a run is worth, by its task and the shape of its data."""
+"""Which figures a run has, by its task and the shape of its data."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _predictions(results: Results) -> Picture:
     wrong = int((true != predicted).sum())
     title = f"Test split, {wrong:,} of {len(true):,} wrong"
     if wrong and len(chosen) < len(true):
-        title += ": the most confident of these, then right ones"
+        title += ": the most confident of these, then correct ones"
     if data.image_shape is not None:
         images = x.reshape(-1, *data.image_shape)
         shown = (true[chosen], predicted[chosen], probability[chosen])

@@ -1,4 +1,4 @@
-"""run.json: what a run is, what has become of it, and what it measured."""
+"""run.json: what a run is, its state, and what it measured."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ State = Literal["running", "completed", "failed", "interrupted"]
 class Record:
     """The content of run.json.
 
-    `command` and `python` make the run again as it stands now, see config/reproduce.py; `completed` are the epochs
+    `command` and `python` reproduce the run as it is now, see config/reproduce.py; `completed` are the epochs
     after which it was complete and was given more. `metrics` are those of the best weights, by split: loss, and
     accuracy or r2, which is null where the targets of a split do not vary. A run that `diverged` has failed because its
     loss was not finite. `constant` are the metrics of the best answer that is the same for all rows: of a run that
@@ -197,6 +197,6 @@ def _what_is_left(directory: Path) -> str:
 
 
 def _runs_below(directory: Path) -> str:
-    """A hint for who names a day or a sweep instead of one of its runs."""
+    """A hint where a day or a sweep was named in place of one of its runs."""
     found = min(directory.glob(f"*/{NAME}"), default=None)
     return f" Did you mean {found.parent}?" if found else ""

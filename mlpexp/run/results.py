@@ -1,4 +1,4 @@
-"""What a trained network makes of its data: metrics of every split, and the test split row by row.
+"""The results of a trained network: metrics of every split, and the predictions of the test split row by row.
 
 N test rows, C classes.
 """
@@ -25,7 +25,7 @@ from mlpexp.engine.objective import Objective, evaluate, outputs_of
 from mlpexp.engine.stack import ModuleStack
 from mlpexp.errors import ConfigError
 
-# So many columns are named in a message.
+# At most this many columns are named in a message.
 _MOST_NAMES = 30
 
 
@@ -66,7 +66,7 @@ class Results:
         return {name: self.metrics_of(split) for name, split in self.data.splits().items()}
 
     def metrics_of(self, split: Split) -> dict[str, float]:
-        """What `metrics` are of one split."""
+        """The `metrics` of one split."""
         evaluation = evaluate(self._stack, self.data, split, self.objective)
         found = {"loss": evaluation.loss.item(), self.task.score: evaluation.score.item()}
         if self.task.kind == "classification":
@@ -144,8 +144,8 @@ def constant_metrics(data: Data, objective: Objective) -> dict[str, dict[str, fl
     """What `Results.metrics` are of the best answer that is the same for all rows of a split, by split.
 
     The most frequent class, or the mean, whose R² is 0 by definition; the loss is the least that one answer can have.
-    The calibration error is that of being sure of that class: the shares of all classes, a better answer, would have
-    none, and with it a run that learned nothing would be the best calibrated of all.
+    The calibration error is that of the class with probability 1. The shares of all classes, a better answer, would
+    have none, and a run that learned nothing would then be the best calibrated of all.
     """
     found = {}
     for name, split in data.splits().items():

@@ -35,7 +35,7 @@ class Pending:
     """A run to train: what, and in which directory, which is the caller's already.
 
     One that goes on has the `resumed` record of before and, where there was a checkpoint, its `state`. One without a
-    directory is replayed only: it leaves nothing, and is there for the bits of the others (see sweep/resume.py).
+    directory is only replayed: the other runs need it for the same bits (see sweep/resume.py).
     """
 
     config: Config
@@ -47,7 +47,7 @@ class Pending:
 
 @dataclass(frozen=True)
 class Run:
-    """A run that has completed: its directory, its record, and what its best weights make of the data."""
+    """A run that has completed: its directory, its record, and the results of its best weights."""
 
     directory: Path
     record: Record
@@ -94,7 +94,7 @@ class Attempt:
         self.outcome = error
         if not self.recorder.begun:
             return
-        # What cannot be written now, on a full disk, must not hide the reason.
+        # A second error, such as on a full disk, must not hide the first one.
         with suppress(MlpexpError):
             self.recorder.pause()
         with suppress(MlpexpError):
@@ -112,7 +112,7 @@ class Attempt:
         return {"epochs_done": engine.epoch, "best_epoch": self.member.best.epoch}
 
     def ended(self, engine: Engine) -> bool:
-        """Whether the member has no epoch before it."""
+        """Whether the member has no further epochs."""
         return not self.member.active or engine.epoch == engine.total_epochs
 
     def begin(self, engine: Engine) -> None:
@@ -161,7 +161,7 @@ class Attempt:
                 self.recorder.update("interrupted")
 
     def evaluate_best(self, engine: Engine) -> None:
-        """Judges the best weights of a member that has ended, once, on all splits; or says why it failed."""
+        """Evaluates the best weights of a member that has ended, once, on all splits; or records why it failed."""
         if self.outcome is not None or self._results is not None:
             return
         k = self._k(engine)
@@ -221,7 +221,7 @@ class Attempt:
         )
 
     def abort(self, error: BaseException) -> None:
-        """Leaves a run in order that ends for a reason of the whole stack's."""
+        """Closes a run that ends because its whole stack does, and records why."""
         if self.outcome is not None or self.recorder.record.state != "running":
             with suppress(MlpexpError):
                 self.recorder.pause()

@@ -75,7 +75,7 @@ def _prepared(config: Config, data: Data | None) -> Prepared:
 
 
 def load_again(config: Config, known: Identity, directory: Path, file: Path | None = None) -> Data:
-    """The data that the run of a directory was trained on, as it notes them: nothing is fitted or dealt anew.
+    """The data that the run of a directory was trained on, as it notes them: nothing is fitted or split anew.
 
     `file` is where its table lies now. ConfigError where the data are others now, or not there.
     """
@@ -133,7 +133,7 @@ def _source(config: Config) -> Hashable:
 
 
 def _loaded(config: Config, users: Mapping[str, Any], load: Callable[[], Data]) -> Data:
-    """The data of a config that `load` gives; where its dataset is a user's, they are looked at."""
+    """The data of a config that `load` gives; where its dataset is a user's, they are checked."""
     choice = next((choice for choice, part in users.items() if part is config.dataset), None)
     if choice is None:
         return load()
@@ -146,7 +146,7 @@ def _loaded(config: Config, users: Mapping[str, Any], load: Callable[[], Data]) 
 
 
 def _check_components(config: Config, users: Mapping[str, Any], data: Data) -> None:
-    """ConfigError for the first component of a user's that does not give what its kind must."""
+    """ConfigError for the first component of a user's that does not return what its kind must."""
     from mlpexp.engine.contract import check_component
     from mlpexp.engine.trial import few_rows
 
@@ -156,7 +156,7 @@ def _check_components(config: Config, users: Mapping[str, Any], data: Data) -> N
 
 
 def _try(config: Config, users: Mapping[str, Any], data: Data) -> None:
-    """ConfigError where users' components do not make it through a step."""
+    """ConfigError where users' components fail in a training step."""
     from mlpexp.engine.trial import few_rows, try_epoch
 
     with blamed_on(", ".join(users), next(iter(users.values()))):
@@ -188,7 +188,7 @@ def check_finite(data: Data) -> None:
 
 
 def _check_batches(config: Config, data: Data, loss: Loss) -> None:
-    """ConfigError where batches of a single row are all there is, and the network cannot learn from them."""
+    """ConfigError where all batches have a single row, and the network cannot learn from them."""
     from mlpexp.engine.batches import least_rows
 
     n = len(data.train)

@@ -61,7 +61,7 @@ def resume(
     watcher: Watcher | None = None,
     data: str | Path | None = None,
 ) -> Run:
-    """Goes on with a run where it stopped, in place.
+    """Continues a run where it stopped, in place.
 
     `changes` may give other values of `epochs`, `device`, `data_dir` and `plugins`; `data` is where its table lies now.
     """
@@ -89,7 +89,7 @@ def _resumed(path: Path, changes: dict[str, Any], watcher: Watcher, file: Path |
             f"{path}: has completed its {done} epochs; to train it longer, give it more, such as epochs={2 * done}."
         )
     if config.epochs < done:
-        raise ConfigError(f"epochs={config.epochs}: {path} has {done} epochs behind it already; give at least as many.")
+        raise ConfigError(f"epochs={config.epochs}: {path} has trained {done} epochs already; give at least as many.")
     prepared = prepare(config, load_again(config, record.identity(found, path), path, file))
     if last is not None and last.damaged:
         watcher.note(f"{last.damaged[0]} Going on from {last.path}, after epoch {done}.")
@@ -102,7 +102,7 @@ def saved_config(found: Record, path: Path, changes: dict[str, Any], *, data: bo
 
 
 def checked_config(saved: dict[str, Any], file: Path, changes: dict[str, Any], *, data: bool = True) -> Config:
-    """The config that a `file` holds, with `changes`; whoever needs no `data` calls `refuse_to_fetch` before it does.
+    """The config that a `file` holds, with `changes`; callers without `data` call `refuse_to_fetch` before loading any.
 
     Plugins are imported only where `changes` names them.
     """
@@ -110,8 +110,8 @@ def checked_config(saved: dict[str, Any], file: Path, changes: dict[str, Any], *
     named = saved.get("plugins")
     if named and "plugins" not in changes:
         raise ConfigError(
-            f"{file.parent}: was made with plugins={show(named)}; modules that a run directory names are not imported "
-            f"unasked: add plugins={show(named)}."
+            f"{file.parent}: was made with plugins={show(named)}; modules that a run directory names are imported only "
+            f"on request: add plugins={show(named)}."
         )
     load_plugins(raw.get("plugins"))
     try:
@@ -142,7 +142,7 @@ def run_in(path: Path, prepared: Prepared, watcher: Watcher | None = None) -> Ru
 
 
 def _alone(run: Pending, prepared: Prepared, watcher: Watcher | None) -> Run:
-    """A stack of one; what it fails of is raised."""
+    """A stack of one; its error is raised."""
     (outcome,) = train_stack([run], prepared, watcher)
     if isinstance(outcome, Exception):
         raise outcome

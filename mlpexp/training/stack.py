@@ -1,4 +1,4 @@
-"""The straight path of runs that train together: prepared configs, one engine, the artefacts of each.
+"""Training runs together: prepared configs, one engine, the artefacts of each.
 
 A single run is a stack of one.
 """
@@ -32,10 +32,10 @@ _PICTURES = 4
 
 
 class Watcher:
-    """Is told how a stack goes. This one does nothing; the command line's show it on the terminal."""
+    """Receives the events of a stack. This one does nothing; those of the command line show them on the terminal."""
 
     def note(self, line: str) -> None:
-        """What is to be known beforehand, such as that a damaged checkpoint is made do without."""
+        """A note before the first epoch, such as that a damaged checkpoint is left out."""
 
     def started(self, prepared: Prepared, engine: Engine, directories: Sequence[Path]) -> None:
         """Before the first epoch."""
@@ -113,7 +113,7 @@ def train_stack(
 
 
 def _explained(error: Exception, runs: Sequence[Pending], together: Path | None, device: torch.device) -> Exception:
-    """What to say of a stack that could not be set up."""
+    """The error for a stack that could not be set up."""
     if isinstance(error, torch.OutOfMemoryError):
         advice = f" Try stack.max_members={len(runs) // 2}." if len(runs) > 1 else ""
         return RunError(f"{device} has too little memory for this network and data.{advice} {error}")

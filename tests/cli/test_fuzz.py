@@ -28,7 +28,7 @@ MANY = int(os.environ.get("MLPEXP_FUZZ", "1200"))
 # How many lines, or files, are tried.
 amounts = pytest.mark.parametrize("n", [20, pytest.param(MANY, marks=pytest.mark.long)])
 
-# A line costs at most so many seconds of the processor, and all of them so many MB more than the first.
+# A line costs at most so many seconds of CPU time, and all of them so many MB more than the first.
 MOST_SECONDS, MOST_MB = 10, 500
 
 CHOICES = {group: [option.name for option in options(group)] for group in groups()}

@@ -94,7 +94,7 @@ def _limits(panel: Axes, rows: Sequence[Row], metric: str) -> tuple[float, float
 
 
 def _draw(panel: Axes, y: int, row: Row, low: float, high: float) -> dict[str, Artist]:
-    """Draws one setting; gives what the legend is to name."""
+    """Draws one setting; returns the legend's entries."""
     handles: dict[str, Artist] = {}
     if row.interval:
         ends = np.clip(row.interval, low, high)
