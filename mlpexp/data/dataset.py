@@ -96,19 +96,30 @@ class Data:
         return self.preprocessing.target.name
 
     @property
-    def image_shape(self) -> tuple[int, int] | None:
-        """Height and width, where the features are pixels."""
+    def image_shape(self) -> tuple[int, int, int] | None:
+        """Channels, height and width, where the features are pixels."""
         return self.preprocessing.image_shape
 
     @cached_property
-    def shift(self) -> float:
-        """Networks see (pixel − shift)·scale."""
-        return self.preprocessing.columns[0].mean if self.image_shape else 0.0
+    def shift(self) -> float | Tensor:
+        """Networks see (pixel − shift)·scale: a number, or of several channels one for each pixel [F]."""
+        return self._of_channels(lambda mean, _: mean, 0.0)
 
     @cached_property
-    def scale(self) -> float:
-        """Networks see (pixel − shift)·scale."""
-        return 1 / self.preprocessing.columns[0].deviation if self.image_shape else 1.0
+    def scale(self) -> float | Tensor:
+        """Networks see (pixel − shift)·scale: a number, or of several channels one for each pixel [F]."""
+        return self._of_channels(lambda _, deviation: 1 / deviation, 1.0)
+
+    def _of_channels(self, number: Callable[[float, float], float], default: float) -> float | Tensor:
+        """A number that is made of the mean and deviation of each channel; `default` where there are no images."""
+        if self.image_shape is None:
+            return default
+        numbers = [number(channel.mean, channel.deviation) for channel in self.preprocessing.columns]
+        if len(numbers) == 1:
+            return numbers[0]
+        import torch
+
+        return torch.tensor(numbers, device=self.train.x.device).repeat_interleave(self.n_features // len(numbers))
 
     def splits(self) -> dict[str, Split]:
         return {"train": self.train, "val": self.val, "test": self.test}

@@ -48,7 +48,10 @@ class Number:
 
 @dataclass(frozen=True)
 class Image:
-    """The pixels of an image, row by row, an input each; all of them have the same mean and deviation."""
+    """The pixels of a channel of an image, row by row, an input each; all of them have the same mean and deviation.
+
+    A colour image is three such columns: all of its red, then green, then blue.
+    """
 
     kind: ClassVar[str] = "image"
     name: str
@@ -117,10 +120,11 @@ class Preprocessing:
         return sum(column.n_inputs for column in self.columns)
 
     @property
-    def image_shape(self) -> tuple[int, int] | None:
-        """Height and width, where the raw columns are the pixels of an image."""
-        first = self.columns[0] if len(self.columns) == 1 else None
-        return (first.height, first.width) if isinstance(first, Image) else None
+    def image_shape(self) -> tuple[int, int, int] | None:
+        """Channels, height and width, where the raw columns are the pixels of an image."""
+        channels = [column for column in self.columns if isinstance(column, Image)]
+        sizes = {(channel.height, channel.width) for channel in channels}
+        return (len(channels), *sizes.pop()) if len(channels) == len(self.columns) and len(sizes) == 1 else None
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -1,18 +1,22 @@
-"""The file that a dataset was read from: enough to find it again, and to notice that it has another content now."""
+"""The file or folder that a dataset was read from: enough to find it again, and to notice another content."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlpexp.fields.ranges import Index
 
+# The endings of files that are taken for images.
+IMAGES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+
 
 @dataclass(frozen=True)
 class Source:
-    """A file as it was when it was read."""
+    """A file, or a folder of files, as it was when it was read."""
 
     path: str
     """Where it lay."""
@@ -33,7 +37,7 @@ class Source:
         other = None
         for place in places:
             try:
-                if place.is_file():
+                if place.is_file() or place.is_dir():
                     if digest(place) == self.sha256:
                         return place, other
                     other = other or place
@@ -51,9 +55,27 @@ class Source:
 
 
 def digest(path: Path) -> str:
-    """The SHA-256 digest of a file, in hexadecimal: 89 MB take 0.05 s."""
+    """The SHA-256 digest of a file, in hexadecimal: 89 MB take 0.05 s. That of a folder is of the names and digests of
+    the images below it, sorted."""
+    if path.is_dir():
+        parts = (f"{file.relative_to(path).as_posix()}\0{digest(file)}\n" for file in image_files(path))
+        return hashlib.sha256("".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def image_files(folder: Path) -> list[Path]:
+    """The images at any depth below a folder, sorted by name; hidden ones and links to folders are left out."""
+    found = []
+    for above, folders, names in os.walk(folder, onerror=_raise):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        files = (Path(above, name) for name in names if not name.startswith("."))
+        found += [file for file in files if file.suffix.lower() in IMAGES and file.is_file()]
+    return sorted(found, key=lambda file: file.relative_to(folder).parts)
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def _difference(before: Sequence[str], now: Sequence[str]) -> str:

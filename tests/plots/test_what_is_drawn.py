@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,6 +20,7 @@ from mlpexp.plots import activations as functions
 from mlpexp.plots import dataset, schedules
 from mlpexp.plots import optimizers as paths
 from mlpexp.plots.choices import choose, described
+from mlpexp.training.prepare import data_dir
 
 
 @pytest.mark.parametrize("name", activations)
@@ -148,9 +148,9 @@ def test_class_counts_and_examples() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in datasets if name not in ("csv", "mnist")])
-def test_every_dataset_has_a_figure_that_counts_it(name: str) -> None:
-    config = compose([f"dataset={name}"])
-    data = config.dataset.load(Path("data"))
+def test_every_dataset_has_a_figure_that_counts_it(name: str, made: Callable[[str], list[str]]) -> None:
+    config = compose([f"dataset={name}", *made(name)])
+    data = config.dataset.load(data_dir(config))
     figure = dataset.figure_of(data)
     assert data.name in figure.texts[0].get_text()
     if data.task.classes:
