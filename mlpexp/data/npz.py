@@ -72,46 +72,60 @@ def _arrays(path: Path, where: str) -> dict[str, np.ndarray]:
         what = "is a directory" if path.is_dir() else "is not a regular file" if path.exists() else "no such file"
         raise ConfigError(f"{where}: {what}; an .npz file is needed.")
     try:
-        # Without pickles nothing in the file is run.
-        file = np.load(path, allow_pickle=False)
+        with path.open("rb") as opened:
+            # Without pickles nothing in the file is run.
+            file = np.load(opened, allow_pickle=False)
+            if isinstance(file, np.ndarray):
+                raise ConfigError(
+                    f"{where}: is an .npy file of one array; an .npz file with x and y is needed (np.savez)."
+                )
+            names = _names(file.files, where)
+            arrays = {plain: _read(file, name, where) for plain, name in names.items()}
+    except ConfigError:
+        raise
     except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
         reason = getattr(error, "strerror", None)
         raise ConfigError(
             f"{where}: cannot be read: {reason}." if reason else f"{where}: is no .npz file, as np.savez writes it."
         ) from None
-    if isinstance(file, np.ndarray):
-        raise ConfigError(f"{where}: is an .npy file of one array; an .npz file with x and y is needed (np.savez).")
-    with file:
-        names = _names(file.files, where)
-        arrays = {}
-        for plain, name in names.items():
-            try:
-                arrays[plain] = file[name]
-            except ValueError:
-                raise ConfigError(
-                    f"{where}: {name} holds Python objects, which are not read; save numbers, or text as dtype str."
-                ) from None
-            except (OSError, EOFError, zipfile.BadZipFile, zlib.error, MemoryError, NotImplementedError) as error:
-                reason = str(error) or "it ends early" if not isinstance(error, MemoryError) else "it is too large"
-                raise ConfigError(f"{where}: {name} cannot be read: {reason.rstrip('.')}.") from None
+    _check(arrays, names, where)
+    return arrays
+
+
+def _read(file: Mapping[str, np.ndarray], name: str, where: str) -> np.ndarray:
+    try:
+        return file[name]
+    except ValueError:
+        raise ConfigError(
+            f"{where}: {name} holds Python objects, which are not read; save numbers, or text as dtype str."
+        ) from None
+    except MemoryError:
+        raise ConfigError(f"{where}: {name} needs more memory than there is.") from None
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+        raise ConfigError(f"{where}: {name} cannot be read: {str(error).rstrip('.') or 'it ends early'}.") from None
+
+
+def _check(arrays: Mapping[str, np.ndarray], names: Mapping[str, str], where: str) -> None:
+    """ConfigError for the first array that cannot be learned from; `names` are those in the file."""
+    import numpy as np
+
     for plain, array in arrays.items():
         fault = _fault_of_x(array) if plain.startswith("x") else _fault_of_y(array)
         if fault is not None:
             raise ConfigError(f"{where}: {names[plain]} {_form(array)}; {fault}.")
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            at, n = tuple(int(k) for k in np.argwhere(~np.isfinite(array))[0]), int((~np.isfinite(array)).sum())
+        if array.dtype.kind == "f" and not (finite := np.isfinite(array)).all():
+            at, n = tuple(np.argwhere(~finite)[0].tolist()), int((~finite).sum())
             raise ConfigError(
                 f"{where}: {names[plain]}[{', '.join(map(str, at))}] is {array[at]}; "
                 f"{'one value is' if n == 1 else f'{n:,} values are'} not finite."
             )
-    for plain in arrays:
-        if plain.startswith("x") and len(arrays[plain]) != len(arrays[f"y{plain[1:]}"]):
-            x, y = names[plain], names[f"y{plain[1:]}"]
+    for plain in (plain for plain in arrays if plain.startswith("x")):
+        x, y = plain, f"y{plain[1:]}"
+        if len(arrays[x]) != len(arrays[y]):
             raise ConfigError(
-                f"{where}: {x} has {pluralize(len(arrays[plain]), 'row')} and {y} {len(arrays[f'y{plain[1:]}'])}; "
+                f"{where}: {names[x]} has {pluralize(len(arrays[x]), 'row')} and {names[y]} {len(arrays[y])}; "
                 "each row of x needs its own of y."
             )
-    return arrays
 
 
 def _names(files: list[str], where: str) -> dict[str, str]:
