@@ -211,9 +211,10 @@ def test_the_digest_of_a_folder_is_of_names_and_contents(here: Path) -> None:
     (here / "elsewhere" / ".DS_Store").touch()
     (here / "elsewhere" / "a" / "notes.txt").touch()
     assert digest(here / "elsewhere") == before.sha256
-    (here / "elsewhere" / "a" / "0.png").rename(here / "elsewhere" / "b" / "9.png")
+    # Of another class, and in the order of the names still where it was.
+    (here / "elsewhere" / "a" / "3.png").rename(here / "elsewhere" / "b" / "+.png")
     assert digest(here / "elsewhere") != before.sha256
-    (here / "elsewhere" / "b" / "9.png").rename(here / "elsewhere" / "a" / "0.png")
+    (here / "elsewhere" / "b" / "+.png").rename(here / "elsewhere" / "a" / "3.png")
     content = (here / "elsewhere" / "a" / "0.png").read_bytes()
     (here / "elsewhere" / "a" / "0.png").write_bytes(content + b"\0")
     assert digest(here / "elsewhere") != before.sha256

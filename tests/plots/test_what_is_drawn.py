@@ -159,6 +159,18 @@ def test_every_dataset_has_a_figure_that_counts_it(name: str, made: Callable[[st
         assert bars == [n for split in splits for n in np.bincount(split.y.numpy()).tolist()]
 
 
+@pytest.mark.parametrize("name", ["digits", "cifar10"])
+def test_images_are_drawn_as_they_are(name: str, made: Callable[[str], list[str]]) -> None:
+    config = compose([f"dataset={name}", *made(name)])
+    data = config.dataset.load(data_dir(config))
+    assert data.image_shape is not None
+    images = data.train.x.view(-1, *data.image_shape).permute(0, 2, 3, 1).squeeze(-1)
+    known = {image.numpy().tobytes() for image in images}
+    drawn = dataset.figure_of(data).axes[0].images
+    assert len(drawn) == 100
+    assert all(np.asarray(image.get_array()).tobytes() in known for image in drawn)
+
+
 def test_described_says_what_is_not_as_usual() -> None:
     assert described(activations, LeakyReLU()) == "leaky_relu"
     assert described(activations, LeakyReLU(0.25)) == "leaky_relu, negative_slope=0.25"
