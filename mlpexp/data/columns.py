@@ -190,7 +190,10 @@ class Date:
 
 @dataclass(frozen=True)
 class Image:
-    """The pixels of an image, row by row, an input each; all of them have the same mean and deviation."""
+    """The pixels of a channel of an image, row by row, an input each; all of them have the same mean and deviation.
+
+    A colour image is three such columns: all of its red, then green, then blue.
+    """
 
     kind: ClassVar[str] = "image"
     name: str

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlpexp.data.dataset import Data, Recommended, Split, changed, datasets
+from mlpexp.data.dataset import Data, Recommended, Split, datasets
 from mlpexp.data.identity import Identity, packed, unpacked
 from mlpexp.data.source import Source, digest
 from mlpexp.data.tables.opening import count_rows
@@ -113,20 +113,10 @@ class Table(TableSettings):
 
     def _again(self, data_dir: Path, named: str, source: Source, run: Path, file: Path | None) -> RawTable:
         """The table that a run was trained on; ConfigError where it is not there, or is another now."""
-        # The run directory may hold the table, or have been moved together with it.
-        beside = [run / Path(named).name, *(above / named for above in run.absolute().parents)]
-        of_data = [data_dir / named, data_dir / Path(named).name]
-        places = [Path(named), Path(source.path), *of_data, *beside] if file is None else [file]
-        path, other = source.find(places)
-        if path is not None:
-            return self.read(path, f"data={path}")
-        if other is None:
-            listed = ", ".join(map(str, dict.fromkeys(places[:2])))
-            raise ConfigError(
-                f"{run}: the table that it was trained on is not there ({listed}); name it: --data FILE, or "
-                "data_dir=DIR for the folder that holds it."
-            )
-        raise changed(run, other, source.difference(_source(other, self.read(other, f"data={other}"))))
+        path = source.find_again(
+            named, data_dir, run, file, lambda other: _source(other, self.read(other, f"data={other}"))
+        )
+        return self.read(path, f"data={path}")
 
     def labelled(self, known: Identity, file: Path) -> Split:
         from mlpexp.data.tables.matrix import check_classes

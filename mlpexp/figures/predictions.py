@@ -49,7 +49,10 @@ def image_grid(
     classes: Sequence[str],
     title: str = "",
 ) -> Figure:
-    """Images [n, H, W], up to 20 of them, with their classes [n] and the probability [n] of the predicted one."""
+    """Images [n, H, W], up to 20 of them, with their classes [n] and the probability [n] of the predicted one.
+
+    In colours they are bytes [n, H, W, 3].
+    """
     n = min(len(images), MOST_IMAGES)
     columns, rows = min(max(n, 1), _COLUMNS), max(-(-n // _COLUMNS), 1)
     side, width, height = 1.45, 2.0, 2.0

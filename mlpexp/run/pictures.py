@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlpexp.data.pixels import images_of
 from mlpexp.figures.boundary import decision_boundary, grid
 from mlpexp.figures.confusion import confusion
 from mlpexp.figures.curves import curves
@@ -87,7 +88,7 @@ def _predictions(results: Results) -> Picture:
     if wrong and len(chosen) < len(true):
         title += ": the most confident of these, then correct ones"
     if data.image_shape is not None:
-        images = x.reshape(-1, *data.image_shape)
+        images = images_of(x, data.image_shape)
         shown = (true[chosen], predicted[chosen], probability[chosen])
         return Picture(image_grid, images, *shown, data.task.classes, title=title)
     labels = [_row_label(row) for row in x]

@@ -18,6 +18,7 @@ from torch import nn
 from mlpexp.data.columns import Image, Number
 from mlpexp.data.dataset import Data, Split
 from mlpexp.data.identity import Identity
+from mlpexp.data.pixels import image_axes, pixel_rows
 from mlpexp.data.preprocessing import Preprocessing
 from mlpexp.data.task import Task
 from mlpexp.doctor.measure import constant_loss
@@ -92,8 +93,9 @@ class Results:
     def predict(self, x: Any) -> np.ndarray:
         """Class probabilities [N, C], or values [N, T] in float64, for inputs [N, F]; both in the data's own units.
 
-        `x` is an array, or a data frame whose columns are matched by name. ConfigError where columns are missing or
-        too many, or a value is not finite.
+        `x` is an array, or a data frame whose columns are matched by name; of images rows of pixels, channel by
+        channel, or [N, H, W] and in colours [N, H, W, 3]. ConfigError where columns are missing or too many, or a
+        value is not finite.
         """
         return self.predict_raw(torch.from_numpy(_raw(x, self.identity.preprocessing)))
 
@@ -125,10 +127,16 @@ def _raw(x: Any, preprocessing: Preprocessing) -> np.ndarray:
         given = np.array(x, dtype=np.float64)
     except (TypeError, ValueError):
         raise ConfigError("predict: all inputs must be numbers.") from None
+    shape = preprocessing.image_shape
+    if shape is not None and given.shape[1:] in image_axes(shape):
+        given = pixel_rows(torch.from_numpy(given)).numpy()
     if given.ndim != 2 or given.shape[1] != preprocessing.n_raw:
         listed = f": {', '.join(names)}" if 0 < len(names) <= _MOST_NAMES else ""
-        shape = " × ".join(map(str, given.shape))
-        raise ConfigError(f"predict: inputs must be rows of {preprocessing.n_raw} columns{listed}; these are {shape}.")
+        images = f" or images [N, {str(image_axes(shape)[0])[1:-1]}]" if shape else ""
+        found = " × ".join(map(str, given.shape))
+        raise ConfigError(
+            f"predict: inputs must be rows of {preprocessing.n_raw} columns{listed}{images}; these are {found}."
+        )
     # A missing value is one that the network has learned of.
     right = np.isfinite(given)
     if names:

@@ -175,7 +175,8 @@ def at_place(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     monkeypatch.setattr("mlpexp.components.device.available", lambda: ["cpu"])
-    monkeypatch.setattr("torchvision.datasets.MNIST.download", unreachable)
+    for name in ("MNIST", "EMNIST", "CIFAR10"):
+        monkeypatch.setattr(f"torchvision.datasets.{name}.download", unreachable)
     monkeypatch.setattr("mlpexp.sweep.plan.free_memory", lambda device: None)
     monkeypatch.setattr("mlpexp.training.prepare._has_compiler", lambda: False)
     for name in ("MLPEXP_DATA_DIR", "HYDRA_FULL_ERROR", "FORCE_COLOR", "NOPE"):
