@@ -17,6 +17,7 @@ from mlpexp.cli.console import console
 from mlpexp.cli.main import report
 from mlpexp.components.loss import Loss, losses
 from mlpexp.components.regularizer import regularizers
+from mlpexp.config.metric import KINDS
 from mlpexp.config.schema import Config
 from mlpexp.data.task import Task
 from mlpexp.doctor.finding import format_finding
@@ -99,7 +100,9 @@ class Terminal(Watcher):
         record, task = run.record, run.results.data.task
         early = ", where it stopped early" if record.epochs_done < record.config["epochs"] else ""
         title = weights_title(task, f"{record.best_epoch} of {record.epochs_done}{early}")
-        self._console.print(metrics_table(run.metrics, task.score, title))
+        self._console.print(metrics_table(run.metrics, record.constant, task, title))
+        for line in undefined_metrics(record.undefined):
+            self._console.print(Text(line))
         if task.kind == "classification":
             self._console.print(confusions(run.results))
         show_findings(record.findings, self._console)
@@ -115,7 +118,7 @@ def _numbers(row: Row, score: str) -> str:
 
 
 def score_name(score: str) -> str:
-    return "R²" if score == "r2" else score
+    return KINDS[score].words
 
 
 def score_text(score: float) -> str:
@@ -177,15 +180,30 @@ def weights_title(task: Task, epoch: str) -> str:
     return f"Each split with the weights of the best epoch ({why}): {epoch}"
 
 
-def metrics_table(metrics: dict[str, dict[str, float]], score: str, title: str) -> Table:
-    """Loss and score by split."""
+def metrics_table(
+    metrics: dict[str, dict[str, float]], constant: dict[str, dict[str, float]], task: Task, title: str
+) -> Table:
+    """A row a metric: its value on each split, and what a constant answer has on the last of them."""
     table = Table(title=title, title_justify="left", title_style="")
-    table.add_column("split")
-    table.add_column("loss", justify="right")
-    table.add_column(score_name(score), justify="right")
-    for split, values in metrics.items():
-        table.add_row(split, f"{values['loss']:.4f}", score_text(values[score]))
+    table.add_column("metric")
+    *_, last = metrics
+    for split in metrics:
+        table.add_column(split, justify="right")
+    table.add_column(f"constant answer, {last}" if len(metrics) > 1 else "constant answer", justify="right")
+    for name in task.metrics:
+        values = [*(of_split[name] for of_split in metrics.values()), constant[last].get(name, math.nan)]
+        unit = " (own units)" if KINDS[name].own_units else ""
+        table.add_row(f"{KINDS[name].words}{unit}", *(_metric_text(name, value) for value in values))
     return table
+
+
+def _metric_text(name: str, value: float) -> str:
+    return f"{value:#.4g}" if KINDS[name].own_units and math.isfinite(value) else score_text(value)
+
+
+def undefined_metrics(undefined: dict[str, dict[str, str]]) -> list[str]:
+    """A line on each metric that a split cannot have."""
+    return [f"no {KINDS[name].words}: {why}" for reasons in undefined.values() for name, why in reasons.items()]
 
 
 def show_findings(findings: list[dict[str, Any]], out: Console) -> None:

@@ -94,7 +94,8 @@ def dots_picture(comparison: Comparison, title: str = "") -> Picture[Any]:
         rows.append(Row(summary.label, values, found.interval if found else None, _remark(summary)))
     if n > _MOST_ROWS:
         title = f"{title}: the best {_MOST_ROWS} of {n} settings".removeprefix(": ")
-    return Picture(dots, rows, metric=metric.name, axis=metric.title, title=title)
+    kind = "accuracy" if metric.percent else "r2" if metric.higher_is_better else "loss"
+    return Picture(dots, rows, metric=kind, axis=metric.title, title=title)
 
 
 def _remark(summary: Summary) -> str:

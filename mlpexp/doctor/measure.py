@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from mlpexp.components.device import available
 from mlpexp.components.loss import Loss, class_shares
 from mlpexp.data.dataset import Data
+from mlpexp.data.task import Task
 from mlpexp.doctor.case import Case, Layer, Time
 from mlpexp.engine.loop import Engine
 from mlpexp.engine.member import Member
@@ -61,11 +62,16 @@ def majority(data: Data) -> tuple[float, float]:
 def constant_loss(data: Data, loss: Loss, smoothing: float) -> float:
     """The mean training loss of the best answer that is the same for all inputs: what learning begins with."""
     y = data.train.y
-    outputs = loss.constant(y, data.task, smoothing)
-    if data.task.kind == "regression":
+    return loss_of_constant(y, data.task, loss, loss.constant(y, data.task, smoothing), smoothing)
+
+
+@torch.no_grad()
+def loss_of_constant(y: Tensor, task: Task, loss: Loss, outputs: Tensor, smoothing: float = 0.0) -> float:
+    """The mean loss of `outputs` [C] that are the same for all rows with targets y, on the same device."""
+    if task.kind == "regression":
         return float(loss.per_sample(outputs.expand(len(y), 1), y).mean())
     # Rows of one class have one loss.
-    shares = class_shares(y, data.task)
+    shares = class_shares(y, task)
     classes = shares.nonzero().squeeze(1)
     return float((loss.per_sample(outputs.expand(len(classes), -1), classes, smoothing) * shares[classes]).sum())
 

@@ -94,10 +94,14 @@ _PART_ELEMENTS = {"cpu": 2**21, "cuda": 2**22}
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Mean `loss` [K] and `score` [K] (accuracy, or R², nan without variance) of each member on one split."""
+    """Mean `loss` [K] and `score` [K] (accuracy, or R², nan without variance) of each member on one split.
+
+    `outputs` [K, N, C] for all rows, where they were asked for.
+    """
 
     loss: Tensor
     score: Tensor
+    outputs: Tensor | None = None
 
 
 def _parts(stack: Stack, data: Data, split: Split) -> Iterator[tuple[Tensor, Tensor]]:
@@ -111,16 +115,19 @@ def _parts(stack: Stack, data: Data, split: Split) -> Iterator[tuple[Tensor, Ten
 
 
 @torch.no_grad()
-def evaluate(stack: Stack, data: Data, split: Split, objective: Objective) -> Evaluation:
-    """Loss and score of every member on a split, in evaluation mode."""
+def evaluate(stack: Stack, data: Data, split: Split, objective: Objective, *, keep: bool = False) -> Evaluation:
+    """Loss and score of every member on a split, in evaluation mode; with `keep` the outputs too."""
     stack.eval()
     loss = torch.zeros(len(stack), device=split.x.device)
     score_sums = torch.zeros(len(stack), device=split.x.device)
+    kept: list[Tensor] = []
     for outputs, y in _parts(stack, data, split):
         loss += objective.summed(outputs, y)
         score_sums += objective.score_sums(outputs, y)
+        if keep:
+            kept.append(outputs)
     n = len(split)
-    return Evaluation(loss / n, objective.score(score_sums, n, split.y))
+    return Evaluation(loss / n, objective.score(score_sums, n, split.y), torch.cat(kept, 1) if keep else None)
 
 
 @torch.no_grad()
