@@ -17,7 +17,7 @@ from mlpexp.cli.console import console
 from mlpexp.cli.main import report
 from mlpexp.components.loss import Loss, losses
 from mlpexp.components.regularizer import regularizers
-from mlpexp.config.metric import KINDS
+from mlpexp.config.metric import KINDS, picking
 from mlpexp.config.schema import Config
 from mlpexp.data.task import Task
 from mlpexp.doctor.finding import format_finding
@@ -67,7 +67,7 @@ class Terminal(Watcher):
         report(line)
 
     def started(self, prepared: Prepared, engine: Engine, directories: Sequence[Path]) -> None:
-        self._score = prepared.data.task.score
+        self._score = shown_score(prepared)
         self._console.print(_setup(prepared, engine))
         self._console.print(Text(f"run directory: {directories[0]}"))
         if self._console.is_terminal:
@@ -99,7 +99,8 @@ class Terminal(Watcher):
         """The end of a run that has completed: metrics, most-confused classes, the directory."""
         record, task = run.record, run.results.data.task
         early = ", where it stopped early" if record.epochs_done < record.config["epochs"] else ""
-        title = weights_title(task, f"{record.best_epoch} of {record.epochs_done}{early}")
+        best_by = picking(record.config["metric"], task)
+        title = weights_title(best_by, f"{record.best_epoch} of {record.epochs_done}{early}")
         self._console.print(metrics_table(run.metrics, record.constant, task, title))
         for line in undefined_metrics(record.undefined):
             self._console.print(Text(line))
@@ -115,6 +116,12 @@ def _numbers(row: Row, score: str) -> str:
         f"train loss {row['loss/train']:.4f}  val loss {row['loss/val']:.4f}  "
         f"val {score_name(score)} {score_text(row[f'{score}/val'])}"
     )
+
+
+def shown_score(prepared: Prepared) -> str:
+    """What the lines of epochs show beside the loss: the metric that picks the best epoch, else the task's score."""
+    best_by = picking(prepared.config.metric, prepared.data.task)
+    return prepared.data.task.score if best_by == "loss" else best_by
 
 
 def score_name(score: str) -> str:
@@ -174,9 +181,11 @@ def named(config: Config, group: str, resolved: Loss | None = None) -> str:
     return f"{name} (lr {show(values['lr'])})" if "lr" in values else str(name)
 
 
-def weights_title(task: Task, epoch: str) -> str:
+def weights_title(best_by: str, epoch: str) -> str:
     """What weights the numbers of a table are of."""
-    why = "greatest val accuracy, then least val loss" if task.kind == "classification" else "least val loss"
+    kind = KINDS[best_by]
+    why = f"{'greatest' if kind.higher_is_better else 'least'} val {kind.words}"
+    why += ", then least val loss" if best_by != "loss" else ""
     return f"Each split with the weights of the best epoch ({why}): {epoch}"
 
 

@@ -25,15 +25,24 @@ def _splits(run: StoredRun) -> list[dict[str, float]]:
 
 
 def default_name(runs: Sequence[StoredRun]) -> str:
-    """What ranks the runs where nothing else is said: the score of their task."""
-    return next(iter(score_names(runs)), "loss")
+    """What ranks the runs where nothing else is said: what picked their best epochs, else the score of their task."""
+    return _own_name(runs) or next(iter(score_names(runs)), "loss")
+
+
+def _own_name(runs: Sequence[StoredRun]) -> str | None:
+    """The metric that the runs' own configs name, where they agree on it and have it."""
+    names = [run.record.config.get("metric") for run in runs]
+    first = names[0]
+    # run.json is read from disk: what lies within its config has not been checked.
+    known = isinstance(first, str) and first in KINDS and _measured(runs, first)
+    return first if known and names.count(first) == len(names) else None
 
 
 def choose_metric(runs: Sequence[StoredRun], tag: str | None) -> Metric:
     """The metric named `tag`; without one the default on the test split, or the loss where no run has that."""
     scores = score_names(runs)
     if tag is None:
-        if len(scores) > 1:
+        if len(scores) > 1 and _own_name(runs) is None:
             raise ConfigError(
                 "these runs measure accuracy and r2, which cannot be ranked together: compare classification and "
                 "regression apart, or choose --metric loss/test."

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-from mlpexp.data.task import METRICS_OF
+from mlpexp.data.task import METRICS_OF, Task
 from mlpexp.errors import ConfigError, unknown
 
 # That of each task which epoch lines, curves and tables show first.
@@ -52,6 +52,21 @@ KINDS = {
     "rmse": Kind("RMSE", "root of the mean squared error, in the target's own units", False, own_units=True),
     "mae": Kind("MAE", "mean absolute error, in the target's own units", False, own_units=True),
 }
+# Those that can pick the best epoch: not the calibration error, of which an answer that is the same for all rows has
+# next to none.
+Picking = Literal[
+    "accuracy",
+    "balanced_accuracy",
+    "macro_f1",
+    "mcc",
+    "roc_auc",
+    "loss",
+    "log_loss",
+    "brier",
+    "r2",
+    "rmse",
+    "mae",
+]
 SPLITS = ("test", "val", "train")
 
 
@@ -111,6 +126,11 @@ class Metric:
 def _minus(text: str) -> str:
     # What rounds to zero has no sign.
     return text.replace("-", "−") if float(text) else text.removeprefix("-")
+
+
+def picking(metric: str | None, task: Task) -> str:
+    """What picks the best epoch, where a config's `metric` is this; among equals the least validation loss does."""
+    return metric or ("accuracy" if task.kind == "classification" else "loss")
 
 
 # Every metric that a run can have, by its tag.

@@ -16,7 +16,7 @@ _FORMING = (*_LAYERS, "augment")
 
 
 def stack_key(config: Config) -> Hashable:
-    """What all members of a stack must agree on: the data, the architecture, the batches, how it is computed.
+    """What all members of a stack must agree on: data, architecture, batches, how it is computed and judged.
 
     All else may differ: seeds, inits, optimizers and their numbers, schedules, strengths of regularizers, clipping.
     """
@@ -24,6 +24,7 @@ def stack_key(config: Config) -> Hashable:
         *(config.dataset, config.data_dir, config.loss, config.epochs, config.batch_size),
         *(config.model, config.activation, tuple(_form(part) for part in config.regularizer if _forms(part))),
         *(config.device, config.precision, config.compile, config.deterministic, config.log.diagnostics),
+        config.metric,
         config.optimizer.elementwise,
     )
 
