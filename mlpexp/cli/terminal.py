@@ -21,8 +21,10 @@ from mlpexp.config.metric import KINDS, picking
 from mlpexp.config.schema import Config
 from mlpexp.data.task import Task
 from mlpexp.doctor.finding import format_finding
+from mlpexp.doctor.measure import rare_classes
 from mlpexp.engine.batches import Batches
 from mlpexp.engine.loop import Engine, Row
+from mlpexp.engine.objective import train_shares
 from mlpexp.errors import pluralize
 from mlpexp.fields.convert import show
 from mlpexp.figures.confusion import most_confused
@@ -169,7 +171,16 @@ def _batches(batches: Batches) -> str:
 def _task(prepared: Prepared) -> str:
     task = prepared.data.task
     features = pluralize(prepared.data.n_features, "feature")
-    return f"{features}, {task.n_classes} classes" if task.n_classes else f"{features}, regression"
+    return f"{features}, {task.n_classes} classes{_unequal(prepared)}" if task.n_classes else f"{features}, regression"
+
+
+def _unequal(prepared: Prepared) -> str:
+    """The rarest class, where classes have far from as many rows."""
+    task, shares = prepared.data.task, train_shares(prepared.data)
+    rare = min(rare_classes(shares), key=shares.__getitem__, default=None)
+    if rare is None:
+        return ""
+    return f" of unequal size (the smallest, {task.classes[rare]}: {100 * shares[rare]:.2g} % of the training rows)"
 
 
 def named(config: Config, group: str, resolved: Loss | None = None) -> str:

@@ -222,6 +222,7 @@ def _notes(runs: Sequence[StoredRun], found: Differences, metric: Metric, n_repe
     data = [key for key in found.keys if key.split(".")[0] == "dataset"]
     if data:
         notes.append(f"Settings differ in their data ({', '.join(data)}): so may what can be reached at all.")
-    if metric.name == "loss" and ("loss" in found.keys or len(score_names(runs)) > 1):
+    losses = any(key.split(".")[0] == "loss" for key in found.keys)
+    if metric.name == "loss" and (losses or len(score_names(runs)) > 1):
         notes.append("Settings are trained with different losses: their values are not on one scale, nor are ranks.")
     return notes

@@ -74,7 +74,7 @@ def _parameters(
             continue
         name, meaning, hint = within + field.name, texts.get(field.name, ""), hints[field.name]
         value = values.get(field.name, _own_default(field))
-        inner: Any = get_args(hint)[0] if get_origin(hint) is list else hint
+        inner: Any = get_args(hint)[0] if get_origin(hint) in (list, tuple) else hint
         if cls is Config and field.name in REGISTRIES:
             chosen = value["name"] if field.name in GROUPS else show(list(value))
             yield Parameter(name, chosen, f"see mlpexp list {field.name}", meaning)

@@ -25,7 +25,7 @@ from mlpexp.engine.diagnostics import GradientNorms, UnitDiagnostics
 from mlpexp.engine.group import Group, groups
 from mlpexp.engine.member import Member, build_module, copied
 from mlpexp.engine.metrics import Answers, metrics
-from mlpexp.engine.objective import Evaluation, Objective, evaluate, varies
+from mlpexp.engine.objective import Evaluation, Objective, evaluate, train_shares, varies
 from mlpexp.engine.regularization import Regularization
 from mlpexp.engine.stack import ModuleStack, Stack
 from mlpexp.engine.stack_key import stack_key
@@ -63,6 +63,7 @@ class Engine:
         # draws them together around the same mean.
         self._mean = data.train.y.mean().to(device) if data.task.kind == "regression" else None
         self._varies = varies(data.train.y).to(device)
+        self._shares = train_shares(self.data) if data.task.kind == "classification" else []
         self.best_by = picking(first.metric, data.task)
         # Loss and score are measured in any case.
         self._own_metric = self.best_by not in ("loss", data.task.score)
@@ -83,7 +84,14 @@ class Engine:
         self.stack: Stack = _stack(modules, bf16=first.precision == "bf16").to(self.device)
         if first.compile:
             self.stack.compile()
-        self.objective = Objective(self.data.task, self.loss, tuple(config.smoothing for config in configs))
+        self.objective = Objective(
+            self.data.task,
+            self.loss,
+            tuple(config.smoothing for config in configs),
+            tuple(
+                config.loss.resolve(self.data.task).class_weights(self._shares, self.data.task) for config in configs
+            ),
+        )
         self._recorded = cuda_graph_safe(configs, self.device)
         self.groups: list[Group] = groups(self.stack, configs, len(self.batches.sizes), self._recorded)
         self.gradient_norms = GradientNorms(self.stack)

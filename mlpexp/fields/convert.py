@@ -71,7 +71,7 @@ def convert(value: Any, annotation: Any, key: str) -> Any:
         options = [option for option in get_args(annotation) if option is not type(None)]
         if value is None and len(options) < len(get_args(annotation)):
             return None
-        return convert(value, options[0], key)
+        return convert(value, _option(value, options, key), key)
     if origin is Literal:
         choices = get_args(annotation)
         if value not in choices:
@@ -100,6 +100,22 @@ def convert(value: Any, annotation: Any, key: str) -> Any:
     if isinstance(annotation, type) and dataclasses.is_dataclass(annotation):
         return build(annotation, value, key)
     return _scalar(value, annotation, key)
+
+
+def _option(value: Any, options: Sequence[Any], key: str) -> Any:
+    """Which of a field's alternatives a value is meant as, by its kind: a mapping, a list, or the first of them."""
+    if len(options) > 1:
+        for kind, origins in ((Mapping, (dict,)), (list | tuple, (list, tuple))):
+            if isinstance(value, kind):
+                return next((option for option in options if get_origin(option) in origins), options[0])
+        if get_origin(options[0]) is Literal and value not in get_args(options[0]):
+            words = [", ".join(get_args(options[0])), *(_FORMS[get_origin(option)] for option in options[1:])]
+            raise ConfigError(f"{key}={show(value)}: must be {' or '.join(words)}.")
+    return options[0]
+
+
+# How values of several parts are typed.
+_FORMS: dict[Any, str] = {dict: "a mapping, such as {a:1,b:2},", tuple: "a list, such as [1,2],"}
 
 
 def as_plain(value: Any) -> Any:

@@ -21,7 +21,7 @@ from mlpexp.data.preprocessing import Preprocessing
 from mlpexp.data.task import Task
 from mlpexp.doctor.measure import loss_of_constant
 from mlpexp.engine.metrics import Answers, metrics, undefined
-from mlpexp.engine.objective import Objective, evaluate, outputs_of
+from mlpexp.engine.objective import Objective, evaluate, outputs_of, train_shares
 from mlpexp.engine.stack import ModuleStack
 from mlpexp.errors import ConfigError, unknown
 
@@ -157,10 +157,9 @@ def constant_answer(data: Data) -> list[float]:
 
     The mean is in the target's own units.
     """
-    y = data.train.y.cpu()
     if data.task.kind == "classification":
-        return (torch.bincount(y, minlength=data.task.n_classes).double() / len(y)).tolist()
-    return [data.targets_in_own_units(y.double()).mean().item()]
+        return train_shares(data)
+    return [data.targets_in_own_units(data.train.y.double()).mean().item()]
 
 
 def constant_metrics(data: Data, objective: Objective) -> dict[str, dict[str, float]]:
@@ -172,7 +171,7 @@ def constant_metrics(data: Data, objective: Objective) -> dict[str, dict[str, fl
     outputs = objective.loss.constant(data.train.y, data.task)
 
     def of(split: Split) -> dict[str, float]:
-        loss = loss_of_constant(split.y, data.task, objective.loss, outputs)
+        loss = loss_of_constant(split.y, data.task, objective.loss, outputs, objective.class_weights[0])
         return {"loss": loss, **constant_of(answer, split, data.identity)}
 
     found = _by_split(data, of)

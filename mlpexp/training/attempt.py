@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from mlpexp.doctor.finding import format_finding
 from mlpexp.doctor.measure import case
 from mlpexp.engine.loop import Engine, Row
 from mlpexp.engine.member import Member
+from mlpexp.engine.objective import Objective
 from mlpexp.engine.stack import layers
 from mlpexp.errors import DivergedError, MlpexpError, RunError
 from mlpexp.figures.drawing import Drawing
@@ -71,7 +73,7 @@ class Attempt:
         engine: Engine,
         member: Member,
         stack_size: int,
-        constant: Callable[[], dict[str, dict[str, float]]],
+        constant: Callable[[Objective], dict[str, dict[str, float]]],
     ) -> None:
         """`stack_size` is how many runs the stack had when it began; `constant` gives what a constant answer scores."""
         assert run.directory is not None
@@ -80,7 +82,7 @@ class Attempt:
         self.outcome: Outcome | None = None
         self._results: Results | None = None
         self._seconds_drawing = 0.0
-        self._constant = constant
+        self._constant = partial(constant, engine.objective.member(engine.members.index(member)))
         started = replace(
             begun, n_parameters=engine.n_parameters, epochs_done=engine.epoch, best_epoch=member.best.epoch
         )
@@ -133,7 +135,7 @@ class Attempt:
             self.recorder.epoch(
                 row,
                 lambda: engine.stack.member(k),
-                lambda: _results(engine, engine.stack.member(k)),
+                lambda: _results(engine, k, engine.stack.member(k)),
                 last=self.ended(engine),
             )
 
@@ -176,7 +178,7 @@ class Attempt:
                 self._fail(engine, k)
                 return
             self.recorder.checkpoint(engine.state_dict(k), final=True)
-            self._results = _results(engine, engine.best_network(k))
+            self._results = _results(engine, k, engine.best_network(k))
             self.recorder.note(
                 **self._progress(engine),
                 metrics=self._results.metrics(),
@@ -243,8 +245,8 @@ class Attempt:
         self.interrupted()
 
 
-def _results(engine: Engine, module: nn.Module) -> Results:
-    return Results.of(module, engine.data, engine.objective, engine.stack.bf16)
+def _results(engine: Engine, k: int, module: nn.Module) -> Results:
+    return Results.of(module, engine.data, engine.objective.member(k), engine.stack.bf16)
 
 
 def _summary(module: nn.Module) -> str:

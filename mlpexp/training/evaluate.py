@@ -86,7 +86,9 @@ def _load(
         refuse_to_fetch(config, path, changes)
         return preparations.stored(config, known, path)
 
-    results = Results(module.to(device), known, Objective(known.task, loss), read, config.precision == "bf16")
+    of_classes = loss.class_weights(record.constant_answer(found, path), known.task)
+    objective = Objective(known.task, loss, class_weights=(of_classes,))
+    results = Results(module.to(device), known, objective, read, config.precision == "bf16")
     return results, epoch, source
 
 

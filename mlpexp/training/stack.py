@@ -89,8 +89,8 @@ def train_stack(
                     replace(entry, state="failed", reason=str(told) or type(told).__name__).write(run.directory)
             raise told from error
         members = [member for run, member in zip(runs, engine.members, strict=True) if run.directory is not None]
-        # The same for all members: they share data and loss.
-        constant = cache(partial(constant_metrics, engine.data, engine.objective))
+        # Once for members with the same loss: they share the data.
+        constant = cache(partial(constant_metrics, engine.data))
         attempts = [
             Attempt(run, entry, engine, member, stack_size, constant)
             for run, entry, member in zip(kept, begun, members, strict=True)

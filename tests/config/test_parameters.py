@@ -95,7 +95,7 @@ def test_of_every_component(row: int) -> None:
         assert (described.name, described.cls) == (name, REGISTRIES[group][name])
         node, component = plain[group], getattr(config, group)
         if group in LIST_GROUPS:
-            node, component = node[name], component[name]
+            node, (component,) = node[name], component
         assert [shown.name for shown in described.parameters] == [key for key in leaves(node) if key != "name"]
         for shown in described.parameters:
             check(shown, hint_of(described.cls, shown.name), value_of(component, shown.name), chosen["dataset"])
