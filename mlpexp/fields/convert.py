@@ -109,13 +109,13 @@ def _option(value: Any, options: Sequence[Any], key: str) -> Any:
             if isinstance(value, kind):
                 return next((option for option in options if get_origin(option) in origins), options[0])
         if get_origin(options[0]) is Literal and value not in get_args(options[0]):
-            words = [", ".join(get_args(options[0])), *(_FORMS[get_origin(option)] for option in options[1:])]
-            raise ConfigError(f"{key}={show(value)}: must be {' or '.join(words)}.")
+            *words, last = [*get_args(options[0]), *(_FORMS[get_origin(option)] for option in options[1:])]
+            raise ConfigError(f"{key}={show(value)}: must be {', '.join(words)} or {last}.")
     return options[0]
 
 
 # How values of several parts are typed.
-_FORMS: dict[Any, str] = {dict: "a mapping, such as {a:1,b:2},", tuple: "a list, such as [1,2],"}
+_FORMS: dict[Any, str] = {dict: "a mapping such as {a:1,b:2}", tuple: "a list such as [1,2]"}
 
 
 def as_plain(value: Any) -> Any:

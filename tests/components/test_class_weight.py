@@ -158,7 +158,7 @@ def test_rare_rows_are_found_with_them_and_eval_finds_the_same(here: Path, capsy
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("loss.class_weight=balance", "must be balanced or a list, such as [1,2], or a mapping, such as {a:1,b:2},."),
+        ("loss.class_weight=balance", "must be balanced, a list such as [1,2] or a mapping such as {a:1,b:2}."),
         ("loss.class_weight=[1,2]", "loss.class_weight=[1.0,2.0]: must be a list of 10 numbers, one for each class"),
         ("loss.class_weight={11:2}", "loss.class_weight.11: no such class; did you mean '1'?"),
         ("loss.class_weight={1:0}", "loss.class_weight.1=0: must be"),
