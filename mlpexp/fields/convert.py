@@ -109,8 +109,8 @@ def _option(value: Any, options: Sequence[Any], key: str) -> Any:
             if isinstance(value, kind):
                 return next((option for option in options if get_origin(option) in origins), options[0])
         if get_origin(options[0]) is Literal and value not in get_args(options[0]):
-            *words, last = [*get_args(options[0]), *(_FORMS[get_origin(option)] for option in options[1:])]
-            raise ConfigError(f"{key}={show(value)}: must be {', '.join(words)} or {last}.")
+            words = [*get_args(options[0]), *(_FORMS[get_origin(option)] for option in options[1:])]
+            raise ConfigError(f"{key}={show(value)}: must be {', '.join(words[:-1])} or {words[-1]}.")
     return options[0]
 
 
