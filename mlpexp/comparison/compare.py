@@ -11,7 +11,7 @@ from typing import get_args
 import numpy as np
 
 from mlpexp.comparison.claims import Judgement, evaluate_claim
-from mlpexp.comparison.metric import choose_metric, score_names
+from mlpexp.comparison.metric import choose_metric, default_name, score_names
 from mlpexp.comparison.runs import StoredRun, find_runs
 from mlpexp.comparison.settings import Differences, group, without_repeats
 from mlpexp.comparison.statistics import Difference, difference, holm, p_values
@@ -196,16 +196,19 @@ def _divergence(summaries: Sequence[Summary], metric: Metric) -> list[str]:
 
 
 def _undefined(runs: Sequence[StoredRun], metric: Metric) -> list[str]:
-    """Why runs have no R², and how they are counted."""
-    r2, n_runs = Metric("r2", metric.split), len(runs)
-    n = sum(run.lacks_variance(r2) for run in runs)
-    why = f"the targets of {'its' if n == 1 else 'their'} {metric.split} split do not vary"
-    if metric == r2 and n:
-        verb, they = ("has", "it is") if n == 1 else ("have", "they are")
-        return [f"{n} of {n_runs} runs {verb} no {r2.words}, since {why}: {they} left out."]
-    if metric.name == "loss" and n == n_runs:
-        return [f"No run has a {r2.words}, since {why}: settings are ranked by the loss."]
+    """Why runs have no value of the metric, and how they are counted; or why the loss ranks them."""
+    n_runs = len(runs)
+    if reasons := _reasons(runs, metric):
+        verb, they = ("has", "it is") if len(reasons) == 1 else ("have", "they are")
+        return [f"{len(reasons)} of {n_runs} runs {verb} no {metric.words}, since {reasons[0]}: {they} left out."]
+    default = Metric(default_name(runs), metric.split)
+    if metric.name == "loss" and len(reasons := _reasons(runs, default)) == n_runs:
+        return [f"No run has a {default.words}, since {reasons[0]}: settings are ranked by the loss."]
     return []
+
+
+def _reasons(runs: Sequence[StoredRun], metric: Metric) -> list[str]:
+    return [why for run in runs if (why := run.why_undefined(metric)) is not None]
 
 
 def _notes(runs: Sequence[StoredRun], found: Differences, metric: Metric, n_repeats: int) -> list[str]:
@@ -219,6 +222,7 @@ def _notes(runs: Sequence[StoredRun], found: Differences, metric: Metric, n_repe
     data = [key for key in found.keys if key.split(".")[0] == "dataset"]
     if data:
         notes.append(f"Settings differ in their data ({', '.join(data)}): so may the best possible score.")
-    if metric.name == "loss" and ("loss" in found.keys or len(score_names(runs)) > 1):
+    losses = any(key.split(".")[0] == "loss" for key in found.keys)
+    if metric.name == "loss" and (losses or len(score_names(runs)) > 1):
         notes.append("Settings are trained with different losses: their values are not on one scale; ranks say little.")
     return notes

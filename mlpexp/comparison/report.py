@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mlpexp.comparison.claims import by_chance
 from mlpexp.comparison.compare import Comparison, compare_runs, own_metric, report_of
 from mlpexp.comparison.figures import pictures
-from mlpexp.comparison.metric import score_names
+from mlpexp.comparison.metric import default_name, score_names
 from mlpexp.comparison.runs import find_runs, natural
 from mlpexp.comparison.summary import MissingResult, Summary
 from mlpexp.comparison.table import (
@@ -24,7 +24,7 @@ from mlpexp.comparison.table import (
     settings_rows,
 )
 from mlpexp.comparison.verdict import verdict
-from mlpexp.config.metric import Metric
+from mlpexp.config.metric import SCORES, Metric
 from mlpexp.config.report import FigureName
 from mlpexp.run.files import make_directory, write_bytes, write_text
 
@@ -49,7 +49,7 @@ def sweep_summary(directory: str | Path, drawing: Drawing | None = None) -> Comp
     runs, notes = find_runs([directory])
     # A sweep over both kinds of task has a table too, with a note that its ranks mean little.
     report = report_of(runs)
-    mixed = report.metric is None and len(score_names(runs)) > 1
+    mixed = report.metric is None and len(score_names(runs)) > 1 and default_name(runs) in SCORES
     metric = Metric("loss", "test") if mixed else own_metric(runs, report)
     comparison = compare_runs(runs, notes, None, metric, report)
     picture = dots_picture(comparison, directory.resolve().name)
@@ -94,7 +94,8 @@ def dots_picture(comparison: Comparison, title: str = "") -> Picture[Any]:
         rows.append(Row(summary.label, values, found.interval if found else None, _remark(summary)))
     if n > _MOST_ROWS:
         title = f"{title}: the best {_MOST_ROWS} of {n} settings".removeprefix(": ")
-    return Picture(dots, rows, metric=metric.name, axis=metric.title, title=title)
+    kind = "accuracy" if metric.percent else "r2" if metric.higher_is_better else "loss"
+    return Picture(dots, rows, metric=kind, axis=metric.title, title=title)
 
 
 def _remark(summary: Summary) -> str:

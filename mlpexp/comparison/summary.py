@@ -110,8 +110,8 @@ def summarize(setting: Setting, runs: Sequence[StoredRun], metric: Metric, faile
             unfinished.append(MissingResult(run, reason or ("has not ended" if state == "running" else state)))
         elif math.isfinite(run.value(metric)):
             good.append(run)
-        elif run.lacks_variance(metric):
-            undefined.append(MissingResult(run, f"the targets of its {metric.split} split do not vary"))
+        elif (why := run.why_undefined(metric)) is not None:
+            undefined.append(MissingResult(run, why))
         else:
             failures.append(MissingResult(run, f"it has no finite {metric.tag}"))
             if math.isfinite(run.constant_value(metric)):

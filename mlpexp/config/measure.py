@@ -59,7 +59,7 @@ class OfColumn(Measure):
 
     @property
     def percent(self) -> bool:
-        return self.tag.startswith("accuracy/")
+        return self.tag in METRICS and METRICS[self.tag].percent
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ class Report:
     shows: str = ""
     """What the sweep is to show, in a paragraph."""
     metric: str | None = None
-    """What ranks the settings, such as loss/val; null: the score on the test split."""
+    """What ranks the settings, such as loss/val; null: the config's own metric on the test split."""
     baseline: str | None = None
     """The setting that the others are compared with, such as activation=relu; null: the best."""
     figures: tuple[FigureName, ...] = ()

@@ -13,9 +13,9 @@ from mlpexp.doctor.finding import Finding
 from mlpexp.doctor.fit import overfitting, underfitting
 from mlpexp.doctor.hardware import bound_elsewhere, unused_gpu
 from mlpexp.doctor.layers import dead_units, exploding_gradients, saturated_units, symmetric_units, vanishing_gradients
-from mlpexp.doctor.learning import diverged, rate_too_large, rate_too_small, stuck_accuracy
+from mlpexp.doctor.learning import diverged, missed_class, rate_too_large, rate_too_small, stuck_accuracy
 
-_POOR = ("stuck_accuracy", "underfitting")
+_POOR = ("missed_class", "stuck_accuracy", "underfitting")
 _OF_UNITS = ("dead_units", "saturated_units")
 _OF_GRADIENTS = ("vanishing_gradients", "exploding_gradients")
 _OF_RATE = ("rate_too_small", "rate_too_large")
@@ -61,6 +61,12 @@ SYMPTOMS = (
     ),
     Symptom("saturated_units", "sigmoid or tanh at the limits, where it has no slope", saturated_units, _POOR),
     Symptom("overfitting", "validation loss rises while training loss falls, or nothing generalises", overfitting),
+    Symptom(
+        "missed_class",
+        "a class of few rows is hardly ever predicted",
+        missed_class,
+        ("stuck_accuracy", "underfitting"),
+    ),
     Symptom("stuck_accuracy", "accuracy stays at one poor value, such as chance", stuck_accuracy, ("underfitting",)),
     Symptom("underfitting", "training and validation rows are both predicted poorly", underfitting),
     Symptom("unused_gpu", "a GPU is there, and a large network trains on the CPU", unused_gpu),

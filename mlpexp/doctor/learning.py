@@ -34,6 +34,8 @@ _ABOVE_START = 1.2
 _JUMPS = 0.1
 # Accuracy within so much of that of the most frequent class is that of chance; or within three standard errors.
 _CHANCE = 0.01
+# A class is missed where less than half of its rows are predicted right, of so many at least.
+_MISSED, _LEAST_ROWS = 0.5, 3
 # A plateau is half of the run, and at least so many epochs.
 _PLATEAU = 10
 
@@ -160,6 +162,19 @@ def stuck_accuracy(case: Case) -> Evidence | None:
     if len(val) >= _PLATEAU and np.ptp(val) == 0 and np.ptp(train) == 0:
         return Evidence(f"accuracy has been {number(train[0])} for {len(val)} epochs{shared}", tries)
     return None
+
+
+def missed_class(case: Case) -> Evidence | None:
+    """A class of few rows is hardly ever predicted: the mean over rows has little of it."""
+    rare, config = case.rare, case.config
+    if rare is None or case.epochs < _LEAST_EPOCHS or rare.n_val < _LEAST_ROWS or rare.recall >= _MISSED:
+        return None
+    return Evidence(
+        f"class {rare.name} is {number(100 * rare.share)} % of the training rows, and with the best weights "
+        f"{number(100 * rare.recall)} % of its {rare.n_val} validation rows are predicted right; accuracy there is "
+        f"{number(rare.accuracy)}, and {case.constant_answer} has {number(case.val_majority)}",
+        [remedies.balanced(config), remedies.picked_by(config, "balanced_accuracy")],
+    )
 
 
 def is_linear(case: Case) -> bool:

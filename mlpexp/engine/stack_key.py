@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Hashable
+from dataclasses import replace
 
+from mlpexp.components.loss import ClassWeighted, Loss
 from mlpexp.components.regularizer import Regularizer
 from mlpexp.config.schema import Config
 from mlpexp.config.user_code import is_ours
@@ -16,16 +18,23 @@ _FORMING = (*_LAYERS, "augment")
 
 
 def stack_key(config: Config) -> Hashable:
-    """What all members of a stack must agree on: the data, the architecture, the batches, how it is computed.
+    """What all members of a stack must agree on: data, architecture, batches, how it is computed and judged.
 
-    All else may differ: seeds, inits, optimizers and their numbers, schedules, strengths of regularizers, clipping.
+    All else may differ: seeds, inits, optimizers and their numbers, schedules, strengths of regularizers, weights of
+    classes, clipping.
     """
     return (
-        *(config.dataset, config.data_dir, config.loss, config.epochs, config.batch_size),
+        *(config.dataset, config.data_dir, _unweighted(config.loss), config.epochs, config.batch_size),
         *(config.model, config.activation, tuple(_form(part) for part in config.regularizer if _forms(part))),
         *(config.device, config.precision, config.compile, config.deterministic, config.log.diagnostics),
+        config.metric,
         config.optimizer.elementwise,
     )
+
+
+def _unweighted(loss: Loss) -> Loss:
+    """A loss without the weights of classes, in which members of a stack may differ."""
+    return replace(loss, class_weight=None) if isinstance(loss, ClassWeighted) else loss
 
 
 def _forms(regularizer: Regularizer) -> bool:

@@ -83,7 +83,7 @@ def convert(value: Any, annotation: Any, key: str) -> Any:
         options = [option for option in get_args(annotation) if option is not type(None)]
         if value is None and len(options) < len(get_args(annotation)):
             return None
-        return convert(value, options[0], key)
+        return convert(value, _option(value, options, key), key)
     if origin is Literal:
         choices = get_args(annotation)
         if value not in choices:
@@ -124,6 +124,28 @@ def convert(value: Any, annotation: Any, key: str) -> Any:
 
 def _missing(key: str) -> str:
     return f"{key}: is required; give it a value, {key}=VALUE."
+
+
+def _option(value: Any, options: Sequence[Any], key: str) -> Any:
+    """Which of a field's alternatives a value is meant as, by its kind: a mapping, a list, or the first of them."""
+    if len(options) > 1:
+        several = isinstance(value, list | tuple)
+        named = several and value and all(isinstance(entry, str) and ":" in entry for entry in value)
+        if several or isinstance(value, Mapping):
+            origins = (list, tuple) if several and not named else (dict, Named)
+            return next((option for option in options if get_origin(option) in origins), options[0])
+        if get_origin(options[0]) is Literal and value not in get_args(options[0]):
+            words = [*get_args(options[0]), *(_FORMS[get_origin(option)] for option in options[1:])]
+            raise ConfigError(f"{key}={show(value)}: must be {', '.join(words[:-1])} or {words[-1]}.")
+    return options[0]
+
+
+# How values of several parts are typed.
+_FORMS: dict[Any, str] = {
+    Named: "a mapping such as {a:1,b:2}",
+    dict: "a mapping such as {a:1,b:2}",
+    tuple: "a list such as [1,2]",
+}
 
 
 def as_plain(value: Any) -> Any:

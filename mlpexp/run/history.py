@@ -15,6 +15,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from mlpexp.config.metric import KINDS
 from mlpexp.errors import ConfigError
 from mlpexp.fields.convert import build
 from mlpexp.fields.ranges import Index
@@ -47,8 +48,14 @@ def checked_written(value: Any) -> Written:
 
 
 def measured(row: Row) -> Row:
-    """The values that are defined: R² is nan, in rows and final metrics, where the targets of a split do not vary."""
-    return {tag: value for tag, value in row.items() if not (math.isnan(value) and "r2/" in tag)}
+    """The values that there are: of the run or of its end, R² and the like are nan where a split has none."""
+    return {tag: value for tag, value in row.items() if not (math.isnan(value) and _can_be_undefined(tag))}
+
+
+def _can_be_undefined(tag: str) -> bool:
+    """Whether splits can lack a metric: its tag is `r2/val`, or `best_epoch/r2/val`."""
+    kind = KINDS.get(tag.rpartition("/")[0].removeprefix("best_epoch/"))
+    return kind is not None and kind.can_be_undefined
 
 
 class History:

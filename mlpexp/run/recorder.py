@@ -174,7 +174,7 @@ class Recorder:
                 self._tensorboard.text("doctor", markdown(findings), self.record.epochs_done)
             if completed:
                 # The HParams tab takes every scalar for a metric and shows the first five of the alphabet unasked:
-                # by this name a score on the test split is always among them.
+                # by this name metrics of the test split are always among them.
                 at_best_epoch = {
                     f"best_epoch/{name}/{split}": value
                     for split, metrics in self.record.metrics.items()

@@ -8,17 +8,19 @@ import shutil
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 
 from mlpexp.components.device import total_memory
 from mlpexp.components.loss import Loss
 from mlpexp.components.regularizer import regularizers
+from mlpexp.config.metric import Picking
 from mlpexp.config.schema import Config
 from mlpexp.config.user_code import blamed_on, refused, users_components
 from mlpexp.data.dataset import Data
 from mlpexp.data.identity import Identity
+from mlpexp.engine.metrics import undefined
 from mlpexp.errors import ConfigError
 from mlpexp.fields.convert import show
 
@@ -66,6 +68,7 @@ def _prepared(config: Config, data: Data | None) -> Prepared:
         if part.smoothing and data.task.kind != "classification":
             name = regularizers.name_of(part)
             raise ConfigError(f"regularizer={name}: is for classification, and the dataset is a regression task.")
+    _check_metric(config, data)
     n_parameters = config.model.n_parameters(data.n_features, loss.n_outputs(data.task))
     check_memory(config, n_parameters, data.n_features, device)
     _check_batches(config, data, loss)
@@ -112,7 +115,7 @@ class Preparations:
     def of(self, config: Config) -> Prepared:
         """As `prepare`; configs that differ only in what preparing ignores, such as the seed, share one result."""
         source = _source(config)
-        network = (config.model, config.loss, config.regularizer, config.batch_size)
+        network = (config.model, config.loss, config.regularizer, config.batch_size, config.metric)
         own = tuple(users_components(config).values())
         how = (config.optimizer.full_batch, config.device, config.compile, config.deterministic)
         key = (source, network, own, how)
@@ -185,6 +188,20 @@ def check_finite(data: Data) -> None:
                     f"dataset={data.name}: row {row + 1} of its {name} split, column {called}: is "
                     f"{values[row, column].item()}; {_counted(len(bad))} not finite."
                 )
+
+
+def _check_metric(config: Config, data: Data) -> None:
+    """ConfigError where the metric that is to pick the best epoch is of another task, or is undefined."""
+    task, name = data.task, config.metric
+    if name is None:
+        return
+    fitting = [other for other in get_args(Picking) if other in task.metrics]
+    if name not in fitting:
+        raise ConfigError(
+            f"metric={name}: is not for {task.kind}, which the dataset is. Choose from: {', '.join(fitting)}."
+        )
+    if (why := undefined(task, data.val.y, "the val split").get(name)) is not None:
+        raise ConfigError(f"metric={name}: {why}, so that no epoch has it; choose another metric, such as loss.")
 
 
 def _check_batches(config: Config, data: Data, loss: Loss) -> None:

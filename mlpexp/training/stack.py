@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import cache, partial
 from itertools import islice
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from mlpexp.interruption import InterruptedRunError, watched
 from mlpexp.run import checkpoint, record
 from mlpexp.run.directory import RunDirectory
 from mlpexp.run.record import Record
+from mlpexp.run.results import constant_answer, constant_metrics
 from mlpexp.training.attempt import Attempt, Outcome, Pending
 from mlpexp.training.prepare import Prepared
 
@@ -87,8 +89,10 @@ def train_stack(
                     replace(entry, state="failed", reason=str(told) or type(told).__name__).write(run.directory)
             raise told from error
         members = [member for run, member in zip(runs, engine.members, strict=True) if run.directory is not None]
+        # Once for members with the same loss: they share the data.
+        constant = cache(partial(constant_metrics, engine.data))
         attempts = [
-            Attempt(run, entry, engine, member, stack_size)
+            Attempt(run, entry, engine, member, stack_size, constant)
             for run, entry, member in zip(kept, begun, members, strict=True)
         ]
         drawing = Drawing(processes_for(_PICTURES * sum(run.config.log.figures for run in kept)))
@@ -220,6 +224,7 @@ def _begun(runs: Sequence[Pending], prepared: Prepared, device: str) -> list[Rec
         device=device,
         n_parameters=prepared.n_linear_parameters,
         data=prepared.data.identity.plain,
+        constant_answer=constant_answer(prepared.data),
         ask_git=new,
     )
     return [_own_record(now, run) for run in runs]

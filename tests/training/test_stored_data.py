@@ -135,7 +135,7 @@ def test_all_rows_of_another_table_are_evaluated_with_the_runs_own_preprocessing
     assert found.metrics[name]["accuracy"] == pytest.approx(accuracy_score(table["kind"], predicted))
     capsys.readouterr()
     assert call(["eval", RUN, "--data", "other.csv"]) == 0
-    assert "│ all 60 rows of other.csv │" in capsys.readouterr().out
+    assert "┃ all 60 rows of other.csv ┃" in capsys.readouterr().out
 
     evaluations = sorted(project.glob("outputs/run/evaluations/*"))
     for wrong, said in {
