@@ -19,8 +19,6 @@ from mlpexp.errors import ConfigError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from mlpexp.data.tables.delimited import TextForm
-
 Rows = tuple["Tensor", "Tensor", "Tensor"]
 # What is recommended: so many batches an epoch, and so many steps in all within these epochs.
 _BATCHES, _STEPS = 40, 6000
@@ -47,13 +45,6 @@ class Table(TableSettings):
         batch_size = min(max(2 ** int(math.log2(n / _BATCHES)), 32), 1024) if n > _BATCHES else 32
         epochs = min(max(round(_STEPS * batch_size / n), _FEWEST_EPOCHS), _MOST_EPOCHS)
         return Recommended(epochs=epochs, batch_size=batch_size)
-
-    @property
-    def text_form(self) -> TextForm:
-        """How a text file is written, as far as it is said."""
-        from mlpexp.data.tables.delimited import TextForm
-
-        return TextForm(self.sep, self.header, self.decimal, self.encoding)
 
     def read(self, path: Path, where: str) -> RawTable:
         """The table in a file, as the settings say it is written; ConfigError that begins with `where`."""

@@ -93,7 +93,7 @@ def convert(value: Any, annotation: Any, key: str) -> Any:
         items = get_args(annotation)
         if isinstance(value, Interpolated) and value.startswith("["):
             value = [Interpolated(entry.strip()) for entry in value.strip("[]").split(",") if entry.strip()]
-        if isinstance(value, str) and _bare(items[0]) is str:
+        if origin is tuple and isinstance(value, str) and _bare(items[0]) is str:
             value = [value]
         if not isinstance(value, list | tuple):
             raise ConfigError(f"{key}={show(value)}: must be a list, such as {_EXAMPLES.get(_bare(items[0]), '[]')}.")

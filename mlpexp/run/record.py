@@ -204,7 +204,7 @@ def identity(found: Record, directory: Path) -> Identity:
 def constant_answer(found: Record, directory: Path) -> list[float]:
     """The answer that is the same for all rows; ConfigError where it is none of the run's task."""
     task = identity(found, directory).task
-    if len(found.constant_answer) != (task.n_classes or 1):
+    if len(found.constant_answer) != (task.n_classes or task.n_values):
         raise ConfigError(f"{directory / NAME}: is damaged: 'constant_answer' is of another task.")
     return found.constant_answer
 

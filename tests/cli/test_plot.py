@@ -75,7 +75,7 @@ def test_a_table(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = [f"{k},{k * k},{-k},{'ab'[k % 2]}" for k in range(20)]
     (here / "t.csv").write_text("\n".join(["one,two,three,kind", *rows]))
     assert call(["plot", "dataset", "--out=t.png", "dataset=table", "dataset.path=t.csv"]) == 0
-    assert "t: features are standardised" in capsys.readouterr().out
+    assert "t: left out: one (counts the rows, from 0 to 19)" in capsys.readouterr().out
 
 
 def test_plugins_and_options_of_ones_own(

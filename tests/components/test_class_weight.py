@@ -138,7 +138,7 @@ def test_rare_rows_are_found_with_them_and_eval_finds_the_same(here: Path, capsy
     columns = zip(draw.normal(size=rows), draw.normal(size=rows) + 4 * is_rare, is_rare, strict=True)
     lines = [f"{a:.4f},{b:.4f},{'yes' if rare else 'no'}" for a, b, rare in columns]
     Path("t.csv").write_text("\n".join(["a,b,y", *lines, ""]))
-    table = ["dataset=csv", "dataset.path=t.csv", "epochs=20", "optimizer.lr=0.001", "model.hidden=[8]"]
+    table = ["dataset=table", "dataset.path=t.csv", "epochs=20", "optimizer.lr=0.001", "model.hidden=[8]"]
     quiet = ["log.figures=false", "log.tensorboard=false"]
     assert call(["train", *table, *quiet, "hydra.run.dir=plain"]) == 0
     out = " ".join(capsys.readouterr().out.split())

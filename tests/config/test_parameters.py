@@ -17,7 +17,7 @@ from mlpexp.config.parameters import Parameter, describe, keys
 from mlpexp.config.report import Claim
 from mlpexp.config.schema import GROUPS, LIST_GROUPS, REGISTRIES, Config
 from mlpexp.errors import ConfigError
-from mlpexp.fields.convert import convert, hints_of
+from mlpexp.fields.convert import convert, fields_of, hints_of
 from mlpexp.fields.ranges import Range
 
 COMPOSER = Composer()
@@ -90,7 +90,7 @@ def test_of_every_component(row: int) -> None:
     plain: Any = OmegaConf.to_container(raw, resolve=False)
     # Without hidden layers, a model has no use for what the other groups add to them.
     model = choices.pop(list(chosen).index("model"))
-    needed = ["dataset.path=my.csv"] if chosen["dataset"] == "table" else []
+    needed = ["dataset.path=my.csv"] if "path" in fields_of(REGISTRIES["dataset"][chosen["dataset"]]) else []
     alone = COMPOSER.config([model, f"dataset={chosen['dataset']}", *needed])
     config = dataclasses.replace(COMPOSER.config([*choices, *needed]), model=alone.model)
     for group, name in chosen.items():

@@ -100,7 +100,7 @@ def test_choices_differ_and_are_what_the_run_leaves(tmp_path: Path) -> None:
         ("dataset=sine metric=brier", "Choose from: loss, r2, rmse, mae."),
         ("metric=calibration_error", "metric=calibration_error: not allowed"),
         (
-            "dataset=csv dataset.path=t.csv dataset.task=regression metric=r2",
+            "dataset=table dataset.path=t.csv dataset.task=regression metric=r2",
             "the targets of the val split do not vary",
         ),
     ],

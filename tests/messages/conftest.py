@@ -31,22 +31,19 @@ FILES = {
     "tables/empty.csv": b"",
     "tables/header.csv": b"a,b\n",
     "tables/ragged.csv": b"a,b\n1,2\n3\n",
-    "tables/letters.csv": b"a,b\nx,0\n2,1\n",
-    "tables/gap.csv": b"a,b\n1,0\n,1\n",
+    "tables/letters.csv": b"a,b\n" + b"1,0\n2,1\n3,0\n4,1\n" * 9 + b"x,0\n",
+    "tables/gap.csv": b"a,b\n" + b"1,0\n2,1\n,0\n4,1\n" * 3,
     "tables/binary.csv": b"\0",
-    "tables/unnamed.csv": b",x,y\n0,1,a\n",
-    "tables/values_first.csv": b"5.1,3.5,a\n",
     "tables/rare.csv": b"a,b\n" + b"1,cat\n2,dog\n" * 5 + b"3,cow\n",
-    "tables/one_class.csv": b"a,b\n" + b"1,cat\n" * 5,
-    "tables/one_value.csv": b"a,b\n" + b"1,0.5\n" * 5,
+    "tables/one_class.csv": b"a,b\n" + b"1,cat\n2,cat\n" * 5,
+    "tables/one_value.csv": b"a,b\n" + b"1,0.5\n2,0.5\n" * 5,
     "tables/one_column.csv": b"a\n1\n2\n3\n",
     "tables/two_rows.csv": b"a,b\n1,0.5\n2,1.5\n",
-    "tables/twice.csv": b"a,a\n1,2\n",
+    "tables/things.csv": b"size,day,kind,part\n"
+    + b"1.5,2024-01-05,a,train\n-2.5,2024-01-06,b,tset\n4,2024-01-06,a,val\n" * 4,
     "tables/infinite.csv": b"a,b\n1,-inf\n2,0.5\n3,1.5\n",
     "tables/missing.csv": b"a,b\n1,NA\n",
-    "tables/comma.csv": b"a;b\n1,5;2\n",
     "tables/quote.csv": b'a,b\n"1,2\n',
-    "tables/latin.csv": b"a,b\n1,caf\xe9\n",
     "tables/people.csv": b"id;name;joined;age;answer;ticket;paid\n"
     + b"".join(
         b"%d;%s;2024-0%d-1%d;%s;%s;%s;%s\n"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from mlpexp.data.columns import MISSING, UNKNOWN, Category, Column, Date, Number, Scale
 from mlpexp.data.preprocessing import Preprocessing, Target
 from mlpexp.data.splits import deal_at_random
+from mlpexp.data.tables.cells import is_missing
 from mlpexp.data.tables.finding import find_kinds
 from mlpexp.data.tables.kinds import Categories, Dates, Ignored, Kind
 from mlpexp.data.tables.matrix import check_classes, labelled_rows, targets_of, values_of
@@ -48,6 +49,7 @@ def learn(table: RawTable, test: RawTable | None, settings: TableSettings) -> Le
 
     `test` has the test rows, where they lie in a file of their own. ConfigError with a line for each thing wrong.
     """
+    import numpy as np
     import torch
 
     names = _target_names(table, settings)
@@ -68,7 +70,10 @@ def learn(table: RawTable, test: RawTable | None, settings: TableSettings) -> Le
         )
     x = values_of(table, kinds)
     holes = _holes(used, x)
-    _check_missing(table, used, holes, settings)
+    if settings.missing == "refuse":
+        targets = [is_missing(table.column(name, "").cells).to_numpy() for name in names]
+        every = torch.cat([holes, torch.from_numpy(np.stack(targets, 1))], 1)
+        _check_missing(table, [*(kind.name for kind in used), *names], every)
     if found[0].classes:
         y, target, notes = _classes(table, found[0], settings)
         without = y < 0
@@ -143,16 +148,14 @@ def _holes(kinds: Sequence[Kind], x: Tensor) -> Tensor:
     return x.isnan() | ((x == MISSING) & of_category)
 
 
-def _check_missing(table: RawTable, kinds: Sequence[Kind], holes: Tensor, settings: TableSettings) -> None:
-    if settings.missing != "refuse":
-        return
+def _check_missing(table: RawTable, names: Sequence[str], holes: Tensor) -> None:
+    """ConfigError with a line for each column [R] of which values [N, R] are missing."""
     lines = []
-    for at, kind in enumerate(kinds):
-        if n := int(holes[:, at].sum()):
-            place = table.place(int(holes[:, at].nonzero()[0]))
+    for name, column in zip(names, holes.T, strict=True):
+        if n := int(column.sum()):
             lines.append(
-                f"{table.where}: column '{short(kind.name)}' has {pluralize(n, 'missing value')}, first in {place}; "
-                "dataset.missing=impute or dataset.missing=drop takes such rows."
+                f"{table.where}: {table.place(int(column.nonzero()[0]))}, column '{short(name)}': the value is missing "
+                f"({pluralize(n, 'such cell')}); dataset.missing=impute or dataset.missing=drop takes such rows."
             )
     if lines:
         raise ConfigError(*lines)

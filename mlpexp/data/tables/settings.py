@@ -8,6 +8,7 @@ from typing import Literal
 from mlpexp.data.columns import Scale
 from mlpexp.data.preprocessing import Transform
 from mlpexp.data.splits import RandomlySplit
+from mlpexp.data.tables.delimited import TextForm
 from mlpexp.errors import ConfigError
 from mlpexp.fields.convert import Named
 from mlpexp.fields.ranges import PathName
@@ -61,9 +62,15 @@ class TableSettings(RandomlySplit):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        _ = self.text_form  # raises what is wrong with it
         rules = {"group": self.group, "time": self.time, "split": self.split}
         given = [f"{key}={value}" for key, value in rules.items() if value is not None]
         if self.test_path is not None:
             given.append(f"test_path={self.test_path}")
         if len(given) > 1:
             raise ConfigError(f"{given[1]}: {given[0]} splits the rows already; leave one of the two out.")
+
+    @property
+    def text_form(self) -> TextForm:
+        """How a text file is written, as far as it is said."""
+        return TextForm(self.sep, self.header, self.decimal, self.encoding)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 _MOST_SHOWN = 3
+_MOST = 3.4e38
 
 
 def numbers_of(table: RawTable, column: RawColumn) -> npt.NDArray[np.float64]:
@@ -25,17 +26,21 @@ def numbers_of(table: RawTable, column: RawColumn) -> npt.NDArray[np.float64]:
     cells = column.cells
     if cells.dtype == pl.String:
         values = to_numbers(cells, column.marks)
-        wrong = (values.is_null() & ~is_missing(cells)) | values.is_infinite().fill_null(False)
+        wrong = (values.is_null() & ~is_missing(cells)) | _too_large(values)
         if wrong.any():
             raise mistakes(table, column, wrong, "no finite number")
     elif cells.dtype in (pl.Date, pl.Datetime):
         raise ConfigError(f"{table.where}: column '{short(column.name)}' holds dates; they are no numbers.")
     else:
         values = cells.cast(pl.Float64)
-        infinite = values.is_infinite().fill_null(False)
-        if infinite.any():
-            raise mistakes(table, column, infinite, "no finite number")
+        if (large := _too_large(values)).any():
+            raise mistakes(table, column, large, "no number that 32 bits hold, at most 3.4e38")
     return values.fill_nan(None).fill_null(float("nan")).to_numpy()
+
+
+def _too_large(values: pl.Series) -> pl.Series:
+    """Which numbers networks, which compute in 32 bits, cannot take."""
+    return (values.abs() > _MOST).fill_null(False)
 
 
 def texts_of(column: RawColumn) -> pl.Series:
