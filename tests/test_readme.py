@@ -1,20 +1,26 @@
-"""Every command in README and ADDING runs, in the order in which it stands there; nothing in them is made up."""
+"""Every command in README, ADDING and docs/ runs, in the order in which it stands there; nothing in them is made up."""
 
 from __future__ import annotations
 
+import gzip
 import re
 import shlex
 from collections.abc import Callable
 from pathlib import Path
 
+import matplotlib
+import polars as pl
 import pytest
+import sklearn
 
 from mlpexp.cli.main import COMMANDS, call
 from mlpexp.config.locate import groups, options
 from mlpexp.config.schema import REGISTRIES
+from mlpexp.data.tables.arff import read_arff
 
 ROOT = Path(__file__).parent.parent
 README, ADDING = ((ROOT / name).read_text() for name in ("README.md", "ADDING.md"))
+PAGES = {path.name: path.read_text() for path in sorted((ROOT / "docs").glob("*.md"))}
 
 
 def commands(document: str) -> list[str]:
@@ -59,6 +65,12 @@ def as_in_readme(
     header = "sepal_length,sepal_width,petal_length,petal_width,species"
     (here / "iris.csv").write_text("\n".join([header, *rows]))
     (here / "more_iris.csv").write_text("\n".join([header, *rows[::3]]))
+    openml = Path(sklearn.__file__).parent / "datasets" / "tests" / "data" / "openml"
+    arff = gzip.decompress((openml / "id_40945" / "data-v1-dl-16826755.arff.gz").read_bytes())
+    titanic = read_arff(arff, "titanic")
+    pl.DataFrame([column.cells.rename(column.name) for column in titanic.columns]).write_csv(here / "titanic.csv")
+    stocks = Path(matplotlib.__file__).parent / "mpl-data" / "sample_data" / "Stocks.csv"
+    (here / "stocks.csv").write_bytes(stocks.read_bytes())
     for name, kind in {"pictures": "images", "measurements.npz": "npz"}.items():
         (here / name).symlink_to(made(kind)[0].removeprefix("dataset.path="))
     return here
@@ -76,6 +88,13 @@ def test_the_commands_run_as_they_stand(which: str, as_in_readme: Path, capsys: 
     lines = [line for line in lines if which == "all" or not OF_TEN_SECONDS.search(line)]
     assert len(lines) > 12
     run(lines, capsys)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_commands_of_a_page_run(page: str, as_in_readme: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(commands(PAGES[page]), capsys)
+    for example in re.findall(r"^```python\n(.*?)^```", PAGES[page], re.MULTILINE | re.DOTALL):
+        exec(compile(example, page, "exec"), {})
 
 
 def test_the_components_that_are_added_train_and_pass_their_tests(
