@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mlpexp.data.columns import MISSING, UNKNOWN, Category, Column, Date, Number, Scale
+from mlpexp.data.columns import MISSING, UNKNOWN, Category, Column, Date, Number, Scale, constant
 from mlpexp.data.preprocessing import Preprocessing, Target
 from mlpexp.data.splits import deal_at_random
 from mlpexp.data.tables.finding import find_kinds
 from mlpexp.data.tables.kinds import Categories, Dates, Ignored, Kind
-from mlpexp.data.tables.matrix import check_classes, labelled_rows, targets_of, values_of
+from mlpexp.data.tables.matrix import check_classes, classes_of, holes_of, require, targets_of, values_of
 from mlpexp.data.tables.raw import RawTable, short
 from mlpexp.data.tables.settings import TableSettings
 from mlpexp.data.tables.splitting import by_column, by_group, by_time, in_two
@@ -59,15 +59,15 @@ def learn(table: RawTable, test: RawTable | None, settings: TableSettings) -> Le
             table.column(name, f"dataset.{key}={short(name)}")
     # What splits the rows is no input, unless it is said to be one.
     beside = [name for name in rules if name not in settings.columns and name not in names]
-    kinds = find_kinds(table, settings.columns, (*settings.ignore, *beside), names)
+    kinds = _kinds(table, settings, names, beside)
     used = [kind for kind in kinds if not isinstance(kind, Ignored)]
     if not used:
         reasons = "; ".join(f"{short(kind.name)}: {kind.reason}" for kind in kinds[:_MOST_NAMED])
         raise ConfigError(
             f"{table.where}: has no column to learn from besides {', '.join(map(short, names))} ({reasons})."
         )
-    x = values_of(table, kinds)
-    holes = _holes(used, x)
+    x = values_of(table, used)
+    holes = holes_of(used, x)
     _check_missing(table, used, holes, settings)
     if found[0].classes:
         y, target, notes = _classes(table, found[0], settings)
@@ -89,8 +89,14 @@ def learn(table: RawTable, test: RawTable | None, settings: TableSettings) -> Le
             "train, val and test."
         )
     _check_target(table, names, y, kept, settings, bool(target.classes))
-    rows = _split(table, kept, y, settings, bool(target.classes), test is not None)
-    columns = [_fit(kind, x[:, at], rows[0], settings.scale) for at, kind in enumerate(used)]
+    rows = _split(table, names, kept, y, settings, bool(target.classes), test is not None)
+    with_holes = holes[kept].any(0)
+    if test is not None:
+        x_test, y_test, tested = _of_test(test, used, names, found[0], target, settings)
+        if n := len(x_test) - len(tested):
+            notes.append(f"{pluralize(n, 'row')} of {settings.test_path} left out likewise")
+        with_holes |= holes_of(used, x_test[tested]).any(0)
+    columns = [_fit(kind, x[:, at], rows[0], settings.scale, bool(with_holes[at])) for at, kind in enumerate(used)]
     if target.classes:
         outputs = [Target(names[0], merged=_merged(found[0], target))]
     else:
@@ -102,16 +108,38 @@ def learn(table: RawTable, test: RawTable | None, settings: TableSettings) -> Le
         notes.append(_on_values(outputs))
     if test is None:
         return Learned(x, y, task, fitted, rows, tuple(notes))
-    x_test, y_test = labelled_rows(test, fitted, task)
+    rows = rows[0], rows[1], len(x) + tested
+    return Learned(torch.cat([x, x_test]), torch.cat([y, y_test]), task, fitted, rows, tuple(notes))
+
+
+def _of_test(
+    test: RawTable, kinds: Sequence[Kind], names: Sequence[str], found: Found, target: Found, settings: TableSettings
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Raw values and targets of a file of test rows, and which of its rows are tested.
+
+    `found` is the target with all of its classes, `target` with those that are left.
+    """
+    require(test, [*(kind.name for kind in kinds), *names])
+    x = values_of(test, kinds)
+    holes = holes_of(kinds, x)
+    _check_missing(test, kinds, holes, settings)
     if target.classes:
-        check_classes(test, names[0], y_test, target.classes)
-    has = y_test >= 0 if target.classes else ~y_test.isnan().any(1)
-    tested = len(x) + has.nonzero().squeeze(1)
-    if not len(tested):
-        raise ConfigError(f"{test.where}: no row has a value of {', '.join(names)}.")
-    return Learned(
-        torch.cat([x, x_test]), torch.cat([y, y_test]), task, fitted, (rows[0], rows[1], tested), tuple(notes)
-    )
+        known = Target(names[0], merged=_merged(found, target))
+        y = classes_of(test, known, target.classes)
+        check_classes(test, names[0], classes_of(test, Target(names[0]), found.classes), found.classes)
+        without = y < 0
+    else:
+        y = targets_of(test, names)
+        without = y.isnan().any(1)
+    if bool(without.all()):
+        raise ConfigError(f"{test.where}: no row has a value of {', '.join(map(short, names))}.")
+    if settings.missing == "drop":
+        without = without | holes.any(1)
+    rows = (~without).nonzero().squeeze(1)
+    if not len(rows):
+        raise ConfigError(f"{test.where}: all rows have missing values, and dataset.missing=drop leaves them out.")
+    _check_transform(test, names, y, rows, settings)
+    return x, y, rows
 
 
 def _target_names(table: RawTable, settings: TableSettings) -> tuple[str, ...]:
@@ -126,6 +154,22 @@ def _target_names(table: RawTable, settings: TableSettings) -> tuple[str, ...]:
     return tuple(names)
 
 
+def _kinds(table: RawTable, settings: TableSettings, targets: Sequence[str], beside: Sequence[str]) -> tuple[Kind, ...]:
+    """What each column but the targets is; those that split the rows are no inputs."""
+    said = [(name, f"columns.{short(name)}={short(word)}") for name, word in settings.columns.items()]
+    said += [(name, f"ignore={short(name)}") for name in settings.ignore]
+    lines = [
+        f"dataset.{given}: {short(name)} is the target; dataset.task says what it holds, dataset.target=NAME names "
+        "another one."
+        for name, given in said
+        if name in targets
+    ]
+    if lines:
+        raise ConfigError(*lines)
+    kinds = find_kinds(table, settings.columns, (*settings.ignore, *beside), targets)
+    return tuple(Ignored(kind.name, "splits the rows") if kind.name in beside else kind for kind in kinds)
+
+
 def _check_several(found: Sequence[Found]) -> None:
     classes = [part.name for part in found if part.classes]
     if len(found) > 1 and classes:
@@ -133,14 +177,6 @@ def _check_several(found: Sequence[Found]) -> None:
             f"dataset.target: {short(classes[0])} holds classes; several columns can be predicted together where all "
             "hold values (dataset.task=regression takes whole numbers for values)."
         )
-
-
-def _holes(kinds: Sequence[Kind], x: Tensor) -> Tensor:
-    """Which raw values [N, R] are missing."""
-    import torch
-
-    of_category = torch.tensor([isinstance(kind, Categories) for kind in kinds])
-    return x.isnan() | ((x == MISSING) & of_category)
 
 
 def _check_missing(table: RawTable, kinds: Sequence[Kind], holes: Tensor, settings: TableSettings) -> None:
@@ -219,21 +255,28 @@ def _check_target(
                 f"dataset.target_transform={settings.target_transform}: is for values; {names[0]} has classes."
             )
         return
-    least = {"log": 0.0, "log1p": -1.0}.get(settings.target_transform)
     for at, name in enumerate(names):
-        values = y[kept, at]
-        if bool((values == values[0]).all()):
-            raise ConfigError(f"dataset.target={short(name)}: is {values[0].item():g} in every row: nothing to learn.")
-        if least is not None and bool((low := values <= least).any()):
-            row = int(kept[low.nonzero()[0]])
+        if constant(y[kept, at]):
+            raise ConfigError(f"dataset.target={short(name)}: is {y[kept[0], at]:g} in every row: nothing to learn.")
+    _check_transform(table, names, y, kept, settings)
+
+
+def _check_transform(table: RawTable, names: Sequence[str], y: Tensor, rows: Tensor, settings: TableSettings) -> None:
+    """ConfigError for the first of the rows' values that has no logarithm."""
+    least = {"log": 0.0, "log1p": -1.0}.get(settings.target_transform)
+    if least is None:
+        return
+    for at, name in enumerate(names):
+        low = rows[y[rows, at] <= least]
+        if len(low):
             raise ConfigError(
-                f"dataset.target_transform={settings.target_transform}: needs values greater than {least:g}; "
-                f"{table.place(row)} has {short(name)} = {y[row, at].item():g}."
+                f"dataset.target_transform={settings.target_transform}: needs values greater than {least:g}; in "
+                f"{table.where} {table.place(int(low[0]))} has {short(name)} = {y[low[0], at]:g}."
             )
 
 
 def _split(
-    table: RawTable, kept: Tensor, y: Tensor, settings: TableSettings, classes: bool, tested: bool
+    table: RawTable, names: Sequence[str], kept: Tensor, y: Tensor, settings: TableSettings, classes: bool, tested: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The rows of train, val and test; of train and val alone where the test rows lie elsewhere."""
     import torch
@@ -241,20 +284,23 @@ def _split(
     labels = y[kept] if classes else None
     val, test = settings.val_fraction, settings.test_fraction
     if tested:
-        train, middle = in_two(kept, labels, val, settings.seed, "dataset.test_path")
+        train, middle = in_two(kept, labels, val, settings.seed, f"dataset.test_path={settings.test_path}")
         rows = (train, middle, kept[:0])
     elif settings.group is not None or settings.time is not None or settings.split is not None:
         given = kept.numpy()
         if settings.group is not None:
             found = by_group(table, settings.group, given, val, test, settings.seed)
         elif settings.time is not None:
-            found = by_time(table, settings.time, given, val, test)
+            word = settings.columns.get(settings.time, "date")
+            found = by_time(table, settings.time, given, val, test, word)
         else:
             assert settings.split is not None
             found = by_column(table, settings.split, given)
         rows = tuple(map(torch.from_numpy, found))  # type: ignore[assignment]
         if not len(rows[1]):
-            train, middle = in_two(rows[0], y[rows[0]] if classes else None, val, settings.seed, "dataset.split")
+            train, middle = in_two(
+                rows[0], y[rows[0]] if classes else None, val, settings.seed, f"dataset.split={settings.split}"
+            )
             rows = (train, middle, rows[2])
     else:
         train, middle, last = deal_at_random(len(kept), val, test, settings.generator(), labels)
@@ -266,14 +312,20 @@ def _split(
                 f"{table.where}: {pluralize(len(missing), 'class')} of the target "
                 f"{'is' if len(missing) == 1 else 'are'} in no training row; split the rows in another way."
             )
+        return rows
+    for at, name in enumerate(names):
+        if constant(values := y[rows[0], at]):
+            raise ConfigError(
+                f"dataset.target={short(name)}: is {values[0]:g} in every training row: nothing to learn; split the "
+                "rows in another way."
+            )
     return rows
 
 
-def _fit(kind: Kind, values: Tensor, train: Tensor, scale: Scale) -> Column:
-    """A column with its raw values [N], fitted to its training rows."""
+def _fit(kind: Kind, values: Tensor, train: Tensor, scale: Scale, missing: bool) -> Column:
+    """A column with its raw values [N], fitted to its training rows; `missing`: rows of some split have no value."""
     if isinstance(kind, Categories):
-        return Category.fit(kind.name, kind.values, values[train], missing=bool((values == MISSING).any()))
-    missing = bool(values.isnan().any())
+        return Category.fit(kind.name, kind.values, values[train], missing=missing)
     if isinstance(kind, Dates):
         return Date.fit(kind.name, kind.order, values[train], missing=missing)
     return Number.fit(kind.name, values[train], scale, missing=missing)

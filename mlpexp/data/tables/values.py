@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 _MOST_SHOWN = 3
+# Sums of the squares of larger numbers may be infinite.
+_LARGEST = 1e100
 
 
 def numbers_of(table: RawTable, column: RawColumn) -> npt.NDArray[np.float64]:
@@ -35,6 +37,9 @@ def numbers_of(table: RawTable, column: RawColumn) -> npt.NDArray[np.float64]:
         infinite = values.is_infinite().fill_null(False)
         if infinite.any():
             raise mistakes(table, column, infinite, "no finite number")
+    large = (values.abs() > _LARGEST).fill_null(False)
+    if large.any():
+        raise mistakes(table, column, large, f"too large a number (at most {_LARGEST:g})")
     return values.fill_nan(None).fill_null(float("nan")).to_numpy()
 
 
