@@ -16,6 +16,7 @@ from sklearn.preprocessing import QuantileTransformer, RobustScaler
 
 import mlpexp
 from mlpexp.config.schema import Config
+from mlpexp.data.columns import Number
 from mlpexp.data.dataset import Data
 from mlpexp.data.identity import unpacked
 from mlpexp.data.table import Table
@@ -46,7 +47,7 @@ def used(data: Data) -> list[int]:
     return sorted(row for rows in dealt(data) for row in rows)
 
 
-def classes(n: int, names: str = "pq") -> list[str]:
+def classes(n: int, names: Sequence[str] = "pq") -> list[str]:
     return [names[i % len(names)] for i in range(n)]
 
 
@@ -67,10 +68,10 @@ def test_no_group_is_in_two_splits(name: str, seed: int, here: Path) -> None:
     assert data.feature_names == ("x",)
 
 
-def test_each_split_has_one_of_three_groups(here: Path) -> None:
-    data = loaded(
-        {"x": uneven(30), "g": classes(30, "abc"), "y": uneven(30)}, group="g", test_fraction=0.9, val_fraction=0.05
-    )
+@pytest.mark.parametrize(("val", "test"), [(0.05, 0.9), (0.9, 0.05)])
+def test_each_split_has_one_of_three_groups(val: float, test: float, here: Path) -> None:
+    columns: Columns = {"x": uneven(30), "g": classes(30, "abc"), "y": uneven(30)}
+    data = loaded(columns, group="g", val_fraction=val, test_fraction=test)
     assert [len(rows) for rows in dealt(data)] == [10, 10, 10]
 
 
@@ -141,13 +142,14 @@ def test_a_column_says_the_split_in_several_spellings(here: Path) -> None:
 
 
 def test_val_is_drawn_from_train_where_the_column_names_none(here: Path) -> None:
-    part = ["train"] * 40 + ["test"] * 10
-    data = loaded({"part": part, "x": uneven(50), "y": classes(50, "pppq")}, split="part")
-    train, val, test = dealt(data)
-    assert test == list(range(40, 50))
-    assert sorted(train + val) == list(range(40))
-    assert data.val.y.tolist().count(1) == 2  # the same share of each class
-    assert len(val) == 8
+    columns: Columns = {"part": ["train"] * 40 + ["test"] * 10, "x": uneven(50), "y": classes(50, "pppq")}
+    for seed in range(4):
+        data = loaded(columns, split="part", seed=seed)
+        train, _, test = dealt(data)
+        assert test == list(range(40, 50))
+        assert used(data) == list(range(50))
+        assert len(train) == 32
+        assert data.val.y.tolist().count(1) == 2  # the same share of each class
 
 
 def refused(table: Columns, *parts: str, other: Columns | None = None, **settings: Any) -> None:
@@ -163,7 +165,7 @@ def refused(table: Columns, *parts: str, other: Columns | None = None, **setting
         assert part in line, line
 
 
-FEW: Columns = {"g": classes(30, "ab"), "n": classes(30, ["1", "2", ""]), "x": uneven(30), "y": classes(30)}  # type: ignore[arg-type]
+FEW: Columns = {"g": classes(30, "ab"), "n": classes(30, ["1", "2", ""]), "x": uneven(30), "y": classes(30)}
 TEST: Columns = {"x": uneven(6), "c": classes(6, "uv"), "y": classes(6)}
 LEARNED: Columns = {"x": uneven(30), "c": classes(30, "uvw"), "y": classes(30)}
 WRONG: dict[str, tuple[Columns, tuple[str, ...], dict[str, Any]]] = {
@@ -256,6 +258,11 @@ WRONG: dict[str, tuple[Columns, tuple[str, ...], dict[str, Any]]] = {
         ("dataset.target_transform=log1p", "greater than -1", "line 3 has y = -1"),
         {"target_transform": "log1p", "task": "regression"},
     ),
+    "test: log of zero": (
+        {**LEARNED, "y": range(1, 31)},
+        ("dataset.target_transform=log", "in dataset.test_path=other.csv line 4 has y = 0"),
+        {"other": {**TEST, "y": [1.5, 2, 0, 3, 4, 5]}, "target_transform": "log"},
+    ),
     "log of classes": (
         FEW,
         ("dataset.target_transform=log: is for values; y has classes",),
@@ -322,6 +329,22 @@ def test_split_sees_the_columns_of_another_file_in_any_order(here: Path) -> None
     assert torch.allclose(x[:, 0].double(), (filled - train.mean()) / deviation, atol=1e-5)
     again = Table(path="t.csv", test_path="other.csv").load_again(Path(), data.identity, Path("run"))
     assert torch.equal(again.test.x, x)
+
+
+def test_a_category_that_is_written_as_a_number_is_the_same_where_all_are_numbers(here: Path) -> None:
+    write({"c": ["2.50", "1.0", "1.0", "3"], "y": classes(4)}, "other.csv")
+    data = loaded({"c": classes(60, ["1.0", "2.50", "a"]), "y": classes(60)}, test_path="other.csv")
+    assert data.feature_names == ("c=1.0", "c=2.50", "c=a", "c: other")
+    assert data.test.x.tolist() == [[0, 1, 0, 0], [1, 0, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0]]
+
+
+def test_true_and_false_are_the_same_in_text_and_in_a_data_frame(here: Path) -> None:
+    pl.DataFrame({"c": [True, False], "d": [1.5, 2], "y": ["p", "q"]}).write_parquet("other.parquet")
+    columns: Columns = {"c": classes(30, ["TRUE", "FALSE"]), "d": classes(30, ["a", "b", "c"]), "y": classes(30)}
+    data = loaded(columns, test_path="other.parquet")
+    assert data.feature_names == ("c=FALSE", "c=TRUE", "c: other", "d=a", "d=b", "d=c", "d: other")
+    assert data.test.x[:, :3].tolist() == [[0, 1, 0], [1, 0, 0]]
+    assert data.test.x[:, 3:].tolist() == [[0] * 4] * 2
 
 
 @pytest.mark.parametrize("rare", ["drop", "merge"])
@@ -422,6 +445,13 @@ def test_scales_are_scikit_learns(scale: Any, here: Path) -> None:
         known = QuantileTransformer(n_quantiles=len(train), output_distribution="normal")
     known.fit(column[train])
     np.testing.assert_allclose(data.test.x, known.transform(column[test]), rtol=1e-5, atol=1e-5)
+
+
+def test_equal_numbers_are_in_the_middle_of_their_quantiles() -> None:
+    column = Number.fit("x", torch.tensor([0.0, 0, 0, 1, 2]).double(), "quantile")
+    scores = column.encoded(torch.tensor([[0.0], [0.5], [1]]).double())[:, 0]
+    # Φ⁻¹ of the middle of 0, 0.25 and 0.5; of 0.625; of 0.75.
+    assert scores.tolist() == pytest.approx([-0.674490, 0.318639, 0.674490], abs=1e-6)
 
 
 @pytest.mark.parametrize("scale", ["standard", "robust", "quantile"])

@@ -58,13 +58,23 @@ def texts_of(column: RawColumn) -> pl.Series:
 
 
 def codes_of(column: RawColumn, kind: Categories) -> npt.NDArray[np.int64]:
-    """Int64 [N]: the place of each row's value in `kind.values`; -1 where missing, -2 for a value that is not there."""
+    """Int64 [N]: the place of each row's value in `kind.values`; -1 where missing, -2 for a value that is not there.
+
+    Numbers are compared as numbers: 1.50 among texts is 1.5 in a table where the column has no texts. TRUE in a text
+    file is true in a data frame.
+    """
     import polars as pl
 
-    texts = texts_of(column)
-    places = list(range(len(kind.values)))
-    codes = texts.replace_strict(list(kind.values), places, default=-2, return_dtype=pl.Int64)
-    return codes.set(texts.is_null(), -1).to_numpy()
+    values = pl.Series("value", kind.values, dtype=pl.String)
+    if column.cells.dtype.is_numeric():
+        cells, values = column.cells.cast(pl.Float64), to_numbers(values, column.marks)
+    elif column.cells.dtype == pl.Boolean:
+        cells, values = column.cells.cast(pl.String), values.str.to_lowercase()
+    else:
+        cells = texts_of(column)
+    known = values.to_frame().with_row_index("place").drop_nulls().unique("value", keep="first", maintain_order=True)
+    codes = cells.replace_strict(known["value"], known["place"], default=-2, return_dtype=pl.Int64)
+    return codes.set(cells.is_null(), -1).to_numpy()
 
 
 def days_of(table: RawTable, column: RawColumn, kind: Dates) -> npt.NDArray[np.float64]:
