@@ -274,6 +274,11 @@ WRONG: dict[str, tuple[Columns, tuple[str, ...], dict[str, Any]]] = {
         ("dataset.columns.y=category: y is the target", "dataset.task"),
         {"columns": {"y": "category"}},
     ),
+    "target of values with text": (
+        {**FEW, "y": [*uneven(29), "many"]},
+        ("line 31, column 'y': 'many' is no finite number", "dataset.task=classification"),
+        {},
+    ),
     "several with classes": (FEW, ("dataset.target: g holds classes",), {"target": ("x", "g")}),
     "test: class unknown": (
         LEARNED,

@@ -117,7 +117,8 @@ def check_classes(table: RawTable, name: str, labels: Tensor, classes: Sequence[
 
 def targets_of(table: RawTable, names: Sequence[str]) -> Tensor:
     """The values to predict [N, T], float64, NaN where missing."""
-    return _stacked([numbers_of(table, table.column(name, table.where)) for name in names], table.n_rows)
+    columns = [table.column(name, table.where) for name in names]
+    return _stacked([numbers_of(table, column, target=True) for column in columns], table.n_rows)
 
 
 def _stacked(columns: Sequence[npt.NDArray[np.float64 | np.int64]], n_rows: int) -> Tensor:

@@ -20,8 +20,11 @@ _MOST_SHOWN = 3
 _LARGEST = 1e100
 
 
-def numbers_of(table: RawTable, column: RawColumn) -> npt.NDArray[np.float64]:
-    """Float64 [N], NaN where missing; ConfigError naming the first cells that are no finite number."""
+def numbers_of(table: RawTable, column: RawColumn, *, target: bool = False) -> npt.NDArray[np.float64]:
+    """Float64 [N], NaN where missing; ConfigError naming the first cells that are no finite number.
+
+    `target`: it is what is predicted, for which the remedy is another.
+    """
     import polars as pl
 
     cells = column.cells
@@ -29,17 +32,17 @@ def numbers_of(table: RawTable, column: RawColumn) -> npt.NDArray[np.float64]:
         values = to_numbers(cells, column.marks)
         wrong = (values.is_null() & ~is_missing(cells)) | values.is_infinite().fill_null(False)
         if wrong.any():
-            raise mistakes(table, column, wrong, "no finite number")
+            raise mistakes(table, column, wrong, "no finite number", target=target)
     elif cells.dtype in (pl.Date, pl.Datetime):
         raise ConfigError(f"{table.where}: column '{short(column.name)}' holds dates; they are no numbers.")
     else:
         values = cells.cast(pl.Float64)
         infinite = values.is_infinite().fill_null(False)
         if infinite.any():
-            raise mistakes(table, column, infinite, "no finite number")
+            raise mistakes(table, column, infinite, "no finite number", target=target)
     large = (values.abs() > _LARGEST).fill_null(False)
     if large.any():
-        raise mistakes(table, column, large, f"too large a number (at most {_LARGEST:g})")
+        raise mistakes(table, column, large, f"too large a number (at most {_LARGEST:g})", target=target)
     return values.fill_nan(None).fill_null(float("nan")).to_numpy()
 
 
@@ -93,7 +96,7 @@ def days_of(table: RawTable, column: RawColumn, kind: Dates) -> npt.NDArray[np.f
     return days.cast(pl.Float64).fill_null(float("nan")).to_numpy()
 
 
-def mistakes(table: RawTable, column: RawColumn, wrong: pl.Series, what: str) -> ConfigError:
+def mistakes(table: RawTable, column: RawColumn, wrong: pl.Series, what: str, *, target: bool = False) -> ConfigError:
     """What to say of cells that are not `what` the others are: the first three, and how many there are."""
     rows = wrong.arg_true().to_list()
     first, *more = [f"{table.place(row)}" for row in rows[:_MOST_SHOWN]]
@@ -103,7 +106,8 @@ def mistakes(table: RawTable, column: RawColumn, wrong: pl.Series, what: str) ->
     )
     rest = f" ({len(rows)} such cells; also {others})" if others else ""
     name = short(column.name)
+    instead = "classes: dataset.task=classification" if target else f"categories: dataset.columns.{name}=category"
     return ConfigError(
         f"{table.where}: {first}, column '{name}': '{cell}' is {what}{rest}; correct it, leave it empty, or take the "
-        f"column for categories: dataset.columns.{name}=category."
+        f"column for {instead}."
     )
