@@ -7,6 +7,7 @@ category. NaN is a missing number or date, MISSING a missing category, UNKNOWN o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -59,7 +60,7 @@ class Number:
         if not len(known):
             return Number(name, 0.0, 0.0, 0.0)
         median = _quantile(known, [0.5])[0] if missing else None
-        if _constant(known):
+        if constant(known):
             return Number(name, float(known.mean()), 0.0, median)
         if scale == "quantile":
             n = min(_MOST_QUANTILES, len(known))
@@ -228,10 +229,14 @@ KINDS: dict[str, type[Column]] = {kind.kind: kind for kind in (Number, Category,
 
 def moments(values: Tensor) -> tuple[float, float]:
     """Mean and standard deviation of values [n], which are not constant."""
-    return float(values.mean()), float(values.std(correction=0))
+    # The square of 1e-170 is 0 as a float; to divide by a power of two changes no bit of other values.
+    unit = 2.0 ** min(max(math.frexp(float(values.abs().max()))[1], -1000), 1000)
+    values = values / unit
+    return float(values.mean()) * unit, float(values.std(correction=0)) * unit
 
 
-def _constant(values: Tensor) -> bool:
+def constant(values: Tensor) -> bool:
+    """Whether values [n] differ by rounding alone."""
     low, high = float(values.min()), float(values.max())
     return high - low <= _ROUNDING * max(abs(low), abs(high))
 

@@ -90,12 +90,16 @@ class Table(TableSettings):
     def load_again(self, data_dir: Path, known: Identity, run: Path, file: Path | None = None) -> Data:
         import torch
 
+        from mlpexp.data.tables.matrix import labelled_rows
+
         if known.source is None or (known.test_source is None) != (self.test_path is None):
             raise ConfigError(f"{run}: does not say what table it was trained on; its run.json is damaged.")
         tables = [self._again(data_dir, self.path, known.source, run, file)]
         if known.test_source is not None and self.test_path is not None:
             tables.append(self._again(data_dir, self.test_path, known.test_source, run, None))
-        x, y = (torch.cat(parts) for parts in zip(*(self._labelled(known, table) for table in tables), strict=True))
+        # Rows that were left out of all splits may have holes.
+        parts = [labelled_rows(table, known.preprocessing, known.task, complete=False) for table in tables]
+        x, y = (torch.cat(part) for part in zip(*parts, strict=True))
         rows = unpacked(known.split, len(x))
         has = y >= 0 if known.task.classes else ~y.isnan().any(1)
         if not all(bool(has[part].all()) for part in rows):
@@ -110,10 +114,10 @@ class Table(TableSettings):
         return self.read(path, f"data={path}")
 
     def labelled(self, known: Identity, file: Path) -> Split:
-        from mlpexp.data.tables.matrix import check_classes
+        from mlpexp.data.tables.matrix import check_classes, labelled_rows
 
         table = self.read(file, f"data={file}")
-        x, y = self._labelled(known, table)
+        x, y = labelled_rows(table, known.preprocessing, known.task)
         if known.task.classes:
             check_classes(table, known.preprocessing.target.name, y, known.task.classes)
         has = y >= 0 if known.task.classes else ~y.isnan().any(1)
@@ -122,11 +126,6 @@ class Table(TableSettings):
             raise ConfigError(f"data={file}: no row has a value of {names}; there is nothing to compare with.")
         x, y = x[has], y[has]
         return Split(known.preprocessing.inputs(x), y if known.task.classes else known.preprocessing.targets(y))
-
-    def _labelled(self, known: Identity, table: RawTable) -> tuple[Tensor, Tensor]:
-        from mlpexp.data.tables.matrix import labelled_rows
-
-        return labelled_rows(table, known.preprocessing, known.task)
 
 
 def _source(path: Path, table: RawTable) -> Source:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 WORDS = ("number", "category", "date", "day_first", "month_first", "ignore")
 _SYNONYMS = {"numeric": "number", "float": "number", "int": "number", "categorical": "category", "text": "category"}
 _ORDERS: dict[str, Order] = {"day_first": "day first", "month_first": "month first"}
+_NOTHING = "all values are missing"
 # Names that say that a column tells rows apart, or counts them.
 _ID = re.compile(
     r"(?i:(^|[\W_])(id|ids|uuid|guid|index|idx|key|serial|rowid|row_?names?|row_?numbers?|record|unnamed.*)$)"
@@ -81,6 +82,9 @@ def _last_resort(table: RawTable, kind: Kind, said: Mapping[str, str]) -> Kind:
 def _as_said(table: RawTable, column: RawColumn, word: str) -> Kind:
     if word == "ignore":
         return Ignored(column.name, "as said")
+    missing = is_missing(column.cells)
+    if missing.all():
+        return Ignored(column.name, _NOTHING, len(missing))
     if word == "number":
         values = numbers_of(table, column)
         return Numbers(column.name, "as said", int((values != values).sum()))
@@ -102,7 +106,7 @@ def _find(table: RawTable, column: RawColumn) -> Kind:
     n_missing = int(missing.sum())
     known = cells.filter(~missing) if n_missing else cells
     if not len(known):
-        return Ignored(name, "all values are missing", n_missing)
+        return Ignored(name, _NOTHING, n_missing)
     numeric = known.dtype.is_numeric()
     if known.min() == known.max() if numeric else known.n_unique() == 1:
         if not n_missing:

@@ -6,30 +6,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mlpexp.data.columns import MISSING, UNKNOWN, Category, Column, Date, Number, Scale
+from mlpexp.data.columns import MISSING, Category, Column, Date, Number, Scale, constant
 from mlpexp.data.preprocessing import Preprocessing, Target
 from mlpexp.data.splits import deal_at_random
 from mlpexp.data.tables.cells import is_missing
 from mlpexp.data.tables.finding import find_kinds
 from mlpexp.data.tables.kinds import Categories, Dates, Ignored, Kind
-from mlpexp.data.tables.matrix import check_classes, labelled_rows, targets_of, values_of
+from mlpexp.data.tables.matrix import check_classes, classes_of, holes_of, require, targets_of, values_of
+from mlpexp.data.tables.notes import on_columns, on_values
+from mlpexp.data.tables.rare import FEWEST, classes_left, merged
 from mlpexp.data.tables.raw import RawTable, short
 from mlpexp.data.tables.settings import TableSettings
 from mlpexp.data.tables.splitting import by_column, by_group, by_time, in_two
 from mlpexp.data.tables.targets import Target as Found
-from mlpexp.data.tables.targets import find_target, labels_of
+from mlpexp.data.tables.targets import find_target
 from mlpexp.data.task import Task
 from mlpexp.errors import ConfigError, pluralize
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-# Rows of a class that are needed for train, val and test.
-_FEWEST = 3
 # So many columns are named in a note.
 _MOST_NAMED = 8
-# The name of the class that rare ones become.
-OTHER = "other"
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,6 @@ def learn(table: RawTable, test: RawTable | None, settings: TableSettings) -> Le
 
     `test` has the test rows, where they lie in a file of their own. ConfigError with a line for each thing wrong.
     """
-    import numpy as np
     import torch
 
     names = _target_names(table, settings)
@@ -61,21 +58,19 @@ def learn(table: RawTable, test: RawTable | None, settings: TableSettings) -> Le
             table.column(name, f"dataset.{key}={short(name)}")
     # What splits the rows is no input, unless it is said to be one.
     beside = [name for name in rules if name not in settings.columns and name not in names]
-    kinds = find_kinds(table, settings.columns, (*settings.ignore, *beside), names)
+    kinds = _kinds(table, settings, names, beside)
     used = [kind for kind in kinds if not isinstance(kind, Ignored)]
     if not used:
         reasons = "; ".join(f"{short(kind.name)}: {kind.reason}" for kind in kinds[:_MOST_NAMED])
         raise ConfigError(
             f"{table.where}: has no column to learn from besides {', '.join(map(short, names))} ({reasons})."
         )
-    x = values_of(table, kinds)
-    holes = _holes(used, x)
+    x = values_of(table, used)
+    holes = holes_of(used, x)
     if settings.missing == "refuse":
-        targets = [is_missing(table.column(name, "").cells).to_numpy() for name in names]
-        every = torch.cat([holes, torch.from_numpy(np.stack(targets, 1))], 1)
-        _check_missing(table, [*(kind.name for kind in used), *names], every)
+        _check_missing(table, used, names, holes)
     if found[0].classes:
-        y, target, notes = _classes(table, found[0], settings)
+        y, target, notes = classes_left(table, found[0], settings)
         without = y < 0
     else:
         y, target, notes = targets_of(table, names), found[0], []
@@ -88,35 +83,64 @@ def learn(table: RawTable, test: RawTable | None, settings: TableSettings) -> Le
             notes.append(f"{pluralize(n, 'row')} with missing values left out")
         without = without | left
     kept = (~without).nonzero().squeeze(1)
-    if len(kept) < _FEWEST:
+    if len(kept) < FEWEST:
         raise ConfigError(
-            f"{table.where}: has {pluralize(len(kept), 'row')} to learn from; at least {_FEWEST} are needed, for "
+            f"{table.where}: has {pluralize(len(kept), 'row')} to learn from; at least {FEWEST} are needed, for "
             "train, val and test."
         )
     _check_target(table, names, y, kept, settings, bool(target.classes))
-    rows = _split(table, kept, y, settings, bool(target.classes), test is not None)
-    columns = [_fit(kind, x[:, at], rows[0], settings.scale) for at, kind in enumerate(used)]
+    rows = _split(table, names, kept, y, settings, bool(target.classes), test is not None)
+    with_holes = holes[kept].any(0)
+    if test is not None:
+        x_test, y_test, tested = _of_test(test, used, names, found[0], target, settings)
+        if n := len(x_test) - len(tested):
+            notes.append(f"{pluralize(n, 'row')} of {settings.test_path} left out likewise")
+        with_holes |= holes_of(used, x_test[tested]).any(0)
+    columns = [_fit(kind, x[:, at], rows[0], settings.scale, bool(with_holes[at])) for at, kind in enumerate(used)]
     if target.classes:
-        outputs = [Target(names[0], merged=_merged(found[0], target))]
+        outputs = [Target(names[0], merged=merged(found[0], target))]
     else:
         outputs = [Target.fit(name, y[rows[0], at], settings.target_transform) for at, name in enumerate(names)]
     fitted = Preprocessing(tuple(columns), outputs[0], tuple(outputs[1:]))
     task = Task("classification", target.classes) if target.classes else Task("regression", n_values=len(names))
-    notes = [*table.notes, *_on_columns(kinds, beside), *notes, *(note for part in found for note in part.notes)]
+    notes = [*table.notes, *on_columns(kinds, beside), *notes, *(note for part in found for note in part.notes)]
     if not target.classes:
-        notes.append(_on_values(outputs))
+        notes.append(on_values(outputs))
     if test is None:
         return Learned(x, y, task, fitted, rows, tuple(notes))
-    x_test, y_test = labelled_rows(test, fitted, task)
+    rows = rows[0], rows[1], len(x) + tested
+    return Learned(torch.cat([x, x_test]), torch.cat([y, y_test]), task, fitted, rows, tuple(notes))
+
+
+def _of_test(
+    test: RawTable, kinds: Sequence[Kind], names: Sequence[str], found: Found, target: Found, settings: TableSettings
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Raw values and targets of a file of test rows, and which of its rows are tested.
+
+    `found` is the target with all of its classes, `target` with those that are left.
+    """
+    require(test, [*(kind.name for kind in kinds), *names])
+    x = values_of(test, kinds)
+    holes = holes_of(kinds, x)
+    if settings.missing == "refuse":
+        _check_missing(test, kinds, names, holes)
     if target.classes:
-        check_classes(test, names[0], y_test, target.classes)
-    has = y_test >= 0 if target.classes else ~y_test.isnan().any(1)
-    tested = len(x) + has.nonzero().squeeze(1)
-    if not len(tested):
-        raise ConfigError(f"{test.where}: no row has a value of {', '.join(names)}.")
-    return Learned(
-        torch.cat([x, x_test]), torch.cat([y, y_test]), task, fitted, (rows[0], rows[1], tested), tuple(notes)
-    )
+        known = Target(names[0], merged=merged(found, target))
+        y = classes_of(test, known, target.classes)
+        check_classes(test, names[0], classes_of(test, Target(names[0]), found.classes), found.classes)
+        without = y < 0
+    else:
+        y = targets_of(test, names)
+        without = y.isnan().any(1)
+    if bool(without.all()):
+        raise ConfigError(f"{test.where}: no row has a value of {', '.join(map(short, names))}.")
+    if settings.missing == "drop":
+        without = without | holes.any(1)
+    rows = (~without).nonzero().squeeze(1)
+    if not len(rows):
+        raise ConfigError(f"{test.where}: all rows have missing values, and dataset.missing=drop leaves them out.")
+    _check_transform(test, names, y, rows, settings)
+    return x, y, rows
 
 
 def _target_names(table: RawTable, settings: TableSettings) -> tuple[str, ...]:
@@ -131,6 +155,22 @@ def _target_names(table: RawTable, settings: TableSettings) -> tuple[str, ...]:
     return tuple(names)
 
 
+def _kinds(table: RawTable, settings: TableSettings, targets: Sequence[str], beside: Sequence[str]) -> tuple[Kind, ...]:
+    """What each column but the targets is; those that split the rows are no inputs."""
+    said = [(name, f"columns.{short(name)}={short(word)}") for name, word in settings.columns.items()]
+    said += [(name, f"ignore={short(name)}") for name in settings.ignore]
+    lines = [
+        f"dataset.{given}: {short(name)} is the target; dataset.task says what it holds, dataset.target=NAME names "
+        "another one."
+        for name, given in said
+        if name in targets
+    ]
+    if lines:
+        raise ConfigError(*lines)
+    kinds = find_kinds(table, settings.columns, (*settings.ignore, *beside), targets)
+    return tuple(Ignored(kind.name, "splits the rows") if kind.name in beside else kind for kind in kinds)
+
+
 def _check_several(found: Sequence[Found]) -> None:
     classes = [part.name for part in found if part.classes]
     if len(found) > 1 and classes:
@@ -140,18 +180,14 @@ def _check_several(found: Sequence[Found]) -> None:
         )
 
 
-def _holes(kinds: Sequence[Kind], x: Tensor) -> Tensor:
-    """Which raw values [N, R] are missing."""
+def _check_missing(table: RawTable, kinds: Sequence[Kind], targets: Sequence[str], holes: Tensor) -> None:
+    """ConfigError with a line for each column of which values [N, R] are missing, and each target."""
     import torch
 
-    of_category = torch.tensor([isinstance(kind, Categories) for kind in kinds])
-    return x.isnan() | ((x == MISSING) & of_category)
-
-
-def _check_missing(table: RawTable, names: Sequence[str], holes: Tensor) -> None:
-    """ConfigError with a line for each column [R] of which values [N, R] are missing."""
+    missing = [torch.from_numpy(is_missing(table.column(name, "").cells).to_numpy()) for name in targets]
+    names = [*(kind.name for kind in kinds), *targets]
     lines = []
-    for name, column in zip(names, holes.T, strict=True):
+    for name, column in zip(names, [*holes.T, *missing], strict=True):
         if n := int(column.sum()):
             lines.append(
                 f"{table.where}: {table.place(int(column.nonzero()[0]))}, column '{short(name)}': the value is missing "
@@ -159,58 +195,6 @@ def _check_missing(table: RawTable, names: Sequence[str], holes: Tensor) -> None
             )
     if lines:
         raise ConfigError(*lines)
-
-
-def _classes(table: RawTable, found: Found, settings: TableSettings) -> tuple[Tensor, Found, list[str]]:
-    """The class of each row, MISSING or UNKNOWN where it is left out; classes with few rows are dealt with as said."""
-    import torch
-
-    labels = torch.tensor(labels_of(table.column(found.name, table.where), found))
-    counts = labels[labels >= 0].bincount(minlength=len(found.classes)).tolist()
-    key = f"dataset.target={short(found.name)}"
-    if len(found.classes) == 1:
-        raise ConfigError(f"{key}: has the one class '{short(found.classes[0])}'; at least two are needed.")
-    rare = [at for at, n in enumerate(counts) if n < _FEWEST]
-    split_here = settings.group is None and settings.time is None and settings.split is None
-    if not rare or not split_here:
-        return labels, found, []
-    listed = ", ".join(f"'{short(found.classes[at])}' ({counts[at]})" for at in rare[:_MOST_NAMED])
-    listed += ", …" if len(rare) > _MOST_NAMED else ""
-    what = f"{pluralize(len(rare), 'class')} with fewer than {_FEWEST} rows: {listed}"
-    rest = [name for at, name in enumerate(found.classes) if at not in rare]
-    together = sum(counts[at] for at in rare)
-    if settings.rare == "refuse":
-        numbers = "" if any(not _is_number(name) for name in found.classes) else ", or dataset.task=regression"
-        raise ConfigError(
-            f"{key}: has {what}; at least {_FEWEST} are needed, for train, val and test. dataset.rare=drop leaves them "
-            f"out, dataset.rare=merge makes one class of them{numbers}."
-        )
-    if len(rest) < (2 if settings.rare == "drop" else 1):
-        raise ConfigError(f"dataset.rare={settings.rare}: {found.name} has {what}; too few other classes are left.")
-    if settings.rare == "merge" and (together < _FEWEST or OTHER in rest):
-        why = f"'{OTHER}' is a class already" if OTHER in rest else f"together they have {pluralize(together, 'row')}"
-        raise ConfigError(f"dataset.rare=merge: {found.name} has {what}; {why}. dataset.rare=drop leaves them out.")
-    new = torch.full((len(found.classes),), UNKNOWN if settings.rare == "drop" else len(rest))
-    for at, name in enumerate(rest):
-        new[found.classes.index(name)] = at
-    labels = torch.where(labels >= 0, new[labels.clamp(min=0)], labels)
-    classes = tuple(rest) if settings.rare == "drop" else (*rest, OTHER)
-    done = "are left out" if settings.rare == "drop" else f"are the class '{OTHER}'"
-    return labels, Found(found.name, classes, found.n_missing), [f"{what} {done}"]
-
-
-def _merged(before: Found, after: Found) -> tuple[str, ...]:
-    if OTHER not in after.classes or OTHER in before.classes:
-        return ()
-    return tuple(name for name in before.classes if name not in after.classes)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _check_target(
@@ -222,21 +206,28 @@ def _check_target(
                 f"dataset.target_transform={settings.target_transform}: is for values; {names[0]} has classes."
             )
         return
-    least = {"log": 0.0, "log1p": -1.0}.get(settings.target_transform)
     for at, name in enumerate(names):
-        values = y[kept, at]
-        if bool((values == values[0]).all()):
-            raise ConfigError(f"dataset.target={short(name)}: is {values[0].item():g} in every row: nothing to learn.")
-        if least is not None and bool((low := values <= least).any()):
-            row = int(kept[low.nonzero()[0]])
+        if constant(y[kept, at]):
+            raise ConfigError(f"dataset.target={short(name)}: is {y[kept[0], at]:g} in every row: nothing to learn.")
+    _check_transform(table, names, y, kept, settings)
+
+
+def _check_transform(table: RawTable, names: Sequence[str], y: Tensor, rows: Tensor, settings: TableSettings) -> None:
+    """ConfigError for the first of the rows' values that has no logarithm."""
+    least = {"log": 0.0, "log1p": -1.0}.get(settings.target_transform)
+    if least is None:
+        return
+    for at, name in enumerate(names):
+        low = rows[y[rows, at] <= least]
+        if len(low):
             raise ConfigError(
-                f"dataset.target_transform={settings.target_transform}: needs values greater than {least:g}; "
-                f"{table.place(row)} has {short(name)} = {y[row, at].item():g}."
+                f"dataset.target_transform={settings.target_transform}: needs values greater than {least:g}; in "
+                f"{table.where} {table.place(int(low[0]))} has {short(name)} = {y[low[0], at]:g}."
             )
 
 
 def _split(
-    table: RawTable, kept: Tensor, y: Tensor, settings: TableSettings, classes: bool, tested: bool
+    table: RawTable, names: Sequence[str], kept: Tensor, y: Tensor, settings: TableSettings, classes: bool, tested: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The rows of train, val and test; of train and val alone where the test rows lie elsewhere."""
     import torch
@@ -244,20 +235,23 @@ def _split(
     labels = y[kept] if classes else None
     val, test = settings.val_fraction, settings.test_fraction
     if tested:
-        train, middle = in_two(kept, labels, val, settings.seed, "dataset.test_path")
+        train, middle = in_two(kept, labels, val, settings.seed, f"dataset.test_path={settings.test_path}")
         rows = (train, middle, kept[:0])
     elif settings.group is not None or settings.time is not None or settings.split is not None:
         given = kept.numpy()
         if settings.group is not None:
             found = by_group(table, settings.group, given, val, test, settings.seed)
         elif settings.time is not None:
-            found = by_time(table, settings.time, given, val, test)
+            word = settings.columns.get(settings.time, "date")
+            found = by_time(table, settings.time, given, val, test, word)
         else:
             assert settings.split is not None
             found = by_column(table, settings.split, given)
         rows = tuple(map(torch.from_numpy, found))  # type: ignore[assignment]
         if not len(rows[1]):
-            train, middle = in_two(rows[0], y[rows[0]] if classes else None, val, settings.seed, "dataset.split")
+            train, middle = in_two(
+                rows[0], y[rows[0]] if classes else None, val, settings.seed, f"dataset.split={settings.split}"
+            )
             rows = (train, middle, rows[2])
     else:
         train, middle, last = deal_at_random(len(kept), val, test, settings.generator(), labels)
@@ -269,52 +263,20 @@ def _split(
                 f"{table.where}: {pluralize(len(missing), 'class')} of the target "
                 f"{'is' if len(missing) == 1 else 'are'} in no training row; split the rows in another way."
             )
+        return rows
+    for at, name in enumerate(names):
+        if constant(values := y[rows[0], at]):
+            raise ConfigError(
+                f"dataset.target={short(name)}: is {values[0]:g} in every training row: nothing to learn; split the "
+                "rows in another way."
+            )
     return rows
 
 
-def _fit(kind: Kind, values: Tensor, train: Tensor, scale: Scale) -> Column:
-    """A column with its raw values [N], fitted to its training rows."""
+def _fit(kind: Kind, values: Tensor, train: Tensor, scale: Scale, missing: bool) -> Column:
+    """A column with its raw values [N], fitted to its training rows; `missing`: rows of some split have no value."""
     if isinstance(kind, Categories):
-        return Category.fit(kind.name, kind.values, values[train], missing=bool((values == MISSING).any()))
-    missing = bool(values.isnan().any())
+        return Category.fit(kind.name, kind.values, values[train], missing=missing)
     if isinstance(kind, Dates):
         return Date.fit(kind.name, kind.order, values[train], missing=missing)
     return Number.fit(kind.name, values[train], scale, missing=missing)
-
-
-def _on_columns(kinds: Sequence[Kind], beside: Sequence[str]) -> list[str]:
-    """What is to be known of the columns: which ones are categories and dates, and which are left out, and why."""
-    notes = []
-    for word, plural in (("category", "categories"), ("date", "dates")):
-        names = [short(kind.name) for kind in kinds if kind.word == word]
-        if names:
-            notes.append(f"{plural}: {_listed(names)}")
-    if beside:
-        notes.append(f"splits the rows and is no input: {_listed([short(name) for name in beside])}")
-    left = [
-        f"{short(kind.name)} ({kind.reason})" for kind in kinds if isinstance(kind, Ignored) and kind.name not in beside
-    ]
-    if left:
-        notes.append(f"left out: {_listed(left)}")
-    missing = [
-        f"{short(kind.name)} {kind.n_missing:,}" for kind in kinds if kind.n_missing and not isinstance(kind, Ignored)
-    ]
-    if missing:
-        notes.append(f"missing values: {_listed(missing)}")
-    return notes
-
-
-def _on_values(outputs: Sequence[Target]) -> str:
-    parts = []
-    for target in outputs:
-        name = {"none": "{}", "log": "ln {}", "log1p": "ln(1 + {})"}[target.transform].format(short(target.name))
-        parts.append(
-            f"{name} is standardised with {target.mean:.4g} ± {target.deviation:.4g}; the loss is in these units"
-            f"{', and R² is that of ' + name if target.transform != 'none' else ''}"
-        )
-    return "; ".join(parts)
-
-
-def _listed(texts: Sequence[str]) -> str:
-    more = f" and {len(texts) - _MOST_NAMED} more" if len(texts) > _MOST_NAMED else ""
-    return ", ".join(texts[:_MOST_NAMED]) + more

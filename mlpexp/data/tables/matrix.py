@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from mlpexp.data.columns import MISSING, UNKNOWN, Category, Column, Date, Number
 from mlpexp.data.preprocessing import Preprocessing, Target
-from mlpexp.data.tables.kinds import Categories, Dates, Ignored, Kind
-from mlpexp.data.tables.raw import RawColumn, RawTable, short
+from mlpexp.data.tables.kinds import Categories, Dates, Kind, Numbers
+from mlpexp.data.tables.raw import RawTable, short
 from mlpexp.data.tables.targets import Target as Found
 from mlpexp.data.tables.targets import labels_of
 from mlpexp.data.tables.values import codes_of, days_of, numbers_of
@@ -25,27 +25,50 @@ _MOST_NAMED = 5
 
 
 def values_of(table: RawTable, kinds: Sequence[Kind]) -> Tensor:
-    """Raw values [N, R] of columns as they were found, float64; a column's rows lie together."""
-    return _stacked([_of_kind(table, kind) for kind in kinds if not isinstance(kind, Ignored)], table.n_rows)
+    """Raw values [N, R] of columns of known kinds, float64; a column's rows lie together.
 
-
-def rows_of(table: RawTable, columns: Sequence[Column]) -> Tensor:
-    """Raw values [N, R] for the fitted columns of a run, which are matched by name, float64.
-
-    ConfigError with a line for columns that are not there, and for each column of numbers or dates that has a missing
-    value where the run has seen none.
+    ConfigError with a line for each column that has cells of another kind.
     """
-    require(table, [column.name for column in columns])
     lines: list[str] = []
     found = []
-    for column in columns:
+    for kind in kinds:
         try:
-            found.append(_of_column(table, column))
+            found.append(_of_kind(table, kind))
         except ConfigError as error:
             lines += error.lines
     if lines:
         raise ConfigError(*lines)
     return _stacked(found, table.n_rows)
+
+
+def holes_of(kinds: Sequence[Kind], x: Tensor) -> Tensor:
+    """Which raw values [N, R] are missing."""
+    import torch
+
+    of_category = torch.tensor([isinstance(kind, Categories) for kind in kinds])
+    return x.isnan() | ((x == MISSING) & of_category)
+
+
+def rows_of(table: RawTable, columns: Sequence[Column], *, complete: bool = True) -> Tensor:
+    """Raw values [N, R] for the fitted columns of a run, which are matched by name, float64.
+
+    ConfigError with a line for columns that are not there, and, where rows are to be `complete`, for each column of
+    numbers or dates that has a missing value where the run has seen none.
+    """
+    require(table, [column.name for column in columns])
+    x = values_of(table, [_kind(column) for column in columns])
+    lines = []
+    for at, column in enumerate(columns):
+        if (
+            complete
+            and isinstance(column, Number | Date)
+            and column.median is None
+            and (holes := x[:, at].isnan()).any()
+        ):
+            lines.append(_missing(table, column.name, int(holes.nonzero()[0]), int(holes.sum())))
+    if lines:
+        raise ConfigError(*lines)
+    return x
 
 
 def require(table: RawTable, names: Sequence[str]) -> None:
@@ -59,12 +82,12 @@ def require(table: RawTable, names: Sequence[str]) -> None:
         raise ConfigError(unknown(f"{table.where}: the {lacking}", missing[0], map(short, table.names)))
 
 
-def labelled_rows(table: RawTable, known: Preprocessing, task: Task) -> tuple[Tensor, Tensor]:
-    """Raw rows [N, R] of another table, and its classes [N] (negative where a row has none that the run knows) or
-    values [N, T] (NaN where missing)."""
+def labelled_rows(table: RawTable, known: Preprocessing, task: Task, *, complete: bool = True) -> tuple[Tensor, Tensor]:
+    """Raw rows [N, R] of a table, see `rows_of`, and its classes [N] (negative where a row has none that the run knows)
+    or values [N, T] (NaN where missing)."""
     names = [target.name for target in known.outputs]
     require(table, [*(column.name for column in known.columns), *names])
-    x = rows_of(table, known.columns)
+    x = rows_of(table, known.columns, complete=complete)
     return x, (classes_of(table, known.target, task.classes) if task.classes else targets_of(table, names))
 
 
@@ -94,7 +117,8 @@ def check_classes(table: RawTable, name: str, labels: Tensor, classes: Sequence[
 
 def targets_of(table: RawTable, names: Sequence[str]) -> Tensor:
     """The values to predict [N, T], float64, NaN where missing."""
-    return _stacked([numbers_of(table, table.column(name, table.where)) for name in names], table.n_rows)
+    columns = [table.column(name, table.where) for name in names]
+    return _stacked([numbers_of(table, column, target=True) for column in columns], table.n_rows)
 
 
 def _stacked(columns: Sequence[npt.NDArray[np.float64 | np.int64]], n_rows: int) -> Tensor:
@@ -114,25 +138,16 @@ def _of_kind(table: RawTable, kind: Kind) -> npt.NDArray[np.float64 | np.int64]:
     return days_of(table, column, kind) if isinstance(kind, Dates) else numbers_of(table, column)
 
 
-def _of_column(table: RawTable, column: Column) -> npt.NDArray[np.float64 | np.int64]:
-    import numpy as np
-
-    cells = table.column(column.name, table.where)
+def _kind(column: Column) -> Kind:
+    """What a fitted column reads."""
     if isinstance(column, Category):
-        codes = codes_of(cells, Categories(column.name, "", values=column.values))
-        return np.where(codes == MISSING, MISSING if column.missing else UNKNOWN, codes)
-    if isinstance(column, Date):
-        found = days_of(table, cells, Dates(column.name, "", order=column.order))
-    else:
-        found = numbers_of(table, cells)
-    if isinstance(column, Number | Date) and column.median is None and (holes := np.isnan(found)).any():
-        raise ConfigError(_missing(table, cells, int(holes.argmax()), int(holes.sum())))
-    return found
+        return Categories(column.name, "", values=column.values)
+    return Dates(column.name, "", order=column.order) if isinstance(column, Date) else Numbers(column.name, "")
 
 
-def _missing(table: RawTable, column: RawColumn, row: int, n: int) -> str:
+def _missing(table: RawTable, name: str, row: int, n: int) -> str:
     more = f" (and {n - 1:,} more)" if n > 1 else ""
     return (
-        f"{table.where}: {table.place(row)}, column '{short(column.name)}': the value is missing{more}; the run was "
-        "trained on rows that all have it."
+        f"{table.where}: {table.place(row)}, column '{short(name)}': the value is missing{more}; the run was trained "
+        "on rows that all have it."
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mlpexp.data.tables.dates import find_form
 from mlpexp.data.tables.finding import find_kinds
 from mlpexp.data.tables.kinds import Dates
 from mlpexp.data.tables.raw import RawColumn, RawTable, short
@@ -25,6 +26,10 @@ NAMES = {
 }
 
 
+# numpy's seeds are less than this.
+_SEEDS = 2**32
+
+
 def by_group(table: RawTable, name: str, rows: Rows, val: float, test: float, seed: int) -> Splits:
     """No group is in two splits: shares of the groups are drawn at random, by scikit-learn's GroupShuffleSplit."""
     import numpy as np
@@ -44,7 +49,8 @@ def by_group(table: RawTable, name: str, rows: Rows, val: float, test: float, se
         """Groups' rows of which a share is split off; each side has a group."""
         count = len(np.unique(groups[among]))
         n_off = min(max(1, round(share * count)), count - 1)
-        ((kept, off),) = GroupShuffleSplit(1, test_size=n_off, random_state=seed).split(among, groups=groups[among])
+        shuffled = GroupShuffleSplit(1, test_size=n_off, random_state=seed % _SEEDS)
+        ((kept, off),) = shuffled.split(among, groups=groups[among])
         return among[kept], among[off]
 
     everything = np.arange(len(rows))
@@ -53,12 +59,15 @@ def by_group(table: RawTable, name: str, rows: Rows, val: float, test: float, se
     return rows[np.sort(train)], rows[np.sort(middle)], rows[np.sort(last)]
 
 
-def by_time(table: RawTable, name: str, rows: Rows, val: float, test: float) -> Splits:
-    """The last part is the test, the part before it val; rows of one time are in one split."""
+def by_time(table: RawTable, name: str, rows: Rows, val: float, test: float, word: str = "date") -> Splits:
+    """The last part is the test, the part before it val; rows of one time are in one split.
+
+    `word` is what the column is said to be, such as month_first.
+    """
     import numpy as np
 
     key = f"dataset.time={short(name)}"
-    times = _times(table, table.column(name, key), key)
+    times = _times(table, table.column(name, key), key, word)
     _complete(table, np.isnan(times), rows, key)
     order = rows[np.argsort(times[rows], kind="stable")]
     sorted_times = times[order]
@@ -83,10 +92,12 @@ def by_column(table: RawTable, name: str, rows: Rows) -> Splits:
     texts = texts_of(table.column(name, key))
     _complete(table, texts.is_null().to_numpy(), rows, key)
     split = np.empty(table.n_rows, dtype=np.int64)
-    for text in texts.drop_nulls().unique().to_list():
+    for text in texts.drop_nulls().unique(maintain_order=True).to_list():
         number = NAMES.get(text.strip().lower())
         if number is None:
-            raise ConfigError(unknown(f"{key}: '{short(text)}' names no split", text, ["train", "val", "test"]))
+            place = table.place(texts.to_list().index(text))
+            what = f"{key}: {place}: '{short(text)}' names no split"
+            raise ConfigError(unknown(what, text.strip().lower(), ["train", "val", "test"]))
         split[(texts == text).fill_null(False).to_numpy()] = number
     train, val, test = (rows[split[rows] == number] for number in range(3))
     for rows_of, which in ((train, "train"), (test, "test")):
@@ -100,9 +111,13 @@ def in_two(rows: Tensor, labels: Tensor | None, share: float, seed: int, key: st
     from sklearn.model_selection import train_test_split
 
     try:
-        kept, off = train_test_split(rows.numpy(), test_size=share, stratify=labels, random_state=seed)
+        kept, off = train_test_split(rows.numpy(), test_size=share, stratify=labels, random_state=seed % _SEEDS)
     except ValueError as error:
-        raise ConfigError(f"{key}: the rows cannot be split into train and val: {error}") from None
+        why = str(error).split(". ")[0].rstrip(".")
+        raise ConfigError(
+            f"{key}: val is drawn from the {len(rows)} training rows, the same share of each class, and this cannot be "
+            f"done: {why}; dataset.split=COLUMN can say which rows are for val."
+        ) from None
     return torch_of(kept), torch_of(off)
 
 
@@ -114,15 +129,26 @@ def torch_of(rows: Rows) -> Tensor:
     return torch.from_numpy(np.sort(rows))
 
 
-def _times(table: RawTable, column: RawColumn, key: str) -> npt.NDArray[np.float64]:
+def _times(table: RawTable, column: RawColumn, key: str, word: str) -> npt.NDArray[np.float64]:
     """Days or numbers, NaN where missing."""
     if column.cells.dtype.is_numeric():
         return numbers_of(table, column)
+    alone = RawTable(table.where, (column,), places=table.places)
+    said = word if word in ("day_first", "month_first") else "date"
+    texts = texts_of(column).drop_nulls()
+    form = find_form(texts) if said == "date" and not column.cells.dtype.is_temporal() else None
+    if form is not None and form[0].ambiguous:
+        # The wrong order is a wrong split.
+        raise ConfigError(
+            f"{key}: its dates, such as '{short(texts[0])}', have the day or the month first; say which: "
+            f"dataset.columns.{short(column.name)}=day_first or month_first."
+        )
     try:
-        (kind,) = find_kinds(RawTable(table.where, (column,), places=table.places), {column.name: "date"})
-    except ConfigError:
-        raise ConfigError(f"{key}: holds neither dates nor numbers, such as '{short(column.cells[0])}'.") from None
-    assert isinstance(kind, Dates)
+        (kind,) = find_kinds(alone, {column.name: said})
+    except ConfigError as error:
+        raise ConfigError(*(f"{key}: holds neither numbers nor dates. {line}" for line in error.lines)) from None
+    if not isinstance(kind, Dates):
+        raise ConfigError(f"{key}: has no value in any row.")
     return days_of(table, column, kind)
 
 

@@ -46,7 +46,7 @@ def find_target(table: RawTable, column: RawColumn, task: TaskWord = "auto") -> 
     if not len(known):
         raise ConfigError(f"dataset.target={short(name)}: has no value in any row.")
     if task == "regression" or (task == "auto" and not _are_classes(column, known)):
-        numbers_of(table, column)
+        numbers_of(table, column, target=True)
         return Target(name, (), n_missing, _on_values(name, known) if task == "auto" else ())
     texts = texts_of(column).drop_nulls().unique()
     order = _sizes(column, texts)

@@ -16,11 +16,15 @@ if TYPE_CHECKING:
     import polars as pl
 
 _MOST_SHOWN = 3
-_MOST = 3.4e38
+# Networks compute in numbers of 32 bits.
+_LARGEST = 3.4e38
 
 
-def numbers_of(table: RawTable, column: RawColumn) -> npt.NDArray[np.float64]:
-    """Float64 [N], NaN where missing; ConfigError naming the first cells that are no finite number."""
+def numbers_of(table: RawTable, column: RawColumn, *, target: bool = False) -> npt.NDArray[np.float64]:
+    """Float64 [N], NaN where missing; ConfigError naming the first cells that are no finite number.
+
+    `target`: it is what is predicted, for which the remedy is another.
+    """
     import polars as pl
 
     cells = column.cells
@@ -28,19 +32,19 @@ def numbers_of(table: RawTable, column: RawColumn) -> npt.NDArray[np.float64]:
         values = to_numbers(cells, column.marks)
         wrong = (values.is_null() & ~is_missing(cells)) | _too_large(values)
         if wrong.any():
-            raise mistakes(table, column, wrong, "no finite number")
+            raise mistakes(table, column, wrong, "no finite number", target=target)
     elif cells.dtype in (pl.Date, pl.Datetime):
         raise ConfigError(f"{table.where}: column '{short(column.name)}' holds dates; they are no numbers.")
     else:
         values = cells.cast(pl.Float64)
-        if (large := _too_large(values)).any():
-            raise mistakes(table, column, large, "no number that 32 bits hold, at most 3.4e38")
+    if (large := _too_large(values)).any():
+        raise mistakes(table, column, large, "no number that 32 bits hold, at most 3.4e38", target=target)
     return values.fill_nan(None).fill_null(float("nan")).to_numpy()
 
 
 def _too_large(values: pl.Series) -> pl.Series:
     """Which numbers networks, which compute in 32 bits, cannot take."""
-    return (values.abs() > _MOST).fill_null(False)
+    return (values.abs() > _LARGEST).fill_null(False)
 
 
 def texts_of(column: RawColumn) -> pl.Series:
@@ -58,13 +62,23 @@ def texts_of(column: RawColumn) -> pl.Series:
 
 
 def codes_of(column: RawColumn, kind: Categories) -> npt.NDArray[np.int64]:
-    """Int64 [N]: the place of each row's value in `kind.values`; -1 where missing, -2 for a value that is not there."""
+    """Int64 [N]: the place of each row's value in `kind.values`; -1 where missing, -2 for a value that is not there.
+
+    Numbers are compared as numbers: 1.50 among texts is 1.5 in a table where the column has no texts. TRUE in a text
+    file is true in a data frame.
+    """
     import polars as pl
 
-    texts = texts_of(column)
-    places = list(range(len(kind.values)))
-    codes = texts.replace_strict(list(kind.values), places, default=-2, return_dtype=pl.Int64)
-    return codes.set(texts.is_null(), -1).to_numpy()
+    values = pl.Series("value", kind.values, dtype=pl.String)
+    if column.cells.dtype.is_numeric():
+        cells, values = column.cells.cast(pl.Float64), to_numbers(values, column.marks)
+    elif column.cells.dtype == pl.Boolean:
+        cells, values = column.cells.cast(pl.String), values.str.to_lowercase()
+    else:
+        cells = texts_of(column)
+    known = values.to_frame().with_row_index("place").drop_nulls().unique("value", keep="first", maintain_order=True)
+    codes = cells.replace_strict(known["value"], known["place"], default=-2, return_dtype=pl.Int64)
+    return codes.set(cells.is_null(), -1).to_numpy()
 
 
 def days_of(table: RawTable, column: RawColumn, kind: Dates) -> npt.NDArray[np.float64]:
@@ -83,7 +97,7 @@ def days_of(table: RawTable, column: RawColumn, kind: Dates) -> npt.NDArray[np.f
     return days.cast(pl.Float64).fill_null(float("nan")).to_numpy()
 
 
-def mistakes(table: RawTable, column: RawColumn, wrong: pl.Series, what: str) -> ConfigError:
+def mistakes(table: RawTable, column: RawColumn, wrong: pl.Series, what: str, *, target: bool = False) -> ConfigError:
     """What to say of cells that are not `what` the others are: the first three, and how many there are."""
     rows = wrong.arg_true().to_list()
     first, *more = [f"{table.place(row)}" for row in rows[:_MOST_SHOWN]]
@@ -93,7 +107,8 @@ def mistakes(table: RawTable, column: RawColumn, wrong: pl.Series, what: str) ->
     )
     rest = f" ({len(rows)} such cells; also {others})" if others else ""
     name = short(column.name)
+    instead = "classes: dataset.task=classification" if target else f"categories: dataset.columns.{name}=category"
     return ConfigError(
         f"{table.where}: {first}, column '{name}': '{cell}' is {what}{rest}; correct it, leave it empty, or take the "
-        f"column for categories: dataset.columns.{name}=category."
+        f"column for {instead}."
     )
