@@ -240,7 +240,7 @@ WRONG: dict[str, tuple[Columns, tuple[str, ...], dict[str, Any]]] = {
     ),
     "missing": (
         {"x": ["", *uneven(29)], "y": classes(30)},
-        ("column 'x' has 1 missing value, first in line 2", "dataset.missing=impute"),
+        ("line 2, column 'x': the value is missing (1 such cell)", "dataset.missing=impute"),
         {"missing": "refuse"},
     ),
     "too large": (
@@ -302,7 +302,7 @@ WRONG: dict[str, tuple[Columns, tuple[str, ...], dict[str, Any]]] = {
     ),
     "test: hole": (
         LEARNED,
-        ("dataset.test_path=other.csv: column 'c' has 1 missing value, first in line 2",),
+        ("dataset.test_path=other.csv: line 2, column 'c': the value is missing (1 such cell)",),
         {"other": {**TEST, "c": ["", *"uvuvu"]}, "missing": "refuse"},
     ),
 }

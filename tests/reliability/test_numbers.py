@@ -25,7 +25,7 @@ Small = Callable[..., Config]
     [
         ("inf", "'inf' is no"),
         ("-Infinity", "'-Infinity' is no"),
-        ("1e39", "'1e+39' is no"),
+        ("1e101", "'1e+101' is too large a number"),
         ("nan", "the value is missing"),
         ("", "the value is missing"),
     ],

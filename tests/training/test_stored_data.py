@@ -117,8 +117,8 @@ def test_without_its_table_a_run_predicts_and_what_needs_it_says_so(project: Pat
         more = ["epochs=4"] if command == "resume" else []
         assert call([command, RUN, *more]) == 2
         (line,) = capsys.readouterr().err.splitlines()
-        assert line.startswith(f"mlpexp: {RUN}: the table that it was trained on is not there (data/wine.csv, ")
-        assert line.endswith("name it: --data FILE, or data_dir=DIR for the folder that holds it.")
+        assert line.startswith(f"mlpexp: {RUN}: the data that it was trained on are not there (data/wine.csv, ")
+        assert line.endswith("name them: --data PATH, or data_dir=DIR for the folder that holds them.")
 
 
 def test_all_rows_of_another_table_are_evaluated_with_the_runs_own_preprocessing(

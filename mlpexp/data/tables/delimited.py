@@ -35,9 +35,9 @@ class TextForm:
 
     def __post_init__(self) -> None:
         if self.separator is not None and (len(self.separator) != 1 or self.separator in '"\r\n'):
-            raise ConfigError(f"dataset.sep={self.sep}: one character is needed, or one of {', '.join(_NAMED)}.")
+            raise ConfigError(f"sep={self.sep}: one character is needed, or one of {', '.join(_NAMED)}.")
         if self.decimal not in (None, ".", ","):
-            raise ConfigError(f"dataset.decimal={self.decimal}: choose from '.' and ','.")
+            raise ConfigError(f"decimal={self.decimal}: choose from '.' and ','.")
 
     @property
     def separator(self) -> str | None:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 _MOST_SHOWN = 3
-# Networks compute in numbers of 32 bits.
-_LARGEST = 3.4e38
+# Sums of the squares of larger numbers may be infinite.
+_LARGEST = 1e100
 
 
 def numbers_of(table: RawTable, column: RawColumn, *, target: bool = False) -> npt.NDArray[np.float64]:
@@ -30,21 +30,17 @@ def numbers_of(table: RawTable, column: RawColumn, *, target: bool = False) -> n
     cells = column.cells
     if cells.dtype == pl.String:
         values = to_numbers(cells, column.marks)
-        wrong = (values.is_null() & ~is_missing(cells)) | _too_large(values)
-        if wrong.any():
-            raise mistakes(table, column, wrong, "no finite number", target=target)
+        wrong = values.is_null() & ~is_missing(cells)
     elif cells.dtype in (pl.Date, pl.Datetime):
         raise ConfigError(f"{table.where}: column '{short(column.name)}' holds dates; they are no numbers.")
     else:
         values = cells.cast(pl.Float64)
-    if (large := _too_large(values)).any():
-        raise mistakes(table, column, large, "no number that 32 bits hold, at most 3.4e38", target=target)
+        wrong = pl.repeat(False, len(values), eager=True, dtype=pl.Boolean)
+    if (wrong := wrong | values.is_infinite().fill_null(False)).any():
+        raise mistakes(table, column, wrong, "no finite number", target=target)
+    if (large := (values.abs() > _LARGEST).fill_null(False)).any():
+        raise mistakes(table, column, large, f"too large a number (at most {_LARGEST:g})", target=target)
     return values.fill_nan(None).fill_null(float("nan")).to_numpy()
-
-
-def _too_large(values: pl.Series) -> pl.Series:
-    """Which numbers networks, which compute in 32 bits, cannot take."""
-    return (values.abs() > _LARGEST).fill_null(False)
 
 
 def texts_of(column: RawColumn) -> pl.Series:
