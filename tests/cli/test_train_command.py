@@ -422,6 +422,12 @@ def test_relative_paths_mean_where_the_command_was_given(sweep: bool, here: Path
     assert Path.cwd() == here
 
 
+def metrics_shown(out: str) -> dict[str, tuple[str, ...]]:
+    """By metric what the table shows: of train, val and test, and a constant answer's of test."""
+    rows = re.findall(r"│ (\S[^│]*?) +│ +(\S+) │ +(\S+) │ +(\S+) │ +(\S+) │", out)
+    return {metric: tuple(numbers) for metric, *numbers in rows}
+
+
 @pytest.mark.parametrize(
     ("dataset", "score", "rule"),
     [("moons", "accuracy", "greatest val accuracy, then least val loss"), ("sine", "R²", "least val loss")],
@@ -439,10 +445,10 @@ def test_every_number_says_of_which_weights_split_and_epoch_it_is(
     title = f"Each split with the weights of the best epoch ({rule}): {best}"
     assert f"{title} of 4\n" in out
     # Of validation the table has what the line of that epoch has; of training it has the weights after that epoch.
-    rows = {split: tuple(numbers) for split, *numbers in re.findall(r"│ (\w+) +│ +(\S+) │ +(\S+) │", out)}
-    assert rows["val"] == shown[best - 1][1:]
-    assert rows["train"][0] != shown[best - 1][0]
+    rows = metrics_shown(out)
+    assert [rows[metric][1] for metric in ("loss", score)] == [*shown[best - 1][1:]]
+    assert rows["loss"][0] != shown[best - 1][0]
     assert call(["eval", "run"]) == 0
     out = capsys.readouterr().out
     assert f"{title}\n" in out
-    assert {split: tuple(numbers) for split, *numbers in re.findall(r"│ (\w+) +│ +(\S+) │ +(\S+) │", out)} == rows
+    assert metrics_shown(out) == rows

@@ -87,12 +87,14 @@ def test_a_class_that_is_never_found_is_told_however_rare(every: int, model: lis
     (here / "t.csv").write_text("\n".join(["a,b,y", *rows, ""]))
     run = train(compose([*SMALL, "dataset=table", "dataset.path=t.csv", "epochs=60", *model]), here / "run")
     (found,) = run.record.findings
-    assert found["symptom"] in ("stuck_accuracy", "underfitting")
-    assert "always the same class" in found["evidence"]
+    # Of one row in a hundred too few are there to tell a class that is missed from one that cannot be learned.
+    assert (found["symptom"] == "missed_class") == (every < 100)
+    assert ("rare" if every < 100 else "always the same class") in found["evidence"]
 
 
 def test_every_symptom_is_here() -> None:
-    assert set(ILL_AND_WELL) | MACHINE == {symptom.name for symptom in SYMPTOMS}
+    # What needs a table of unequal classes is in tests/components/test_class_weight.py.
+    assert {*ILL_AND_WELL, *MACHINE, "missed_class"} == {symptom.name for symptom in SYMPTOMS}
 
 
 @pytest.mark.parametrize("symptom", ILL_AND_WELL)

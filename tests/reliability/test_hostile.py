@@ -91,7 +91,7 @@ CONFIGS: dict[str, tuple[dict[str, Any], str]] = {
     "a module": ({"plugins": ["os"]}, "are imported only on request: add plugins=[os]."),
     "a deep list": ({"model": {"name": "mlp", "hidden": deep}}, "run.json: is damaged: it is nested too deeply"),
     "a deep list as a name": ({"activation": {"name": deep}}, "run.json: is damaged: it is nested too deeply"),
-    "a table that is a device": ({"dataset": {"name": "table", "path": "/dev/zero"}}, "is not there (/dev/zero)"),
+    "a table that is a device": ({"dataset": {"name": "table", "path": "/dev/zero"}}, "are not there (/dev/zero)"),
     "a link to whatever": ({"dataset": {"name": "table", "path": "/proc/self/environ"}}, "/proc/self/environ: "),
     "a place to write to": ({"dataset": {"name": "mnist"}, "data_dir": "../outside"}, "add data_dir=DIR."),
     "a place by a variable": ({"dataset": {"name": "mnist"}, "data_dir": "${oc.env:HOME}"}, "data_dir=${oc.env:HOME}"),
