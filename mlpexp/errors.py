@@ -8,13 +8,13 @@ from collections.abc import Iterable, Mapping
 
 
 class MlpexpError(Exception):
-    """An error that the command line prints without a traceback, as one line where it is one."""
+    """An error that the command line prints without a traceback: the `lines` of it."""
 
     exit_code = 1
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """What there is to say, a line each."""
+        """The messages, one line each."""
         return (str(self),)
 
 
@@ -48,7 +48,7 @@ class DivergedError(RunError):
     """A run whose training or validation loss became infinite or not a number."""
 
 
-# What the command line is not to blame for: the disk is full, or this user may not write there.
+# Causes outside of the command: the disk is full, or this user may not write there.
 _OUTSIDE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO}
 
 

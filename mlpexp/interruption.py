@@ -96,13 +96,13 @@ def stopped_with(message: str) -> Iterator[None]:
 
 
 def _handlers() -> dict[signal.Signals, Any]:
-    """What the signals do now, but those that are ignored, or that are not Python's to set."""
+    """What the signals do now, except those that are ignored, or that are not Python's to set."""
     found = {number: signal.getsignal(number) for number in _SIGNALS}
     return {number: handler for number, handler in found.items() if handler not in (signal.SIG_IGN, None)}
 
 
 def _ignore_repeated(number: int, before: dict[signal.Signals, Any]) -> None:
-    """Lets a terminal that is closed say so once only."""
+    """Ignores the second signal of a closed terminal."""
     if number == _COMES_TWICE:
         signal.signal(number, signal.SIG_IGN)
         before.pop(signal.Signals(number), None)

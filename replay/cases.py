@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import shlex
 import struct
@@ -9,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+
+import numpy as np
 
 _QUICK = "log.figures=false log.tensorboard=false"
 _RUN = f"train hydra.run.dir=run epochs=3 {_QUICK}"
@@ -40,19 +43,37 @@ def _table(last: str, kind: type) -> bytes:
     return "\n".join([*lines, ""]).encode()
 
 
-def _mnist() -> dict[str, bytes]:
-    """The four IDX files of MNIST with forty images of random pixels."""
-    source = Random("mnist")
+def _idx(folder: str, prefixes: tuple[str, str] = ("train", "t10k")) -> dict[str, bytes]:
+    """The four IDX files of MNIST, or of what has its form, with forty images of random pixels."""
+    source = Random(folder.lower())
     files = {}
-    for prefix, n in (("train", 40), ("t10k", 20)):
-        files[f"data/MNIST/raw/{prefix}-images-idx3-ubyte"] = struct.pack(">4I", 0x803, n, 28, 28) + source.randbytes(
-            n * 784
-        )
-        files[f"data/MNIST/raw/{prefix}-labels-idx1-ubyte"] = struct.pack(">2I", 0x801, n) + bytes(
-            i % 10 for i in range(n)
-        )
+    for prefix, n in zip(prefixes, (40, 20), strict=True):
+        start = f"data/{folder}/raw/{prefix}"
+        files[f"{start}-images-idx3-ubyte"] = struct.pack(">4I", 0x803, n, 28, 28) + source.randbytes(n * 784)
+        files[f"{start}-labels-idx1-ubyte"] = struct.pack(">2I", 0x801, n) + bytes(i % 10 for i in range(n))
     return files
 
+
+def _own() -> dict[str, bytes]:
+    """Forty images of random pixels in folders of two classes, and forty rows of numbers in a NumPy archive."""
+    source, archive = Random("own"), io.BytesIO()
+    files = {f"own/{'ab'[i % 2]}/{i}.ppm": b"P6 4 3 255\n" + source.randbytes(36) for i in range(40)}
+    np.savez(archive, x=np.array([[source.gauss(0, 1) for _ in range(3)] for _ in range(40)]), y=np.arange(40) % 2)
+    return {**files, "own/own.npz": archive.getvalue()}
+
+
+# Of CIFAR-10 only the published files are read.
+_FORGED = {
+    f"data/cifar-10-batches-py/{name}": b""
+    for name in (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch", "batches.meta")
+}
+_IMAGES = {
+    **_idx("FashionMNIST"),
+    **_idx("KMNIST"),
+    **_idx("EMNIST", ("emnist-digits-train", "emnist-digits-test")),
+    **_FORGED,
+    **_own(),
+}
 
 _SCRIPT = b"""\
 import mlpexp
@@ -94,7 +115,7 @@ _ALONE = {
     "tanh": "dataset=xor model=mlp model.hidden=[4,4] device=cpu device.threads=1 loss=auto precision=bf16 "
     "clip.value=0.1 deterministic=true",
 }
-_FILES = {"values.csv": _table("y", float), "classes.csv": _table("kind", str), **_mnist()}
+_FILES = {"values.csv": _table("y", float), "classes.csv": _table("kind", str), **_idx("MNIST")}
 # Which of _ALONE read files; the others find an empty directory.
 _READING = {"prelu": "values.csv", "selu": "classes.csv", "softsign": "data/"}
 
@@ -182,6 +203,21 @@ def cases(groups: Mapping[str, list[str]]) -> list[Case]:
                 "resume sweep",
                 "compare sweep --out comparison",
             ),
+        ),
+        Case(
+            "images",
+            tuple(
+                f"{_RUN.replace('=run', f'={name}')} dataset={name} {words}"
+                for name, words in {
+                    "fashion_mnist": "data_dir=data dataset.val_size=10",
+                    "kmnist": "data_dir=data dataset.val_size=10 dataset.limit=20",
+                    "emnist": "data_dir=data dataset.val_size=10 dataset.part=digits",
+                    "cifar10": "data_dir=data",
+                    "images": "dataset.path=own",
+                    "npz": "dataset.path=own/own.npz",
+                }.items()
+            ),
+            files=_IMAGES,
         ),
         Case("failing_run", (f"{_RUN} dataset=sine optimizer=sgd optimizer.lr=1e20", "eval run")),
         Case(

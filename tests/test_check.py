@@ -107,7 +107,7 @@ WRONG = {
     "a field that run.json does not give back": activation(
         "    a: Positive = 1.0\n\n    def __post_init__(self):\n        object.__setattr__(self, 'a', self.a / 2)\n\n"
         + SINE,
-        "activation=own: cannot be made again from run.json: it has other values then.",
+        "activation=own: cannot be restored from run.json: it has other values then.",
         file=WITH_A,
     ),
     "strengths that are none": Case(
@@ -150,7 +150,7 @@ WRONG = {
         "dataset",
         LOAD.format("torch.randn(20, 2)"),
         (
-            "dataset=own: load gives other rows of its train split the second time; random numbers must come from a "
+            "dataset=own: load returns other rows of its train split the second time; random numbers must come from a "
             "generator of its own, with a seed that is a field.",
         ),
         file="# of one's own\nname: own\nseed: 0\n",
@@ -164,15 +164,15 @@ WRONG = {
     "a loss for no task": Case(
         "loss",
         "    kind = 'ranking'\n\n    def per_sample(self, outputs, targets, smoothing=0.0):\n        return outputs\n",
-        ("loss=own: is for no task; resolve must give a loss for classification or regression.",),
+        ("loss=own: is for no task; resolve must return a loss for classification or regression.",),
     ),
     "several at once": activation(
         f"    a: float = 1.0\n\n{BUILD.format('lambda x: x.double()')}\n    def gain(self):\n        return None\n",
         "activation=own: the field a takes nan; annotate it with a range, such as Finite, Positive or Fraction.",
         f"{FILE}: begins without a comment; its first line is what `mlpexp list activation` shows.",
         f"{FILE}: has a=2.0; the default of the field is 1.0.",
-        "activation=own: build gives a module that turns [8, 5] of torch.float32 into [8, 5] of torch.float64; …",
-        "activation=own: gain gives None; must be a number greater than 0 (…",
+        "activation=own: build returns a module that turns [8, 5] of torch.float32 into [8, 5] of torch.float64; …",
+        "activation=own: gain returns None; must be a number greater than 0 (…",
         file="name: own\na: 2.0\n",
     ),
 }
@@ -215,7 +215,7 @@ MIXING = "lambda x: torch.relu(x - x.mean())"
     [
         (activation(SINE), None),
         (activation(BUILD.format(MIXING)), "activation=own: in a stack it gives other numbers than alone"),
-        (optimizer("p.sub_(0.1 * g)"), "optimizer=own does not move each element of a weight by itself"),
+        (optimizer("p.sub_(0.1 * g)"), "optimizer=own does not update elements of a weight independently"),
     ],
 )
 def test_what_is_right_passes_and_why_it_trains_alone_is_said(
@@ -240,5 +240,5 @@ def test_overrides_give_other_values(written: Callable[[Case], Any]) -> None:
     body = f"    a: Positive = 1.0\n\n{BUILD.format('lambda x: x[..., : None if self.a == 1 else 3]')}"
     component = written(activation(body, file=WITH_A))
     assert check(component, overrides=["activation.a=1.0"]) is None
-    with refused("activation=own: build gives a module that turns [4, 5] of torch.float32 into [4, 3] of …"):
+    with refused("activation=own: build returns a module that turns [4, 5] of torch.float32 into [4, 3] of …"):
         check(component, overrides=["activation.a=2", "dataset=xor"])

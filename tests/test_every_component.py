@@ -55,11 +55,11 @@ TRAIN_ALONE = {"lbfgs", "muon"}
 
 
 @pytest.mark.parametrize(("group", "name"), COMPONENTS)
-def test_it_keeps_the_contract(here: Path, group: str, name: str) -> None:
+def test_it_keeps_the_contract(here: Path, made: Callable[[str], list[str]], group: str, name: str) -> None:
     if name == "table":
         write_iris(here / "iris.csv")
-    alone = check(REGISTRIES[group][name], overrides=NEEDED.get(name, []))
-    expected = f"{group}={name} does not move each element of a weight by itself" if name in TRAIN_ALONE else None
+    alone = check(REGISTRIES[group][name], overrides=NEEDED.get(name, made(name)))
+    expected = f"{group}={name} does not update elements of a weight independently" if name in TRAIN_ALONE else None
     assert alone == expected
 
 
@@ -102,8 +102,10 @@ def write_iris(path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in datasets if name not in ("table", "mnist")])
-def test_every_dataset_is_learned_with_its_own_settings(small: Small, tmp_path: Path, name: str) -> None:
-    config = small(f"dataset={name}", "epochs=${dataset.recommended.epochs}")
+def test_every_dataset_is_learned_with_its_own_settings(
+    small: Small, tmp_path: Path, made: Callable[[str], list[str]], name: str
+) -> None:
+    config = small(f"dataset={name}", "epochs=${dataset.recommended.epochs}", *made(name))
     run = train(config, tmp_path / "run")
     score = run.metrics["test"][run.results.data.task.score]
     assert score >= {"and": 1, "or": 1, "xor": 1, "sine": 0.6, "moons": 0.93}.get(name, 0.95)

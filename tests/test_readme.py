@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -40,8 +41,10 @@ def blocks(language: str) -> list[tuple[str, str]]:
 
 
 @pytest.fixture
-def as_in_readme(here: Path, registries: None, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A directory with the files that README and ADDING tell to write, and the table that they take for granted."""
+def as_in_readme(
+    here: Path, registries: None, made: Callable[[str], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """A directory with the files that README and ADDING tell to write, and the data that they take for granted."""
     monkeypatch.syspath_prepend(here)
     from sklearn.datasets import load_iris
 
@@ -56,6 +59,8 @@ def as_in_readme(here: Path, registries: None, monkeypatch: pytest.MonkeyPatch) 
     header = "sepal_length,sepal_width,petal_length,petal_width,species"
     (here / "iris.csv").write_text("\n".join([header, *rows]))
     (here / "more_iris.csv").write_text("\n".join([header, *rows[::3]]))
+    for name, kind in {"pictures": "images", "measurements.npz": "npz"}.items():
+        (here / name).symlink_to(made(kind)[0].removeprefix("dataset.path="))
     return here
 
 

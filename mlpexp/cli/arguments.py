@@ -43,7 +43,7 @@ def run_and_changes(
 def changes(pairs: Sequence[str], allowed: list[str]) -> dict[str, Any]:
     """The values of `key=value` words, read as Hydra reads overrides; ConfigError for a key that is not `allowed`.
 
-    `device=NAME` stands for that device with its usual settings.
+    `device=NAME` stands for that device with its default settings.
     """
     # Hydra's parser: `mlpexp list`, which takes no overrides, answers sooner without it.
     from mlpexp.config.overrides import parse_override
@@ -59,6 +59,12 @@ def changes(pairs: Sequence[str], allowed: list[str]) -> dict[str, Any]:
         if parsed.is_sweep_override():
             raise ConfigError(f"{pair}: must be one value.")
         found[key] = parsed.value()
-    if isinstance(found.get("device"), str):
-        found["device"] = {"name": found["device"]}
+    if isinstance(name := found.get("device"), str):
+        from mlpexp.components.device import devices
+        from mlpexp.config.user_code import load_plugins
+
+        load_plugins(found.get("plugins"))
+        if name not in devices:
+            raise ConfigError(unknown(f"device={name}: no such device", name, devices, devices.synonyms))
+        found["device"] = {"name": name}
     return found

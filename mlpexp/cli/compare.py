@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from mlpexp.comparison.compare import Comparison
 
-# The terminal shows so many rows, sentences on settings, and runs without a result; comparison.md has them all.
+# At most this many rows, sentences and runs without a result are shown on the terminal; comparison.md has them all.
 _MOST_ROWS, _MOST_SENTENCES, _MOST_LOST = 40, 12, 5
 
 
@@ -67,7 +67,7 @@ def _default_directory(paths: list[str]) -> Path:
 
 
 def show(comparison: Comparison, out: Console) -> None:
-    """Prints the tables and what they say in words."""
+    """Prints the tables and the verdict in sentences."""
     from rich.text import Text
 
     from mlpexp.comparison.table import contrasts_rows, contrasts_title, rich_table
@@ -82,7 +82,7 @@ def show(comparison: Comparison, out: Console) -> None:
 
 
 def show_settings(comparison: Comparison, out: Console) -> None:
-    """Prints the table of settings, what to know of them, and the runs without a result."""
+    """Prints the table of settings, notes on it, and the runs without a result."""
     from rich.text import Text
 
     from mlpexp.comparison.report import claim_lines, lost_runs

@@ -1,4 +1,4 @@
-"""Shell completion: Hydra's own, taught that mlpexp has sub-commands.
+"""Shell completion: Hydra's own, extended to mlpexp's sub-commands.
 
 The shell function that Hydra installs calls `mlpexp -sc query=SHELL` with the whole line in COMP_LINE, and
 takes what is printed for the choices. Hydra completes overrides as if they stood right behind the program.
@@ -43,7 +43,7 @@ def run(arguments: list[str]) -> int:
                 _print([name for name in KINDS if name.startswith(kind)], shell)
                 return 0
         elif command not in ("train", "lr-find"):
-            return 0  # what is left are directories, which the shell completes itself
+            return 0  # the rest are directories, which the shell completes itself
         os.environ["COMP_LINE"] = f"{program} {overrides}"
         arguments = [*arguments, *_config_dir(overrides.split())]
     sys.argv = ["mlpexp", *arguments]

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-# The control characters of ASCII and Latin-1 but the line feed, and bytes in the name of a file that are not UTF-8.
+# The control characters of ASCII and Latin-1 except the line feed, and bytes in the name of a file that are not UTF-8.
 _COMMANDS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 

@@ -39,7 +39,7 @@ def run(arguments: list[str]) -> int:
         options += ["--port", str(args.port)]
     board.configure(argv=["tensorboard", *options])
     try:
-        # It recommends its own option --load_fast, which is none of ours.
+        # TensorBoard recommends its option --load_fast, which mlpexp dashboard does not have.
         with redirect_stderr(io.StringIO()):
             address = board.launch()
     except (program.TensorBoardServerException, OSError) as error:
@@ -54,7 +54,7 @@ def run(arguments: list[str]) -> int:
 
 
 def _check_address(host: str, port: int | None) -> None:
-    """ConfigError where TensorBoard could not serve there, which it says in several lines of its own."""
+    """ConfigError, in one line in place of TensorBoard's several, where it cannot serve at this address."""
     if port is not None and not 0 <= port <= 65535:
         raise ConfigError(f"--port={port}: must be from 0 (any that is free) to 65535.")
     try:

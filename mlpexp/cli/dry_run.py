@@ -17,7 +17,7 @@ from mlpexp.sweep.jobs import Job
 from mlpexp.sweep.plan import PlannedStack, plan
 from mlpexp.training.prepare import Preparations, memory_needed, prepare
 
-# A key's values are shown up to this many, and so many stacks.
+# At most this many values of a key, and this many stacks, are shown.
 _MOST_VALUES, _MOST_STACKS = 8, 40
 
 
@@ -33,14 +33,14 @@ def show_run(config: Config) -> None:
 
 
 def show_plan(jobs: Sequence[Job] | None, preparations: Preparations, *, stacked: bool = True) -> None:
-    """The plan of a sweep; without `jobs` its sweeper chooses them as it goes. Not `stacked`, each trains by itself."""
+    """The plan of a sweep; without `jobs` its sweeper chooses them. Unless `stacked`, each trains alone."""
     out = console()
     if jobs is None:
-        out.print(Text("the sweeper chooses the jobs as it goes; the values that it is given are right"))
+        out.print(Text("the sweeper chooses the jobs during the search; the values given to it are valid"))
         return
     stacks = plan(jobs, preparations) if stacked else []
-    how = f" in {pluralize(len(stacks), 'stack')}" if stacked else ", each by itself"
-    out.print(Text(f"{pluralize(len(jobs), 'run')}{how}; everything is right with them"))
+    how = f" in {pluralize(len(stacks), 'stack')}" if stacked else ", each trained alone"
+    out.print(Text(f"{pluralize(len(jobs), 'run')}{how}; all are valid"))
     flat = {job.number: hyperparameters(job.config.to_dict()) for job in jobs}
     keys = differences(list(flat.values())).keys
     for key in [*keys, "seed"]:
@@ -61,7 +61,7 @@ def _table(
     keys: Sequence[str],
     preparations: Preparations,
 ) -> Table:
-    """A row a stack: how many runs, what they have that others have not, memory, why it is one run alone."""
+    """A row for each stack: number of runs, the values that only they have, memory, and why a run trains alone."""
     table = Table()
     for name in ("stack", "runs"):
         table.add_column(name, justify="right")

@@ -17,18 +17,23 @@ def run(arguments: list[str]) -> int:
     from rich.text import Text
 
     from mlpexp.cli.console import console
-    from mlpexp.cli.terminal import confusions, metrics_table, show_findings, weights_title
+    from mlpexp.cli.terminal import confusions, metrics_table, show_findings, undefined_metrics, weights_title
+    from mlpexp.config.metric import picking
     from mlpexp.run import record
     from mlpexp.training.evaluate import evaluate
 
     evaluation = evaluate(directory, changed, file)
     out = console()
     task = evaluation.results.task
-    out.print(metrics_table(evaluation.metrics, task.score, weights_title(task, str(evaluation.epoch))))
+    found = record.read(Path(directory))
+    title = weights_title(picking(found.config["metric"], task), str(evaluation.epoch))
+    out.print(metrics_table(evaluation.metrics, evaluation.constant, task, title))
+    for line in undefined_metrics(evaluation.undefined):
+        out.print(Text(line))
     if task.kind == "classification":
         out.print(confusions(evaluation.results, "the test split" if "test" in evaluation.metrics else "the table"))
     for remark in evaluation.remarks:
         report(remark)
-    show_findings(record.read(Path(directory)).findings, out)
+    show_findings(found.findings, out)
     out.print(Text(f"written to {evaluation.directory}"))
     return 0

@@ -23,7 +23,7 @@ _SHOWING = ("help", "hydra_help", "cfg", "info", "shell_completion")
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
-    """Hydra's own options and --dry-run; a wrong one is answered in one line."""
+    """Hydra's own options and --dry-run; a wrong one is a ConfigError of one line."""
     parser = hydra_adapter.argument_parser()
     parser.add_argument("--dry-run", action="store_true", help="Check everything and show the plan; train nothing")
 
@@ -38,7 +38,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     if args.config_path is not None:
         raise ConfigError(f"--config-path={args.config_path}: would hide mlpexp's configs; use --config-dir.")
     if args.experimental_rerun is not None:
-        raise ConfigError(f"--experimental-rerun={args.experimental_rerun}: a run goes on by mlpexp resume RUN.")
+        raise ConfigError(f"--experimental-rerun={args.experimental_rerun}: mlpexp resume RUN continues a run.")
     modes = {"--run": args.run, "--multirun": args.multirun, "--cfg": args.cfg, "--info": args.info}
     if sum(map(bool, (*modes.values(), args.shell_completion))) > 1:
         raise ConfigError("train: only one of --run, --multirun, --cfg and --info can be given.")
@@ -92,7 +92,7 @@ def claim(raw: DictConfig, key: str) -> AbstractContextManager[Path]:
 
 @contextmanager
 def errors_of_ours() -> Iterator[None]:
-    """What Hydra and OmegaConf raise, as errors of ours."""
+    """Within, errors of Hydra and OmegaConf are raised as ConfigError, in one line."""
     full_error = os.environ.get("HYDRA_FULL_ERROR") == "1"
     try:
         yield

@@ -1,4 +1,4 @@
-"""What a job of a sweep says of itself where it runs in a process of its own, beside others."""
+"""The lines that a job of a sweep prints where it runs in a process of its own, beside others."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rich.text import Text
 
 from mlpexp.cli.console import console
 from mlpexp.cli.streams import make_lasting
-from mlpexp.cli.terminal import score_name, score_text
+from mlpexp.cli.terminal import score_name, score_text, shown_score
 from mlpexp.engine.loop import Engine, Row
 from mlpexp.training.attempt import Run
 from mlpexp.training.prepare import Prepared
@@ -20,17 +20,17 @@ _PARTS = 4
 
 
 class JobLog(Watcher):
-    """Whole lines, each with the job's number: the jobs write on one terminal, in which their bars would clash."""
+    """Prints whole lines, each with the job's number: progress bars of several jobs on one terminal would clash."""
 
     def __init__(self, number: int) -> None:
-        # In the process that the command line has started it is done.
+        # `main` has done so only in the process of the command line.
         make_lasting()
         self._number = number
         self._console = console()
         self._score = "accuracy"
 
     def started(self, prepared: Prepared, engine: Engine, directories: Sequence[Path]) -> None:
-        self._score = prepared.data.task.score
+        self._score = shown_score(prepared)
         self._say(f"started; run directory: {directories[0]}")
 
     def epoch(self, engine: Engine, rows: Sequence[Row]) -> None:
@@ -52,7 +52,7 @@ class JobLog(Watcher):
         )
 
     def failed(self, error: Exception) -> None:
-        """The end of one that has failed. The process that has sent it says so on stderr, in the end."""
+        """The end of a run that has failed. The process that started the jobs reports it on stderr at the end."""
         self._say(f"failed: {error or type(error).__name__}")
 
     def _say(self, what: str) -> None:

@@ -1,6 +1,6 @@
 """`mlpexp list`: what there is to choose from, and what each key of a config is."""
 
-# Nothing here imports torch, and Hydra only what shows parameters: a list is there at once.
+# Nothing here imports torch, and only parameters need Hydra, so that lists appear at once.
 from __future__ import annotations
 
 import inspect
@@ -18,7 +18,7 @@ from mlpexp.errors import ConfigError, unknown
 if TYPE_CHECKING:
     from mlpexp.config.parameters import Parameter
 
-# What stands in the place of a group for the keys that belong to none.
+# The word in place of a group for the keys that belong to no group.
 KEYS = "keys"
 
 _MORE = """
@@ -26,7 +26,7 @@ mlpexp list GROUP        says what each option is
 mlpexp list GROUP NAME   shows the parameters of one
 mlpexp list keys         shows all other keys of a run: epochs, seed, clip, ...
 mlpexp train GROUP=NAME  chooses an option"""
-# The widest column in a pipe: one long cell does not push all others apart. And on a terminal, beside the last one.
+# The maximum width of a column, in characters: in a pipe, and on a terminal, where the last column has no limit.
 _WIDEST, _NARROW = 40, 20
 
 
@@ -63,7 +63,7 @@ def run(arguments: list[str]) -> int:
 
 
 def _plugins(overrides: Sequence[str], known: Sequence[str], name: str | None) -> Sequence[str]:
-    """The overrides, which may be of `plugins` alone, and only where they have an effect."""
+    """The overrides; ConfigError for any but `plugins`, and for that one without a NAME."""
     for given in overrides:
         group, _, option = given.partition("=")
         if group in known:
@@ -117,7 +117,7 @@ def _show_option(
             out.print(Text(paragraph))
         if part.cls is None:
             what = f"{part.key}.name={part.name}: is not registered"
-            out.print(Text(f"{what}; plugins=[MODULE], the module that registers it, adds what its parameters are."))
+            out.print(Text(f"{what}; plugins=[MODULE], the module that registers it, shows its parameters too."))
         out.print()
         if part.parameters:
             _print_parameters("parameter", part.parameters)
@@ -128,7 +128,7 @@ def _show_option(
 
 
 def _paragraphs(cls: type | None) -> list[str]:
-    """The docstring of a component, a line for each paragraph; none where it is the one that dataclasses make up."""
+    """The docstring of a component, a line for each paragraph; none where `dataclass` generated it."""
     text = inspect.cleandoc((cls and cls.__doc__) or "")
     if cls is None or text.startswith(f"{cls.__name__}("):
         return []

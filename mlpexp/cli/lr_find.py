@@ -42,7 +42,7 @@ def run(arguments: list[str]) -> int:
     _check_single(args.overrides)
     config = compose(args.overrides, args.config_dir, args.config_name)
     test = prepared_test(config, lowest=args.lowest, highest=args.highest, steps=args.steps, seeds=args.seeds)
-    # A directory that cannot be had is better known before the training.
+    # A directory that cannot be made is reported before the training.
     named = None if args.out is None else claim_named(Path(args.out), "--out")
     out = console()
     out.print(Text(_setup(test)))
@@ -82,7 +82,7 @@ def _setup(test: RangeTest) -> str:
 
 
 def _table(finding: Finding) -> Table:
-    """A row a rule: the rate that it found, and what this rate is."""
+    """A row for each rule: the rate that it found, and the meaning of this rate."""
     from rich.table import Table
 
     table = Table(title="Learning rates", title_justify="left", title_style="")
@@ -96,7 +96,7 @@ def _table(finding: Finding) -> Table:
 
 
 def _paste(overrides: Sequence[str], options: dict[str, str | None], lr: float) -> str:
-    """The command that trains what was given at this rate."""
+    """The command that trains with the same overrides at this rate."""
     from mlpexp.config.overrides import parse_override
 
     kept = [given for given in overrides if parse_override(given).key_or_group != "optimizer.lr"]

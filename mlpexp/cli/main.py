@@ -1,4 +1,4 @@
-"""The command `mlpexp`: hands its first word to one of the sub-commands, and turns errors into lines."""
+"""The command `mlpexp`: calls the sub-command that its first word names, and prints errors in single lines."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ from mlpexp.errors import MlpexpError, refusal, unknown
 COMMANDS = {
     "train": "train a run, or a sweep of runs with -m: mlpexp train activation=gelu optimizer=adamw",
     "eval": "evaluate a run's best checkpoint on the test split: mlpexp eval RUN",
-    "resume": "go on with a run where it stopped: mlpexp resume RUN [epochs=N]",
+    "predict": "predict the rows of a file with a run: mlpexp predict RUN FILE",
+    "resume": "continue a run where it stopped: mlpexp resume RUN [epochs=N]",
     "compare": "compare runs over seeds, with tests and figures: mlpexp compare RUN_OR_SWEEP ...",
     "report": "put runs and sweeps on a page for a browser: mlpexp report RUN_OR_SWEEP ...",
-    "notebook": "run every experiment, and leave one page of them all: mlpexp notebook",
+    "notebook": "run every experiment, and write one page of them all: mlpexp notebook",
+    "look": "show what a table holds, and what is odd in it: mlpexp look FILE [--target NAME]",
     "lr-find": "suggest learning rates: mlpexp lr-find dataset=digits optimizer=sgd",
-    "plot": "draw what needs no run: mlpexp plot activations|optimizers|schedulers|dataset",
+    "plot": "draw figures that need no run: mlpexp plot activations|optimizers|schedulers|dataset",
     "list": "what there is to choose from, and what each key means: mlpexp list [GROUP [NAME]]",
     "dashboard": "start TensorBoard: mlpexp dashboard [DIR]",
 }
@@ -53,8 +55,8 @@ def main() -> None:
     # more, and once again before it exits: together that took a fifth of the time of a short run.
     gc.set_threshold(50_000, 5, 5)
     # libgomp reads it when torch loads it; processes that this one starts inherit it. Threads that wait for one another
-    # spin 300,000 times of their own accord: where something else runs on the machine, that takes the time of the very
-    # thread that they wait for. A stack of three on MNIST then took 1.7 times as long as on one thread. With 1,000 it
+    # spin 300,000 times by default: where other programs run on the machine, that takes time from the thread that they
+    # wait for. A stack of three on MNIST then took 1.7 times as long as on one thread. With 1,000 it
     # took 1.6 times as long where nothing else ran (benchmarks/busy.py).
     if not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & set(os.environ):
         os.environ["GOMP_SPINCOUNT"] = "30000"
@@ -64,7 +66,7 @@ def main() -> None:
     try:
         code = call(sys.argv[1:])
     except SystemExit as ended:
-        # Of a parser that has shown its help.
+        # argparse exits so after it has shown its help.
         code = ended.code
     if (lost := lost_output()) is not None:
         report(f"standard output: cannot be written: {lost}.")
@@ -74,7 +76,7 @@ def main() -> None:
 
 
 def call(arguments: list[str]) -> int:
-    """Runs a command line and gives its exit code."""
+    """Runs a command line and returns its exit code."""
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         commands = "\n".join(f"  {name:<10}{what}" for name, what in COMMANDS.items())
         print(_HELP.format(commands=commands), end="")
@@ -100,7 +102,7 @@ def call(arguments: list[str]) -> int:
             report(line)
         return error.exit_code
     except OSError as error:
-        # Such as of a directory that may not be entered, or a name that is too long, wherever it was to be looked at.
+        # Such as a directory without permission, or a name that is too long, in any place that reads a path.
         if error.filename is None or os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise
         report(f"{os.fsdecode(error.filename)}: {error.strerror}.")
@@ -108,7 +110,7 @@ def call(arguments: list[str]) -> int:
     except MemoryError:
         if os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise
-        report("this needs more memory than there is.")
+        report("this needs more memory than the machine has.")
         return 1
     except Exception as error:
         if (fault := _users_fault(error)) is None:
@@ -121,7 +123,7 @@ def call(arguments: list[str]) -> int:
 
 
 def _users_fault(error: Exception) -> str | None:
-    """A line on an error that came from a component of the user's own; None for others, and where all is asked for."""
+    """A line on an error that came from a component of the user's own; None for others, and with HYDRA_FULL_ERROR=1."""
     from mlpexp.config.user_code import explained
     from mlpexp.errors import RunError
 
@@ -130,10 +132,10 @@ def _users_fault(error: Exception) -> str | None:
 
 
 def report(line: str) -> None:
-    """Says on stderr what went wrong."""
+    """Prints an error on stderr."""
     print(f"mlpexp: {one_line(line)}", file=sys.stderr)
 
 
 def one_line(text: str) -> str:
-    """A message without line breaks or control characters, which a value may have brought in."""
+    """A message without line breaks and control characters, which a value in it may contain."""
     return "".join(c if c.isprintable() else " " for c in " ".join(text.split()))

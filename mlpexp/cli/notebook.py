@@ -1,4 +1,4 @@
-"""`mlpexp notebook`: runs every experiment and picture of the course notebook, and leaves one page of them all."""
+"""`mlpexp notebook`: runs every experiment and picture of the course notebook, and writes one page of them all."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mlpexp.cli.arguments import Parser
 from mlpexp.errors import ConfigError, RunError, unknown
 from mlpexp.report.exhibits import EXHIBITS, PAGE, Exhibit, Experiment
 
-# Of a long list of seeds so many are tried beforehand; each experiment tries all of its own.
+# At most this many seeds of a list are checked beforehand; each experiment checks all of its own.
 _MOST_JOBS = 20
 
 
@@ -20,7 +20,7 @@ def run(arguments: list[str]) -> int:
         "overrides", nargs="*", metavar="OVERRIDE", help="for every experiment, such as epochs=1 or seed=0,1"
     )
     parser.add_argument("--only", metavar="NAME,...", help="some of: " + ", ".join(entry.name for entry in EXHIBITS))
-    parser.add_argument("--out", metavar="DIR", help="a new directory, or one of an earlier call, which goes on")
+    parser.add_argument("--out", metavar="DIR", help="a new directory, or one of an earlier call, which is continued")
     args = parser.parse_intermixed_args(arguments)
     exhibits = EXHIBITS if args.only is None else _chosen(args.only.split(","))
     _check(exhibits, args.overrides)

@@ -90,5 +90,5 @@ def _claim(candidates: Iterator[Path]) -> Path:
             return path
     except OSError as error:
         raise refusal(error)(f"{path}: cannot be made: {error.strerror}.") from None
-    # Only a name of the user's own is one candidate and no more.
+    # All candidates are taken only where the user gave the one name.
     return new_file(path, ".png")

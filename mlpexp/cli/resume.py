@@ -1,4 +1,4 @@
-"""`mlpexp resume`: goes on with a run, or with a sweep, where it stopped, in place."""
+"""`mlpexp resume`: continues a run or a sweep where it stopped, in place."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def run(arguments: list[str]) -> int:
 
 
 def _resume_sweep(directory: Path, changed: dict[str, Any], file: Path | None) -> int:
-    """What is missing or unfinished, in stacks; in the end the table of the whole sweep."""
+    """Trains missing and unfinished runs, in stacks; then shows the table of the whole sweep."""
     from mlpexp.cli.sweep_terminal import SweepTerminal, conclude
     from mlpexp.errors import ConfigError
     from mlpexp.figures.drawing import Drawing, process_beside
     from mlpexp.sweep.resume import resume_sweep
 
     if "epochs" in changed:
-        raise ConfigError(f"epochs={changed['epochs']}: a sweep goes on as it was; give a single run more epochs.")
+        raise ConfigError(f"epochs={changed['epochs']}: a sweep keeps its number of epochs; give more to a single run.")
     with Drawing(process_beside()) as drawing:
         drawing.start()
         resume_sweep(directory, changed, SweepTerminal(directory), file)

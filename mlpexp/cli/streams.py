@@ -1,4 +1,4 @@
-"""Standard output and standard error as a run needs them: training goes on also where they fail.
+"""Standard output and standard error as a run needs them: training continues even where they fail.
 
 A reader can go (`mlpexp train | head`), the disk behind a redirection can be full, the terminal can be closed, and an
 encoding such as latin-1 can lack the characters that a message has.
@@ -12,15 +12,15 @@ import io
 import sys
 from typing import Any
 
-# How the signs of our messages are written in an encoding that lacks them.
+# Replacements for characters of our messages, in encodings that lack them.
 _PLAIN = {"−": "-", "–": "-", "×": "x", "²": "2", "±": "+-", "…": "...", "≤": "<=", "÷": "/", "√": "sqrt"}
 _ERRORS = "mlpexp.plain"
-# The reader of a pipe, or the terminal, has gone: there is nobody to tell.
+# The reader of a pipe, or the terminal, is gone: nothing can be reported.
 _NOBODY_READS = {errno.EPIPE, errno.EIO}
 
 
 class _Lasting(io.FileIO):
-    """A file whose errors when it is written to are noted, not raised."""
+    """A file that keeps errors of writing in an attribute and does not raise them."""
 
     failure: OSError | None = None
 
@@ -33,9 +33,9 @@ class _Lasting(io.FileIO):
 
 
 def make_lasting() -> None:
-    """Lets this process's standard output and standard error take any text, and never fail. A second time does nothing.
+    """Makes standard output and standard error accept any text and never fail. A second call has no effect.
 
-    What a program that calls us has put in their place stays as it is.
+    Streams that a calling program has replaced stay as they are.
     """
     codecs.register_error(_ERRORS, _plain)
     for name in ("stdout", "stderr"):

@@ -28,12 +28,12 @@ from mlpexp.run.sweep_record import SweepRecord
 from mlpexp.sweep.jobs import Job, check_jobs, expand, job_records
 from mlpexp.training.prepare import Preparations
 
-# Of a longer range another sweeper's values are looked at as far as this.
+# At most this many values of a key are checked for sweepers that choose the jobs.
 _MOST_VALUES = 1000
 
 
 def run_sweep(composer: Composer, overrides: Sequence[str], *, dry_run: bool) -> int:
-    """The jobs of a sweep, by Hydra's sweeper and launcher; in the end what has come of them."""
+    """Runs the jobs of a sweep by Hydra's sweeper and launcher; then shows their results."""
     checked = check_sweep(composer, overrides)
     if repeated := repeats([job.config for job in checked.jobs or []]):
         report(f"{repeated}.")
@@ -41,22 +41,22 @@ def run_sweep(composer: Composer, overrides: Sequence[str], *, dry_run: bool) ->
         stacked = checked.raw.hydra.launcher._target_.endswith(".StackedLauncher")
         show_plan(checked.jobs, checked.preparations, stacked=stacked)
         return 0
-    # One that no other sweep has, now that all jobs are checked.
+    # A directory of its own, made only now that all jobs are checked.
     with claim(checked.raw, "hydra.sweep.dir") as sweep:
         _run_in(sweep, checked, composer)
     return 0
 
 
 def _run_in(sweep: Path, checked: CheckedSweep, composer: Composer) -> None:
-    """The jobs of a sweep in its directory, and what has come of them."""
+    """Runs the jobs of a sweep in its directory; then shows their results."""
     raw, jobs = checked.raw, checked.jobs
     with flag_override(raw.hydra, ["readonly", "struct"], False):
         raw.hydra.sweep.dir = str(sweep)
-    # What the sweep is to do, so that it can be gone on with from any instant.
+    # The plan of the sweep, so that it can be resumed at any time.
     records = job_records(jobs or [])
     SweepRecord(records, [[job.number] for job in records], search=_search(raw) if jobs is None else None).write(sweep)
     task = SweepTask(sweep, jobs or [], checked.preparations, composer=composer, searching=jobs is None)
-    # It imports what the last figure needs while the jobs train.
+    # Its process imports matplotlib while the jobs train.
     with Drawing(process_beside()) as drawing:
         drawing.start()
         try:
@@ -68,7 +68,7 @@ def _run_in(sweep: Path, checked: CheckedSweep, composer: Composer) -> None:
             ours = isinstance(error, MlpexpError) or task.called
             said = f"hydra/launcher={raw.hydra.runtime.choices['hydra/launcher']} ended with {_in_a_line(error)}"
             if any(sweep.glob(f"**/{NAME}")):
-                # Jobs have failed; their directories tell which.
+                # Jobs have failed; their directories show which.
                 if not ours:
                     report(said)
                 conclude(sweep, drawing, told=task.called)
@@ -91,12 +91,12 @@ def _launch(task: SweepTask, checked: CheckedSweep, composer: Composer) -> None:
 
 
 def _in_a_line(error: Exception) -> str:
-    """What somebody else's error says, without the tracebacks of other processes that may stand behind it."""
+    """The message of another library's error, without tracebacks of other processes that may follow it."""
     return ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
 
 
 def _search(raw: DictConfig) -> dict[str, Any]:
-    """The sweeper that chooses the jobs, and how many it was to try, where it says so."""
+    """The sweeper that chooses the jobs, and its number of trials, where it has one."""
     n_trials = raw.hydra.sweeper.get("n_trials")
     return {
         "sweeper": str(raw.hydra.runtime.choices["hydra/sweeper"]),
@@ -116,7 +116,7 @@ class CheckedSweep:
 def check_sweep(composer: Composer, overrides: Sequence[str]) -> CheckedSweep:
     """The sweep, or ConfigError with whatever is wrong with its jobs.
 
-    For sweepers that choose the values as they go, each listed value of a key is tried with the first of all others.
+    For sweepers that choose the values, each listed value of a key is tried with the first of all others.
     """
     raw = composer.of_sweep(overrides)
     for name in ("launcher", "sweeper"):
@@ -128,7 +128,7 @@ def check_sweep(composer: Composer, overrides: Sequence[str]) -> CheckedSweep:
                 f"hydra.{name}._target_={target}: is no plugin of Hydra's; choose one by hydra/{name}=NAME."
             )
     sweeper = raw.hydra.sweeper
-    # All combinations of the values; what others try is theirs to choose.
+    # All combinations of the values; other sweepers choose their own.
     grid = str(sweeper.get("_target_")).endswith(".BasicSweeper")
     if grid:
         params = {str(key): str(value) for key, value in (sweeper.params or {}).items()}
@@ -155,5 +155,5 @@ def _one_key_at_a_time(overrides: Sequence[str]) -> list[list[str]]:
             listed = list(islice(values(override), _MOST_VALUES))
             further += [(len(first), other) for other in listed[1:]]
             first += listed[:1]
-        # The values of interval(0,1) are the sweeper's to choose, those of glob(*) exist.
+        # The sweeper chooses the values of interval(0,1); those of glob(*) are known.
     return [first, *([*first[:at], other, *first[at + 1 :]] for at, other in further)]

@@ -32,8 +32,8 @@ from mlpexp.training.stack import Watcher
 class SweepTask:
     """The task function of a sweep, which takes its jobs at once (see sweep/launch.py) or one by one.
 
-    It tells of failures when they happen. Launchers of other processes send it there: the one here is then never
-    called.
+    It reports failures when they happen. Launchers with other processes send a copy there: the one here is then
+    never called.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class SweepTask:
         """`jobs` are those that are checked already, with what they need in `preparations`; those that a sweeper
         chooses later are composed by `composer`. `directory` is the sweep's.
 
-        With `searching` a sweeper makes small what the jobs give. With `sent` another process has sent the task here.
+        With `searching` a sweeper minimises what the jobs return. With `sent` the task came from another process.
         """
         self._directory = directory
         self._jobs = {job.number: job for job in jobs}
@@ -60,11 +60,11 @@ class SweepTask:
         self.called = False
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # What goes to other processes makes do without what this one has in memory.
+        # The copy for another process leaves out what this one holds in memory.
         return _sent, (self._searching,)
 
     def __call__(self, raw: DictConfig) -> float:
-        """One job, for launchers that run them one by one. Gives what a search is to minimise."""
+        """One job, for launchers that run them one by one. Returns what a search minimises."""
         from mlpexp.cli.terminal import Terminal
 
         self.called = True
@@ -92,11 +92,11 @@ class SweepTask:
     def _run(self, path: Path, started_in: Path, raw: DictConfig, watcher: Watcher) -> Run:
         from mlpexp.training.single import resume, run_in
 
-        # Relative paths mean where the command was given, also for a job in a directory of its own.
+        # Relative paths start where the command was given, even for a job in a directory of its own.
         with chdir(started_in):
             config = checked(raw)
             if (path / NAME).exists():
-                # A cluster has stopped the job and begun it again, for it has a directory to itself.
+                # A cluster has stopped the job and started it again: no other job has this directory.
                 return resume(path, {"plugins": list(config.plugins)}, watcher)
             prepared = self._preparations.of(config)
         with locked(path):
@@ -122,7 +122,7 @@ class SweepTask:
     def _value(self, outcome: Record | Exception) -> float | Exception:
         if isinstance(outcome, Record):
             return objective(outcome)
-        # A search learns from it, and goes on elsewhere.
+        # A search takes note of it, and tries other values.
         return math.inf if self._searching and isinstance(outcome, DivergedError) else outcome
 
     def _job(self, number: int, overrides: list[str]) -> Job:
@@ -140,5 +140,5 @@ def _sent(searching: bool) -> SweepTask:
 
 
 def objective(record: Record) -> float:
-    """The validation loss of the best weights: a sweeper that searches makes it small."""
+    """The validation loss of the best weights: what a search minimises."""
     return record.metrics["val"]["loss"]

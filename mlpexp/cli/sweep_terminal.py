@@ -14,7 +14,7 @@ from rich.progress import Progress, TaskID
 from rich.text import Text
 
 from mlpexp.cli.console import console
-from mlpexp.cli.terminal import SECONDS_BETWEEN_UPDATES, epoch_bar, score_name, score_text
+from mlpexp.cli.terminal import SECONDS_BETWEEN_UPDATES, epoch_bar, score_name, score_text, shown_score
 from mlpexp.engine.loop import Engine, Row
 from mlpexp.errors import MlpexpError, RunError, pluralize
 from mlpexp.figures.drawing import Drawing
@@ -25,9 +25,9 @@ from mlpexp.training.prepare import Prepared
 if TYPE_CHECKING:
     from mlpexp.comparison.summary import MissingResult
 
-# Without a terminal so many lines are printed for a sweep, and for a stack at least the last.
+# Without a terminal about this many lines are printed for a sweep, and at least the last one for each stack.
 _LINES = 20
-# A terminal of fewer columns has no room for the least and the greatest of the scores.
+# A terminal of fewer columns has no room for the minimum and maximum of the scores.
 _WIDE = 100
 
 
@@ -58,7 +58,7 @@ class SweepTerminal(SweepWatcher):
         self._stack = f"stack {index + 1}/{len(stacks)} ({pluralize(sizes[index], 'run')})"
 
     def started(self, prepared: Prepared, engine: Engine, directories: Sequence[Path]) -> None:
-        self._score = prepared.data.task.score
+        self._score = shown_score(prepared)
         if self._console.is_terminal:
             self._progress, self._bar = epoch_bar(self._console, engine, f"{self._stack}  epoch", width=10)
 
@@ -73,7 +73,7 @@ class SweepTerminal(SweepWatcher):
             self._show()
 
     def _show(self) -> None:
-        """The last epoch that there was, once."""
+        """Shows the latest epoch, once."""
         if self._last is None:
             return
         engine, rows = self._last
@@ -130,7 +130,7 @@ def _jobs(numbers: Sequence[int]) -> str:
 
 
 def _listed(names: Sequence[object]) -> str:
-    """The first of them, where there are many."""
+    """The names; only the first of them where there are many."""
     return ", ".join(map(str, names[:10])) + (", …" if len(names) > 10 else "")
 
 

@@ -18,11 +18,14 @@ from mlpexp.cli.console import console
 from mlpexp.cli.main import report
 from mlpexp.components.loss import Loss, losses
 from mlpexp.components.regularizer import regularizers
+from mlpexp.config.metric import KINDS, picking
 from mlpexp.config.schema import Config
 from mlpexp.data.task import Task
 from mlpexp.doctor.finding import format_finding
+from mlpexp.doctor.measure import rare_classes
 from mlpexp.engine.batches import Batches
 from mlpexp.engine.loop import Engine, Row
+from mlpexp.engine.objective import train_shares
 from mlpexp.errors import pluralize
 from mlpexp.fields.convert import show
 from mlpexp.figures.confusion import most_confused
@@ -33,12 +36,12 @@ from mlpexp.training.stack import Watcher
 
 # Without a terminal a line is printed for each of this many parts of a run.
 _LINES = 20
-# A terminal need not be redrawn more often than the eye sees.
+# More frequent updates of a terminal cannot be seen.
 SECONDS_BETWEEN_UPDATES = 0.1
 
 
 def epoch_bar(console: Console, engine: Engine, label: str, width: int) -> tuple[Progress, TaskID]:
-    """A progress bar over an engine's epochs, begun; its field `numbers` stands behind the bar."""
+    """A progress bar over an engine's epochs, started; its field `numbers` is shown after the bar."""
     progress = Progress(
         TextColumn(label),
         MofNCompleteColumn(),
@@ -67,7 +70,7 @@ class Terminal(Watcher):
         report(line)
 
     def started(self, prepared: Prepared, engine: Engine, directories: Sequence[Path]) -> None:
-        self._score = prepared.data.task.score
+        self._score = shown_score(prepared)
         self._console.print(_setup(prepared, engine))
         self._console.print(Text(f"run directory: {directories[0]}"))
         if self._console.is_terminal:
@@ -99,8 +102,11 @@ class Terminal(Watcher):
         """The end of a run that has completed: metrics, most-confused classes, the directory."""
         record, task = run.record, run.results.data.task
         early = ", where it stopped early" if record.epochs_done < record.config["epochs"] else ""
-        title = weights_title(task, f"{record.best_epoch} of {record.epochs_done}{early}")
-        self._console.print(metrics_table(run.metrics, task.score, title))
+        best_by = picking(record.config["metric"], task)
+        title = weights_title(best_by, f"{record.best_epoch} of {record.epochs_done}{early}")
+        self._console.print(metrics_table(run.metrics, record.constant, task, title))
+        for line in undefined_metrics(record.undefined):
+            self._console.print(Text(line))
         if task.kind == "classification":
             self._console.print(confusions(run.results))
         show_findings(record.findings, self._console)
@@ -108,15 +114,21 @@ class Terminal(Watcher):
 
 
 def _numbers(row: Row, score: str) -> str:
-    """The numbers of an epoch in a line of steady width."""
+    """The numbers of an epoch in a line of constant width."""
     return (
         f"train loss {row['loss/train']:.4f}  val loss {row['loss/val']:.4f}  "
         f"val {score_name(score)} {score_text(row[f'{score}/val'])}"
     )
 
 
+def shown_score(prepared: Prepared) -> str:
+    """What the lines of epochs show beside the loss: the metric that picks the best epoch, else the task's score."""
+    best_by = picking(prepared.config.metric, prepared.data.task)
+    return prepared.data.task.score if best_by == "loss" else best_by
+
+
 def score_name(score: str) -> str:
-    return "R²" if score == "r2" else score
+    return KINDS[score].words
 
 
 def score_text(score: float) -> str:
@@ -141,7 +153,7 @@ def _setup(prepared: Prepared, engine: Engine) -> Text:
         "regularizer": ", ".join(map(regularizers.name_of, config.regularizer)) or "none",
         "training": f"{pluralize(config.epochs, 'epoch')}, {_batches(engine.batches)}, seed {config.seed}",
         "device": f"{engine.device}, {config.precision}",
-        # Of weights that still change, and so not what the table in the end has.
+        # The weights still change, so these numbers differ from those of the final table.
         "epoch lines": "train: mean over the epoch's batches, each before its step; val: the weights after the epoch",
     }
     width = max(map(len, parts))
@@ -166,11 +178,20 @@ def _task(prepared: Prepared) -> str:
     features = pluralize(prepared.data.n_features, "feature")
     if n_columns and n_columns != prepared.data.n_features:
         features += f" of {pluralize(n_columns, 'column')}"
-    return f"{features}, {task.n_classes} classes" if task.n_classes else f"{features}, regression"
+    return f"{features}, {task.n_classes} classes{_unequal(prepared)}" if task.n_classes else f"{features}, regression"
+
+
+def _unequal(prepared: Prepared) -> str:
+    """The rarest class, where classes have far from as many rows."""
+    task, shares = prepared.data.task, train_shares(prepared.data)
+    rare = min(rare_classes(shares), key=shares.__getitem__, default=None)
+    if rare is None:
+        return ""
+    return f" of unequal size (the smallest, {task.classes[rare]}: {100 * shares[rare]:.2g} % of the training rows)"
 
 
 def named(config: Config, group: str, resolved: Loss | None = None) -> str:
-    """A component with the settings that matter at a glance: `adam (lr 0.001)`."""
+    """A component with its most important setting: `adam (lr 0.001)`."""
     values = config.to_dict()[group]
     name = values["name"]
     if resolved is not None and name == "auto":
@@ -178,21 +199,38 @@ def named(config: Config, group: str, resolved: Loss | None = None) -> str:
     return f"{name} (lr {show(values['lr'])})" if "lr" in values else str(name)
 
 
-def weights_title(task: Task, epoch: str) -> str:
-    """What weights the numbers of a table are of."""
-    why = "greatest val accuracy, then least val loss" if task.kind == "classification" else "least val loss"
+def weights_title(best_by: str, epoch: str) -> str:
+    """Which weights the numbers of a table belong to."""
+    kind = KINDS[best_by]
+    why = f"{'greatest' if kind.higher_is_better else 'least'} val {kind.words}"
+    why += ", then least val loss" if best_by != "loss" else ""
     return f"Each split with the weights of the best epoch ({why}): {epoch}"
 
 
-def metrics_table(metrics: dict[str, dict[str, float]], score: str, title: str) -> Table:
-    """Loss and score by split."""
+def metrics_table(
+    metrics: dict[str, dict[str, float]], constant: dict[str, dict[str, float]], task: Task, title: str
+) -> Table:
+    """A row a metric: its value on each split, and what a constant answer has on the last of them."""
     table = Table(title=title, title_justify="left", title_style="")
-    table.add_column("split")
-    table.add_column("loss", justify="right")
-    table.add_column(score_name(score), justify="right")
-    for split, values in metrics.items():
-        table.add_row(split, f"{values['loss']:.4f}", score_text(values[score]))
+    table.add_column("metric")
+    *_, last = metrics
+    for split in metrics:
+        table.add_column(split, justify="right")
+    table.add_column(f"constant answer, {last}" if len(metrics) > 1 else "constant answer", justify="right")
+    for name in task.metrics:
+        values = [*(of_split[name] for of_split in metrics.values()), constant[last].get(name, math.nan)]
+        unit = " (own units)" if KINDS[name].own_units else ""
+        table.add_row(f"{KINDS[name].words}{unit}", *(_metric_text(name, value) for value in values))
     return table
+
+
+def _metric_text(name: str, value: float) -> str:
+    return f"{value:#.4g}" if KINDS[name].own_units and math.isfinite(value) else score_text(value)
+
+
+def undefined_metrics(undefined: dict[str, dict[str, str]]) -> list[str]:
+    """A line on each metric that a split cannot have."""
+    return [f"no {KINDS[name].words}: {why}" for reasons in undefined.values() for name, why in reasons.items()]
 
 
 def show_findings(findings: list[dict[str, Any]], out: Console) -> None:

@@ -78,7 +78,7 @@ def _run_in(path: Path, prepared: Prepared, raw: DictConfig, composer: Composer)
         try:
             terminal.concluded(run_in(path, prepared, terminal))
         except Exception as error:
-            # Hydra would announce it in words of its own; it is ours to report.
+            # Hydra would print it in its own words; the caller reports it in one line.
             failed.append(error)
 
     # Hydra writes its own files there.

@@ -1,4 +1,4 @@
-"""Holding claims to what the runs say."""
+"""Testing claims against the results of runs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mlpexp.errors import ConfigError
 _RESOLUTION = 1e-6
 # Samples of ten normal values are this skewed in one case of ten.
 _SKEWED = 1.0
-# Of false claims about a mean, at most so many are called true: an interval has its other half of errors above.
+# The rate at which false claims about a mean are called true: the errors of an interval on one side.
 _FALSE = (1 - LEVEL) / 2
 
 Verdict = Literal["holds", "does not hold", "undecided", "in each seed", "in some seeds", "in no seed", "not tested"]
@@ -27,7 +27,7 @@ Verdict = Literal["holds", "does not hold", "undecided", "in each seed", "in som
 
 @dataclass(frozen=True)
 class Judgement:
-    """What became of a claim, the numbers that say so, and what they take for granted."""
+    """The verdict on a claim, the evidence in numbers, and their assumptions."""
 
     claim: Claim
     verdict: Verdict
@@ -53,7 +53,7 @@ def evaluate_claim(claim: Claim, summaries: Sequence[Summary]) -> Judgement:
     Student's, for values that are near normal, or the exact one of a share where the claim names two `outcomes`. Of
     false claims 2.5 % at most hold by chance then. With 4 to 10 seeds they are 10 to 11 % where values are
     exponential, 16 to 18 % where they are log-normal (σ = 1), and 66 to 35 % where one seed in ten fails
-    (benchmarks/false_claims.py). So few values seldom show it: the caution says what was taken for granted.
+    (benchmarks/false_claims.py). So few values seldom show it: the caution names the assumption.
 
     A claim about each seed is "in each seed", "in some seeds" or "in no seed", which says what was seen. What share
     of all seeds keeps to the bound has an exact interval.
@@ -161,7 +161,7 @@ def _of_two(claim: Claim, measure: Measure, values: dict[int, float], others: di
     means = " against ".join(measure.shown(math.fsum(sample) / len(sample)) for sample in samples)
     interval = found.interval if found.case == "tested" else None
     if claim.outcomes is not None:
-        # Each at half the error: then both are right in 95 % of sweeps at least, however the two hang together.
+        # Each at half the error rate: both are then right in at least 95 % of sweeps, whatever their dependence.
         (low, high), (least, most) = (_exact(claim.outcomes, sample, (1 + LEVEL) / 2) for sample in samples)
         interval = low - most, high - least
     spread = "" if interval is None else f" (95 % CI {shown(interval[0])} to {shown(interval[1])})"
@@ -180,15 +180,15 @@ _NORMAL = "values taken as normal"
 def _by_student(
     claim: Claim, evidence: str, interval: tuple[float, float] | None, *samples: Sequence[float]
 ) -> Judgement:
-    """The verdict of an interval that takes its samples for normal ones, and what speaks against that."""
+    """The verdict from an interval that assumes normal values, and what contradicts the assumption."""
     verdict = _verdict(claim, interval)
     if verdict == "undecided":
         return Judgement(claim, verdict, evidence)
     caution = _NORMAL
     if any(len(sample) > 2 and len(set(sample)) == 2 for sample in samples):
-        caution = f"caution: {_NORMAL}, and there are two only: where no other can be, name them as outcomes"
+        caution = f"caution: {_NORMAL}, but there are only two: where no others are possible, name them as outcomes"
     elif any(abs(skewness(sample)) > _SKEWED for sample in samples):
-        caution = f"caution: {_NORMAL}, and they are skewed: of false claims more than {100 * _FALSE:g} % hold"
+        caution = f"caution: {_NORMAL}, but they are skewed: more than {100 * _FALSE:g} % of false claims hold"
     return Judgement(claim, verdict, evidence, caution)
 
 
@@ -204,7 +204,7 @@ def _in_each(claim: Claim, values: Sequence[float], evidence: str) -> Judgement:
     n, n_kept = len(values), sum(_keeps(claim, value) for value in values)
     low, high = share_interval(n_kept, n)
     of_all = f"{100 * low:.0f} to {100 * high:.0f} % of all seeds"
-    evidence = f"{evidence}: so it is in {n_kept} of {n}, which stands for {of_all} (95 % CI)"
+    evidence = f"{evidence}: so it is in {n_kept} of {n}, an estimate of {of_all} (95 % CI)"
     if n == 1:
         return Judgement(claim, "undecided", evidence)
     return Judgement(claim, "in each seed" if n_kept == n else "in some seeds" if n_kept else "in no seed", evidence)

@@ -11,7 +11,7 @@ from typing import get_args
 import numpy as np
 
 from mlpexp.comparison.claims import Judgement, evaluate_claim
-from mlpexp.comparison.metric import choose_metric, score_names
+from mlpexp.comparison.metric import choose_metric, default_name, score_names
 from mlpexp.comparison.runs import StoredRun, find_runs
 from mlpexp.comparison.settings import Differences, group, without_repeats
 from mlpexp.comparison.statistics import Difference, difference, holm, p_values
@@ -83,7 +83,7 @@ def compare(
 
 
 def own_metric(runs: Sequence[StoredRun], report: Report) -> Metric:
-    """What the runs themselves are to be ranked by; the score, where they name nothing that they have measured."""
+    """The metric that the runs' own report names; the score, where it names none that they have measured."""
     if report.metric is not None:
         with suppress(ConfigError):
             return choose_metric(runs, report.metric)
@@ -109,7 +109,7 @@ def compare_runs(
     report: Report,
     failed: Failed = "constant",
 ) -> Comparison:
-    """Groups, ranks and tests; `notes` are what was to be said of the runs already."""
+    """Groups, ranks and tests; `notes` are earlier notes on the runs."""
     groups, found = group(runs)
     summaries = []
     n_repeats = 0
@@ -180,7 +180,7 @@ def _contrasts(
 
 
 def _divergence(summaries: Sequence[Summary], metric: Metric) -> list[str]:
-    """What is made of runs that diverged."""
+    """How runs that diverged are counted."""
     diverged = [run for summary in summaries for run in summary.diverged]
     if not diverged:
         return []
@@ -196,16 +196,19 @@ def _divergence(summaries: Sequence[Summary], metric: Metric) -> list[str]:
 
 
 def _undefined(runs: Sequence[StoredRun], metric: Metric) -> list[str]:
-    """Why runs have no R², and what becomes of them."""
-    r2, n_runs = Metric("r2", metric.split), len(runs)
-    n = sum(run.lacks_variance(r2) for run in runs)
-    why = f"the targets of {'its' if n == 1 else 'their'} {metric.split} split do not vary"
-    if metric == r2 and n:
-        verb, they = ("has", "it is") if n == 1 else ("have", "they are")
-        return [f"{n} of {n_runs} runs {verb} no {r2.words}, since {why}: {they} left out."]
-    if metric.name == "loss" and n == n_runs:
-        return [f"No run has a {r2.words}, since {why}: settings are ranked by the loss."]
+    """Why runs have no value of the metric, and how they are counted; or why the loss ranks them."""
+    n_runs = len(runs)
+    if reasons := _reasons(runs, metric):
+        verb, they = ("has", "it is") if len(reasons) == 1 else ("have", "they are")
+        return [f"{len(reasons)} of {n_runs} runs {verb} no {metric.words}, since {reasons[0]}: {they} left out."]
+    default = Metric(default_name(runs), metric.split)
+    if metric.name == "loss" and len(reasons := _reasons(runs, default)) == n_runs:
+        return [f"No run has a {default.words}, since {reasons[0]}: settings are ranked by the loss."]
     return []
+
+
+def _reasons(runs: Sequence[StoredRun], metric: Metric) -> list[str]:
+    return [why for run in runs if (why := run.why_undefined(metric)) is not None]
 
 
 def _notes(runs: Sequence[StoredRun], found: Differences, metric: Metric, n_repeats: int) -> list[str]:
@@ -218,7 +221,8 @@ def _notes(runs: Sequence[StoredRun], found: Differences, metric: Metric, n_repe
         notes.append(f"{what}: of such runs only the last one started counts.")
     data = [key for key in found.keys if key.split(".")[0] == "dataset"]
     if data:
-        notes.append(f"Settings differ in their data ({', '.join(data)}): so may what can be reached at all.")
-    if metric.name == "loss" and ("loss" in found.keys or len(score_names(runs)) > 1):
-        notes.append("Settings are trained with different losses: their values are not on one scale, nor are ranks.")
+        notes.append(f"Settings differ in their data ({', '.join(data)}): so may the best possible score.")
+    losses = any(key.split(".")[0] == "loss" for key in found.keys)
+    if metric.name == "loss" and (losses or len(score_names(runs)) > 1):
+        notes.append("Settings are trained with different losses: their values are not on one scale; ranks say little.")
     return notes

@@ -1,7 +1,7 @@
 """The values of claims' measures (config/measure.py) in stored runs.
 
-A run that diverged counts as a constant answer: its metrics, in columns too, are those of it, and it never comes to
-what `until` waits for. Other columns and the number of its epochs have no value then.
+A run that diverged counts as a constant answer: its metrics, in columns too, are those of that answer, and it never
+reaches the bound of `until`. Its other columns and its number of epochs have no value.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mlpexp.comparison.runs import StoredRun
-from mlpexp.config.metric import LOSSES, METRICS, SCORES, SPLITS, Metric
+from mlpexp.config.metric import KINDS, METRICS, SCORES, SPLITS, Metric
 from mlpexp.errors import ConfigError, unknown
 
 
@@ -24,19 +24,33 @@ def _splits(run: StoredRun) -> list[dict[str, float]]:
     return [part for part in parts if isinstance(part, dict)]
 
 
+def default_name(runs: Sequence[StoredRun]) -> str:
+    """What ranks the runs where nothing else is said: what picked their best epochs, else the score of their task."""
+    return _own_name(runs) or next(iter(score_names(runs)), "loss")
+
+
+def _own_name(runs: Sequence[StoredRun]) -> str | None:
+    """The metric that the runs' own configs name, where they agree on it and have it."""
+    names = [run.record.config.get("metric") for run in runs]
+    first = names[0]
+    # run.json is read from disk: what lies within its config has not been checked.
+    known = isinstance(first, str) and first in KINDS and _measured(runs, first)
+    return first if known and names.count(first) == len(names) else None
+
+
 def choose_metric(runs: Sequence[StoredRun], tag: str | None) -> Metric:
-    """The metric named `tag`; without one the score on the test split, or the loss where no run has that score."""
+    """The metric named `tag`; without one the default on the test split, or the loss where no run has that."""
     scores = score_names(runs)
     if tag is None:
-        if len(scores) > 1:
+        if len(scores) > 1 and _own_name(runs) is None:
             raise ConfigError(
                 "these runs measure accuracy and r2, which cannot be ranked together: compare classification and "
                 "regression apart, or choose --metric loss/test."
             )
-        score = Metric(scores[0] if scores else "loss", "test")
-        return Metric("loss", "test") if all(run.lacks_variance(score) for run in runs) else score
-    others = [name for name in LOSSES if name == "loss" or _measured(runs, name)]
-    choices = [f"{name}/{split}" for name in (*(scores or SCORES), *others) for split in SPLITS]
+        default = Metric(default_name(runs), "test")
+        return Metric("loss", "test") if all(run.why_undefined(default) for run in runs) else default
+    names = {"loss", *(scores or SCORES), *(name for name in KINDS if _measured(runs, name))}
+    choices = [f"{name}/{split}" for name in names for split in SPLITS]
     if tag not in choices:
         raise ConfigError(unknown(f"--metric={tag}: no such metric of these runs", tag, choices))
     return METRICS[tag]

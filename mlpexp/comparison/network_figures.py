@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
     from mlpexp.run.results import Results
 
-# A panel each takes room, but no colour.
+# Settings in a panel each are limited by room, and not by colours.
 _MOST_PANELS = 12
 
 
 def median_first(summary: Summary, metric: Metric) -> list[StoredRun]:
     """The runs of a setting, that of median score first: neither the luckiest seed nor the unluckiest."""
     values = np.array([run.value(metric) for run in summary.runs])
-    # Of an even number the better of the two in the middle would flatter.
+    # Of an even number the worse of the two in the middle: the better one would flatter the setting.
     middle = int(np.argsort(values, kind="stable")[(len(values) - metric.higher_is_better) // 2])
     return [summary.runs[middle], *(run for k, run in enumerate(summary.runs) if k != middle)]
 
@@ -43,7 +43,7 @@ class _Loader:
         from mlpexp.training.evaluate import load
 
         plugins = run.record.config.get("plugins")
-        # At the end of a sweep they are here already. What a run directory names is not imported for that alone.
+        # At the end of a sweep they are imported already. Modules that only a run directory names are not imported.
         here = isinstance(plugins, list) and all(name in sys.modules for name in plugins)
         changes = {"plugins": plugins} if plugins and here else {}
         return load(run.directory, changes, weights=weights, preparations=self._preparations)[0]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mlpexp.comparison.claims import by_chance
 from mlpexp.comparison.compare import Comparison, compare_runs, own_metric, report_of
 from mlpexp.comparison.figures import pictures
-from mlpexp.comparison.metric import score_names
+from mlpexp.comparison.metric import default_name, score_names
 from mlpexp.comparison.runs import find_runs, natural
 from mlpexp.comparison.summary import MissingResult, Summary
 from mlpexp.comparison.table import (
@@ -24,7 +24,7 @@ from mlpexp.comparison.table import (
     settings_rows,
 )
 from mlpexp.comparison.verdict import verdict
-from mlpexp.config.metric import Metric
+from mlpexp.config.metric import SCORES, Metric
 from mlpexp.config.report import FigureName
 from mlpexp.run.files import make_directory, write_bytes, write_text
 
@@ -35,21 +35,21 @@ if TYPE_CHECKING:
 # Of the settings of a sweep, in its directory.
 TABLE = "sweep.csv"
 FIGURES = "figures"
-# A figure with more rows than this is higher than anyone looks at; the CSV has them all.
+# A figure with more rows than this is too high to read; the CSV has them all.
 _MOST_ROWS = 40
 
 
 def sweep_summary(directory: str | Path, drawing: Drawing | None = None) -> Comparison:
-    """Writes `sweep.csv` and `sweep.png` of the runs in a sweep's directory, in place of those from an earlier end.
+    """Writes `sweep.csv` and `sweep.png` of the runs in a sweep's directory, in place of earlier ones.
 
     So it does with the further `figures` that the runs' own `report` asks for. `drawing` draws sweep.png; without it,
     it is drawn here. ConfigError where the directory holds no run; RunError where they cannot be written.
     """
     directory = Path(directory)
     runs, notes = find_runs([directory])
-    # A sweep over tasks of both kinds has a table too, though a note in it says that ranks mean little.
+    # A sweep over both kinds of task has a table too, with a note that its ranks mean little.
     report = report_of(runs)
-    mixed = report.metric is None and len(score_names(runs)) > 1
+    mixed = report.metric is None and len(score_names(runs)) > 1 and default_name(runs) in SCORES
     metric = Metric("loss", "test") if mixed else own_metric(runs, report)
     comparison = compare_runs(runs, notes, None, metric, report)
     picture = dots_picture(comparison, directory.resolve().name)
@@ -94,7 +94,8 @@ def dots_picture(comparison: Comparison, title: str = "") -> Picture[Any]:
         rows.append(Row(summary.label, values, found.interval if found else None, _remark(summary)))
     if n > _MOST_ROWS:
         title = f"{title}: the best {_MOST_ROWS} of {n} settings".removeprefix(": ")
-    return Picture(dots, rows, metric=metric.name, axis=metric.title, title=title)
+    kind = "accuracy" if metric.percent else "r2" if metric.higher_is_better else "loss"
+    return Picture(dots, rows, metric=kind, axis=metric.title, title=title)
 
 
 def _remark(summary: Summary) -> str:
@@ -143,7 +144,7 @@ def symptoms(comparison: Comparison) -> list[str]:
 
 
 def markdown(comparison: Comparison, command: Sequence[str], pictures: Sequence[str]) -> str:
-    """The whole comparison for a reader: tables, what they say in words, and how they came about."""
+    """The whole comparison for a reader: tables, the verdict in sentences, and how the numbers were computed."""
     n = len(comparison.summaries)
     parts = [f"# The {comparison.metric.words} of {n} setting{'' if n == 1 else 's'}"]
     parts += [f"    {' '.join(shlex.join(command).split())}", f"{SETTINGS_TITLE}."]
@@ -169,7 +170,7 @@ def _listed(lines: Sequence[str]) -> str:
 
 
 def method(comparison: Comparison) -> list[str]:
-    """How the numbers came about, and what they leave out."""
+    """How the numbers were computed, and what they leave out."""
     family = "against the baseline" if comparison.baseline else "between all pairs of settings"
     why = "" if comparison.baseline else ", since the best was chosen by these same runs"
     of_differences = [
@@ -180,10 +181,10 @@ def method(comparison: Comparison) -> list[str]:
         "pairs there is none.",
     ]
     return [
-        "Intervals are Student's, at 95 %, each by itself; ± 0 means that all seeds gave the same value.",
+        "Intervals are Student's, at 95 % for each mean separately; ± 0 means that all seeds gave the same value.",
         *(of_differences if comparison.n_tests else []),
-        "Seeds differ in initial weights, batch order and dropout, and share the rows of all splits: intervals say "
-        "nothing of how other test rows would turn out.",
+        "Seeds differ in initial weights, batch order and dropout, and share the rows of all splits: intervals do "
+        "not contain the variation from one test set to another.",
         "To choose a setting and then report its test score, rank by `--metric` on val: the best of many test "
-        "scores is too good.",
+        "scores is biased upwards.",
     ]

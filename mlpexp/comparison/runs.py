@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from mlpexp.config.metric import Metric
 from mlpexp.errors import ConfigError
@@ -53,10 +52,12 @@ class StoredRun:
         value = self.value(metric)
         return value if math.isfinite(value) else self.constant_value(metric)
 
-    def lacks_variance(self, metric: Metric) -> bool:
-        """Whether the run was evaluated and has no such value: R², where the targets of the split do not vary."""
-        measured: Any = self.record.metrics.get(metric.split)
-        return metric.name == "r2" and isinstance(measured, dict) and measured.get("r2", 0.0) is None
+    def why_undefined(self, metric: Metric) -> str | None:
+        """Why no network has such a value on the run's data, such as R² where targets do not vary; None where one can.
+
+        A run that has not been evaluated does not say.
+        """
+        return self.record.undefined.get(metric.split, {}).get(metric.name)
 
     @cached_property
     def _history(self) -> tuple[dict[str, list[float]], str | None]:

@@ -62,11 +62,11 @@ _RECOMMENDED = {"epochs", "batch_size", "model.hidden", "optimizer.lr"}
 
 
 def _owners(key: str) -> list[str]:
-    """The choices that may decide a key. Other keys that go along with it do so by the user's will, or by chance."""
+    """The choices that may decide a key. Where other keys vary with it, the user or chance decided so."""
     owners = [key.split(".")[0]] if "." in key else []
     if key in _RECOMMENDED:
         owners.append("dataset")
-    # Seeds of both kinds that are counted up together are one seed.
+    # `seed` and `dataset.seed` that are counted up together are one seed.
     return [*owners, "seed"] if key == "dataset.seed" else owners
 
 
@@ -103,9 +103,9 @@ def group(runs: Sequence[StoredRun]) -> tuple[dict[str, tuple[Setting, list[Stor
 def without_repeats(runs: Sequence[StoredRun]) -> tuple[list[StoredRun], int]:
     """One run a seed, and how many were left out.
 
-    A repeat of a setting and seed gives the same result, bit for bit on a CPU: to count it as a further sample would
-    feign certainty. A run that has come to an end, by completing or diverging, goes before one that has not, then
-    the one started last.
+    A repeat of a setting and seed gives the same result, bit for bit on a CPU: counting it as a further sample
+    would make intervals too narrow. A run that has completed or diverged is preferred to one that has not, then the
+    one started last.
     """
     chosen: dict[int, StoredRun] = {}
     for run in runs:

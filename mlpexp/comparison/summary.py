@@ -48,7 +48,7 @@ class Summary:
 
     @property
     def n_trained(self) -> int:
-        """How many seeds came to an end, good or bad."""
+        """How many seeds completed or diverged."""
         return len(self.runs) + len(self.diverged)
 
     @property
@@ -110,8 +110,8 @@ def summarize(setting: Setting, runs: Sequence[StoredRun], metric: Metric, faile
             unfinished.append(MissingResult(run, reason or ("has not ended" if state == "running" else state)))
         elif math.isfinite(run.value(metric)):
             good.append(run)
-        elif run.lacks_variance(metric):
-            undefined.append(MissingResult(run, f"the targets of its {metric.split} split do not vary"))
+        elif (why := run.why_undefined(metric)) is not None:
+            undefined.append(MissingResult(run, why))
         else:
             failures.append(MissingResult(run, f"it has no finite {metric.tag}"))
             if math.isfinite(run.constant_value(metric)):
@@ -182,5 +182,5 @@ def _equal(value: str, other: str) -> bool:
     try:
         return value == other or float(value) == float(other)
     except ValueError:
-        # Spaces within lists are a matter of taste.
+        # Spaces within lists make no difference.
         return value.replace(" ", "") == other.replace(" ", "")

@@ -10,7 +10,7 @@ from mlpexp.comparison.compare import Comparison, Contrast
 from mlpexp.comparison.settings import MISSING
 from mlpexp.comparison.statistics import Estimate
 from mlpexp.comparison.summary import Summary
-from mlpexp.config.metric import SCORES, Metric
+from mlpexp.config.metric import KINDS, Metric
 from mlpexp.run.files import no_formula
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def contrasts_rows(comparison: Comparison) -> Rows:
 
 
 def key_titles(comparison: Comparison) -> list[str]:
-    """The titles of the first columns, which are words: the keys that differ, or one that is empty."""
+    """The titles of the first columns, which are text: the keys that differ, or one that is empty."""
     return comparison.keys or [""]
 
 
@@ -138,7 +138,7 @@ Cells = dict[str, Any]
 def csv_text(comparison: Comparison) -> str:
     """A header and a row a setting, best first; accuracies as fractions, and empty cells for missing values.
 
-    `rank`, `setting`, each key that differs; `n`, `seeds`; for the score and the loss on test and val `TAG/mean`,
+    `rank`, `setting`, each key that differs; `n`, `seeds`; for every metric on test and val `TAG/mean`,
     `TAG/sd`, `TAG/ci95_low`, `TAG/ci95_high`, `TAG/min`, `TAG/max`; `seconds/mean` and `epochs/mean` of a run;
     `failed`, of these `diverged`, `unfinished`; and against the reference `pairs`, `difference`, `difference/ci95_low`,
     `difference/ci95_high`, `p`, `p/holm`, `effect_size`.
@@ -160,7 +160,7 @@ def csv_text(comparison: Comparison) -> str:
 
 def _metrics(comparison: Comparison) -> list[Metric]:
     """The metric that ranks, and all others that a run has been measured by."""
-    tags = [Metric(name, split) for name in (*SCORES, "loss") for split in ("test", "val")]
+    tags = [Metric(name, split) for name in KINDS for split in ("test", "val")]
     measured = [metric for metric in tags if any(summary.estimate(metric) for summary in comparison.summaries)]
     return list(dict.fromkeys([comparison.metric, *measured]))
 

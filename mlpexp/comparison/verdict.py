@@ -1,4 +1,4 @@
-"""What the numbers say, in words: which setting is best, and which differences are more than noise."""
+"""The verdict in sentences: which setting is best, and which differences are more than noise."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mlpexp.comparison.table import effect_size, interval, p_value
 from mlpexp.errors import pluralize
 
 ALPHA = 0.05
-# Below this many pairs a test sees only the greatest of differences, and leans wholly on its assumption.
+# Below this many pairs a t-test detects only large differences, and depends on its assumption of normality.
 FEW_PAIRS = 5
 _SURVIVORS = "between seeds that did not diverge, which does not make one setting better than the other"
 _UNPAIRED = "; unpaired (Welch's t-test), since they share fewer than two seeds: the same seeds for both say more"
@@ -59,7 +59,7 @@ def _sentence(comparison: Comparison, contrast: Contrast) -> str:
     assert reference is not None
     label = f"{contrast.summary.label}{_diverged(contrast.summary)}"
     if difference.case == "no pairs":
-        return f"{label}: shares no seed with {reference.label}, so they cannot be paired; give both the same."
+        return f"{label}: shares no seed with {reference.label}, so they cannot be paired; give both the same seeds."
     assert difference.mean is not None
     if difference.case == "equal":
         return f"{label}: the same {metric.words} as {reference.label} in each of {n} seeds."
@@ -93,7 +93,7 @@ def _conclusion(comparison: Comparison, contrast: Contrast) -> str:
         return "more than noise"
     if difference.p <= ALPHA:
         return (
-            f"taken alone it would pass for more than noise (p = {p_value(difference.p)}), but not as one of "
+            f"tested alone it would be more than noise (p = {p_value(difference.p)}), but not as one of "
             f"{comparison.n_tests} comparisons"
         ).replace("= <", "<")
     seeds = f"{difference.n} seeds" if difference.paired else f"{difference.n} and {difference.n_reference} seeds"
@@ -134,12 +134,12 @@ def _cautions(comparison: Comparison) -> list[str]:
     fewest = min((_fewest(contrast.difference) for contrast in tested), default=FEW_PAIRS)
     if fewest < FEW_PAIRS:
         cautions.append(
-            f"With {fewest} seeds a t-test finds only differences that are large beside their spread, and rests on "
-            "that spread being normal; five seeds or more say much more."
+            f"With {fewest} seeds a t-test detects only differences that are large compared with their spread, "
+            "and assumes that they are normal; use five seeds or more."
         )
     if any(contrast.p is not None and contrast.p > ALPHA for contrast in tested):
         cautions.append(
-            "Not distinguishable from noise does not mean equal: the interval holds what the difference may be."
+            "Not distinguishable from noise does not mean equal: the interval shows how large the difference may be."
         )
     return cautions
 

@@ -1,4 +1,4 @@
-"""Whatever a config can name but data, and what authors of such components need.
+"""The components that a config can name, except datasets, and what authors of components need.
 
 Bases and registries of each kind; what the fields of a component may be annotated with, so that they are checked; and
 what methods are given: `Batch`, `Progress`, `Span`, `Task`.

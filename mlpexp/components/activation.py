@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Activation(ABC):
     """Base of all activations."""
 
-    # What outputs come near to on both sides, where the function flattens out: then units can saturate.
+    # The limits of the output for x → ±∞; None where a side has none. Near them the slope is small: units saturate.
     limits: ClassVar[tuple[float, float] | None] = None
 
     @abstractmethod

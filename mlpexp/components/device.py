@@ -18,7 +18,7 @@ from mlpexp.fields.registry import Registry
 if TYPE_CHECKING:
     import torch
 
-# More than any machine runs at once; torch takes no number past 32 bits.
+# More threads than any machine has; torch takes at most 32 bits.
 Threads = Annotated[int, Range(low=1, high=1024)]
 
 
@@ -28,12 +28,12 @@ class Device(ABC):
 
     @property
     def records_steps(self) -> bool:
-        """Whether steps are recorded as CUDA graphs where the device turns out to be a CUDA card."""
+        """Whether steps are recorded as CUDA graphs where the device turns out to be a CUDA GPU."""
         return True
 
     @abstractmethod
     def find(self) -> torch.device:
-        """The torch device, or ConfigError where this machine has none such."""
+        """The torch device, or ConfigError where this machine has no such device."""
 
     @contextmanager
     def in_use(self) -> Iterator[torch.device]:
@@ -138,7 +138,7 @@ class CUDA(Device):
 @devices.register("mps")
 @dataclass(frozen=True)
 class MPS(Device):
-    """The graphics processor of an Apple machine."""
+    """The GPU of an Apple machine."""
 
     def find(self) -> torch.device:
         import torch
@@ -149,7 +149,7 @@ class MPS(Device):
 
 
 def total_memory(device: torch.device) -> int | None:
-    """The bytes that a device has; None where that cannot be found out."""
+    """The memory of a device in bytes; None where it is unknown."""
     if device.type == "cuda":
         import torch
 
@@ -160,7 +160,7 @@ def total_memory(device: torch.device) -> int | None:
 
 
 def free_memory(device: torch.device) -> int | None:
-    """The bytes of a device that nobody uses; None where that cannot be found out."""
+    """The free memory of a device in bytes; None where it is unknown."""
     if device.type == "cuda":
         import torch
 

@@ -1,4 +1,4 @@
-"""Dropout that is the same alone and in a stack, and whose random numbers cost a third of torch's on a processor."""
+"""Dropout that is the same alone and in a stack, and whose random numbers cost a third of torch's on a CPU."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def fill(draws: Tensor, generator: Generator) -> None:
 def keep_mask(draws: Tensor, n: int, dropped: int | Tensor) -> Tensor:
     """1 where one of n elements [..., n] is kept by the bits [..., n_int64(n)], 0 where not: in `dropped` of 2¹⁶ cases.
 
-    float32, which 16 bits fit into: comparing to booleans, and those as factors, takes a processor five times as long.
+    float32, which 16 bits fit into: comparing to booleans, and those as factors, takes a CPU five times as long.
     """
     # Of the 2¹⁶ values from −2¹⁵ on, the first `dropped` are zeros.
     return draws.view(torch.int16)[..., :n].float().ge_(dropped - _STEPS // 2)
@@ -85,7 +85,7 @@ class Dropout(nn.Dropout):
 
 
 class AlphaDropout(nn.AlphaDropout):
-    """nn.AlphaDropout for inputs of any shape, likewise."""
+    """nn.AlphaDropout for inputs of any shape, with p in steps of 2⁻¹⁶ while it trains."""
 
     def forward(self, x: Tensor) -> Tensor:
         return alpha_scaled(x, *_mask(x, self.p)) if self.training and self.p else x

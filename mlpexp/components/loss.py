@@ -1,4 +1,4 @@
-"""Losses: what a network is trained to make small.
+"""Losses: what training minimises.
 
 N samples (any leading axes), C outputs. A loss is written sample by sample; the engine takes the mean over a
 member's batch. A loss also says how many outputs the network needs for a task, and what they mean.
@@ -7,11 +7,13 @@ member's batch. A loss also says how many outputs the network needs for a task, 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from mlpexp.data.task import Task
-from mlpexp.errors import ConfigError
+from mlpexp.errors import ConfigError, unknown
+from mlpexp.fields.convert import Named, show
 from mlpexp.fields.ranges import Positive
 from mlpexp.fields.registry import Registry
 
@@ -57,8 +59,25 @@ class Loss(ABC):
         """Class probabilities [N, n_classes] of outputs [N, C], for losses of classification."""
         return outputs.softmax(-1)
 
+    def class_weights(self, shares: Sequence[float], task: Task) -> tuple[float, ...] | None:
+        """The weight of a row of each class, where `shares` are those of the training rows; None: all count alike.
+
+        The mean of losses l over rows is then Σ w·l / Σ w, as in torch's losses with a `weight`; smoothed targets have
+        the weight of the true class.
+        """
+        return None
+
+    def weighted_shares(self, targets: Tensor, task: Task) -> Tensor:
+        """How much of the mean each class has among training `targets`, [n_classes]: its share times its weight."""
+        shares = class_shares(targets, task)
+        weights = self.class_weights(shares.tolist(), task)
+        if weights is None:
+            return shares
+        weighted = shares * shares.new_tensor(weights)
+        return weighted / weighted.sum()
+
     def constant(self, targets: Tensor, task: Task, smoothing: float = 0.0) -> Tensor:
-        """Outputs [C] that have the least mean loss on `targets` of all that are the same for each input.
+        """The constant outputs [C], the same for each input, with the least mean loss on `targets`.
 
         Found numerically, for convex losses; a loss whose best constant is known gives that.
         """
@@ -79,7 +98,7 @@ class Loss(ABC):
             return targets.new_tensor(best)
         from scipy.optimize import minimize
 
-        shares = class_shares(targets, task).double().cpu()
+        shares = self.weighted_shares(targets, task).double().cpu()
         classes = torch.arange(task.n_classes)[shares > 0]
 
         def mean_loss(outputs: np.ndarray) -> tuple[float, np.ndarray]:
@@ -96,7 +115,7 @@ class Loss(ABC):
         return torch.from_numpy(found.x).to(targets.device, torch.float32)
 
 
-# Of logits that have no limit, where a class is in no row: 1e-6 beside 1.
+# The bound of logits that would grow without limit where a class has no row: a probability of 1e-6.
 _LARGEST = 14.0
 
 
@@ -107,9 +126,57 @@ def class_shares(targets: Tensor, task: Task) -> Tensor:
     return torch.bincount(targets, minlength=task.n_classes).float() / len(targets)
 
 
-def _smoothed_shares(targets: Tensor, task: Task, smoothing: float) -> Tensor:
+@dataclass(frozen=True)
+class ClassWeighted(Loss):
+    """Base of losses of classification, in which rows can count by their class."""
+
+    class_weight: Literal["balanced"] | tuple[Positive, ...] | Named[Positive] | None = None
+    """How much a row counts by its class: the mean is Σ w·loss / Σ w, in validation and test too. balanced: n / (number
+    of classes · rows of the class), so that rare classes count as much as others; or weights by class name, 1 for those
+    that are not named; or a list of one for each class. null: all rows count alike."""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.class_weight, dict):
+            object.__setattr__(self, "class_weight", Named(self.class_weight))
+
+    def resolve(self, task: Task) -> Loss:
+        given, n = self.class_weight, task.n_classes
+        if given is not None and task.kind != "classification":
+            raise ConfigError(
+                f"loss.class_weight={show(given)}: is for classification, and the dataset is a regression task."
+            )
+        if isinstance(given, tuple) and len(given) != n:
+            raise ConfigError(
+                f"loss.class_weight={show(given)}: must be a list of {n} numbers, one for each class: "
+                f"{', '.join(task.classes[:_MOST_NAMES])}{', …' if n > _MOST_NAMES else ''}."
+            )
+        unknown_names = [name for name in given if name not in task.classes] if isinstance(given, dict) else []
+        if unknown_names:
+            raise ConfigError(
+                *(unknown(f"loss.class_weight.{name}: no such class", name, task.classes) for name in unknown_names)
+            )
+        return super().resolve(task)
+
+    def class_weights(self, shares: Sequence[float], task: Task) -> tuple[float, ...] | None:
+        given = self.class_weight
+        if given is None:
+            return None
+        if isinstance(given, tuple):
+            return given
+        if isinstance(given, dict):
+            return tuple(given.get(name, 1.0) for name in task.classes)
+        # As scikit-learn's compute_class_weight. A class that no training row has counts as in a balanced set.
+        n_there = sum(share > 0 for share in shares)
+        return tuple(1 / (n_there * share) if share > 0 else 1.0 for share in shares)
+
+
+# So many classes are named in a message.
+_MOST_NAMES = 10
+
+
+def _smoothed_shares(shares: Tensor, task: Task, smoothing: float) -> Tensor:
     """The mean of the smoothed target distributions, [n_classes], bounded away from 0 and 1."""
-    shares = class_shares(targets, task) * (1 - smoothing) + smoothing / task.n_classes
+    shares = shares * (1 - smoothing) + smoothing / task.n_classes
     return shares.clamp(1e-6, 1 - 1e-6)
 
 
@@ -130,13 +197,13 @@ losses: Registry[Loss] = Registry(
 
 @losses.register("auto")
 @dataclass(frozen=True)
-class Auto(Loss):
+class Auto(ClassWeighted):
     """The usual loss of the dataset's task."""
 
     def resolve(self, task: Task) -> Loss:
-        if task.kind == "regression":
+        if task.kind == "regression" and self.class_weight is None:
             return MSE()
-        return BCE() if task.n_classes == 2 else CrossEntropy()
+        return (BCE if task.n_classes == 2 else CrossEntropy)(self.class_weight).resolve(task)
 
     def per_sample(self, outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
         raise TypeError("auto stands for another loss: call resolve(task) first")
@@ -144,7 +211,7 @@ class Auto(Loss):
 
 @losses.register("cross_entropy")
 @dataclass(frozen=True)
-class CrossEntropy(Loss):
+class CrossEntropy(ClassWeighted):
     """−Σ_c q_c·log softmax(z)_c, q the one-hot (or smoothed) target distribution, z the C logits."""
 
     kind = "classification"
@@ -155,12 +222,12 @@ class CrossEntropy(Loss):
         return F.cross_entropy(outputs, targets, reduction="none", label_smoothing=smoothing)
 
     def constant(self, targets: Tensor, task: Task, smoothing: float = 0.0) -> Tensor:
-        return _smoothed_shares(targets, task, smoothing).log()
+        return _smoothed_shares(self.weighted_shares(targets, task), task, smoothing).log()
 
 
 @losses.register("bce")
 @dataclass(frozen=True)
-class BCE(Loss):
+class BCE(ClassWeighted):
     """Binary cross-entropy with logits: −[t·log σ(z) + (1 − t)·log(1 − σ(z))].
 
     Two classes need one logit z; more classes are taken one against the rest, summed over C logits.
@@ -180,7 +247,7 @@ class BCE(Loss):
             wanted = targets.unsqueeze(-1).to(outputs.dtype)
             n_classes = 2
         else:
-            # F.one_hot waits for the device, to look whether there are other classes.
+            # F.one_hot waits for the device to check the range of the classes.
             wanted = (targets.unsqueeze(-1) == torch.arange(n_outputs, device=targets.device)).to(outputs.dtype)
             n_classes = n_outputs
         if smoothing:
@@ -196,7 +263,8 @@ class BCE(Loss):
         return ones / ones.sum(-1, keepdim=True)
 
     def constant(self, targets: Tensor, task: Task, smoothing: float = 0.0) -> Tensor:
-        return _smoothed_shares(targets, task, smoothing).logit()[-self.n_outputs(task) :]
+        shares = _smoothed_shares(self.weighted_shares(targets, task), task, smoothing)
+        return shares.logit()[-self.n_outputs(task) :]
 
 
 @losses.register("mse")
@@ -216,7 +284,7 @@ class MSE(Loss):
 @losses.register("mae")
 @dataclass(frozen=True)
 class MAE(Loss):
-    """Absolute error |y − ŷ|: less moved by outliers than mse."""
+    """Absolute error |y − ŷ|: less affected by outliers than mse."""
 
     kind = "regression"
 

@@ -18,7 +18,7 @@ from mlpexp.fields.registry import Registry
 if TYPE_CHECKING:
     from torch import nn
 
-# A layer of a million units is past anything that is trained here and still fits in memory.
+# A layer of a million units is larger than anything that is trained here, and still fits in memory.
 Width = Annotated[int, Range(low=1, high=1_000_000)]
 
 

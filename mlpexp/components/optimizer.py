@@ -32,7 +32,7 @@ class Optimizer(ABC):
     elementwise: ClassVar[bool] = False
     # Whether torch's optimizer can be part of a CUDA graph, with its rate in a tensor.
     cuda_graph_safe: ClassVar[bool] = False
-    # Whether steps are about as long as the rate says, for gradients of any size, as of Adam.
+    # Whether the length of a step depends on the rate and not on the size of the gradient, as in Adam.
     gradient_scale_invariant: ClassVar[bool] = True
 
     lr: Positive

@@ -1,8 +1,8 @@
 """Keeping torch's compiler out of runs that do not compile.
 
 Importing torch._dynamo takes more than a second, most of what a short run costs, and in torch 2.14 both making
-an optimizer and stepping it import it, if only to tell the compiler to stay away. Where a release of torch
-does this elsewhere, nothing here breaks: the second is lost again, and a test says so.
+an optimizer and stepping it import it, only to exclude them from it. Where a release of torch
+does this elsewhere, nothing here breaks: the second is lost again, and a test fails.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def skip_dynamo_import() -> None:
 def plain_step(optimizer: Optimizer) -> Callable[..., Any]:
     """`optimizer.step`; that of torch's own optimizers without the profiling and the graph breaks that torch adds.
 
-    What somebody else wrote is called as it stands: a step of their own, decorated or put into the instance, and hooks.
+    Code of others is called as it is: a step of a subclass, decorated or set on the instance, and hooks.
     """
     if not _is_torchs_own(type(optimizer).step):
         return optimizer.step
@@ -58,7 +58,7 @@ def _is_torchs_own(function: Any) -> bool:
 def _hooks(optimizer: Optimizer) -> list[Any]:
     """The mappings that hold the hooks of a step, which fill later: the optimizer's, and those of all optimizers.
 
-    Where a release of torch has them elsewhere, there are taken to be some.
+    Where a release of torch keeps them elsewhere, the optimizer counts as one with hooks.
     """
     own = [getattr(optimizer, f"_optimizer_step_{kind}_hooks", True) for kind in ("pre", "post")]
     return own + [getattr(optimizer_module, f"_global_optimizer_{kind}_hooks", True) for kind in ("pre", "post")]

@@ -1,7 +1,7 @@
-"""Regularizers: what holds a network back from learning its training data by heart. Several work at once.
+"""Regularizers: methods against overfitting. Several can be combined.
 
 Each overrides the one or two methods below that it needs; all others do nothing. Formulas are written for one
-member. Leading axes ride along: weights are [..., n_out, n_in], inputs [..., B, F], so that the same code
+member. Leading axes are free: weights are [..., n_out, n_in], inputs [..., B, F], so that the same code
 serves a member alone and a stack of them.
 """
 
@@ -42,7 +42,7 @@ class Regularizer:
         """Changes the weights [..., n_out, n_in] in place after a step."""
 
     def augment(self, batch: Batch) -> Batch:
-        """The training batch to learn from instead of `batch`; validation and test never pass here."""
+        """The training batch to learn from instead of `batch`; validation and test batches are not augmented."""
         return batch
 
     @property
@@ -231,7 +231,7 @@ class Mixup(Regularizer):
 class EarlyStopping(Regularizer):
     """Stops when the validation loss has not fallen by more than `min_delta` for `patience` epochs.
 
-    What counts as the result, here as without it, are the weights of the best epoch.
+    As without it, the result is that of the weights of the best epoch.
     """
 
     patience: Count = 10

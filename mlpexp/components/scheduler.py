@@ -2,7 +2,7 @@
 
 η is the optimizer's `lr`, s the step, counted from 0, S the number of steps, e = ⌊s / steps an epoch⌋ the epoch. Users
 speak of epochs and of shares of the run, the engine of steps; `Span` converts. Before any schedule a warm-up of
-`warmup` epochs can go; then the schedule is about the steps that are left: s, e and S are counted from its end.
+`warmup` epochs can go; the schedule then covers the remaining steps: s, e and S are counted from its end.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Span:
 class Progress:
     """What a schedule that needs the metric knows of the epochs so far."""
 
-    lr: float  # η, lowered as often as it was
+    lr: float  # η after all reductions so far
     best: float = math.inf  # the least validation loss
     waited: int = 0  # epochs without a better one
     cooldown: int = 0  # epochs to come that do not count
@@ -79,7 +79,7 @@ class Scheduler(ABC):
 
     @property
     def needs_metric(self) -> bool:
-        """Whether the rate depends on how the member fares."""
+        """Whether the rate depends on the member's validation loss."""
         return type(self).observe is not Scheduler.observe
 
     def conflicts(self, lr: float, epochs: int) -> Iterator[str]:
@@ -180,7 +180,7 @@ def _half_cosine(share: float, start: float, end: float) -> float:
 
 @dataclass(frozen=True)
 class _Falling(Scheduler):
-    """What falls to a least rate."""
+    """Base of the schedules that fall to a minimum rate."""
 
     min_lr: NonNegative = 0.0
     """The lowest learning rate of the schedule."""

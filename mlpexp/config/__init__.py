@@ -1,1 +1,1 @@
-"""From overrides to a checked config: the schema, Hydra, and what is said of a mistake."""
+"""From overrides to a checked config: the schema, Hydra, and the messages for mistakes."""

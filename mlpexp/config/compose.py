@@ -1,4 +1,4 @@
-"""From checked overrides to configs: what Hydra composes of the choices, and every other value set in it by us.
+"""From checked overrides to configs: Hydra composes the choices, and every other value is set here.
 
 Composing has two steps. The defaults list, which only the choices of options decide, is read from files and merged by
 Hydra; that takes some sixty milliseconds and is done once for each set of choices. Then the other overrides are
@@ -93,7 +93,7 @@ class Composer:
     def of_sweep(self, overrides: Sequence[str]) -> DictConfig:
         """The config of a sweep, with Hydra's own node, unresolved: its jobs differ in what `overrides` list.
 
-        What is wrong with the jobs is told where they are checked; what can be composed without it is given here.
+        Mistakes in the jobs are reported where these are checked; the config here is composed without them.
         """
         parsed: list[Override] = []
         for given in overrides:
@@ -132,7 +132,7 @@ class Composer:
         return str(selected(config, "hydra.sweep.subdir"))
 
     def _readable(self, overrides: Sequence[str]) -> list[str]:
-        """The overrides but those that cannot be read."""
+        """The overrides without those that cannot be read."""
         return [given for given in overrides if not isinstance(self._parsed.get(given), ConfigError)]
 
     def _single(self, given: str) -> Override:
@@ -181,9 +181,9 @@ class Composer:
         except ConfigError as error:
             return [*wrong, *error.lines], None, None
         for parsed, given in values:
-            # Which keys an option has is not known where the option is not.
+            # The keys of an unknown option are unknown too.
             if parsed.key_or_group.split(".")[0] not in unknown_groups and (line := self._apply(plain, parsed, given)):
-                # Of a key that is none one line is enough, whatever its values are.
+                # For an unknown key one line is enough, whatever its values are.
                 wrong.append(self._strange.setdefault(line.replace(given, parsed.key_or_group), line))
         return wrong, plain, base
 
@@ -215,7 +215,7 @@ class Composer:
                 plain: Any = OmegaConf.to_container(base, resolve=False)
                 del plain["hydra"]
                 self._composed[choices] = base, plain
-            # Hydra, OmegaConf and the YAML reader raise a great many kinds.
+            # Hydra, OmegaConf and the YAML reader raise many kinds of errors.
             except Exception as error:
                 self._composed[choices] = ConfigError(explain(error, overrides, self._sources))
         known = self._composed[choices]
@@ -276,8 +276,10 @@ def _takes_any_name(plain: dict[str, Any], key: str) -> bool:
     if group not in GROUPS or not field:
         return False
     name = str((plain.get(group) or {}).get("name"))
-    cls: Any = GROUPS[group][name] if name in GROUPS[group] else None
-    hint = None if cls is None else hints_of(cls).get(field)
+    if name not in GROUPS[group]:
+        return False
+    cls: Any = GROUPS[group][name]
+    hint = hints_of(cls).get(field)
     return any(get_origin(option) is Named for option in (hint, *get_args(hint)))
 
 

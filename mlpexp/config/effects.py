@@ -1,4 +1,4 @@
-"""What would have no effect: regularizers and keys that the rest of a config leaves without use."""
+"""What would have no effect: regularizers and keys that the rest of a config does not use."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def check_keys(jobs: Sequence[tuple[Config, Sequence[str]]]) -> None:
     """ConfigError with a line for each key that is given, in the overrides of `jobs`, and that none of them uses.
 
     A key that some jobs use may be given to all: a sweep over models may say which activation those with hidden
-    layers have. What has its default value was not asked for.
+    layers have. Defaults are not checked.
     """
     unused: dict[str, str] = {}
     used: set[str] = set()
@@ -52,7 +52,7 @@ def check_keys(jobs: Sequence[tuple[Config, Sequence[str]]]) -> None:
 
 
 def repeats(configs: Sequence[Config]) -> str | None:
-    """What is to be said of jobs that differ in nothing but an activation that they do not use."""
+    """A note on jobs that differ only in an activation that they do not use; None without such jobs."""
     n = sum(not config.model.activates for config in configs)
     unused = {config.activation for config in configs if not config.model.activates}
     if len(unused) < 2:

@@ -21,7 +21,7 @@ from mlpexp.config.synonyms import KEYS
 from mlpexp.errors import unknown
 from mlpexp.fields.convert import fields_of, show
 
-# What hydra/launcher and hydra/sweeper offer once an extra of ours is installed.
+# The options of hydra/launcher and hydra/sweeper that need an extra of mlpexp.
 _EXTRAS = {
     "hydra/launcher/joblib": "joblib",
     "hydra/launcher/submitit_local": "slurm",
@@ -36,7 +36,7 @@ class Sources:
 
     def __init__(self, loader: ConfigLoader, config_name: str, search_path: Sequence[str]) -> None:
         self._loader = loader
-        # A main config of the user's own may bring a search path; to read ours for each list would take time.
+        # A main config of the user's own may bring a search path; reading ours for each list would take time.
         self._config_name = None if config_name == "config" else config_name
         self._search_path = list(search_path)
         self._options: dict[str, list[str]] = {}
@@ -49,7 +49,7 @@ class Sources:
 
     @cached_property
     def groups(self) -> list[str]:
-        """The groups but Hydra's own, by name."""
+        """The groups except Hydra's own, by name."""
         return [name for name in self._listed("", ObjectType.GROUP) if name != "hydra"]
 
     @cached_property
@@ -133,7 +133,7 @@ def wrong_hydra(parsed: Override, given: str, sources: Sources) -> str | None:
 
 
 def no_such_key(given: str, key: str, plain: Mapping[str, Any], sources: Sources) -> str:
-    """A key that is not in a config, whose content is `plain`, and that the override `given` names."""
+    """The message for a key that the override `given` names and the config `plain` does not have."""
     parent, _, last = key.rpartition(".")
     group, *below = key.split(".")
     if group in LIST_GROUPS and below and below[0] not in (used := plain.get(group) or {}):
@@ -166,7 +166,7 @@ def _keys_of(part: Any) -> set[str]:
 
 
 def _meant(word: str, value: str) -> str | None:
-    """The overrides that do here what a key of another library does there."""
+    """The overrides with the meaning of another library's key."""
     written = KEYS.get(word.lower().replace("-", "_"))
     return None if written is None else written.format(value=value, list=value if value[:1] == "[" else f"[{value}]")
 
@@ -205,11 +205,12 @@ def explain_value(error: Exception, written: Any, key: str = "") -> str:
     return f"{key}={show(written)}: {reason(error)}."
 
 
-# What OmegaConf says of interpolations and types, and what it means to who wrote the config.
+# Messages of OmegaConf on interpolations and types, and ours in their place.
 _REASONS = (
     (r"Interpolation key '(.*)' not found", r"there is no key '\1'"),
     (r".*Environment variable '(.*)' not found.*", r"the environment variable '\1' is not set"),
     (r"Unsupported interpolation type (.*)", r"there is no resolver '\1'"),
+    (r"MissingMandatoryValue while resolving interpolation: Missing mandatory value: (.*)", r"\1 is required"),
     (r"Missing mandatory value.*", "is required"),
     (r"Recursive interpolation detected", "refers to itself"),
     (r"field '.*' is not Optional", "must not be null"),

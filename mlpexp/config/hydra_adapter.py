@@ -66,9 +66,9 @@ def config_loader(config_dir: str | Path | None) -> ConfigLoader:
 
 
 def compose(loader: ConfigLoader, config_name: str, overrides: Sequence[str]) -> DictConfig:
-    """What Hydra composes, its own node included; the errors of Hydra pass."""
+    """What Hydra composes, its own node included; Hydra's errors are raised as they are."""
     with warnings.catch_warnings():
-        # Hydra goes on without a config directory that is not there, and then misses what is in it.
+        # Hydra only warns of a missing config directory, and then does not find what should be in it.
         warnings.filterwarnings("error", "provider=.* is not available")
         return loader.load_configuration(config_name, list(overrides), RunMode.RUN, from_shell=False)
 
@@ -83,7 +83,7 @@ def note_overrides(config: DictConfig, overrides: Sequence[Override]) -> None:
 
 
 def _override_dirname(overrides: Sequence[Override], exclude_keys: Sequence[str], item_sep: str, kv_sep: str) -> str:
-    """The overrides in order of the alphabet, as hydra.job.config.override_dirname says how to join them."""
+    """The overrides in alphabetical order, as hydra.job.config.override_dirname says how to join them."""
     texts = [str(override.input_line) for override in overrides if override.key_or_group not in exclude_keys]
     return item_sep.join(sorted(texts)).replace("=", kv_sep)
 
@@ -163,7 +163,7 @@ def launch(
 
 
 def search(task: TaskFunction, config: DictConfig, loader: ConfigLoader, config_name: str) -> None:
-    """Lets a sweeper that chooses the jobs as it goes do so."""
+    """Runs a sweeper that chooses the jobs during the search."""
     with _multirun(config, loader, config_name) as context:
         sweeper = Plugins.instance().instantiate_sweeper(hydra_context=context, task_function=task, config=config)
         # As written: `${hydra.job.num}` in one of them has no value yet.
@@ -190,7 +190,7 @@ def error_of(done: JobReturn) -> Exception | None:
     """What a job failed with."""
     if done.status == JobStatus.COMPLETED:
         return None
-    # Hydra announces the error when it is asked for it.
+    # Hydra prints the error when it is asked for it.
     with contextlib.redirect_stderr(io.StringIO()):
         try:
             _ = done.return_value

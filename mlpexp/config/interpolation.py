@@ -21,7 +21,7 @@ def resolved(plain: dict[str, Any], base: DictConfig, hydra: DictConfig) -> dict
     with contextlib.suppress(_NotPlainError):
         return copied(plain, plain)
     node = OmegaConf.create(plain)
-    # Of ${now:…} and its like all configs of a sweep have the same value.
+    # All configs of a sweep have the same value of ${now:…} and similar resolvers.
     OmegaConf.copy_cache(base, node)
     try:
         with hydra_adapter.current_config(hydra):

@@ -3,7 +3,7 @@
 MEASURE   a metric of the best weights, `accuracy/test`
         | first TAG | last TAG | max TAG | min TAG     of a column of metrics.csv, `last loss/val`
         | epochs                                       how many epochs the run went on for
-        | epochs until TAG <= NUMBER (or >=)           one more than there were where it never came to that
+        | epochs until TAG <= NUMBER (or >=)           the number of epochs + 1 where it was never reached
         | MEASURE less MEASURE | MEASURE over MEASURE  a difference, a ratio: `last loss/val less last loss/train`
 
 Their values are those of comparison/measure.py.
@@ -59,7 +59,7 @@ class OfColumn(Measure):
 
     @property
     def percent(self) -> bool:
-        return self.tag.startswith("accuracy/")
+        return self.tag in METRICS and METRICS[self.tag].percent
 
 
 @dataclass(frozen=True)

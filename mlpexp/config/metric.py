@@ -1,17 +1,72 @@
-"""What settings are ranked by: a metric of a split, named as its TensorBoard tag."""
+"""What runs are judged by: each metric in words, and a metric of a split, named as its TensorBoard tag."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
+from mlpexp.data.task import METRICS_OF, Task
 from mlpexp.errors import ConfigError, unknown
 
-SCORES = ("accuracy", "r2")
-# Besides the scores; the less of them the better.
-LOSSES = ("loss", "calibration_error")
+# That of each task which epoch lines, curves and tables show first.
+SCORES = tuple(names[0] for names in METRICS_OF.values())
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What is to be known of a metric, whatever the split; `meaning` says it in a line."""
+
+    words: str
+    meaning: str
+    higher_is_better: bool = True
+    percent: bool = False
+    own_units: bool = False  # of the target
+    can_be_undefined: bool = False  # on a split that lacks what it compares with
+
+
+# As scikit-learn computes them, but for the loss and the calibration error.
+KINDS = {
+    "accuracy": Kind("accuracy", "share of the rows whose class is predicted", percent=True),
+    "balanced_accuracy": Kind(
+        "balanced accuracy", "mean over the split's classes of the share of rows predicted right", percent=True
+    ),
+    "macro_f1": Kind("macro-F1", "mean of the F1 of every class that is true or predicted of a row"),
+    "mcc": Kind("MCC", "Matthews' correlation of true and predicted classes; 0 where either is one class only"),
+    "roc_auc": Kind(
+        "ROC AUC",
+        "probability that a row of the second class is ranked above one of the first; with more classes the mean of "
+        "one against the rest; undefined where a class has no row",
+        can_be_undefined=True,
+    ),
+    "r2": Kind("R²", "share of the targets' variance explained; undefined without variance", can_be_undefined=True),
+    "loss": Kind("loss", "mean of what training minimises, without label smoothing and penalties", False),
+    "log_loss": Kind("log loss", "mean of −log(probability of the true class), at least 1.2e-7 (float32)", False),
+    "brier": Kind(
+        "Brier score", "mean squared error of the probability (two classes), or summed over the classes (more)", False
+    ),
+    "calibration_error": Kind(
+        "calibration error", "expected |accuracy − confidence| over 15 bins of confidence", False, percent=True
+    ),
+    "rmse": Kind("RMSE", "root of the mean squared error, in the target's own units", False, own_units=True),
+    "mae": Kind("MAE", "mean absolute error, in the target's own units", False, own_units=True),
+}
+# Those that can pick the best epoch: not the calibration error, of which an answer that is the same for all rows has
+# next to none.
+Picking = Literal[
+    "accuracy",
+    "balanced_accuracy",
+    "macro_f1",
+    "mcc",
+    "roc_auc",
+    "loss",
+    "log_loss",
+    "brier",
+    "r2",
+    "rmse",
+    "mae",
+]
 SPLITS = ("test", "val", "train")
 
 
@@ -28,16 +83,16 @@ class Metric:
 
     @property
     def higher_is_better(self) -> bool:
-        return self.name not in LOSSES
+        return KINDS[self.name].higher_is_better
 
     @property
     def percent(self) -> bool:
-        return self.name in ("accuracy", "calibration_error")
+        return KINDS[self.name].percent
 
     @property
     def words(self) -> str:
-        """What a reader is shown: `test accuracy`."""
-        return f"{self.split} {'R²' if self.name == 'r2' else self.name.replace('_', ' ')}"
+        """The metric in words: `test accuracy`."""
+        return f"{self.split} {KINDS[self.name].words}"
 
     @property
     def title(self) -> str:
@@ -54,9 +109,13 @@ class Metric:
 
     def shown(self, value: float) -> str:
         """A value in the unit of the title, in few digits."""
-        return _minus(
-            f"{100 * value:.2f}" if self.percent else f"{value:.3g}" if self.name == "loss" else f"{value:.4f}"
-        )
+        text = f"{100 * value:.2f}" if self.percent else f"{value:.3g}" if self._any_size else f"{value:.4f}"
+        return _minus(text)
+
+    @property
+    def _any_size(self) -> bool:
+        """Whether values can be of any order of magnitude."""
+        return self.name == "loss" or KINDS[self.name].own_units
 
     def signed(self, difference: float) -> str:
         """A difference with its sign: of accuracies in percentage points."""
@@ -69,8 +128,13 @@ def _minus(text: str) -> str:
     return text.replace("-", "−") if float(text) else text.removeprefix("-")
 
 
+def picking(metric: str | None, task: Task) -> str:
+    """What picks the best epoch, where a config's `metric` is this; among equals the least validation loss does."""
+    return metric or ("accuracy" if task.kind == "classification" else "loss")
+
+
 # Every metric that a run can have, by its tag.
-METRICS = {f"{name}/{split}": Metric(name, split) for name in (*SCORES, *LOSSES) for split in SPLITS}
+METRICS = {f"{name}/{split}": Metric(name, split) for name in KINDS for split in SPLITS}
 
 
 def check_tag(tag: str) -> None:

@@ -33,7 +33,7 @@ def parse_override(given: str) -> Override:
     """
     # A byte of a file name that is no UTF-8 is a surrogate, which files and terminals cannot take.
     if any("\ud800" <= character <= "\udfff" for character in given):
-        raise ConfigError(f"{show(given)}: is not UTF-8 text, as what a config holds must be; give it another name.")
+        raise ConfigError(f"{show(given)}: is not UTF-8 text, as values of a config must be; use another name.")
     parser = _parser()
     try:
         parsed = _parsed(parser, given)
@@ -74,7 +74,7 @@ def _parser() -> OverridesParser:
 
 
 def unreadable(given: str) -> str:
-    """What is said of an override that Hydra's grammar cannot read."""
+    """The message for an override that Hydra's grammar cannot read."""
     key, equals, value = given.partition("=")
     shown = show(given) or "''"
     line = f"{shown}: cannot be read; an override is key=value, such as optimizer.lr=0.01 or model.hidden=[8,8]."
@@ -100,7 +100,7 @@ def fixed(overrides: Sequence[str]) -> list[str]:
 
 
 def several(given: str) -> str:
-    """What is said of an override of several values where there can be one."""
+    """The message for an override of several values where only one is allowed."""
     key, _, value = given.partition("=")
     text = f""", or '{key}="{value}"' for a text""" if not set(value) & set("\"'[]{}()") else ""
     return f"{given}: several values are a sweep; add -m, or write [a,b] for a list{text}."
@@ -112,7 +112,7 @@ def is_about_hydra(given: str) -> bool:
 
 
 def count(override: Override, loader: ConfigLoader | None = None) -> int:
-    """How many values an override gives its key, found without listing them; ConfigError where it cannot be told."""
+    """How many values an override gives its key, found without listing them; ConfigError where it is unknown."""
     if not override.is_sweep_override():
         return 1
     given = override.input_line

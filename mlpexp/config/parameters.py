@@ -19,7 +19,7 @@ from mlpexp.fields.describe import allowed, meanings
 
 @dataclass(frozen=True)
 class Parameter:
-    """One key. What is not known of it is empty."""
+    """One key; unknown parts are empty."""
 
     name: str
     default: str
@@ -29,7 +29,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Described:
-    """A component that an option chooses, at its `key` in the config; `cls` is None where none of its name is known."""
+    """A component that an option chooses, at its `key` in the config; `cls` is None for an unregistered name."""
 
     key: str
     name: str
@@ -47,7 +47,7 @@ def describe(raw: DictConfig, group: str) -> list[Described]:
 
 
 def keys(raw: DictConfig) -> list[Parameter]:
-    """All keys of a composed, unresolved config; a group is one of them, and `describe` tells of its component's."""
+    """All keys of a composed, unresolved config; a group is one of them, and `describe` lists its component's."""
     plain: Any = OmegaConf.to_container(raw, resolve=False)
     return list(_parameters(Config, raw, plain, ""))
 

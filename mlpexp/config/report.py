@@ -1,4 +1,4 @@
-"""What a sweep is to show when it has ended: in words, in figures, and by claims that its runs are held to."""
+"""What a sweep shows when it has ended: text, figures, and claims that are tested on its runs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FigureName = Literal[
 
 @dataclass(frozen=True)
 class Claim:
-    """What is said of settings, as a bound on a number: measure(of), less measure(minus) where that is given."""
+    """A statement about settings, as a bound on a number: measure(of), less measure(minus) where that is given."""
 
     says: str
     """The claim as a sentence."""
@@ -43,7 +43,7 @@ class Claim:
     below: float | None = None
     """The bound: the number is < this."""
     in_each: bool = False
-    """true: the claim is about each seed that was tried; false: about the mean over all seeds that could be."""
+    """true: the claim is about each seed that was tried; false: about the mean over all possible seeds."""
     outcomes: tuple[float, ...] | None = None
     """The two values of a measure that has only two: the interval of its mean is then exact. null: it has more."""
 
@@ -53,7 +53,7 @@ class Claim:
             raise ConfigError("at_least: one of at_least, at_most, above and below is required, and only one.")
         if self.outcomes is not None and (len(self.outcomes) != 2 or self.outcomes[0] == self.outcomes[1]):
             raise ConfigError(f"outcomes={show(self.outcomes)}: must be two different numbers, such as [0.75,1.0].")
-        # A mistake in it is to be found before the sweep trains.
+        # A mistake in it is reported before the sweep trains.
         parse_measure(self.measure)
 
 
@@ -66,13 +66,13 @@ class Report:
     shows: str = ""
     """What the sweep is to show, in a paragraph."""
     metric: str | None = None
-    """What ranks the settings, such as loss/val; null: the score on the test split."""
+    """What ranks the settings, such as loss/val; null: the config's own metric on the test split."""
     baseline: str | None = None
     """The setting that the others are compared with, such as activation=relu; null: the best."""
     figures: tuple[FigureName, ...] = ()
     """Figures of the sweep, besides that of the settings' scores."""
     claims: tuple[Claim, ...] = ()
-    """What the sweep's runs are held to."""
+    """Claims that are tested on the sweep's runs."""
 
     def __post_init__(self) -> None:
         if self.metric is not None:

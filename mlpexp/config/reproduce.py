@@ -1,7 +1,7 @@
-"""The command that makes a run again, from its config alone: what differs from mlpexp's own conf/, as overrides.
+"""The command that reproduces a run, from its config alone: what differs from mlpexp's own conf/, as overrides.
 
-How a run was begun does not say what it is: it may have been resumed with more epochs, or begun from a program, or as
-one of many by a sweep. A component without a file in conf/ is spelled out, so that no other config directory is needed.
+The command that started a run is not enough: the run may have been resumed with more epochs, or started by a program
+or a sweep. A component without a file in conf/ is spelled out, so that no other config directory is needed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _NO_TEXT = {"true", "false", "null", "nan", "inf"}
 
 def command(config: Plain, completed: Sequence[int] = ()) -> str:
     """The line for a shell that makes the run of a config, as run.json holds it, again: in the same working directory,
-    to the same bits on a CPU where the run has trained by itself, and up to rounding where it has in a stack.
+    to the same bits on a CPU where the run has trained alone, and up to rounding where it has in a stack.
 
     `completed` are the epochs after which it was complete and was given more. Where the learning rate follows a
     schedule these matter, and the line resumes as the run was resumed.
@@ -63,7 +63,7 @@ def program(config: Plain, completed: Sequence[int] = ()) -> str:
 
 
 def sweep_command(configs: Sequence[Plain]) -> str:
-    """The line that makes several runs again, as a sweep; empty where they are not all combinations of some values.
+    """The line that reproduces several runs, as a sweep; empty where they are not all combinations of some values.
 
     The configs may come from somebody else, or from another version: those that cannot be read have no line.
     """
@@ -76,7 +76,7 @@ def sweep_command(configs: Sequence[Plain]) -> str:
 def _grid(configs: Sequence[Plain]) -> str:
     given = [dict(override.split("=", 1) for override in overrides(config)) for config in configs]
     keys = list(dict.fromkeys(key for one in given for key in one))
-    # What an experiment sweeps over unless it is told otherwise.
+    # What an experiment sweeps over unless overrides change it.
     keys += [key for key in _params(_experiment(configs[0])) if key not in keys]
     runs = [
         tuple(one[key] if key in one else _value_at(config, key) for key in keys)
@@ -85,7 +85,7 @@ def _grid(configs: Sequence[Plain]) -> str:
     values = [list(dict.fromkeys(run[i] for run in runs)) for i in range(len(keys))]
     if len(set(runs)) != len(runs) or set(itertools.product(*values)) != set(runs):
         return ""
-    # What is the same for all, then the keys of which the first is the last to change.
+    # The keys with one value, then the swept ones, of which the first changes slowest.
     changes = [next((i for i, run in enumerate(runs) if run[at] != runs[0][at]), len(runs)) for at in range(len(keys))]
     order = sorted(range(len(keys)), key=lambda at: -changes[at])
     return shlex.join(["mlpexp", "train", "-m", *(f"{keys[at]}={_listed(values[at])}" for at in order)])
@@ -223,7 +223,7 @@ def _default_choices(experiment: str | None) -> dict[str, Any]:
 
 
 def _experiment(config: Plain) -> str | None:
-    """The experiment whose report a run is to give, where there is one: it is long to write out."""
+    """The experiment with the report of a run, where there is one: a report is long as overrides."""
     report = json.dumps(config["report"])
     return None if report == _no_report() else _experiments().get(report)
 

@@ -35,7 +35,7 @@ def users_components(config: Config) -> dict[str, Any]:
 
 
 def _name(registry: Registry[Any], part: Any) -> str:
-    """Of a component that is in no registry, as from Python it may be, the name of its class."""
+    """The registered name; for a component that a program made without registering it, the name of its class."""
     return registry.name_of(part) if type(part) in registry.values() else type(part).__name__
 
 
@@ -71,7 +71,7 @@ def in_one_line(error: BaseException) -> str:
 
 
 def explained(error: E, kind: type[MlpexpError]) -> E | MlpexpError:
-    """An error that came from users' code as one of `kind`, of one line; others as they are."""
+    """An error raised by users' code as one of `kind`, in one line; other errors unchanged."""
     import torch
 
     # Ctrl-C is not an error of the component.

@@ -1,5 +1,5 @@
 """Imports every bundled dataset, so that each is registered."""
 
-from mlpexp.data import digits, mnist, points, sine, table, truth_tables
+from mlpexp.data import cifar, digits, images, mnist, npz, points, sine, table, truth_tables
 
-__all__ = ["digits", "mnist", "points", "sine", "table", "truth_tables"]
+__all__ = ["cifar", "digits", "images", "mnist", "npz", "points", "sine", "table", "truth_tables"]

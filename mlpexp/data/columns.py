@@ -190,7 +190,10 @@ class Date:
 
 @dataclass(frozen=True)
 class Image:
-    """The pixels of an image, row by row, an input each; all of them have the same mean and deviation."""
+    """The pixels of a channel of an image, row by row, an input each; all of them have the same mean and deviation.
+
+    A colour image is three such columns: all of its red, then green, then blue.
+    """
 
     kind: ClassVar[str] = "image"
     name: str
@@ -245,7 +248,7 @@ def _normal_scores(values: Tensor, quantiles: Sequence[float]) -> Tensor:
     """Φ⁻¹ of the probability of each value, as scikit-learn's QuantileTransformer has it.
 
     Where several quantiles are equal, the value is in the middle of them: the mean of what interpolation from below
-    and from above gives.
+    and from above gives; there the lowest and the highest value too, which scikit-learn takes for ±5.2.
     """
     import numpy as np
     import torch

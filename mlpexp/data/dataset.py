@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from mlpexp.data.columns import Image
 from mlpexp.data.identity import Identity
 from mlpexp.data.preprocessing import Preprocessing
-from mlpexp.data.source import Source
+from mlpexp.data.source import Source, changed
 from mlpexp.data.task import Task
 from mlpexp.errors import ConfigError
 from mlpexp.fields.ranges import Count, Positive
@@ -105,24 +105,31 @@ class Data:
         return ", ".join(target.name for target in self.preprocessing.outputs)
 
     @property
-    def image_shape(self) -> tuple[int, int] | None:
-        """Height and width, where the features are pixels."""
+    def image_shape(self) -> tuple[int, int, int] | None:
+        """Channels, height and width, where the features are pixels."""
         return self.preprocessing.image_shape
 
-    @property
-    def _image(self) -> Image | None:
-        first = self.preprocessing.columns[0]
-        return first if isinstance(first, Image) else None
+    @cached_property
+    def shift(self) -> float | Tensor:
+        """Networks see (pixel − shift)·scale: a number, or of several channels one for each pixel [F]."""
+        return self._of_channels(lambda mean, _: mean, 0.0)
 
     @cached_property
-    def shift(self) -> float:
-        """Networks see (pixel − shift)·scale."""
-        return self._image.mean if self._image else 0.0
+    def scale(self) -> float | Tensor:
+        """Networks see (pixel − shift)·scale: a number, or of several channels one for each pixel [F]."""
+        return self._of_channels(lambda _, deviation: 1 / deviation, 1.0)
 
-    @cached_property
-    def scale(self) -> float:
-        """Networks see (pixel − shift)·scale."""
-        return 1 / self._image.deviation if self._image else 1.0
+    def _of_channels(self, number: Callable[[float, float], float], default: float) -> float | Tensor:
+        """A number that is made of the mean and deviation of each channel; `default` where there are no images."""
+        if self.image_shape is None:
+            return default
+        channels = [column for column in self.preprocessing.columns if isinstance(column, Image)]
+        numbers = [number(channel.mean, channel.deviation) for channel in channels]
+        if len(numbers) == 1:
+            return numbers[0]
+        import torch
+
+        return torch.tensor(numbers, device=self.train.x.device).repeat_interleave(self.n_features // len(numbers))
 
     def splits(self) -> dict[str, Split]:
         return {"train": self.train, "val": self.val, "test": self.test}
@@ -203,15 +210,6 @@ class Dataset(ABC):
     def labelled(self, known: Identity, file: Path) -> Split:
         """All rows of another `file` as the network of a run sees them that `known` is of; ConfigError where none."""
         raise ConfigError(f"data={file}: is for tables, and the run was trained on dataset={datasets.name_of(self)}.")
-
-
-def changed(run: Path, path: Path, what: str) -> ConfigError:
-    """The error for data that have another content than those of the `run`: dealt anew, training rows would count as
-    test rows."""
-    return ConfigError(
-        f"{run}: the data that it was trained on have changed: {path} {what}. Put the former file back or name it "
-        f"(--data FILE), train a new run on this one, or evaluate all of its rows: mlpexp eval {run} --data {path}"
-    )
 
 
 datasets: Registry[Dataset] = Registry("dataset", {"csv": "table", "tabular": "table", "dataframe": "table"})

@@ -1,4 +1,4 @@
-"""MNIST: 70000 handwritten digits, read from its four IDX files.
+"""MNIST and data sets in its form: images of 28×28 pixels in four IDX files.
 
 An IDX file is a magic number (data type 8, unsigned bytes; number of axes), the length of each axis, and the
 bytes; its numbers are big-endian 32-bit (LeCun, http://yann.lecun.com/exdb/mnist).
@@ -6,24 +6,19 @@ bytes; its numbers are big-endian 32-bit (LeCun, http://yann.lecun.com/exdb/mnis
 
 from __future__ import annotations
 
-import contextlib
 import gzip
-import hashlib
 import math
-import socket
+import string
 import struct
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from mlpexp.data.columns import Image
-from mlpexp.data.dataset import Data, Dataset, Split, datasets
-from mlpexp.data.preprocessing import Preprocessing, Target
-from mlpexp.data.source import Source
-from mlpexp.data.task import Task
+from mlpexp.data.dataset import Split, datasets
+from mlpexp.data.downloaded import Downloaded, find
 from mlpexp.errors import ConfigError
-from mlpexp.fields.ranges import Count, Index
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,103 +28,136 @@ TEST = ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 SIDE = 28
 
 
+@dataclass(frozen=True)
+class IDX(Downloaded):
+    """Base of data sets in the form of MNIST."""
+
+    torchvision_name: ClassVar[str]
+    shape = (1, SIDE, SIDE)
+
+    def files(self) -> tuple[str, ...]:
+        return TRAIN + TEST
+
+    def read(self, folder: Path) -> tuple[Split, Split]:
+        files = self.files()
+        return self._read_split(folder, files[:2]), self._read_split(folder, files[2:])
+
+    def fetch(self, root: Path) -> None:
+        import torchvision.datasets
+
+        getattr(torchvision.datasets, self.torchvision_name)(root, download=True)
+
+    def _read_split(self, folder: Path, names: tuple[str, ...]) -> Split:
+        images_path, labels_path = (find(folder, name) or folder / name for name in names)
+        images, labels = read_idx(images_path, n_axes=3), read_idx(labels_path, n_axes=1)
+        if images.shape[1:] != (SIDE, SIDE):
+            height, width = images.shape[1:]
+            raise ConfigError(f"{images_path}: holds images of {height}×{width} pixels, not {SIDE}×{SIDE}.")
+        if len(images) != len(labels):
+            raise ConfigError(f"{labels_path}: holds {len(labels)} labels for {len(images)} images.")
+        if len(images) == 0:
+            raise ConfigError(f"{images_path}: holds 0 images.")
+        first = self.first_label()
+        last = first + len(self.class_names()) - 1
+        for label in (int(labels.max()), int(labels.min())):
+            if not first <= label <= last:
+                raise ConfigError(f"{labels_path}: holds the label {label}; labels are {first} to {last}.")
+        return Split(self.upright(images).flatten(1), labels.long() - first)
+
+    def first_label(self) -> int:
+        """The label that the first class has in the files."""
+        return 0
+
+    def upright(self, images: Tensor) -> Tensor:
+        """The images [N, H, W] of a file as one reads them."""
+        return images
+
+
 @datasets.register("mnist")
 @dataclass(frozen=True)
-class MNIST(Dataset):
+class MNIST(IDX):
     """Digits of 28×28 pixels, 0..255: 60000 to train and validate on, and 10000 to test on."""
 
-    val_size: Count = 5000
-    """Number of the 60000 training images that are held out for validation."""
-    limit: Count | None = None
-    """Number of rows that are kept of each split, for quick tries; null: all."""
-    seed: Index = 0
-    """Decides which images are held out."""
+    torchvision_name = "MNIST"
+    folder = "MNIST/raw"
+    target = "digit"
 
-    def missing_files(self, data_dir: Path) -> list[str]:
-        return [name for name in TRAIN + TEST if _find(data_dir / "MNIST" / "raw", name) is None]
+    def class_names(self) -> tuple[str, ...]:
+        return tuple(string.digits)
 
-    def load(self, data_dir: Path) -> Data:
-        import torch
-
-        folder = data_dir / "MNIST" / "raw"
-        if missing := self.missing_files(data_dir):
-            _download(data_dir, folder, missing)
-        known, test = _read_split(folder, TRAIN), _read_split(folder, TEST)
-        if self.val_size >= len(known):
-            raise ConfigError(f"dataset.val_size={self.val_size}: must be less than the {len(known)} rows there are.")
-        content = hashlib.sha256()
-        for part in (known, test):
-            content.update(part.x.numpy().data)
-            content.update(part.y.numpy().data)
-        rows = torch.randperm(len(known), generator=torch.Generator().manual_seed(self.seed))
-        val_rows, train_rows = rows[: self.val_size][: self.limit], rows[self.val_size :][: self.limit]
-        return Data(
-            name="mnist",
-            task=Task("classification", tuple(str(digit) for digit in range(10))),
-            train=Split(known.x[train_rows], known.y[train_rows]),
-            val=Split(known.x[val_rows], known.y[val_rows]),
-            # Its first half was written by other people than its second, and is easier (LeCun's page).
-            test=test if self.limit is None else test.sample(self.limit),
-            # Mean and standard deviation of the training pixels over 255, as everyone uses them.
-            fitted=Preprocessing((Image("pixels", SIDE, SIDE, 0.1307 * 255, 0.3081 * 255),), Target("digit")),
-            source=Source(str(folder.absolute()), len(known) + len(test), (), content.hexdigest()),
-        )
+    def fitted(self, train: Split) -> tuple[Image, ...]:
+        # Mean and standard deviation of the training pixels over 255, as everyone uses them.
+        return (Image("pixels", SIDE, SIDE, 0.1307 * 255, 0.3081 * 255),)
 
 
-def _find(folder: Path, name: str) -> Path | None:
-    """The file `name` or, as torchvision leaves them too, `name`.gz."""
-    try:
-        return next((path for path in (folder / name, folder / f"{name}.gz") if path.exists()), None)
-    except OSError as error:
-        raise ConfigError(f"{folder / name}: cannot be read: {error.strerror}.") from None
+@datasets.register("fashion_mnist")
+@dataclass(frozen=True)
+class FashionMNIST(IDX):
+    """Articles of clothing in the form of MNIST, and harder: 60000 and 10000 (Xiao et al. 2017, arXiv 1708.07747)."""
+
+    torchvision_name = "FashionMNIST"
+    folder = "FashionMNIST/raw"
+
+    def class_names(self) -> tuple[str, ...]:
+        clothes = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker")
+        return (*clothes, "Bag", "Ankle boot")
 
 
-def _download(data_dir: Path, folder: Path, missing: list[str]) -> None:
-    """Fetches the `missing` files through torchvision; ConfigError, and nothing left behind, where that fails."""
-    import tempfile
+@datasets.register("kmnist")
+@dataclass(frozen=True)
+class KMNIST(IDX):
+    """Cursive Japanese characters in the form of MNIST: 60000 and 10000 (Clanuwat et al. 2018, arXiv 1812.01718)."""
 
-    from torchvision.datasets import MNIST as Downloader  # noqa: N811
+    torchvision_name = "KMNIST"
+    folder = "KMNIST/raw"
+    target = "character"
 
-    made = [path for path in (data_dir, *data_dir.parents) if not path.exists()]
-    patience = socket.getdefaulttimeout()
-    try:
-        data_dir.mkdir(parents=True, exist_ok=True)
-        # urllib waits for ever for a network that does not answer.
-        socket.setdefaulttimeout(30)
-        # Beside their place and then renamed: nobody ever sees half a file, whatever interrupts this.
-        with tempfile.TemporaryDirectory(dir=data_dir, prefix=".mnist-") as scratch:
-            Downloader(scratch, download=True)
-            folder.mkdir(parents=True, exist_ok=True)
-            for name in missing:
-                Path(scratch, "MNIST", "raw", name).replace(folder / name)
-    except Exception as error:  # torchvision and urllib raise many kinds
-        with contextlib.suppress(OSError):
-            for path in made:
-                path.rmdir()
-        reason = " ".join(str(error).split()) or type(error).__name__
-        shown = reason if len(reason) <= 300 else f"{reason[:297]}..."
-        raise ConfigError(
-            f"dataset=mnist: {len(missing)} of its 4 files are not in {folder} (such as {missing[0]}), "
-            f"and the download failed: {shown.rstrip('.')}. Set data_dir, or MLPEXP_DATA_DIR, to a folder "
-            f"that holds MNIST/raw/{TRAIN[0]} and the others, or try again with a network."
-        ) from None
-    finally:
-        socket.setdefaulttimeout(patience)
+    def class_names(self) -> tuple[str, ...]:
+        return ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
 
 
-def _read_split(folder: Path, names: tuple[str, str]) -> Split:
-    images_path, labels_path = (_find(folder, name) or folder / name for name in names)
-    images, labels = read_idx(images_path, n_axes=3), read_idx(labels_path, n_axes=1)
-    if images.shape[1:] != (SIDE, SIDE):
-        height, width = images.shape[1:]
-        raise ConfigError(f"{images_path}: holds images of {height}×{width} pixels, not {SIDE}×{SIDE}.")
-    if len(images) != len(labels):
-        raise ConfigError(f"{labels_path}: holds {len(labels)} labels for {len(images)} images.")
-    if len(images) == 0:
-        raise ConfigError(f"{images_path}: holds 0 images.")
-    if (most := int(labels.max())) > 9:
-        raise ConfigError(f"{labels_path}: holds the label {most}; digits are 0 to 9.")
-    return Split(images.flatten(1), labels.long())
+# Of these, small letters look like the capital ones, and are one class with them.
+_MERGED = set("cijklmopsuvwxyz")
+
+
+@datasets.register("emnist")
+@dataclass(frozen=True)
+class EMNIST(IDX):
+    """Handwritten letters and digits in the form of MNIST (Cohen et al. 2017, arXiv 1702.05373).
+
+    Its files hold every image with lines and columns exchanged; here it is upright, as those of MNIST are.
+    """
+
+    torchvision_name = "EMNIST"
+    folder = "EMNIST/raw"
+    target = "character"
+
+    part: Literal["balanced", "letters", "digits", "mnist", "bymerge", "byclass"] = "balanced"
+    """balanced: 47 classes, 112800 images to train on and 18800 to test on; letters: 26, capital and small ones
+    together; digits, mnist: 10; byclass: 62, very unlike in number; bymerge: the same in 47 classes."""
+
+    def files(self) -> tuple[str, ...]:
+        kinds = ("images-idx3-ubyte", "labels-idx1-ubyte")
+        return tuple(f"emnist-{self.part}-{split}-{kind}" for split in ("train", "test") for kind in kinds)
+
+    def class_names(self) -> tuple[str, ...]:
+        if self.part == "letters":
+            return tuple(string.ascii_lowercase)
+        if self.part in ("digits", "mnist"):
+            return tuple(string.digits)
+        every = string.digits + string.ascii_uppercase + string.ascii_lowercase
+        return tuple(name for name in every if self.part == "byclass" or name not in _MERGED)
+
+    def fetch(self, root: Path) -> None:
+        import torchvision.datasets
+
+        torchvision.datasets.EMNIST(root, self.part, download=True)
+
+    def first_label(self) -> int:
+        return 1 if self.part == "letters" else 0
+
+    def upright(self, images: Tensor) -> Tensor:
+        return images.mT
 
 
 def read_idx(path: Path, n_axes: int) -> Tensor:

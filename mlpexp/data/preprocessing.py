@@ -92,10 +92,11 @@ class Preprocessing:
         return sum(n for column in self.columns for *_, n in column.scaling)
 
     @property
-    def image_shape(self) -> tuple[int, int] | None:
-        """Height and width, where the raw columns are the pixels of an image."""
-        first = self.columns[0] if len(self.columns) == 1 else None
-        return (first.height, first.width) if isinstance(first, Image) else None
+    def image_shape(self) -> tuple[int, int, int] | None:
+        """Channels, height and width, where the raw columns are the pixels of an image."""
+        channels = [column for column in self.columns if isinstance(column, Image)]
+        sizes = {(channel.height, channel.width) for channel in channels}
+        return (len(channels), *sizes.pop()) if len(channels) == len(self.columns) and len(sizes) == 1 else None
 
     @property
     def names(self) -> tuple[str, ...]:

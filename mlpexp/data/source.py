@@ -1,18 +1,23 @@
-"""The file that a dataset was read from: enough to find it again, and to notice that it has another content now."""
+"""The file or folder that a dataset was read from: enough to find it again, and to notice another content."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlpexp.errors import ConfigError
 from mlpexp.fields.ranges import Index
+
+# The endings of files that are taken for images.
+IMAGES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 
 
 @dataclass(frozen=True)
 class Source:
-    """A file as it was when it was read."""
+    """A file, or a folder of files, as it was when it was read."""
 
     path: str
     """Where it lay."""
@@ -33,13 +38,35 @@ class Source:
         other = None
         for place in places:
             try:
-                if place.is_file():
+                if place.is_file() or place.is_dir():
                     if digest(place) == self.sha256:
                         return place, other
                     other = other or place
             except OSError:
                 continue
         return None, other
+
+    def find_again(
+        self, named: str, data_dir: Path, run: Path, file: Path | None, now: Callable[[Path], Source]
+    ) -> Path:
+        """Where the file lies now whose path the config of a `run` names; `file`, where somebody says so.
+
+        ConfigError where it is not there, or is another: then `now` reads it, to say what has changed.
+        """
+        # The run directory may hold the data, or have been moved together with them.
+        beside = [run / Path(named).name, *(above / named for above in run.absolute().parents)]
+        of_data = [data_dir / named, data_dir / Path(named).name]
+        places = [Path(named), Path(self.path), *of_data, *beside] if file is None else [file]
+        path, other = self.find(places)
+        if path is not None:
+            return path
+        if other is None:
+            listed = ", ".join(map(str, dict.fromkeys(places[:2])))
+            raise ConfigError(
+                f"{run}: the data that it was trained on are not there ({listed}); name them: --data PATH, or "
+                "data_dir=DIR for the folder that holds them."
+            )
+        raise changed(run, other, self.difference(now(other)))
 
     def difference(self, now: Source) -> str:
         """What the file of today has that this one had not, in words."""
@@ -50,10 +77,37 @@ class Source:
         return "has another content, in as many rows and the same columns"
 
 
+def changed(run: Path, path: Path, what: str) -> ConfigError:
+    """The error for data that have another content than those of the `run`: dealt anew, training rows would count as
+    test rows."""
+    return ConfigError(
+        f"{run}: the data that it was trained on have changed: {path} {what}. Put the former file back or name it "
+        f"(--data FILE), train a new run on this one, or evaluate all of its rows: mlpexp eval {run} --data {path}"
+    )
+
+
 def digest(path: Path) -> str:
-    """The SHA-256 digest of a file, in hexadecimal: 89 MB take 0.05 s."""
+    """The SHA-256 digest of a file, in hexadecimal: 89 MB take 0.05 s. That of a folder is of the names and digests of
+    the images below it, sorted."""
+    if path.is_dir():
+        parts = (f"{file.relative_to(path).as_posix()}\0{digest(file)}\n" for file in image_files(path))
+        return hashlib.sha256("".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def image_files(folder: Path) -> list[Path]:
+    """The images at any depth below a folder, sorted by name; hidden ones and links to folders are left out."""
+    found = []
+    for above, folders, names in os.walk(folder, onerror=_raise):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        files = (Path(above, name) for name in names if not name.startswith("."))
+        found += [file for file in files if file.suffix.lower() in IMAGES and file.is_file()]
+    return sorted(found, key=lambda file: file.relative_to(folder).parts)
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def _difference(before: Sequence[str], now: Sequence[str]) -> str:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlpexp.data.dataset import Data, Recommended, Split, changed, datasets
+from mlpexp.data.dataset import Data, Recommended, Split, datasets
 from mlpexp.data.identity import Identity, packed, unpacked
-from mlpexp.data.source import Source
+from mlpexp.data.source import Source, digest
 from mlpexp.data.tables.opening import count_rows
 from mlpexp.data.tables.raw import RawTable
 from mlpexp.data.tables.settings import TableSettings
@@ -18,6 +18,8 @@ from mlpexp.errors import ConfigError
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from mlpexp.data.tables.delimited import TextForm
 
 Rows = tuple["Tensor", "Tensor", "Tensor"]
 # What is recommended: so many batches an epoch, and so many steps in all within these epochs.
@@ -46,23 +48,31 @@ class Table(TableSettings):
         epochs = min(max(round(_STEPS * batch_size / n), _FEWEST_EPOCHS), _MOST_EPOCHS)
         return Recommended(epochs=epochs, batch_size=batch_size)
 
+    @property
+    def text_form(self) -> TextForm:
+        """How a text file is written, as far as it is said."""
+        from mlpexp.data.tables.delimited import TextForm
+
+        return TextForm(self.sep, self.header, self.decimal, self.encoding)
+
     def read(self, path: Path, where: str) -> RawTable:
         """The table in a file, as the settings say it is written; ConfigError that begins with `where`."""
-        from mlpexp.data.tables.delimited import TextForm
         from mlpexp.data.tables.reading import read_table
 
-        form = TextForm(self.sep, self.header, self.decimal, self.encoding)
-        return read_table(path, where, form, self.sheet)
+        return read_table(path, where, self.text_form, self.sheet)
 
     def load(self, data_dir: Path) -> Data:
+        return self.learned(self.read(Path(self.path), f"dataset.path={self.path}"), digest(Path(self.path)))
+
+    def learned(self, table: RawTable, sha256: str) -> Data:
+        """The data of a table that has been read from a file of this digest."""
         from mlpexp.data.tables.learning import learn
 
-        table = self.read(Path(self.path), f"dataset.path={self.path}")
         test = (
             None if self.test_path is None else self.read(Path(self.test_path), f"dataset.test_path={self.test_path}")
         )
         learned = learn(table, test, self)
-        source = _source(Path(self.path), table)
+        source = Source(str(Path(self.path).absolute()), table.n_rows, table.names, sha256)
         tested = None if test is None or self.test_path is None else _source(Path(self.test_path), test)
         split = packed(learned.rows, len(learned.x))
         known = Identity(learned.task, learned.fitted, source, split, tested)
@@ -103,20 +113,10 @@ class Table(TableSettings):
 
     def _again(self, data_dir: Path, named: str, source: Source, run: Path, file: Path | None) -> RawTable:
         """The table that a run was trained on; ConfigError where it is not there, or is another now."""
-        # The run directory may have been moved together with the table.
-        beside = [above / named for above in run.absolute().parents]
-        of_data = [data_dir / named, data_dir / Path(named).name]
-        places = [Path(named), Path(source.path), *of_data, *beside] if file is None else [file]
-        path, other = source.find(places)
-        if path is not None:
-            return self.read(path, f"data={path}")
-        if other is None:
-            listed = ", ".join(map(str, dict.fromkeys(places[:2])))
-            raise ConfigError(
-                f"{run}: the table that it was trained on is not there ({listed}); name it: --data FILE, or "
-                "data_dir=DIR for the folder that holds it."
-            )
-        raise changed(run, other, source.difference(_source(other, self.read(other, f"data={other}"))))
+        path = source.find_again(
+            named, data_dir, run, file, lambda other: _source(other, self.read(other, f"data={other}"))
+        )
+        return self.read(path, f"data={path}")
 
     def labelled(self, known: Identity, file: Path) -> Split:
         from mlpexp.data.tables.matrix import check_classes

@@ -25,5 +25,14 @@ class Task:
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """All that a trained network is judged by, the score first."""
-        return ("accuracy", "loss", "calibration_error") if self.kind == "classification" else ("r2", "loss")
+        """All that a trained network is judged by, the score first; mlpexp/config/metric.py says what each is."""
+        return METRICS_OF[self.kind]
+
+
+METRICS_OF = {
+    "classification": (
+        *("accuracy", "balanced_accuracy", "macro_f1", "mcc", "roc_auc"),
+        *("loss", "log_loss", "brier", "calibration_error"),
+    ),
+    "regression": ("r2", "loss", "rmse", "mae"),
+}

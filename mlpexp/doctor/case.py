@@ -1,4 +1,4 @@
-"""A case: all that the doctor knows of a run that has ended. No torch: rules are tried on cases written by hand."""
+"""A case: all that the doctor knows of a run that has ended. No torch: tests of the rules write cases by hand."""
 
 from __future__ import annotations
 
@@ -34,8 +34,22 @@ class Layer:
 
 
 @dataclass(frozen=True)
+class RareClass:
+    """A class of far fewer rows than others: its share of the training rows, and what becomes of its validation rows.
+
+    `recall` is the share of these that is predicted right with the best weights, and `accuracy` that of all rows.
+    """
+
+    name: str
+    share: float
+    n_val: int
+    recall: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
 class Time:
-    """Seconds that went into a run, by what; in a stack they are those of all its `members`, whose wall is shared."""
+    """Seconds of a run, by activity; in a stack they are those of all its `members`, which share the wall time."""
 
     seconds: Mapping[str, float]
     members: int = 1
@@ -60,6 +74,7 @@ class Case:
     val_is_train: bool = False  # as in truth tables
     majority: float = 0.0  # the share of the most frequent class of the training rows; 0 in regression
     val_majority: float = 0.0  # the share of that same class among the validation rows
+    rare: RareClass | None = None  # of the rare ones that which is predicted worst
     constant_loss: float = float("nan")  # the training loss of the best answer that looks at no input
     steps_per_epoch: int = 1
     layers: list[Layer] = field(default_factory=list)
@@ -96,7 +111,7 @@ class Case:
 
     @property
     def epochs(self) -> int:
-        """How many the run has behind it."""
+        """The number of epochs that the run has trained."""
         return len(self.train_loss)
 
     def tail(self, values: np.ndarray, share: float = 0.2) -> np.ndarray:
@@ -127,19 +142,24 @@ class Case:
         return self.final_score < GOOD[self.score] or self.constant
 
     @property
+    def weighted(self) -> bool:
+        """Whether rows count by their class: then accuracy is not what has been trained for."""
+        return getattr(self.config.loss, "class_weight", None) is not None
+
+    @property
     def constant(self) -> bool:
         """Whether no split is predicted better, over the last fifth of the epochs, than by one answer for all rows.
 
         That is the most frequent class of the training rows, or their mean, whose R² on them is 0. A split on which
-        that answer is always right tells nothing.
+        that answer is always right is no evidence.
         """
         told = [(score, baseline) for score, baseline in self._late_scores if baseline < 1]
-        return bool(told) and not any(_better(score, baseline) for score, baseline in told)
+        return not self.weighted and bool(told) and not any(_better(score, baseline) for score, baseline in told)
 
     @property
     def memorised(self) -> bool:
         """Whether training rows are predicted better than by one answer for all, and validation rows are not."""
-        if self.val_is_train or len(self._late_scores) < 2:
+        if self.weighted or self.val_is_train or len(self._late_scores) < 2:
             return False
         (train, of_train), (val, of_val) = self._late_scores
         return of_val < 1 and _better(train, of_train) and not _better(val, of_val)
@@ -176,8 +196,8 @@ class Evidence:
 class Symptom:
     """Something that can be wrong with a run.
 
-    `rule` gives its sign, or None where a run has not got it. What a symptom `explains` is not looked for in a run
-    that has it: it would only be a consequence.
+    `rule` gives the evidence, or None where a run does not have it. The symptoms that it `explains` are consequences,
+    and are not looked for in a run that has it.
     """
 
     name: str
@@ -187,7 +207,7 @@ class Symptom:
 
 
 def number(value: float) -> str:
-    """In three digits."""
+    """A number in three digits."""
     return f"{value:.3g}"
 
 

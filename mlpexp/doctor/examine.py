@@ -13,9 +13,9 @@ from mlpexp.doctor.finding import Finding
 from mlpexp.doctor.fit import overfitting, underfitting
 from mlpexp.doctor.hardware import bound_elsewhere, unused_gpu
 from mlpexp.doctor.layers import dead_units, exploding_gradients, saturated_units, symmetric_units, vanishing_gradients
-from mlpexp.doctor.learning import diverged, rate_too_large, rate_too_small, stuck_accuracy
+from mlpexp.doctor.learning import diverged, missed_class, rate_too_large, rate_too_small, stuck_accuracy
 
-_POOR = ("stuck_accuracy", "underfitting")
+_POOR = ("missed_class", "stuck_accuracy", "underfitting")
 _OF_UNITS = ("dead_units", "saturated_units")
 _OF_GRADIENTS = ("vanishing_gradients", "exploding_gradients")
 _OF_RATE = ("rate_too_small", "rate_too_large")
@@ -30,13 +30,13 @@ SYMPTOMS = (
     ),
     Symptom(
         "rate_too_small",
-        "the loss hardly moves, by steps tiny beside the weights",
+        "the loss hardly changes, and steps are tiny compared with the weights",
         rate_too_small,
         ("rate_too_large", *_POOR),
     ),
     Symptom(
         "rate_too_large",
-        "the loss ends above that of a constant answer or far above its least, or jumps",
+        "the loss ends above that of a constant answer or far above its minimum, or jumps",
         rate_too_large,
         (*_OF_GRADIENTS, "symmetric_units", "saturated_units", "overfitting", *_POOR),
     ),
@@ -60,14 +60,20 @@ SYMPTOMS = (
         ("saturated_units", *_POOR),
     ),
     Symptom("saturated_units", "sigmoid or tanh at the limits, where it has no slope", saturated_units, _POOR),
-    Symptom("overfitting", "validation loss rises while training loss falls, or nothing carries over", overfitting),
+    Symptom("overfitting", "validation loss rises while training loss falls, or nothing generalises", overfitting),
+    Symptom(
+        "missed_class",
+        "a class of few rows is hardly ever predicted",
+        missed_class,
+        ("stuck_accuracy", "underfitting"),
+    ),
     Symptom("stuck_accuracy", "accuracy stays at one poor value, such as chance", stuck_accuracy, ("underfitting",)),
-    Symptom("underfitting", "training and validation are predicted poorly alike", underfitting),
+    Symptom("underfitting", "training and validation rows are both predicted poorly", underfitting),
     Symptom("unused_gpu", "a GPU is there, and a large network trains on the CPU", unused_gpu),
     Symptom("bound_elsewhere", "most of the time goes into something other than training", bound_elsewhere),
 )
 
-# What a finding is called that says that the doctor itself has failed.
+# The name of a finding that reports a failure of the doctor itself.
 FAILED = "examination_failed"
 
 
@@ -79,10 +85,10 @@ def examine(case: Case) -> list[dict[str, Any]]:
         if symptom.name in explained:
             continue
         try:
-            # What has diverged is not a number, and no rule holds of it.
+            # A diverged run has values that are not finite, and no rule applies to them.
             with np.errstate(all="ignore"):
                 sign = symptom.rule(case)
-        # A mistake of ours must not cost the run, nor go by unseen.
+        # A defect in a rule must not fail the run, and must be reported.
         except Exception as error:
             findings.append(_failed(symptom.name, error))
             continue

@@ -13,7 +13,8 @@ class Finding:
     """A symptom that a run has, what shows it in numbers, and what to try.
 
     `remedy` are overrides, to be pasted behind the command in place of those that it has for the same keys;
-    `alternatives` are other such, each by itself. Where no override helps, `remedy` is empty and `evidence` says why.
+    `alternatives` are others, each to be tried alone. Where no override helps, `remedy` is empty and `evidence` says
+    why.
     """
 
     symptom: str

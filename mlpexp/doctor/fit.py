@@ -16,14 +16,14 @@ from mlpexp.doctor.learning import is_linear
 # the default's ten seeds rise by 90 % at most, and three layers of 128 units by 130 to 310 %. What lbfgs does on digits
 # within thirty epochs, +200 % and more at an unchanged accuracy, is overfitting.
 _RISE = 0.4
-# And by so many standard deviations of a mean over five epochs, from its wobble around that mean.
+# And by so many standard deviations of a mean over five epochs, from its scatter around that mean.
 _NOISE = 3.0
 # Scores of training and validation that differ by more than this, and by more than half of what the training score
 # lacks of 1, are not alike: that is no underfitting.
 _GAP = 0.05
 # A validation score may be no better than a constant answer's by chance: by so many standard errors of a share.
 _ERRORS = 3.0
-# A loss that has fallen by more over the last fifth of the run has not arrived.
+# A loss that has fallen by more over the last fifth of the run has not converged.
 _FALLING = 0.05
 _LEAST_EPOCHS = 3
 
@@ -36,7 +36,7 @@ def smoothed(values: np.ndarray) -> np.ndarray:
 
 
 def overfitting(case: Case) -> Evidence | None:
-    """Validation loss has risen since an earlier epoch, while training loss has fallen; or nothing carries over."""
+    """Validation loss has risen since an earlier epoch, while training loss has fallen; or nothing generalises."""
     train, val = case.train_loss, case.val_loss
     if case.val_is_train or case.epochs < _LEAST_EPOCHS or not np.isfinite(val).all():
         return None
@@ -59,7 +59,7 @@ def overfitting(case: Case) -> Evidence | None:
 
 
 def _memorised(case: Case) -> Evidence | None:
-    """What has been learned of the training rows is of no use for others."""
+    """What was learned from the training rows does not generalise."""
     if not case.memorised:
         return None
     train, val = float(case.tail(case.train_score).mean()), float(case.tail(case.val_score).mean())

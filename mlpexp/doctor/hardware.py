@@ -1,4 +1,4 @@
-"""Whether the machine did what it could."""
+"""Whether the hardware was used well."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _WORTH_A_GPU = 10_000_000
 _LONG_TRAINING = 10.0
 # Seconds of the whole stack: half a minute matters little, and small runs take as long to draw as to train.
 _LONG = 30.0
-# Training below this share of the time is not what a run waits for.
+# Below this share of the time, training is not the bottleneck.
 _MAIN = 0.5
 
 

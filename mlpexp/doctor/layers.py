@@ -42,7 +42,7 @@ def _linear(case: Case) -> list[Layer]:
 
 
 def vanishing_gradients(case: Case) -> Evidence | None:
-    """Early in the run, a hidden layer gets hardly any of the gradient that the last one gets."""
+    """Early in the run, the gradient of a hidden layer is tiny compared with that of the last one."""
     sizes = early(case)
     if len(sizes) < 3:
         return None
@@ -52,7 +52,7 @@ def vanishing_gradients(case: Case) -> Evidence | None:
     if last == 0 or least > _VANISHED * last:
         return None
     if least == 0 and remedies.too_fast(config):
-        # Units that large steps have killed pass no gradient at all: that is nothing of the layers' doing.
+        # Dead units pass no gradient at all: large steps are the cause then, and not the layers.
         return None
     return Evidence(
         f"root mean square of the gradient early in the run, by layer: {_listed(sizes)}; the least is "
@@ -67,7 +67,7 @@ def vanishing_gradients(case: Case) -> Evidence | None:
 
 
 def exploding_gradients(case: Case) -> Evidence | None:
-    """Gradients of a size at which steps undo one another."""
+    """Gradients so large that steps undo one another."""
     norms = case.measured("grad_norm")
     sizes = early(case)
     if not len(norms):
@@ -100,8 +100,8 @@ _DEAD, _DEAD_AND_POOR = 0.9, 0.5
 # 0.66 (sigmoid) and 0.81 (tanh), and a validation accuracy that is lower by 0.05 and 0.26. Inits that know the layers'
 # sizes gave at most 0.32 in the first epoch.
 _SATURATED = 0.5
-# Or so many in the end, with a poor score: networks that do well reach 0.76 (spirals with sigmoid), and such as have
-# stepped too far 0.8 to 1.
+# Or so many in the end, with a poor score: networks that do well reach 0.76 (spirals with sigmoid), and those with
+# too large steps 0.8 to 1.
 _SATURATED_AND_POOR = 0.8
 
 

@@ -10,30 +10,32 @@ from mlpexp.components.activation import Identity
 from mlpexp.doctor import remedies
 from mlpexp.doctor.case import Case, Evidence, change, number, percent
 
-# Of what a run needs at least so many epochs nothing can be said of how a loss goes.
+# With fewer epochs than this, the course of a loss shows nothing.
 _LEAST_EPOCHS = 3
 # A rate is too small where the loss has fallen by less than a fifth, and the weights cannot have moved by more than
-# this share of their size. Rates of a hundredth of the recommended ones and less gave falls of at most 16 % at travels
-# of at most 0.15; with the recommended ones losses fall by 50 % and more, and travels are 0.86 (sgd on AND) and more.
+# this share of their size. Rates of a hundredth of the recommended ones and less gave falls of at most 16 % at relative
+# path lengths of at most 0.15; with the recommended ones losses fall by 50 % and more, at 0.86 (sgd on AND) and more.
 _LITTLE_FALL, _LITTLE_TRAVEL = 0.2, 0.5
-# A loss this share above that of a constant answer, at the end, is that of a network which steps too far. Networks
+# A loss this share above that of a constant answer, at the end, is that of a network with too large steps. Networks
 # that learn nothing for other reasons (16 layers of sigmoid, no hidden layer) stay within 0.4 % of it; rates ten
 # times too large gave 1.2 % to 10^8 %.
 _ABOVE = 0.01
-# What a loss falls by between the halves of a stretch is more than chance from so many standard errors on.
+# The fall of a loss from one half of some epochs to the other is more than chance from so many standard errors on.
 _SCATTERS = 2.0
-# A loss that ends at twice its least and more, with a poor score, has collapsed: at ten times the rate, sgd on digits
+# A loss that ends at twice its minimum and more, with a poor score, has collapsed: at ten times the rate, sgd on digits
 # ended at 3.5 times, at twenty times momentum on moons at 2.4 to 4.7. Other runs with a poor score ended at 1.5 times
 # at most, but for 16 layers of tanh with Kaiming's init, 1.8.
 _COLLAPSE = 2.0
 # Or one that ends so far above its first epoch: momentum on digits at thirty times the rate ended at 1.4 times. Runs
 # that learn nothing for other reasons end within 1 %.
 _ABOVE_START = 1.2
-# Mean step from epoch to epoch, of the level, of a loss that no longer falls, with a poor score. Rates that are too
-# large gave 0.1 to 0.6; perceptrons and networks of too few units, flat and poor as well, 0.00 to 0.07.
+# Mean change from epoch to epoch, as a share of the loss, where it no longer falls and the score is poor. Rates that
+# are too large gave 0.1 to 0.6; perceptrons and networks of too few units, flat and poor as well, 0.00 to 0.07.
 _JUMPS = 0.1
 # Accuracy within so much of that of the most frequent class is that of chance; or within three standard errors.
 _CHANCE = 0.01
+# A class is missed where less than half of its rows are predicted right, of so many at least.
+_MISSED, _LEAST_ROWS = 0.5, 3
 # A plateau is half of the run, and at least so many epochs.
 _PLATEAU = 10
 
@@ -72,7 +74,7 @@ def relative_path_length(case: Case) -> float:
 
 
 def rate_too_small(case: Case) -> Evidence | None:
-    """The loss hardly moves, and the steps are tiny beside the weights."""
+    """The loss hardly changes, and the steps are tiny compared with the weights."""
     loss = case.train_loss
     if case.epochs < _LEAST_EPOCHS or not case.low_score:
         return None
@@ -104,7 +106,7 @@ def rate_too_large(case: Case) -> Evidence | None:
     if case.epochs < _LEAST_EPOCHS or not case.low_score:
         return None
     if not remedies.too_fast(config) and remedies.init_that_fits(config):
-        # An init that takes no account of the layers' sizes is more likely to blame.
+        # An init that ignores the layers' sizes is the more likely cause.
         return None
     end, half = float(case.tail(loss).mean()), case.tail(loss, 0.5)
     tries = [remedies.lower_rate(config), remedies.clip(config)]
@@ -136,7 +138,7 @@ def rate_too_large(case: Case) -> Evidence | None:
 
 
 def stuck_accuracy(case: Case) -> Evidence | None:
-    """Accuracy stays at that of always the same class, or at one and the same poor value."""
+    """Accuracy stays at that of a constant answer, or at one other poor value."""
     if case.score != "accuracy" or case.epochs < _PLATEAU or not case.low_score or is_linear(case):
         return None
     train, val = case.tail(case.train_score, 0.5), case.tail(case.val_score, 0.5)
@@ -160,6 +162,19 @@ def stuck_accuracy(case: Case) -> Evidence | None:
     if len(val) >= _PLATEAU and np.ptp(val) == 0 and np.ptp(train) == 0:
         return Evidence(f"accuracy has been {number(train[0])} for {len(val)} epochs{shared}", tries)
     return None
+
+
+def missed_class(case: Case) -> Evidence | None:
+    """A class of few rows is hardly ever predicted: the mean over rows has little of it."""
+    rare, config = case.rare, case.config
+    if rare is None or case.epochs < _LEAST_EPOCHS or rare.n_val < _LEAST_ROWS or rare.recall >= _MISSED:
+        return None
+    return Evidence(
+        f"class {rare.name} is {number(100 * rare.share)} % of the training rows, and with the best weights "
+        f"{number(100 * rare.recall)} % of its {rare.n_val} validation rows are predicted right; accuracy there is "
+        f"{number(rare.accuracy)}, and {case.constant_answer} has {number(case.val_majority)}",
+        [remedies.balanced(config), remedies.picked_by(config, "balanced_accuracy")],
+    )
 
 
 def is_linear(case: Case) -> bool:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from mlpexp.components.device import available
 from mlpexp.components.loss import Loss, class_shares
 from mlpexp.data.dataset import Data
-from mlpexp.doctor.case import Case, Layer, Time
+from mlpexp.data.task import Task
+from mlpexp.doctor.case import Case, Layer, RareClass, Time
 from mlpexp.engine.loop import Engine
 from mlpexp.engine.member import Member
-from mlpexp.engine.stack import layers
+from mlpexp.engine.objective import outputs_of, train_shares
+from mlpexp.engine.stack import ModuleStack, layers
 
 # Units whose incoming weights differ by less than this share of their size are the same: rounding lets equal ones
 # drift apart by 1e-6 in a thousand steps, while those of a network that learns differ by about their own size.
@@ -41,7 +45,7 @@ def _symmetric(parameters: list[nn.Parameter]) -> bool:
         return False
     middle = rows.mean(0)
     size = middle.norm()
-    # Of weights that have diverged nothing can be said.
+    # Weights that have diverged show nothing.
     return bool(size.isfinite() and (rows - middle).norm(dim=1).max() <= _SAME * size)
 
 
@@ -59,15 +63,54 @@ def majority(data: Data) -> tuple[float, float]:
 
 @torch.no_grad()
 def constant_loss(data: Data, loss: Loss, smoothing: float) -> float:
-    """The mean training loss of the best answer that is the same for all inputs: what learning begins with."""
+    """The mean training loss of the best answer that is the same for all inputs: the baseline of learning."""
     y = data.train.y
-    outputs = loss.constant(y, data.task, smoothing)
-    if data.task.kind == "regression":
+    weights = loss.class_weights(class_shares(y, data.task).tolist(), data.task) if data.task.n_classes else None
+    return loss_of_constant(y, data.task, loss, loss.constant(y, data.task, smoothing), weights, smoothing)
+
+
+@torch.no_grad()
+def loss_of_constant(
+    y: Tensor, task: Task, loss: Loss, outputs: Tensor, weights: Sequence[float] | None, smoothing: float = 0.0
+) -> float:
+    """The mean loss of `outputs` [C] that are the same for all rows with targets y, on the same device.
+
+    `weights` are those of the classes, None where all rows count alike.
+    """
+    if task.kind == "regression":
         return float(loss.per_sample(outputs.expand(len(y), -1), y).mean())
     # Rows of one class have one loss.
-    shares = class_shares(y, data.task)
+    shares = class_shares(y, task)
+    if weights is not None:
+        shares = shares * shares.new_tensor(weights)
+        shares = shares / shares.sum()
     classes = shares.nonzero().squeeze(1)
     return float((loss.per_sample(outputs.expand(len(classes), -1), classes, smoothing) * shares[classes]).sum())
+
+
+def rare_classes(shares: Sequence[float]) -> list[int]:
+    """Classes that have less than half of the rows that each would have if all had as many."""
+    return [c for c, share in enumerate(shares) if 0 < share < 0.5 / len(shares)]
+
+
+def _rare(engine: Engine, module: nn.Module) -> RareClass | None:
+    """Of the rare classes that which is predicted worst on the validation split."""
+    data = engine.data
+    shares = train_shares(data) if data.task.kind == "classification" else []
+    rare = rare_classes(shares)
+    if not rare:
+        return None
+    outputs = outputs_of(ModuleStack(module, engine.stack.bf16), data, data.val)[0]
+    right = engine.loss.predict(outputs) == data.val.y
+    counts = torch.bincount(data.val.y, minlength=len(shares)).tolist()
+    recalls = (torch.bincount(data.val.y[right], minlength=len(shares)).cpu() / torch.tensor(counts)).tolist()
+    there = [c for c in rare if counts[c]]
+    if not there:
+        return None
+    worst = min(there, key=recalls.__getitem__)
+    return RareClass(
+        data.task.classes[worst], shares[worst], counts[worst], recalls[worst], float(right.float().mean())
+    )
 
 
 def case(
@@ -93,7 +136,8 @@ def case(
         val_is_train=data.val is data.train,
         majority=of_train,
         val_majority=of_val,
-        constant_loss=constant_loss(data, engine.loss, config.smoothing),
+        rare=_rare(engine, module),
+        constant_loss=constant_loss(data, config.loss.resolve(data.task), config.smoothing),
         steps_per_epoch=len(engine.batches.sizes),
         layers=layers_of(module),
         failure=member.failure,

@@ -1,9 +1,10 @@
-"""Remedies: overrides that change the very config of a run, or None where it leaves no room for them."""
+"""Remedies: overrides that change the config of a run, or None where they would change nothing in it."""
 
 from __future__ import annotations
 
 from mlpexp.components.activation import Identity, activations
 from mlpexp.components.init import Normal, Zeros, inits
+from mlpexp.components.loss import ClassWeighted
 from mlpexp.components.model import Perceptron
 from mlpexp.components.regularizer import L1, L2, Dropout, regularizers
 from mlpexp.components.scheduler import Constant
@@ -73,6 +74,17 @@ def less_dropout(config: Config) -> str | None:
     """Half of each hidden unit's probability to be dropped."""
     p = next((part.p for part in config.regularizer if isinstance(part, Dropout)), 0.0)
     return f"regularizer.dropout.p={p / 2:.2g}" if p else None
+
+
+def balanced(config: Config) -> str | None:
+    """Classes that count alike in the loss, however many rows they have."""
+    loss = config.loss
+    return "loss.class_weight=balanced" if isinstance(loss, ClassWeighted) and loss.class_weight is None else None
+
+
+def picked_by(config: Config, metric: str) -> str | None:
+    """Another metric that picks the best epoch."""
+    return f"metric={metric}" if config.metric is None else None
 
 
 def more_epochs(config: Config) -> str:

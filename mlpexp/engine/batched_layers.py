@@ -144,7 +144,7 @@ class StackedPReLU(StackedLayer):
 
 
 class StackedDropout(StackedLayer):
-    """Each member's dropout with its own p, from its own generator: the very masks of its run alone."""
+    """Each member's dropout with its own p, from its own generator: the same masks as when it trains alone."""
 
     _dropped: Tensor
 
@@ -157,7 +157,7 @@ class StackedDropout(StackedLayer):
     def _masks(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """1 where an element of x [K, B, H] is kept, else 0, and the p in force, [K, 1, 1]."""
         n = x[0].numel()
-        # A member without dropout draws nothing, alone too.
+        # A member without dropout draws nothing, as when it trains alone.
         drawing = [(k, generator) for k, (p, generator) in enumerate(zip(self.p, self.generators, strict=True)) if p]
         if by_torch(x.device):
             draws = torch.ones(len(x), n, device=x.device)
@@ -176,13 +176,13 @@ class StackedDropout(StackedLayer):
 
 
 class StackedAlphaDropout(StackedDropout):
-    """Each member's alpha dropout, likewise."""
+    """Each member's alpha dropout with its own p, from its own generator."""
 
     def forward(self, x: Tensor) -> Tensor:
         return alpha_scaled(x, *self._masks(x)) if self.training else x
 
 
-# How layers stack that have a state of their own, or are no element-wise functions.
+# The stacked forms of layers that have parameters or buffers, or are not element-wise.
 STACKED: dict[type[nn.Module], Callable[[Sequence[Any]], StackedLayer]] = {
     nn.Linear: StackedLinear,
     nn.BatchNorm1d: StackedBatchNorm,

@@ -98,7 +98,7 @@ class BatchedStack(stack.Stack):
         self._load(self._kept, k, state)
 
     def _make_room(self) -> None:
-        """For what is kept of all members, once."""
+        """Allocates the memory for the best weights of all members, once."""
         if not self._kept:
             self._kept = {name: torch.zeros_like(value) for name, value in self.net.state_dict().items()}
 
@@ -106,7 +106,7 @@ class BatchedStack(stack.Stack):
         return {name: value[k] for name, value in whole.items()}
 
     def _load(self, whole: Mapping[str, Tensor], k: int, state: Mapping[str, Tensor]) -> None:
-        # The plain network is asked whether the state is its own.
+        # The plain network checks whether the state fits.
         self._plain[0].load_state_dict(state)
         for name, value in self._member_of(whole, k).items():
             value.copy_(state[name])

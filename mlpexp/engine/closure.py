@@ -1,4 +1,4 @@
-"""A loss that an optimizer looks at several times within a step, as quasi-Newton methods do."""
+"""A loss that an optimizer evaluates several times within a step, as quasi-Newton methods do."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from torch import Tensor
 from mlpexp.engine.member_rng import MemberRng
 from mlpexp.engine.stack import Stack
 
-# Losses [K] and outputs [K, B, C] of a look, and what is minimised.
+# Losses [K] and outputs [K, B, C] of one evaluation, and what is minimised.
 Look = tuple[Tensor, Tensor, Tensor]
 
 
 class Looks:
-    """The closure of a step: every look is at the same function of the weights.
+    """The closure of a step: every evaluation is of the same function of the weights.
 
-    A line search compares losses at several weights. So all looks of a step have the same noise (dropout masks) and
-    begin with the same buffers (running statistics); what remains of the step, besides the weights, is what the first
-    look left, which is at the weights before the step.
+    A line search compares losses at several weights. So all evaluations of a step have the same noise (dropout
+    masks) and begin with the same buffers (running statistics). After the step, buffers and noise are as the first
+    evaluation left them, which is at the weights before the step.
     """
 
     def __init__(self, stack: Stack, noise: Sequence[MemberRng], look: Callable[[bool], Look]) -> None:
-        """`look` computes losses and gradients, and is told whether it is the first time."""
+        """`look(first)` computes losses and gradients; `first` says whether it is the first evaluation of the step."""
         self._buffers, self._noise, self._look = list(stack.buffers()), noise, look
         self._before = self._state()
         self._first: tuple[Look, tuple[list[Tensor], list[dict[str, Tensor]]]] | None = None
@@ -36,8 +36,8 @@ class Looks:
         return self._look(False)[2]
 
     def end(self) -> Look:
-        """The first look, once the optimizer has made its step."""
-        assert self._first is not None, "an optimizer must look at the loss"
+        """The first evaluation, once the optimizer has made its step."""
+        assert self._first is not None, "an optimizer must call its closure"
         found, after = self._first
         self._restore(after)
         return found

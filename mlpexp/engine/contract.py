@@ -1,4 +1,4 @@
-"""What a component must give, kind by kind: asked of users' components before a run begins.
+"""What a component must return, kind by kind: checked for users' components before a run begins.
 
 N rows, F features, C outputs, H units.
 """
@@ -27,15 +27,15 @@ from mlpexp.data.batch import Batch
 from mlpexp.data.dataset import Data, Split
 from mlpexp.errors import ConfigError
 
-# Mistakes: the method that makes one, and what it gives and must give. Components come as Any: what a user has written
-# need not keep to the types of its base.
+# Mistakes: the method that makes one, and what it returns and must return. Components come as Any: users'
+# components may differ from the types of their base.
 _Mistakes = Iterator[tuple[str, str]]
 
 _UNITS = 5
 
 
 def check_component(choice: str, component: Any, config: Config, data: Data) -> None:
-    """ConfigError where a component of a config does not give what its kind must: a line a mistake, with its place.
+    """ConfigError where a component of a config does not return what its kind must: a line for each mistake.
 
     `choice` is what chose it, such as `loss=focal`; `data` are a few rows of those that it will see.
     """
@@ -69,18 +69,18 @@ def _place(component: Any, method: str) -> str:
 
 def _mistake_in(data: Any) -> str | None:
     if not isinstance(data, Data):
-        return f"gives {_kind(data)}; must give mlpexp.data.Data"
+        return f"returns {_kind(data)}; must return mlpexp.data.Data"
     if data.task.kind == "classification" and data.task.n_classes < 2:
-        return f"gives a task of {data.task.n_classes} classes; must be at least 2"
+        return f"returns a task of {data.task.n_classes} classes; must be at least 2"
     parts: list[tuple[str, str, Any]] = [
         (name, which, getattr(split, which)) for name, split in data.splits().items() for which in ("x", "y")
     ]
     for name, which, values in parts:
         if not isinstance(values, Tensor):
-            return f"gives {_kind(values)} as {which} of the {name} split; must be a torch.Tensor"
+            return f"returns {_kind(values)} as {which} of the {name} split; must be a torch.Tensor"
     for name, split in data.splits().items():
         if (mistake := _mistake_in_split(split, data)) is not None:
-            return f"gives a {name} split with {mistake}"
+            return f"returns a {name} split with {mistake}"
     return None
 
 
@@ -104,17 +104,17 @@ def _mistake_in_split(split: Split, data: Data) -> str | None:
 def _of_activation(activation: Any, config: Config, data: Data) -> _Mistakes:
     mistake = _mistake_in_activation(activation.build(), len(data.train))
     if mistake is not None:
-        yield "build", f"gives {mistake}"
+        yield "build", f"returns {mistake}"
     # The base computes the gain from the module.
     if mistake is None or type(activation).gain is not Activation.gain:
         gain = activation.gain()
         if not (isinstance(gain, numbers.Real) and 0 < float(gain) < math.inf):
-            yield "gain", f"gives {gain!r}; must be a number greater than 0"
+            yield "gain", f"returns {gain!r}; must be a number greater than 0"
 
 
 def _mistake_in_activation(module: Any, n: int) -> str | None:
     if not isinstance(module, nn.Module):
-        return f"{_kind(module)}; must give a torch.nn.Module"
+        return f"{_kind(module)}; must return a torch.nn.Module"
     x = torch.randn(n, _UNITS, requires_grad=True)
     # A copy: modules may change what they are given.
     y = module(x.clone())
@@ -132,26 +132,26 @@ def _of_init(init: Any, config: Config, data: Data) -> _Mistakes:
         init.fill(linear, 1.0, generator)
         # One that leaves the weights as they are may mean to.
         if torch.equal(linear.weight, before) and init.fill_weight(linear.weight, 1.0, generator) is not None:
-            yield "fill_weight", "gives other weights; must change the weight that it is given in place"
+            yield "fill_weight", "returns other weights; must change the weight that it is given in place"
 
 
 def _of_loss(loss: Any, config: Config, data: Data) -> _Mistakes:
     loss, y, n = loss.resolve(data.task), data.train.y, len(data.train)
     n_outputs = loss.n_outputs(data.task)
     if not isinstance(n_outputs, numbers.Integral) or n_outputs < 1:
-        yield "n_outputs", f"gives {n_outputs!r}; must be a whole number of at least 1"
+        yield "n_outputs", f"returns {n_outputs!r}; must be a whole number of at least 1"
         return
     width = int(n_outputs)
     outputs = torch.randn(n, width)
     if (mistake := _differs(loss.per_sample(outputs, y, config.smoothing), torch.Size([n]))) is not None:
-        yield "per_sample", f"gives {mistake}, a loss for each row"
+        yield "per_sample", f"returns {mistake}, a loss for each row"
     if data.task.kind == "classification":
         predicted = loss.predict(torch.randn(2, n, width))
         if not isinstance(predicted, Tensor) or predicted.shape != (2, n) or predicted.is_floating_point():
-            yield "predict", f"gives {_form(predicted)} for outputs [2, {n}, {width}]; must be classes [2, {n}]"
+            yield "predict", f"returns {_form(predicted)} for outputs [2, {n}, {width}]; must be classes [2, {n}]"
         wanted = torch.Size([n, data.task.n_classes])
         if (mistake := _differs(loss.probabilities(outputs), wanted)) is not None:
-            yield "probabilities", f"gives {mistake}"
+            yield "probabilities", f"returns {mistake}"
 
 
 def _of_regularizer(regularizer: Any, config: Config, data: Data) -> _Mistakes:
@@ -160,23 +160,23 @@ def _of_regularizer(regularizer: Any, config: Config, data: Data) -> _Mistakes:
         ("after_activation", regularizer.after_activation()),
     ):
         if layer is not None and not isinstance(layer, nn.Module):
-            yield method, f"gives {_kind(layer)}; must give a torch.nn.Module or None"
+            yield method, f"returns {_kind(layer)}; must return a torch.nn.Module or None"
     weights = [torch.randn(1, 3, _UNITS), torch.randn(1, 2, 3)]
     penalty = regularizer.penalty(weights)
     if type(regularizer).penalty is not Regularizer.penalty and not isinstance(penalty, Tensor):
-        yield "penalty", f"gives {_kind(penalty)}; must give a torch.Tensor that was computed from the weights"
+        yield "penalty", f"returns {_kind(penalty)}; must return a torch.Tensor that was computed from the weights"
     x, y = data.inputs(data.train.x)[None], data.train.y[None]
     batch = regularizer.augment(Batch(x, y))
     if not isinstance(batch, Batch):
-        yield "augment", f"gives {_kind(batch)}; must give the batch to learn from"
+        yield "augment", f"returns {_kind(batch)}; must return the batch to learn from"
     elif (batch.x.shape, batch.x.dtype, batch.y.shape, batch.y.dtype) != (x.shape, x.dtype, y.shape, y.dtype):
-        yield "augment", f"gives x {_form(batch.x)} and y {_form(batch.y)}; must be as before, {_form(x)}, {_form(y)}"
+        yield "augment", f"returns x {_form(batch.x)} and y {_form(batch.y)}; must be as before, {_form(x)}, {_form(y)}"
 
 
 def _of_optimizer(optimizer: Any, config: Config, data: Data) -> _Mistakes:
     built = optimizer.build([nn.Parameter(torch.randn(3, _UNITS)), nn.Parameter(torch.randn(3))])
     if not isinstance(built, torch.optim.Optimizer):
-        yield "build", f"gives {_kind(built)}; must give a torch.optim.Optimizer"
+        yield "build", f"returns {_kind(built)}; must return a torch.optim.Optimizer"
 
 
 def _of_scheduler(scheduler: Any, config: Config, data: Data) -> _Mistakes:
@@ -185,25 +185,25 @@ def _of_scheduler(scheduler: Any, config: Config, data: Data) -> _Mistakes:
         rate = scheduler.rate(step, span, lr)
         if not (isinstance(rate, numbers.Real) and 0 <= float(rate) < math.inf):
             given = _kind(rate) if rate is None or isinstance(rate, Tensor) else repr(rate)
-            yield "rate", f"gives {given} for step {step} of {span.steps}; must be a number of at least 0"
+            yield "rate", f"returns {given} for step {step} of {span.steps}; must be a number of at least 0"
             break
     progress = scheduler.observe(Progress(lr), 1.0, span)
     if not isinstance(progress, Progress):
-        yield "observe", f"gives {_kind(progress)}; must give mlpexp.components.Progress"
+        yield "observe", f"returns {_kind(progress)}; must return mlpexp.components.Progress"
 
 
 def _of_model(model: Any, config: Config, data: Data) -> _Mistakes:
     n_outputs = config.loss.resolve(data.task).n_outputs(data.task)
     n_parameters = model.n_parameters(data.n_features, n_outputs)
     if not isinstance(n_parameters, numbers.Integral) or n_parameters < 1:
-        yield "n_parameters", f"gives {n_parameters!r}; must be a whole number of at least 1"
+        yield "n_parameters", f"returns {n_parameters!r}; must be a whole number of at least 1"
     module = model.build(data.n_features, n_outputs, config.activation, config.regularizer)
     if not isinstance(module, nn.Module):
-        yield "build", f"gives {_kind(module)}; must give a torch.nn.Module"
+        yield "build", f"returns {_kind(module)}; must return a torch.nn.Module"
         return
     x = data.inputs(data.train.x)
     if (mistake := _differs(module.eval()(x), torch.Size([len(x), n_outputs]))) is not None:
-        yield "build", f"gives a module that turns {_form(x)} into {mistake}"
+        yield "build", f"returns a module that turns {_form(x)} into {mistake}"
 
 
 _FINDERS: dict[type, Callable[[Any, Config, Data], _Mistakes]] = {

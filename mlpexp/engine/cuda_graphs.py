@@ -18,8 +18,8 @@ from mlpexp.config.user_code import is_ours
 from mlpexp.data.batch import Batch
 from mlpexp.errors import RunError
 
-# So many steps of a kind are made as usual before one is recorded: libraries set themselves up in them, and optimizers
-# their moments.
+# This many steps of a kind are made as usual before one is recorded: libraries and optimizers initialise themselves in
+# them.
 _WARM_UP = 3
 
 # What a recording is for: the shape of the inputs, whether they are mixed, whether gradients are measured.
@@ -55,7 +55,7 @@ class Replay:
         self._stream = torch.cuda.Stream(device)
         self._pool = torch.cuda.graph_pool_handle()
         self._made: Counter[_Kind] = Counter()
-        # What steps read, recorded or not: products of batches that lie otherwise are rounded otherwise.
+        # What steps read, recorded or not: products of batches with another memory layout are rounded differently.
         self._held: dict[_Kind, Batch] = {}
         self._graphs: dict[_Kind, torch.cuda.CUDAGraph] = {}
 
@@ -86,7 +86,7 @@ class Replay:
             torch.cuda.synchronize()
             torch.cuda.empty_cache()
             try:
-                # Other threads, TensorBoard's for one, may go on.
+                # Other threads, such as TensorBoard's, may use CUDA meanwhile.
                 graph.capture_begin(pool=self._pool, capture_error_mode="thread_local")
                 try:
                     make(batch, measure)

@@ -98,7 +98,7 @@ class UnitDiagnostics:
             hooks.append(layer.register_forward_hook(note))
         stack.eval()
         try:
-            # Not by calling the stack: a compiled one passes its hooks by.
+            # Not by calling the stack: a compiled one skips its hooks.
             stack.forward(self._x.expand(len(stack), *self._x.shape))
         finally:
             for hook in hooks:

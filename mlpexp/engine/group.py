@@ -16,16 +16,16 @@ from mlpexp.engine.stack import Stack, spans
 
 
 class Schedule:
-    """Says which learning rate each step of a member's run has.
+    """The learning rate of each step of a member's run.
 
-    Nothing but the step decides, unless the schedule needs the metric: what it has made of that is all the state there
-    is. So a run that goes on with other `epochs` has the rates of a run of that length.
+    The rate depends on the step alone, unless the schedule needs the metric: its `Progress` is then the only state. So
+    a run that is resumed with other `epochs` has the rates of a run of that length.
     """
 
     def __init__(self, scheduler: Scheduler, lr: float, epochs: int, steps_per_epoch: int) -> None:
         self._scheduler = scheduler
         total = epochs * steps_per_epoch
-        # Rounded, it could be the whole run.
+        # Rounding could make it the whole run.
         self._warmup = min(round(scheduler.warmup * steps_per_epoch), total - 1)
         self._span = Span(total - self._warmup, steps_per_epoch)
         self._progress = Progress(lr)
@@ -58,7 +58,7 @@ Build = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 class Group:
     """The optimizer and the schedule of consecutive members of a stack. A single run is a group of one.
 
-    In the optimizers that stack, elements of a parameter do not know of one another. So one optimizer serves all
+    Optimizers that stack update each element of a parameter independently. So one optimizer serves all
     members with the same settings, over parameters that are slices of the stack's.
     """
 
@@ -114,7 +114,7 @@ class Group:
         """Goes on from the states of all members."""
         whole = self._stack.joined_optimizer_state([state["optimizer"] for state in states], self._shapes())
         if not self.full_batch:
-            # Those keep more from step to step, and all of it with the first parameter.
+            # Full-batch optimizers keep more from step to step, and all of it with the first parameter.
             _check(whole, self.optimizer, self._build)
         if self._recorded:
             whole = _with_groups(whole, [{"capturable": True}] * len(self._rates))
@@ -141,8 +141,8 @@ def _with_groups(state: dict[str, Any], numbers: Sequence[dict[str, Any]]) -> di
 def _check(state: dict[str, Any], optimizer: torch.optim.Optimizer, build: Build) -> None:
     """ValueError where `state` is not one of torch's own `optimizer`, or not one over its parameters.
 
-    torch compares how many parameters there are, and fails in the middle of a step where they or what is kept of them
-    are others.
+    torch compares only the number of parameters, and fails in the middle of a step where their shapes or states do not
+    fit.
     """
     own = optimizer.state_dict()
     if not type(optimizer).__module__.startswith("torch.optim"):

@@ -17,7 +17,7 @@ _BLOCK = 32 * 2**20
 def keep_freed_memory() -> None:
     """Has glibc's malloc keep what a step frees, instead of handing it back to the system.
 
-    For processes of the command line: in a caller's own, how memory is kept is the caller's to say.
+    For processes of the command line: in a process of a caller's, the caller decides.
 
     What was handed back returns page by page, each page a trap into the kernel that fills it with zeros. On MNIST
     a stack of eight loses 4 to 14 % of its step to that. Other systems' allocators are left as they are.

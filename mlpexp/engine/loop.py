@@ -1,4 +1,4 @@
-"""The loop: step, evaluate, note, decide to stop. A single run is a stack of one.
+"""The loop: step, evaluate, record, decide to stop. A single run is a stack of one.
 
 K members, B samples of a batch, F features, C outputs.
 """
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from mlpexp.components.optimizer_step import skip_dynamo_import
+from mlpexp.config.metric import KINDS, picking
 from mlpexp.config.schema import Config
 from mlpexp.data.batch import Batch
 from mlpexp.data.dataset import Data
@@ -23,7 +24,8 @@ from mlpexp.engine.cuda_graphs import Replay, cuda_graph_safe
 from mlpexp.engine.diagnostics import GradientNorms, UnitDiagnostics
 from mlpexp.engine.group import Group, groups
 from mlpexp.engine.member import Member, build_module, copied
-from mlpexp.engine.objective import Evaluation, Objective, evaluate, varies
+from mlpexp.engine.metrics import Answers, metrics
+from mlpexp.engine.objective import Evaluation, Objective, evaluate, train_shares, varies
 from mlpexp.engine.regularization import Regularization
 from mlpexp.engine.stack import ModuleStack, Stack
 from mlpexp.engine.stack_key import stack_key
@@ -61,6 +63,10 @@ class Engine:
         # draws them together around the same mean.
         self._mean = data.train.y.mean(0).to(device) if data.task.kind == "regression" else None
         self._varies = varies(data.train.y).to(device)
+        self._shares = train_shares(self.data) if data.task.kind == "classification" else []
+        self.best_by = picking(first.metric, data.task)
+        # Loss and score are measured in any case.
+        self._own_metric = self.best_by not in ("loss", data.task.score)
         self.total_epochs = first.epochs
         self._units = UnitDiagnostics(first, self.data)
         self.epoch = 0
@@ -78,7 +84,14 @@ class Engine:
         self.stack: Stack = _stack(modules, bf16=first.precision == "bf16").to(self.device)
         if first.compile:
             self.stack.compile()
-        self.objective = Objective(self.data.task, self.loss, tuple(config.smoothing for config in configs))
+        self.objective = Objective(
+            self.data.task,
+            self.loss,
+            tuple(config.smoothing for config in configs),
+            tuple(
+                config.loss.resolve(self.data.task).class_weights(self._shares, self.data.task) for config in configs
+            ),
+        )
         self._recorded = cuda_graph_safe(configs, self.device)
         self.groups: list[Group] = groups(self.stack, configs, len(self.batches.sizes), self._recorded)
         self.gradient_norms = GradientNorms(self.stack)
@@ -108,7 +121,7 @@ class Engine:
             self.epoch += 1
             train = self._train_epoch()
             self.stopwatch.lap("training")
-            val = evaluate(self.stack, self.data, self.data.val, self.objective)
+            val = evaluate(self.stack, self.data, self.data.val, self.objective, keep=self._own_metric)
             self.stopwatch.lap("validation")
             units = self._units.measure(self.stack, self.epoch)
             self.stopwatch.lap("diagnostics")
@@ -116,7 +129,7 @@ class Engine:
             better = [
                 k
                 for k, (member, row) in enumerate(zip(self.members, rows, strict=True))
-                if member.observe(self.epoch, row["loss/train"], row["loss/val"], row.get("accuracy/val", 0.0))
+                if member.observe(self.epoch, row["loss/train"], row["loss/val"], self._score(row))
             ]
             self.stack.keep(better)
             for group in self.groups:
@@ -127,7 +140,7 @@ class Engine:
             self.stopwatch.lap("writing")
 
     def _leave_out_ended(self) -> None:
-        """Goes on with a stack of those members only that still learn."""
+        """Continues with a stack of only those members that still learn."""
         active = [k for k, member in enumerate(self.members) if member.active]
         if len(active) < len(self.members):
             states = [self.state_dict(k) for k in active]
@@ -207,7 +220,7 @@ class Engine:
         return losses.detach(), outputs.detach(), total.detach()
 
     def _read(self, train: Evaluation, val: Evaluation, units: dict[str, Tensor]) -> list[Row]:
-        """The one reading of an epoch's numbers from the device."""
+        """Reads an epoch's numbers from the device, all at once."""
         score = self.data.task.score
         tags = ["loss/train", "loss/val", f"{score}/train", f"{score}/val", "grad_norm"]
         tags += [f"grad_norm/{name}" for name in self.gradient_norms.layer_names]
@@ -216,9 +229,27 @@ class Engine:
         columns = [train.loss, val.loss, train.score, val.score, *norms.T, *units.values()]
         rates = [group.lr for group in self.groups for _ in self.members[group.members]]
         return [
-            {"epoch": self.epoch, "lr": lr, **dict(zip(tags, values, strict=True))}
-            for lr, values in zip(rates, torch.stack(columns, 1).tolist(), strict=True)
+            {"epoch": self.epoch, "lr": lr, **dict(zip(tags, values, strict=True)), **own}
+            for lr, values, own in zip(rates, torch.stack(columns, 1).tolist(), self._picking(val), strict=True)
         ]
+
+    def _picking(self, val: Evaluation) -> list[Row]:
+        """Of each member the metric that picks the best epoch, where no other column has it."""
+        if val.outputs is None:
+            return [{} for _ in self.members]
+        data = self.data
+        answers = Answers.of(val.outputs, data.task, self.loss, data.preprocessing.values)
+        values = metrics(answers, data.val.y, [self.best_by])[self.best_by].tolist()
+        return [{f"{self.best_by}/val": value} for value in values]
+
+    def _score(self, row: Row) -> float:
+        """What the best epoch has most of; see `Best`."""
+        if self.best_by == "loss":
+            return 0.0
+        value = row[f"{self.best_by}/val"]
+        if math.isnan(value):
+            return -math.inf
+        return value if KINDS[self.best_by].higher_is_better else -value
 
     def best_network(self, k: int) -> nn.Module:
         """Member `k` as a plain network with the weights of its best epoch; without one, with those that it has."""
@@ -228,7 +259,7 @@ class Engine:
         return module
 
     def best(self, k: int) -> dict[str, Any]:
-        """The best epoch of member `k`: its number, validation loss and accuracy, and weights; plain data."""
+        """The best epoch of member `k`: its number, validation loss and score, and weights; plain data."""
         best = self.members[k].best
         return {**vars(best), "weights": copied(self.stack.best_weights(k)) if best.epoch else {}}
 

@@ -49,14 +49,16 @@ def build_module(config: Config, data: Data | Identity, loss: Loss) -> nn.Module
 class Best:
     """The best epoch so far.
 
-    For classification that is the epoch with the greatest validation accuracy, and among equals the one with the
-    least validation loss; for regression the one with the least validation loss. (A loss alone stops too early: it
-    rises with overconfidence while accuracy still grows.)
+    That is the epoch with the best validation metric that the config names, and among equals the one with the least
+    validation loss. Where it names none: accuracy for classification, for regression the loss. (A loss alone stops too
+    early: it rises with overconfidence while accuracy still grows.)
+
+    `score` is the value of the metric, negative where less is better; 0 where the loss picks.
     """
 
     epoch: Index = 0
     loss: float = math.inf
-    accuracy: float = -math.inf
+    score: float = -math.inf
 
 
 class Member:
@@ -81,16 +83,16 @@ class Member:
         """Whether the member still learns: it has neither failed nor stopped early."""
         return self.failure is None and not self.stopped_early
 
-    def observe(self, epoch: int, train_loss: float, val_loss: float, val_accuracy: float = 0.0) -> bool:
-        """Takes note of an epoch, and says whether it is the best so far. Regression has no accuracy."""
+    def observe(self, epoch: int, train_loss: float, val_loss: float, score: float = 0.0) -> bool:
+        """Records an epoch; returns whether it is the best so far; `score` is that of `Best`."""
         for name, value in (("training", train_loss), ("validation", val_loss)):
             if not math.isfinite(value):
                 self.diverged = True
                 self.failure = f"diverged: the {name} loss was {value} at the end of epoch {epoch}"
                 return False
-        better = (val_accuracy, -val_loss) > (self.best.accuracy, -self.best.loss)
+        better = (score, -val_loss) > (self.best.score, -self.best.loss)
         if better:
-            self.best = Best(epoch, val_loss, val_accuracy)
+            self.best = Best(epoch, val_loss, score)
         self._decide_to_stop(val_loss)
         return better
 
@@ -123,7 +125,7 @@ class Member:
 
 
 def copied(value: Any) -> Any:
-    """A state whose tensors are copies: slices of a stack would drag all of it into a file.
+    """A state whose tensors are copies: with slices, a file would hold the whole stack.
 
     Contiguous, since fused optimizers require that; slices of a stack may not be.
     """

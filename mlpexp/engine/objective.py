@@ -6,7 +6,7 @@ K members, B samples, C outputs.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -23,13 +23,45 @@ def varies(y: Tensor) -> Tensor:
     return (y != y[0]).any(0).all()
 
 
+def train_shares(data: Data) -> list[float]:
+    """The share of each class among the training rows."""
+    y = data.train.y.cpu()
+    shares: list[float] = (torch.bincount(y, minlength=data.task.n_classes).double() / len(y)).tolist()
+    return shares
+
+
 @dataclass(frozen=True)
 class Objective:
-    """The loss of a task, over members; `smoothing` [K] is that of each, for training only."""
+    """The loss of a task, over members; `smoothing` [K] is that of each, for training only.
+
+    `class_weights` [K] are those of each member's classes, None where all rows count alike.
+    """
 
     task: Task
     loss: Loss
     smoothing: tuple[float, ...] = (0.0,)
+    class_weights: tuple[tuple[float, ...] | None, ...] = (None,)
+    # [K, n_classes] by device.
+    _on_device: dict[torch.device, Tensor] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def member(self, k: int) -> Objective:
+        """That of one member."""
+        return replace(self, smoothing=(self.smoothing[k],), class_weights=(self.class_weights[k],))
+
+    def row_weights(self, y: Tensor) -> Tensor | None:
+        """How much each row of y [K, B] counts, [K, B]; None where all count alike."""
+        if not any(self.class_weights):
+            return None
+        if y.device not in self._on_device:
+            alike = (1.0,) * self.task.n_classes
+            rows = [weights or alike for weights in self.class_weights]
+            self._on_device[y.device] = torch.tensor(rows, device=y.device)
+        return self._on_device[y.device].gather(1, y)
+
+    def total(self, y: Tensor) -> Tensor | int:
+        """What a sum over rows of y [K, B] is divided by for their mean: the sum [K] of their weights, or B."""
+        weights = self.row_weights(y)
+        return y.shape[1] if weights is None else weights.sum(1)
 
     def losses(self, outputs: Tensor, batch: Batch) -> Tensor:
         """Mean training losses [K] of outputs [K, B, C]."""
@@ -40,8 +72,9 @@ class Objective:
         return batch.lam * losses + (1 - batch.lam) * others
 
     def summed(self, outputs: Tensor, y: Tensor) -> Tensor:
-        """Losses summed over samples [K], without smoothing: what validation and test report."""
-        return self._per_sample(outputs, y, 0.0).sum(1)
+        """Losses, by their weights, summed over samples [K], without smoothing: what validation and test report."""
+        losses, weights = self._per_sample(outputs, y, 0.0), self.row_weights(y)
+        return losses.sum(1) if weights is None else (weights * losses).sum(1)
 
     def score_sums(self, outputs: Tensor, y: Tensor) -> Tensor:
         """[K]: how many classes are predicted right; for regression the sum of squared errors."""
@@ -77,14 +110,23 @@ class Objective:
 
     def _smoothed(self, outputs: Tensor, y: Tensor) -> Tensor:
         """Mean losses [K] for smoothed targets."""
-        parts = spans(self.smoothing)
+        parts, weights = spans(self.smoothing), self.row_weights(y)
         if len(parts) == 1:
-            return self._per_sample(outputs, y, self.smoothing[0]).mean(1)
-        return torch.cat([self._per_sample(outputs[of], y[of], epsilon).mean(1) for of, epsilon in parts])
+            return _mean(self._per_sample(outputs, y, self.smoothing[0]), weights)
+        means = [
+            _mean(self._per_sample(outputs[of], y[of], epsilon), None if weights is None else weights[of])
+            for of, epsilon in parts
+        ]
+        return torch.cat(means)
 
     def _per_sample(self, outputs: Tensor, y: Tensor, smoothing: float) -> Tensor:
         k, b = outputs.shape[:2]
         return self.loss.per_sample(outputs.flatten(0, 1), y.flatten(0, 1), smoothing).view(k, b)
+
+
+def _mean(losses: Tensor, weights: Tensor | None) -> Tensor:
+    """[K] of losses [K, B]: Σ w·l / Σ w."""
+    return losses.mean(1) if weights is None else (weights * losses).sum(1) / weights.sum(1)
 
 
 # Rows are evaluated in parts whose inputs hold about this many numbers, so that memory stays bounded. On a GPU the
@@ -94,10 +136,14 @@ _PART_ELEMENTS = {"cpu": 2**21, "cuda": 2**22}
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Mean `loss` [K] and `score` [K] (accuracy, or R², nan without variance) of each member on one split."""
+    """Mean `loss` [K] and `score` [K] (accuracy, or R², nan without variance) of each member on one split.
+
+    `outputs` [K, N, C] for all rows, where they were asked for.
+    """
 
     loss: Tensor
     score: Tensor
+    outputs: Tensor | None = None
 
 
 def _parts(stack: Stack, data: Data, split: Split) -> Iterator[tuple[Tensor, Tensor]]:
@@ -111,16 +157,19 @@ def _parts(stack: Stack, data: Data, split: Split) -> Iterator[tuple[Tensor, Ten
 
 
 @torch.no_grad()
-def evaluate(stack: Stack, data: Data, split: Split, objective: Objective) -> Evaluation:
-    """Loss and score of every member on a split, in evaluation mode."""
+def evaluate(stack: Stack, data: Data, split: Split, objective: Objective, *, keep: bool = False) -> Evaluation:
+    """Loss and score of every member on a split, in evaluation mode; with `keep` the outputs too."""
     stack.eval()
     loss = torch.zeros(len(stack), device=split.x.device)
     score_sums = torch.zeros(len(stack), device=split.x.device)
+    kept: list[Tensor] = []
     for outputs, y in _parts(stack, data, split):
         loss += objective.summed(outputs, y)
         score_sums += objective.score_sums(outputs, y)
-    n = len(split)
-    return Evaluation(loss / n, objective.score(score_sums, n, split.y))
+        if keep:
+            kept.append(outputs)
+    n, total = len(split), objective.total(split.y.expand(len(stack), *split.y.shape))
+    return Evaluation(loss / total, objective.score(score_sums, n, split.y), torch.cat(kept, 1) if keep else None)
 
 
 @torch.no_grad()

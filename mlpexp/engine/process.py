@@ -10,8 +10,8 @@ import torch
 
 from mlpexp.config.schema import Config
 
-# Below this many multiplications a step (members × batch size × parameters) a second thread gains a seventh on a
-# machine that does nothing else, and loses several times that on one that does: digits and the 2-D sets stay below
+# Below this many multiplications a step (members × batch size × parameters) a second thread gains a seventh on
+# an idle machine, and loses several times that on a busy one: digits and the 2-D sets stay below
 # with thirty members and more, MNIST alone is above.
 _WORTH_SHARING = 10_000_000
 
@@ -20,9 +20,8 @@ _WORTH_SHARING = 10_000_000
 def suited_threads(multiplications: int) -> Iterator[None]:
     """One thread while a small network trains, torch's own number for others; restored afterwards.
 
-    Threads that share a step of a few microseconds wait for one another at its every operation. On a machine
-    that does anything else beside, such a wait lasts until the scheduler comes round: the step takes many times
-    as long.
+    Threads that share a step of a few microseconds wait for one another at every operation. On a busy machine
+    such a wait lasts for a time slice of the scheduler: the step takes many times as long.
     """
     before = torch.get_num_threads()
     if multiplications < _WORTH_SHARING:

@@ -1,4 +1,4 @@
-"""The regularizers of all members at work: neighbours with the same ones at once."""
+"""Applies the regularizers of all members: those of neighbours with equal ones at once."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class Stack(nn.Module, ABC):
 
     @abstractmethod
     def keep(self, members: Sequence[int]) -> None:
-        """Sets a copy of the weights of some members aside."""
+        """Keeps a copy of the weights of some members."""
 
     @abstractmethod
     def best_weights(self, k: int) -> State:

@@ -4,28 +4,37 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Hashable
+from dataclasses import replace
 
+from mlpexp.components.loss import ClassWeighted, Loss
 from mlpexp.components.regularizer import Regularizer
 from mlpexp.config.schema import Config
 from mlpexp.config.user_code import is_ours
 from mlpexp.engine.regularization import overrides
 
 _LAYERS = ("before_activation", "after_activation")
-# Regularizers that do one of these decide of what form the network or its batches are.
+# Regularizers with one of these methods decide the form of the network or of its batches.
 _FORMING = (*_LAYERS, "augment")
 
 
 def stack_key(config: Config) -> Hashable:
-    """What all members of a stack must agree on: the data, the architecture, the batches, how it is computed.
+    """What all members of a stack must agree on: data, architecture, batches, how it is computed and judged.
 
-    All else may differ: seeds, inits, optimizers and their numbers, schedules, strengths of regularizers, clipping.
+    All else may differ: seeds, inits, optimizers and their numbers, schedules, strengths of regularizers, weights of
+    classes, clipping.
     """
     return (
-        *(config.dataset, config.data_dir, config.loss, config.epochs, config.batch_size),
+        *(config.dataset, config.data_dir, _unweighted(config.loss), config.epochs, config.batch_size),
         *(config.model, config.activation, tuple(_form(part) for part in config.regularizer if _forms(part))),
         *(config.device, config.precision, config.compile, config.deterministic, config.log.diagnostics),
+        config.metric,
         config.optimizer.elementwise,
     )
+
+
+def _unweighted(loss: Loss) -> Loss:
+    """A loss without the weights of classes, in which members of a stack may differ."""
+    return replace(loss, class_weight=None) if isinstance(loss, ClassWeighted) else loss
 
 
 def _forms(regularizer: Regularizer) -> bool:
@@ -35,7 +44,7 @@ def _forms(regularizer: Regularizer) -> bool:
 def _form(regularizer: Regularizer) -> Regularizer:
     """A regularizer without the strengths in which members of a stack may differ."""
     form = copy.copy(regularizer)
-    # Which of our layers may differ in what is known; a layer of a user's is stacked as its first member has it.
+    # Only the strengths of our own layers are known; a user's layer is stacked with those of the first member.
     layered = any(overrides(regularizer, method) for method in _LAYERS)
     strengths = () if layered and not is_ours(regularizer) else regularizer.strengths
     for name in strengths:

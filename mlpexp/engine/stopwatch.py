@@ -1,4 +1,4 @@
-"""What the time of a stack goes into."""
+"""Where the time of a stack goes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import defaultdict
 
 
 class Stopwatch:
-    """Seconds by what they were spent on. A lap costs a fraction of a microsecond: no member is timed by itself."""
+    """Seconds by activity. A lap costs a fraction of a microsecond; members are not timed separately."""
 
     def __init__(self) -> None:
         self.seconds: defaultdict[str, float] = defaultdict(float)
@@ -18,7 +18,7 @@ class Stopwatch:
         self._since = time.perf_counter()
 
     def lap(self, what: str) -> None:
-        """All since the last lap, or the start, went into `what`."""
+        """Adds the time since the last lap, or the start, to `what`."""
         now = time.perf_counter()
         self.seconds[what] += now - self._since
         self._since = now

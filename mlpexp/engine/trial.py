@@ -58,7 +58,7 @@ def few_rows(data: Data) -> Data:
 
 
 def try_epoch(config: Config, data: Data) -> None:
-    """Trains a config on a few rows, and lets the errors of its components pass. Nothing is written."""
+    """Trains a config on a few rows, and raises the errors of its components. Nothing is written."""
     plain = dataclasses.replace(config, compile=False)
     # Whole batches only: a short last one can be refused, and the data itself may have none.
     whole = len(data.train) - len(data.train) % min(config.batch_size, len(data.train))
@@ -80,7 +80,7 @@ def why_alone(component: Any, task: Task, n_features: int) -> str | None:
     optimizer's state must agree. The rest of these networks is plain.
     """
     if not any(isinstance(component, kind) for kind in _KEYS):
-        # A dataset or a device: nothing of it is computed in a stack.
+        # A dataset or a device: none of its code runs in a stack.
         return None
     configs = [_around(component, seed) for seed in (0, 1)]
     data = _made_up(task, n_features)
@@ -101,7 +101,7 @@ def _found(configs: Sequence[Config], data: Data) -> str | None:
         return "it draws from torch's global random numbers, which the members of a stack share"
     other = "in a stack it gives other numbers than alone"
     for k, config in enumerate(configs):
-        # The second epoch goes on from what the stack hands out of its member.
+        # The second epoch continues from the state of a member that the stack returns.
         alone, _ = _two_epochs([config], data, [together[0].states[k]])
         same = [_agree(epoch.of(k), single.of(0)) for epoch, single in zip(together, alone, strict=False)]
         if len(alone) != len(together) or not all(same):
@@ -111,7 +111,7 @@ def _found(configs: Sequence[Config], data: Data) -> str | None:
 
 @dataclass(frozen=True)
 class _Epoch:
-    """What an epoch has left of each member."""
+    """The state of each member after an epoch."""
 
     rows: list[Row]
     states: list[dict[str, Any]]
@@ -171,7 +171,7 @@ def _made_up(task: Task, n_features: int) -> Data:
 def _apart(regularizer: Regularizer) -> bool:
     """Whether a penalty and a constraint treat each member as if it were alone.
 
-    Beside a loss they may be too small to be seen, and yet decide what becomes of the weights in the end.
+    Compared with a loss they may be too small to be seen, and still determine the final weights.
     """
     both = _weights()
     singles = [[weight[k : k + 1] for weight in both] for k in (0, 1)]

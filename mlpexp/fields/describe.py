@@ -1,11 +1,11 @@
-"""What a checked dataclass says of its fields: what each is, and which values its annotation allows.
+"""The documentation of a checked dataclass: what each field is, and which values its annotation allows.
 
 What a field is stands under it, as a text of its own, where Sphinx and editors look for it too:
 
     lr: Positive = 0.001
     \"\"\"The learning rate.\"\"\"
 
-Python drops such texts, so that they are read from the source.
+Python discards such texts, so they are read from the source.
 """
 
 from __future__ import annotations
@@ -58,12 +58,14 @@ def allowed(annotation: Any) -> str:
         ranges = [limit.wanted(limit.low) for limit in limits if isinstance(limit, Range)]
         return " ".join(filter(None, [words, *ranges]))
     if origin in (Union, types.UnionType):
-        inner, *_ = (option for option in arguments if option is not type(None))
-        return f"null, or {allowed(inner)}" if type(None) in arguments else allowed(inner)
+        words = ", or ".join(allowed(option) for option in arguments if option is not type(None))
+        return f"null, or {words}" if type(None) in arguments else words
     if origin is Literal:
         return f"{'one of ' if len(arguments) > 1 else ''}{', '.join(map(show, arguments))}"
     if origin in (list, tuple):
         return f"a list, each {allowed(arguments[0])}"
+    if origin in (dict, Named) and arguments[-1] is not Any:
+        return f"a mapping, each {allowed(arguments[-1])}"
     if origin in (dict, Named) or dataclasses.is_dataclass(annotation):
         return "a mapping"
     return KINDS.get(annotation, getattr(annotation, "__name__", str(annotation)))

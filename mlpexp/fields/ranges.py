@@ -22,7 +22,7 @@ class Range:
         return above and below
 
     def wanted(self, value: float) -> str:
-        """What a value outside should have been: a whole number that is too small need not hear of 2⁵³."""
+        """The allowed range, for the message on a value outside; 2⁵³ is named only where the value is too large."""
         if self.high >= _MOST and value < self.high:
             return str(Range(low=self.low, open_low=self.open_low))
         return str(self)

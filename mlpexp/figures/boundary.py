@@ -23,7 +23,7 @@ Points = Mapping[str, tuple[np.ndarray, np.ndarray]]
 _GRID = 160  # points a side
 _SIDE, _LEFT, _BOTTOM = 4.0, 0.85, 0.6  # inches
 _COLUMN, _MOST_NAMES = 12, 28  # classes in a column of the legend, and in all of it
-_INVALID = 0.8  # the grey of no number
+_INVALID = 0.8  # the grey of values that are not finite
 _FEW = 20  # points in all, such as a truth table: drawn large
 
 
@@ -35,7 +35,7 @@ def decision_boundary(
     feature_names: Sequence[str],
     title: str = "",
 ) -> Figure:
-    """Regions in the colour of the likeliest class, the deeper the surer, and the points of each split.
+    """Regions in the colour of the likeliest class, deeper where it is more probable, and the points of each split.
 
     `probabilities` [M, C] are those of the `grid` of the points. `points` maps splits to features [N, 2] and classes
     [N]; splits that hold the same points are drawn as one.
@@ -69,7 +69,7 @@ class Regions:
 
 
 def regions(probabilities: np.ndarray, points: Points) -> Regions:
-    """What a network says of the plane around the points: its probabilities [M, C] for their `grid`."""
+    """A network's predictions in the plane around the points: its probabilities [M, C] for their `grid`."""
     return Regions(*_sides(points), np.asarray(probabilities, dtype=float).reshape(_GRID, _GRID, -1))
 
 
@@ -87,7 +87,7 @@ def draw_regions(panel: Axes, found: Regions, points: Points, colours: np.ndarra
 
 
 def grid(points: Points) -> np.ndarray:
-    """The features [M, 2] at which a network is to be asked for its probabilities, to show all points."""
+    """The features [M, 2] for which a network is to give its probabilities: a grid that covers all points."""
     return np.stack(np.meshgrid(*_sides(points)), axis=-1).reshape(-1, 2)
 
 
@@ -127,7 +127,7 @@ def _centres(values: np.ndarray) -> np.ndarray:
 
 
 def _shades(found: np.ndarray, colours: np.ndarray) -> np.ndarray:
-    """RGB [M, M, 3]: the colour of the likeliest class on white; grey where the network gives no numbers."""
+    """RGB [M, M, 3]: the colour of the likeliest class on white; grey where the probabilities are not finite."""
     n_classes = found.shape[-1]
     valid = np.isfinite(found).all(-1)
     found = np.where(valid[..., None], found, 0.0)
@@ -167,7 +167,7 @@ def _marker(name: str) -> str:
 
 
 def class_keys(classes: Sequence[str], colours: np.ndarray) -> dict[str, Artist]:
-    """What a legend says of the colours of classes."""
+    """The legend of the colours of classes."""
     from matplotlib.patches import Patch
 
     keys: dict[str, Artist] = {}
@@ -179,14 +179,14 @@ def class_keys(classes: Sequence[str], colours: np.ndarray) -> dict[str, Artist]
 
 
 def split_keys(points: Points) -> dict[str, Artist]:
-    """What a legend says of the markers of splits."""
+    """The legend of the markers of splits."""
     from matplotlib.lines import Line2D
 
     return {name: Line2D([], [], ls="", marker=_marker(name), mfc="none", mec=style.INK, ms=6) for name in points}
 
 
 def region_keys(regions: Regions) -> dict[str, Artist]:
-    """What a legend says of the regions: the line between them, and the grey of no number."""
+    """The legend of the regions: the line between them, and the grey of values that are not finite."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 

@@ -31,7 +31,7 @@ def class_counts(
     panel: Axes, counts: Mapping[str, np.ndarray], classes: Sequence[str], width: float, height: float
 ) -> dict[str, Artist]:
     """Bars for the first classes on a panel of `width` × `height` inches, class k at the vertical coordinate k, the
-    first on top. `counts` maps splits to samples of each class [C]. Gives what the legend is to name."""
+    first on top. `counts` maps splits to samples of each class [C]. Returns the legend's entries."""
     from matplotlib.patches import Patch
 
     shown = min(len(classes), MOST_CLASSES)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _NUMBERS_UP_TO, _TENTHS_UP_TO = 30, 12  # classes; more leave no room to write in
-_SMALLEST = 5.0  # points; type below this is not read
+_SMALLEST = 5.0  # points; smaller type cannot be read
 _PALE = 0.55  # of the darkest cell: numbers on darker ones are white
 
 

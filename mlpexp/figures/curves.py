@@ -43,7 +43,7 @@ def curves(history: Mapping[str, Sequence[float]], *, score: str, best_epoch: in
     if scheduled:
         _line(axes[2], epoch, rate, style.INK, "-")
         axes[2].set_ylabel("learning rate")
-        # By magnitude only where a linear axis would show next to nothing for most of the run.
+        # Logarithmic only where a linear axis would show almost nothing of most of the run.
         style.plain_numbers(axes[2].yaxis)
         if (rate > 0).all() and np.median(rate) < rate.max() / LOG_FROM:
             log_axis(axes[2])
@@ -70,7 +70,7 @@ def _pair(panel: Axes, epoch: np.ndarray, train: np.ndarray, val: np.ndarray) ->
 def _line(panel: Axes, epoch: np.ndarray, values: np.ndarray, colour: str, dashes: str) -> Artist:
     shown = np.where(np.isfinite(values), values, np.nan)
     finite = np.pad(np.isfinite(values), 1)
-    # A point between gaps has no line to be seen by.
+    # A point between gaps has no line, and so a marker.
     alone = np.flatnonzero(finite[1:-1] & ~finite[:-2] & ~finite[2:])
     marked = np.arange(len(epoch)) if len(epoch) <= _FEW else alone
     width = 1.8 if len(epoch) <= _MANY else 1.0
@@ -81,7 +81,7 @@ def _line(panel: Axes, epoch: np.ndarray, values: np.ndarray, colour: str, dashe
 
 
 def _best_epoch(panel: Axes, best_epoch: int | None) -> Artist | None:
-    # Epoch 0 is how a run without a best epoch is written down.
+    # Epoch 0 stands for a run without a best epoch.
     if not best_epoch:
         return None
     return panel.axvline(best_epoch, color=style.INK, lw=1, ls=(0, (1, 1.5)), zorder=1)

@@ -17,11 +17,11 @@ from mlpexp.figures.picture import Picture
 
 # A process takes half a second to import matplotlib, in which another draws a dozen pictures.
 _WORTH_A_PROCESS = 12
-# More would wait for this one, which tells them what to draw and writes the files.
+# More would wait for this process, which sends them the pictures and writes the files.
 _MOST_PROCESSES = 16
-# So many pictures a process are begun at most, for their data take memory.
+# At most this many pictures are begun for each process, since their data take memory.
 _BEGUN = 16
-# So many of the last pictures are not drawn a second time.
+# This many of the latest pictures are kept, and not drawn a second time.
 _REMEMBERED = 32
 
 
@@ -80,7 +80,7 @@ class Drawing:
         return _BEGUN * len(self._processes)
 
     def begin(self, picture: Picture[Any]) -> Callable[[], bytes]:
-        """Begins to draw a picture; what it gives waits for the PNG file."""
+        """Begins to draw a picture; returns a function that waits for the PNG file."""
         if self._submit is None:
             return picture.png
         begun = self._submit(pickle.dumps(picture))
@@ -95,7 +95,7 @@ class Drawing:
 
 
 def _result(begun: Future[bytes]) -> bytes | None:
-    """None where it could not be drawn: drawn here, it may be, or the reason is said."""
+    """None where the process failed: drawing here then succeeds, or raises the reason."""
     try:
         return begun.result()
     except Exception:
@@ -107,5 +107,5 @@ def _cores() -> int:
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:
-        # Not every system says it.
+        # Not available on every system.
         return os.cpu_count() or 1

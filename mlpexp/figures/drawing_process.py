@@ -1,7 +1,7 @@
 """A process that draws pictures, and imports no more than it needs to do so.
 
-Not of `multiprocessing`, which imports the main module once more: a script that calls mlpexp need not guard its own.
-Nor of loky, which lacks that flaw: its workers outlive a process that is killed, and importing joblib there and here
+Not by `multiprocessing`, which imports the main module again: a script that calls mlpexp needs no
+`if __name__ == "__main__"`. Not by loky: its workers outlive a process that is killed, and importing joblib in both
 costs 7 % of the CPU time of 40 XOR runs (`mlpexp train -m dataset=xor seed=range(40)`, 12.4 s ÷ 11.5 s).
 """
 
@@ -19,7 +19,7 @@ from mlpexp.figures.picture import Picture
 
 # The same modules are found as here, whatever the working directory is by now.
 _CODE = "import sys; sys.path[:] = sys.argv[1:]; from mlpexp.figures.drawing_process import serve; serve()"
-# numpy would keep threads ready that nobody needs.
+# numpy would start threads that are not needed.
 _ONE_THREAD = dict.fromkeys(["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"], "1")
 
 
@@ -32,16 +32,16 @@ class DrawingProcess:
             [sys.executable, "-c", _CODE, *sys.path],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            # What goes wrong in it goes wrong here once more, where it can be told.
+            # An error in it occurs again here, where it is reported.
             stderr=subprocess.DEVNULL,
-            # Agg is the one that it draws with: it fails where another is named that is not installed.
+            # It draws with Agg, and would fail where another one is named that is not installed.
             env={**os.environ, **_ONE_THREAD, "MPLBACKEND": "agg"},
-            # Ctrl-C at the terminal is for us, who end it then.
+            # Ctrl-C at the terminal goes to this process alone, which then ends that one.
             start_new_session=True,
         )
 
     def png(self, pickled: bytes) -> bytes:
-        """The PNG file of a pickled picture; EOFError or OSError where the process cannot draw it, and is no more."""
+        """The PNG file of a pickled picture; EOFError or OSError where the process could not draw it and has ended."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(pickled)
@@ -53,18 +53,18 @@ class DrawingProcess:
         self._process.kill()
 
     def close(self) -> None:
-        """Ends the process, and all that is kept for it here. Nobody must be waiting for a picture."""
+        """Ends the process and closes its pipes. No call of `png` may be waiting."""
         self.kill()
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
             assert pipe is not None
-            # What is left of a picture that the process did not take in.
+            # A part of a picture that the process has not read.
             with suppress(BrokenPipeError):
                 pipe.close()
 
 
 def serve() -> None:
-    """What the process does: draws what comes in until nothing does. An error ends it."""
+    """The main loop of the process: draws the pictures from its input until that is closed. An error ends it."""
     import matplotlib.backends.backend_agg
     import matplotlib.figure  # noqa: F401
 

@@ -24,7 +24,7 @@ _LOSS_WIDTH = 3.2
 _COLUMNS, _SMALL_WIDTH, _SMALL_HEIGHT, _SMALL_GAP = 3, 2.1, 1.25, 0.2
 _GRID = 121  # points a side
 _LEVELS = (1.0, 3.0, 10.0, 30.0, 100.0)
-_LOWEST = 1e-12  # of the axis of losses: what lies below is none to speak of
+_LOWEST = 1e-12  # the end of the axis of losses
 _MOST_LABEL = 3.0  # inches of a name in the legend
 
 
@@ -40,7 +40,7 @@ class Path:
 
     @property
     def diverged(self) -> bool:
-        """Whether the path ends higher than it began, or in no number at all."""
+        """Whether the path ends higher than it began, or at a loss that is not finite."""
         return not self.loss[-1] <= self.loss[0]
 
 

@@ -1,4 +1,9 @@
-"""Figures of several panels of unlike sizes: everything is placed in inches from the upper left corner."""
+"""Figures of several panels of unlike sizes: everything is placed in inches from the upper left corner.
+
+matplotlib's constrained layout was tried. `mlpexp plot` takes 1.01 (schedulers) to 1.11 (optimizers) times its CPU time
+with it. But panels do not get the sizes that square images and bars of one thickness need, legends lie outside of all
+panels and over the heading instead of beside their panel, and the rows of a grid that is not full lie unevenly apart.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Single samples and what the network makes of them.
+"""Single samples and the predictions of the network.
 
 N samples of a split, n of them shown, C classes.
 """
@@ -27,7 +27,7 @@ def choose_examples(true: np.ndarray, predicted: np.ndarray, probability: np.nda
     """Indices [≤ n] of samples worth showing, always the same for the same arguments, all [N].
 
     All in their order where there are no more than `n`. Else up to half are mistakes, the most confident first; then
-    come right ones, in their order, evenly spread over the data, which may be sorted by class.
+    come correct ones, in their order, evenly spread over the data, which may be sorted by class.
     """
     true, predicted = np.asarray(true), np.asarray(predicted)
     if len(true) <= n:
@@ -49,7 +49,10 @@ def image_grid(
     classes: Sequence[str],
     title: str = "",
 ) -> Figure:
-    """Images [n, H, W], up to 20 of them, with their classes [n] and the probability [n] of the predicted one."""
+    """Images [n, H, W], up to 20 of them, with their classes [n] and the probability [n] of the predicted one.
+
+    In colours they are bytes [n, H, W, 3].
+    """
     n = min(len(images), MOST_IMAGES)
     columns, rows = min(max(n, 1), _COLUMNS), max(-(-n // _COLUMNS), 1)
     side, width, height = 1.45, 2.0, 2.0
@@ -140,7 +143,7 @@ def _verdict(classes: Sequence[str], predicted: int, true: int, width: float) ->
 
 
 def _percent(probability: float) -> str:
-    """A probability in whole percent; rounding makes no certainty of what is not."""
+    """A probability in whole percent; rounding gives 0 and 100 % only for exact ones."""
     if not np.isfinite(probability):
         return "not a number"
     if 0 < probability < 0.005:

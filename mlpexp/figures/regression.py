@@ -55,7 +55,7 @@ def fitted_curve(
         fitted = _finite(np.ravel(network))
         (handles["network"],) = panel.plot(at, fitted, color=style.NETWORK, lw=2)
     panel.set_xlim(low, high)
-    # The data decide the range, so that a network gone astray does not flatten them.
+    # The data decide the range, so that a network with large errors does not flatten them.
     bottom, top = spanned(np.concatenate(heights), 0.5)
     panel.set_ylim(spanned(np.concatenate([*heights, fitted.clip(bottom, top)])))
     _finish(figure, panel, feature_name, target_name)
@@ -64,7 +64,7 @@ def fitted_curve(
 
 
 def line(points: Points) -> np.ndarray:
-    """The feature [M, 1] at which functions are to be asked for their values, to go past all points."""
+    """The feature values [M, 1] of a line that extends past all points."""
     return np.linspace(*_span(points), _LINE)[:, None]
 
 
@@ -96,7 +96,7 @@ def predicted_against_true(points: Points, target_name: str, title: str = "") ->
 
 
 def data_points(panel: Axes, points: Points) -> dict[str, Artist]:
-    """Draws points in the colour and with the marker of their split; gives what a legend says of them."""
+    """Draws points in the colour and with the marker of their split; returns the legend's entries."""
     from matplotlib.lines import Line2D
 
     total = sum(len(y) for _, y in points.values())

@@ -1,6 +1,6 @@
 """Images of each class, and how many there are of it.
 
-C classes, n images of a class, H × W pixels.
+C classes, n images of a class, H × W pixels. In colours, images are bytes [n, H, W, 3].
 """
 
 from __future__ import annotations
@@ -73,5 +73,5 @@ def image_samples(
 
 def _shape(image: np.ndarray) -> tuple[float, float]:
     """Width and height as shares of a square cell."""
-    height, width = image.shape
+    height, width = image.shape[:2]
     return width / max(height, width), height / max(height, width)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
-# Okabe & Ito (2008): tells apart for all common kinds of colour blindness. A colour means the same in every figure.
+# Okabe & Ito (2008): safe for all common kinds of colour blindness. A colour means the same in every figure.
 TRAIN, VAL, TEST = "#0072B2", "#E69F00", "#CC79A7"
 RIGHT, WRONG = "#009E73", "#D55E00"
 TRUE_FUNCTION, NETWORK = "#777777", "#000000"
@@ -44,7 +44,7 @@ POINT = 1 / 72  # inches
 LINE = 0.2  # inches from one line of small type to the next
 DPI = 100  # dots an inch
 
-# Read by those whose class names are written in them; the first one that is installed is enough.
+# For class names in East Asian scripts; the first one that is installed is used.
 _EAST_ASIAN = (
     *("Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans SC", "Source Han Sans SC", "WenQuanYi Zen Hei"),
     *("Microsoft YaHei", "SimHei", "Yu Gothic", "Malgun Gothic", "PingFang SC", "Hiragino Sans", "Heiti TC"),
@@ -108,7 +108,7 @@ def _settings() -> Any:
 @contextmanager
 def _style() -> Iterator[None]:
     with _matplotlib().rc_context(_settings()), warnings.catch_warnings():
-        # A name in a script that no installed font has is drawn as boxes: no reason to fail or to chatter.
+        # A name in a script that no installed font has is drawn as boxes: no reason to fail or to warn.
         warnings.filterwarnings("ignore", message=r"Glyph .* missing from")
         yield
 
@@ -220,7 +220,7 @@ def few_numbers(panel: Axes) -> None:
 
 
 def number(value: float, digits: int = 6) -> str:
-    """A number in few characters, with a minus sign proper."""
+    """A number in few characters, with a proper minus sign."""
     return f"{value:.{digits}g}".replace("-", "−")
 
 
@@ -241,7 +241,7 @@ def class_colours(n_classes: int) -> np.ndarray:
 
 
 def label(text: str, limit: int = 24) -> str:
-    """A name by a user, safe to draw: one line, at most `limit` columns, `$` not taken for a formula."""
+    """A name given by a user, safe to draw: one line, at most `limit` columns, `$` not taken for a formula."""
     text = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
     text = text or "''"
     columns = [2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text]
@@ -251,7 +251,7 @@ def label(text: str, limit: int = 24) -> str:
 
 
 def fit(text: str, size: float, width: float) -> str:
-    """A name by a user, cut so that it is at most `width` inches wide at `size` points."""
+    """A name given by a user, cut so that it is at most `width` inches wide at `size` points."""
     for limit in range(min(2 * len(text) + 2, 120), 1, -1):
         if text_width(label(text, limit), size) <= width:
             return label(text, limit)

@@ -1,4 +1,4 @@
-"""The curve of a range test: what every seed lost at each rate, their mean, smoothed, and where training fails.
+"""The curve of a range test: the losses of every seed at each rate, their mean, smoothed, and where training fails.
 
 n steps, K seeds.
 """

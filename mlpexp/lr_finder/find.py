@@ -71,7 +71,10 @@ class RangeTest:
             raise RunError(f"{self.prepared.device} has too little memory: try fewer --seeds. {error}") from error
         suggestions, remarks = _read(curve, self.rates)
         seeds = [config.seed for config in self.configs]
-        left = [f"Seed {seeds[k]} left at lr {rate:.2g}: its loss was not finite." for k, rate in curve.left.items()]
+        left = [
+            f"Seed {seeds[k]} is left out from lr {rate:.2g} on: its loss was not finite."
+            for k, rate in curve.left.items()
+        ]
         remarks += left if len(left) < len(seeds) else []
         return Finding(self.config, seeds, str(self.prepared.device), len(self.stacks), curve, suggestions, remarks)
 
@@ -141,7 +144,7 @@ def prepared_test(
 
 
 def lowest_rate(config: Config) -> float:
-    """Where to begin: so low that nothing is learned, and no lower, since steps there are lost to the descent."""
+    """The first rate: so low that nothing is learned, and no lower, since the descent would have fewer steps."""
     return 1e-6 if config.optimizer.gradient_scale_invariant else 1e-5
 
 
@@ -175,8 +178,8 @@ def _read(curve: Curve, rates: np.ndarray) -> tuple[list[Suggestion], list[str]]
     reach = max(1, len(rates) // 20)
     suggestions = [Suggestion(rule, rule.find(curve.rates, curve.smoothed, found, reach)) for rule in RULES]
     open_end = (
-        f"The loss is least at the last rate, {rates[-1]:.2g}: try a greater --to, or fewer --steps where the set "
-        "has been learned by then."
+        f"The loss is least at the last rate, {rates[-1]:.2g}: try a greater --to, or fewer --steps if the training "
+        "set has been learned by then."
     )
     return suggestions, [*[ended] * bool(ended), *[open_end] * (not found.complete)]
 

@@ -1,8 +1,8 @@
-"""Rules that read a learning rate off a curve of loss against rate; none of them always holds.
+"""Rules that read a learning rate off a curve of loss against rate; none of them is always right.
 
 All are functions of arrays: rates [n] that rise by the same factor from step to step, and smoothed mean losses [n]
 of training at them (Smith 2017, arXiv 1506.01186). They look at the descent only: before it the rates are too small
-to matter, after it what looks like a fall is the way back from a blow-up.
+to matter, after it an apparent fall is only the recovery from divergence.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Activations as functions of one number, with the derivative that training sees."""
+"""Activations as functions of one number, with the derivative that autograd gives."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def curve(activation: Activation) -> Curve:
     # In evaluation mode: a module with noise of its own is drawn without it.
     value = activation.build().double().eval()(x)
     derivative = torch.zeros_like(x)
-    # A function of steps alone has no gradient to give.
+    # The output of a step function does not depend on x for autograd.
     if value.requires_grad:
         (derivative,) = torch.autograd.grad(value.sum(), x)
     return Curve(*(np.asarray(part.detach()) for part in (x, value, derivative)))

@@ -42,7 +42,7 @@ def choose(
     """One job for each combination of the values that `overrides` list, checked as `mlpexp train -m` checks them.
 
     Where none of them names an option of `group`, it is all of them, in the order of the registry, less those that
-    lack a parameter that is set. `suits` gives overrides that suit an option, and that those of the user win over.
+    lack a parameter that is set. `suits` gives overrides that suit an option; those of the user take precedence.
     """
     given = {text: parse_override(text) for text in overrides}
     about_hydra = [text for text, parsed in given.items() if parsed.is_hydra_override()]

@@ -13,6 +13,7 @@ import numpy as np
 from mlpexp.config.compose import Composer
 from mlpexp.config.overrides import parse_override
 from mlpexp.data.dataset import Data
+from mlpexp.data.pixels import images_of
 from mlpexp.errors import ConfigError
 from mlpexp.figures.boundary import merged
 from mlpexp.figures.features import features
@@ -60,10 +61,12 @@ def figure_of(data: Data) -> Figure:
         return features(by_split["train"][0], _names(data), values, (), data.preprocessing.target.name, title, lines)
     counts = {name: count(y, len(classes)) for name, (_, y) in by_split.items()}
     if data.image_shape is not None:
-        height, width = data.image_shape
+        channels, height, width = data.image_shape
         x, y = by_split["train"]
         lines.append(f"images of {height} × {width} pixels, {x.min():g} (black) to {x.max():g} (white)")
-        images = x.reshape(-1, height, width)
+        if channels > 1:
+            lines[-1] = f"colour images of {height} × {width} pixels"
+        images = images_of(x, data.image_shape)
         some = [images[rows] for rows in examples(y, len(classes), PER_CLASS)]
         return image_samples(some, counts, classes, data.target_name, title, lines)
     if data.n_axes == 2:

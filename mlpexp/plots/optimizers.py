@@ -1,6 +1,6 @@
 """Optimizers on a surface of two parameters, where each step can be seen: L(x, y) = x² + 10y².
 
-Ten times as steep in y as in x: the rate that y bears is slow for x, which is what momentum and the division by
+Ten times as steep in y as in x: a rate that is stable for y is slow for x, which is what momentum and the division by
 gradient sizes are for.
 """
 
@@ -50,7 +50,7 @@ def surface(points: Tensor) -> Tensor:
 
 
 def path(optimizer: Optimizer, start: tuple[float, float] = START, steps: int = STEPS) -> Path:
-    """Where `optimizer` goes from `start`, in at most `steps` steps; less where the loss is no number any more.
+    """Where `optimizer` goes from `start`, in at most `steps` steps; fewer where the loss is no longer finite.
 
     θ = (x, y) is one weight matrix [1, 2], as Muon moves matrices; to all others its shape makes no difference.
     """

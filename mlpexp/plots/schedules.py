@@ -1,4 +1,4 @@
-"""Learning-rate schedules step by step, by the code that training asks, without training."""
+"""Learning-rate schedules step by step, by the code that training uses, without training."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ class Command:
 
 Exhibit = Experiment | Command
 
-# What all of them come to stand on, in the directory that holds them.
+# The page of all exhibits, in their directory.
 PAGE = "report.html"
 
 EXHIBITS: tuple[Exhibit, ...] = (

@@ -17,8 +17,8 @@ from mlpexp.report.section import MOST_BYTES, Picture, Section, section_of
 from mlpexp.run.files import read_bytes, write_text
 
 _INTRODUCTION = (
-    "Every exhibit of a course notebook on multilayer perceptrons and how to train them, each made by the command that "
-    "stands above it, over several seeds. What the notebook says of one seed is put as claims here, and held to all of "
+    "Every exhibit of a course notebook on multilayer perceptrons and how to train them, each made by the command "
+    "above it, over several seeds. What the notebook says of one seed is stated as claims here, and tested on all of "
     "them."
 )
 
@@ -71,7 +71,7 @@ def _experiment(exhibit: Experiment, at: Path, overrides: Sequence[str], call: C
     else:
         code = call([*words, f"hydra.sweep.dir={at}"])
     try:
-        # As a reader would type it, without the directory that was chosen for it here.
+        # As a reader would type it, without the directory that was chosen here.
         return replace(section_of(at), command=command), code
     except MlpexpError as error:
         reason = f"has no result: {error}"

@@ -1,4 +1,4 @@
-"""What a page says of one sweep or run, or of a picture that needed none."""
+"""One section of a page: a sweep, a run, or a picture that needs no run."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Section:
 
 
 def section_of(path: Path) -> Section:
-    """All that there is to say of a run, a sweep, or a directory of runs; ConfigError where it holds none."""
+    """The section of a run, a sweep, or a directory of runs; ConfigError where it holds none."""
     comparison = compare(path)
     report = comparison.report
     drawn, lacking = pictures(comparison, report.figures)
@@ -100,7 +100,7 @@ def section_of(path: Path) -> Section:
 
 
 def _command(comparison: Comparison) -> str:
-    """That which makes a run again, or several as one sweep."""
+    """The command that reproduces a run, or several as one sweep."""
     runs = [
         run
         for summary in comparison.summaries

@@ -79,9 +79,9 @@ def _loaded(file: BinaryIO) -> Any:
 
 
 def _check_extent(state: Any, n_bytes: int) -> None:
-    """ValueError where a copy of `state` would take more than its file: an entry can stand for a long row of others.
+    """ValueError where a copy of `state` would take more memory than its file: a small file can stand for large data.
 
-    Pickles refer to what they hold already, and strides of 0 make a large tensor of one number.
+    Pickles can refer to one object many times, and strides of 0 make a large tensor of one number.
     """
     left, to_see = n_bytes, [state]
     while to_see:
@@ -102,7 +102,7 @@ def check_state(path: Path, state: Any) -> dict[str, Any]:
     """
     try:
         convert(state["epoch"], Index, "epoch")
-        # A member that is replayed only has none.
+        # A member that is only replayed has none.
         checked_written(state.get("history", {}))
     except MISMATCHES as error:
         raise mismatch(path, error) from error

@@ -1,7 +1,7 @@
 """Event files: records as TFRecord files hold them.
 
 TensorBoard's own RecordWriter computes each checksum byte by byte in Python. `mlpexp train -m dataset=xor
-seed=range(32)` takes 7 % more processor time with it, with figures and without (benchmarks/sweeps.py, two cores), and
+seed=range(32)` takes 7 % more CPU time with it, with figures and without (benchmarks/sweeps.py, two cores), and
 26 % more with its EventFileWriter, which adds a thread for each file. The records here are the same to the bit.
 """
 

@@ -19,7 +19,7 @@ from mlpexp.errors import RunError
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turns what the system says against writing to `path`, such as that the disk is full, into a RunError."""
+    """Turns errors of the system in writing to `path`, such as a full disk, into a RunError."""
     try:
         yield
     except OSError as error:
@@ -27,9 +27,9 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def write_bytes(path: Path, content: bytes | memoryview, former: Path | None = None) -> None:
-    """Writes a file whole or not at all: under a temporary name, which it changes once it is safely on disk.
+    """Writes a file whole or not at all: under a temporary name, renamed once it is safely on disk.
 
-    `former` is where the file goes that `path` was before; else it is gone. RunError where writing cannot be done,
+    The file that `path` was before is moved to `former`, or without that is replaced. RunError where writing fails,
     such as on a full disk; what `path` held before is then still whole.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -147,7 +147,7 @@ def without_checksum(values: Any) -> dict[str, Any]:
 
 
 def _check_depth(values: dict[str, Any]) -> None:
-    """ValueError for a nesting in which those who look into it would lose themselves."""
+    """ValueError for a nesting too deep for recursive functions."""
     level: list[Any] = [values]
     for _ in range(_DEEPEST):
         level = [

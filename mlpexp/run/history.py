@@ -15,6 +15,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from mlpexp.config.metric import KINDS
 from mlpexp.errors import ConfigError
 from mlpexp.fields.convert import build
 from mlpexp.fields.ranges import Index
@@ -47,12 +48,18 @@ def checked_written(value: Any) -> Written:
 
 
 def measured(row: Row) -> Row:
-    """The values that there are: R² is nan in a row, of the run or of its end, where a split has none."""
-    return {tag: value for tag, value in row.items() if not (math.isnan(value) and "r2/" in tag)}
+    """The values that there are: of the run or of its end, R² and the like are nan where a split has none."""
+    return {tag: value for tag, value in row.items() if not (math.isnan(value) and _can_be_undefined(tag))}
+
+
+def _can_be_undefined(tag: str) -> bool:
+    """Whether splits can lack a metric: its tag is `r2/val`, or `best_epoch/r2/val`."""
+    kind = KINDS.get(tag.rpartition("/")[0].removeprefix("best_epoch/"))
+    return kind is not None and kind.can_be_undefined
 
 
 class History:
-    """Collects the rows of a run, and writes them when told to. Values that are not `measured` are left empty."""
+    """Collects the rows of a run, and writes them at `flush`. Values that are not `measured` are left empty."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -81,7 +88,7 @@ class History:
         self._n_rows, self._crc = epoch, zlib.crc32(kept)
 
     def add(self, row: Row) -> None:
-        """Takes note of a row; the first one decides the columns."""
+        """Adds a row; the first one decides the columns."""
         self._pending.append(row)
 
     def flush(self) -> None:
@@ -127,7 +134,7 @@ class History:
 
 @lru_cache(maxsize=64)
 def _line(columns: tuple[str, ...], measured: tuple[str, ...]) -> tuple[str, Callable[[Row], Any]]:
-    """How a row of the values `measured` is written. Numbers need no quotes, and csv's writer twice the time."""
+    """How a row of the values `measured` is written. Numbers need no quotes, and csv.writer takes twice the time."""
     assert set(measured) <= set(columns)
     pattern = ",".join("%s" if name in measured else "" for name in columns) + "\n"
     return pattern, itemgetter(*[name for name in columns if name in measured])

@@ -10,7 +10,7 @@ from mlpexp.config.schema import component
 from mlpexp.errors import ConfigError
 from mlpexp.fields.convert import show
 
-# What says how a run is watched and stored, not how it learns.
+# Keys about the output and storage of a run, without effect on what it learns.
 _ASIDE = {"log", "checkpoint", "stack", "plugins", "data_dir", "recommended", "report"}
 
 

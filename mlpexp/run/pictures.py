@@ -1,4 +1,4 @@
-"""Which figures a run is worth, by its task and the shape of its data."""
+"""Which figures a run has, by its task and the shape of its data."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlpexp.data.pixels import images_of
 from mlpexp.figures.boundary import decision_boundary, grid
 from mlpexp.figures.confusion import confusion
 from mlpexp.figures.curves import curves
@@ -85,9 +86,9 @@ def _predictions(results: Results) -> Picture:
     wrong = int((true != predicted).sum())
     title = f"Test split, {wrong:,} of {len(true):,} wrong"
     if wrong and len(chosen) < len(true):
-        title += ": the most confident of these, then right ones"
+        title += ": the most confident of these, then correct ones"
     if data.image_shape is not None:
-        images = x.reshape(-1, *data.image_shape)
+        images = images_of(x, data.image_shape)
         shown = (true[chosen], predicted[chosen], probability[chosen])
         return Picture(image_grid, images, *shown, data.task.classes, title=title)
     labels = [_row_label(row) for row in x]

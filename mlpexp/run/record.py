@@ -1,4 +1,4 @@
-"""run.json: what a run is, what has become of it, and what it measured."""
+"""run.json: what a run is, its state, and what it measured."""
 
 from __future__ import annotations
 
@@ -34,12 +34,13 @@ State = Literal["running", "completed", "failed", "interrupted"]
 class Record:
     """The content of run.json.
 
-    `command` and `python` make the run again as it stands now, see config/reproduce.py; `completed` are the epochs
-    after which it was complete and was given more. `metrics` are those of the best weights, by split: loss, and
-    accuracy or r2, which is null where the targets of a split do not vary. A run that `diverged` has failed because its
-    loss was not finite. `constant` are the metrics of the best answer that is the same for all rows: of a run that
-    diverged, or has a metric that is not finite; a comparison counts them in its place. `findings` are the doctor's,
-    each a `Finding` as a mapping.
+    `command` and `python` reproduce the run as it is now, see config/reproduce.py; `completed` are the epochs
+    after which it was complete and was given more. `metrics` are those of the best weights, by split, as
+    mlpexp/config/metric.py has them; one that a split has not is null, and `undefined` says why. A run that `diverged`
+    has failed because its loss was not finite. `constant_answer` is the answer that is the same for all rows, fitted to
+    the training rows: the share of each class, or their mean. `constant` are its metrics, of a run that completed or
+    diverged; a comparison counts them in place of those that are not finite. `findings` are the doctor's, each a
+    `Finding` as a mapping.
     """
 
     state: State
@@ -59,8 +60,10 @@ class Record:
     epochs_done: int = 0
     best_epoch: int = 0
     metrics: dict[str, dict[str, float]] = field(default_factory=dict)
+    undefined: dict[str, dict[str, str]] = field(default_factory=dict)
     reason: str | None = None
     diverged: bool = False
+    constant_answer: list[float] = field(default_factory=list)
     constant: dict[str, dict[str, float]] = field(default_factory=dict)
     findings: list[dict[str, Any]] = field(default_factory=list)
     data: dict[str, Any] = field(default_factory=dict)  # that of mlpexp.data.identity.Identity
@@ -82,7 +85,13 @@ def finite(value: Any) -> Any:
 
 
 def start(
-    config: dict[str, Any], *, device: str, n_parameters: int, data: dict[str, Any], ask_git: bool = True
+    config: dict[str, Any],
+    *,
+    device: str,
+    n_parameters: int,
+    data: dict[str, Any],
+    constant_answer: list[float],
+    ask_git: bool = True,
 ) -> Record:
     """The record of a run that begins now, in this process; unless `ask_git`, without a commit."""
     return Record(
@@ -96,6 +105,7 @@ def start(
         git_commit=_git_commit() if ask_git else None,
         host=socket.gethostname(),
         pid=os.getpid(),
+        constant_answer=constant_answer,
         data=data,
     )
 
@@ -152,6 +162,7 @@ _KINDS: dict[str, Any] = {
     "n_parameters": Index,
     "versions": dict[str, str],
     "diverged": bool,
+    "constant_answer": list[Finite],
     "constant": dict[str, dict[str, Finite | None]],
     "git_commit": str | None,
     "host": str,
@@ -161,6 +172,7 @@ _KINDS: dict[str, Any] = {
     "best_epoch": Index,
     # What is not finite is null there.
     "metrics": dict[str, dict[str, Finite | None]],
+    "undefined": dict[str, dict[str, str]],
     "reason": str | None,
     "findings": list[Finding],
     "data": dict[str, Any],
@@ -189,6 +201,14 @@ def identity(found: Record, directory: Path) -> Identity:
         raise ConfigError(f"{directory / NAME}: is damaged: {str(error).splitlines()[0]}.") from None
 
 
+def constant_answer(found: Record, directory: Path) -> list[float]:
+    """The answer that is the same for all rows; ConfigError where it is none of the run's task."""
+    task = identity(found, directory).task
+    if len(found.constant_answer) != (task.n_classes or 1):
+        raise ConfigError(f"{directory / NAME}: is damaged: 'constant_answer' is of another task.")
+    return found.constant_answer
+
+
 def _what_is_left(directory: Path) -> str:
     """What can still be done with a run whose record is damaged."""
     parts = {"checkpoints/best.pt": "weights", ".hydra/overrides.yaml": "overrides"}
@@ -197,6 +217,6 @@ def _what_is_left(directory: Path) -> str:
 
 
 def _runs_below(directory: Path) -> str:
-    """A hint for who names a day or a sweep instead of one of its runs."""
+    """A hint where a day or a sweep was named in place of one of its runs."""
     found = min(directory.glob(f"*/{NAME}"), default=None)
     return f" Did you mean {found.parent}?" if found else ""

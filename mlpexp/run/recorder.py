@@ -1,4 +1,4 @@
-"""Writes what one run leaves, while it goes on and when it ends."""
+"""Writes the artefacts of one run, while it trains and when it ends."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mlpexp.run.tensorboard import TensorBoard
 
 
-# Epochs can take less time than to write their numbers, so these are written together, as often as people look.
+# An epoch can take less time than writing its numbers, so those of several are written together.
 FLUSH_SECONDS = 1.0
 
 
@@ -140,7 +140,7 @@ class Recorder:
         return {**state, "history": self._history.written}
 
     def checkpointed(self) -> None:
-        """Takes note that the run is saved as it is now."""
+        """Records that the run is saved as it is now."""
         self._last_checkpoint = time.monotonic()
 
     def save_best(self, best: dict[str, Any]) -> None:
@@ -174,7 +174,7 @@ class Recorder:
                 self._tensorboard.text("doctor", markdown(findings), self.record.epochs_done)
             if completed:
                 # The HParams tab takes every scalar for a metric and shows the first five of the alphabet unasked:
-                # by this name a score on the test split is always among them.
+                # by this name metrics of the test split are always among them.
                 at_best_epoch = {
                     f"best_epoch/{name}/{split}": value
                     for split, metrics in self.record.metrics.items()

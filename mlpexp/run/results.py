@@ -1,4 +1,4 @@
-"""What a trained network makes of its data: metrics of every split, and the test split row by row.
+"""The results of a trained network: metrics of every split, and the predictions of the test split row by row.
 
 N test rows, C classes.
 """
@@ -6,8 +6,8 @@ N test rows, C classes.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -18,14 +18,16 @@ from torch import nn
 from mlpexp.data.columns import Image, Number
 from mlpexp.data.dataset import Data, Split
 from mlpexp.data.identity import Identity
+from mlpexp.data.pixels import image_axes, pixel_rows
 from mlpexp.data.preprocessing import Preprocessing
 from mlpexp.data.task import Task
-from mlpexp.doctor.measure import constant_loss
-from mlpexp.engine.objective import Objective, evaluate, outputs_of
+from mlpexp.doctor.measure import loss_of_constant
+from mlpexp.engine.metrics import Answers, metrics, undefined
+from mlpexp.engine.objective import Objective, evaluate, outputs_of, train_shares
 from mlpexp.engine.stack import ModuleStack
 from mlpexp.errors import ConfigError
 
-# So many columns are named in a message.
+# At most this many columns are named in a message.
 _MOST_NAMES = 30
 
 
@@ -62,16 +64,25 @@ class Results:
         return ModuleStack(self.module, self.bf16)
 
     def metrics(self) -> dict[str, dict[str, float]]:
-        """By split: the mean `loss`, and `accuracy` with `calibration_error`, or `r2`; nan where it has none."""
-        return {name: self.metrics_of(split) for name, split in self.data.splits().items()}
+        """By split the task's metrics (mlpexp/config/metric.py says what each is); nan where it has none."""
+        return _by_split(self.data, self.metrics_of)
 
     def metrics_of(self, split: Split) -> dict[str, float]:
         """What `metrics` are of one split."""
-        evaluation = evaluate(self._stack, self.data, split, self.objective)
-        found = {"loss": evaluation.loss.item(), self.task.score: evaluation.score.item()}
-        if self.task.kind == "classification":
-            found["calibration_error"] = self.calibration(split).error
-        return found
+        evaluation = evaluate(self._stack, self.data, split, self.objective, keep=True)
+        assert evaluation.outputs is not None
+        given = Answers.of(evaluation.outputs, self.task, self.objective.loss, self.identity.preprocessing.values)
+        found = metrics(given, split.y, self.task.metrics)
+        numbers = {name: value.item() for name, value in found.items()}
+        numbers |= {"loss": evaluation.loss.item(), self.task.score: evaluation.score.item()}
+        if given.probabilities is not None:
+            numbers["calibration_error"] = calibration(given.probabilities[0].numpy(), split.y.cpu().numpy()).error
+        return {name: numbers[name] for name in self.task.metrics}
+
+    def undefined(self) -> dict[str, dict[str, str]]:
+        """By split the metrics that it has not, whatever the network, and why."""
+        found = {name: undefined(self.task, split.y, f"the {name} split") for name, split in self.data.splits().items()}
+        return {name: reasons for name, reasons in found.items() if reasons}
 
     def outputs(self, split: Split) -> torch.Tensor:
         """Outputs [N, C] for the rows of a split, on the CPU."""
@@ -92,11 +103,16 @@ class Results:
     def predict(self, x: Any) -> np.ndarray:
         """Class probabilities [N, C], or values [N, T] in float64, for inputs [N, F]; both in the data's own units.
 
-        `x` is an array, or a data frame whose columns are matched by name. ConfigError where columns are missing or
-        too many, or a value is not finite.
+        `x` is an array, or a data frame whose columns are matched by name; of images rows of pixels, channel by
+        channel, or [N, H, W] and in colours [N, H, W, 3]. ConfigError where columns are missing or too many, or a
+        value is not finite.
         """
+        return self.predict_raw(torch.from_numpy(_raw(x, self.identity.preprocessing)))
+
+    def predict_raw(self, raw: torch.Tensor) -> np.ndarray:
+        """What `predict` gives, for raw columns [N, R] in the order of the run's own."""
         preprocessing = self.identity.preprocessing
-        rows = preprocessing.inputs(torch.from_numpy(_raw(x, preprocessing))).to(self._device)
+        rows = preprocessing.inputs(raw).to(self._device)
         split = Split(rows, rows[:, :1])
         outputs = outputs_of(self._stack, Data("predict", self.task, split, split, split), split)[0].cpu()
         if self.task.kind == "classification":
@@ -121,10 +137,16 @@ def _raw(x: Any, preprocessing: Preprocessing) -> np.ndarray:
         given = np.array(x, dtype=np.float64)
     except (TypeError, ValueError):
         raise ConfigError("predict: all inputs must be numbers.") from None
+    shape = preprocessing.image_shape
+    if shape is not None and given.shape[1:] in image_axes(shape):
+        given = pixel_rows(torch.from_numpy(given)).numpy()
     if given.ndim != 2 or given.shape[1] != preprocessing.n_raw:
         listed = f": {', '.join(names)}" if 0 < len(names) <= _MOST_NAMES else ""
-        shape = " × ".join(map(str, given.shape))
-        raise ConfigError(f"predict: inputs must be rows of {preprocessing.n_raw} columns{listed}; these are {shape}.")
+        images = f" or images [N, {str(image_axes(shape)[0])[1:-1]}]" if shape else ""
+        found = " × ".join(map(str, given.shape))
+        raise ConfigError(
+            f"predict: inputs must be rows of {preprocessing.n_raw} columns{listed}{images}; these are {found}."
+        )
     # A missing value is one that the network has learned of.
     right = np.isfinite(given)
     if names:
@@ -136,24 +158,64 @@ def _raw(x: Any, preprocessing: Preprocessing) -> np.ndarray:
     return given
 
 
-def constant_metrics(data: Data, objective: Objective) -> dict[str, dict[str, float]]:
-    """What `Results.metrics` are of the best answer that is the same for all rows of a split, by split.
+def _by_split(data: Data, of: Callable[[Split], dict[str, float]]) -> dict[str, dict[str, float]]:
+    """What is found of each split, once for splits that are the same rows."""
+    found: dict[int, dict[str, float]] = {}
+    for split in data.splits().values():
+        if id(split) not in found:
+            found[id(split)] = of(split)
+    return {name: dict(found[id(split)]) for name, split in data.splits().items()}
 
-    The most frequent class, or the mean, whose R² is 0 by definition; the loss is the least that one answer can have.
-    The calibration error is that of being sure of that class: the shares of all classes, a better answer, would have
-    none, and with it a run that learned nothing would be the best calibrated of all.
+
+def constant_answer(data: Data) -> list[float]:
+    """The answer that is the same for all rows: the share of each class of the training rows, or their mean.
+
+    The mean is that of what the network is to give, such as of ln y, in the target's own units.
     """
-    found = {}
-    for name, split in data.splits().items():
-        y = split.y
-        classes = data.task.kind == "classification"
-        sums = torch.bincount(y).max() if classes else (y - y.mean(0)).square().sum()
-        score = objective.score(sums, len(split), y).item()
-        loss = constant_loss(replace(data, train=split), objective.loss, 0.0)
-        found[name] = {"loss": loss, data.task.score: score}
-        if classes:
-            found[name]["calibration_error"] = 1 - score
-    return found
+    if data.task.kind == "classification":
+        return train_shares(data)
+    return data.targets_in_own_units(data.train.y.double().mean(0, keepdim=True))[0].tolist()
+
+
+def constant_metrics(data: Data, objective: Objective) -> dict[str, dict[str, float]]:
+    """What `Results.metrics` are of the best answer that is the same for all rows, by split.
+
+    It is fitted to the training rows: see `constant_of`. The loss is that of the outputs with the least training loss.
+    """
+    answer = constant_answer(data)
+    outputs = objective.loss.constant(data.train.y, data.task)
+
+    def of(split: Split) -> dict[str, float]:
+        loss = loss_of_constant(split.y, data.task, objective.loss, outputs, objective.class_weights[0])
+        return {"loss": loss, **constant_of(answer, split, data.identity)}
+
+    found = _by_split(data, of)
+    return {name: {metric: own[metric] for metric in data.task.metrics} for name, own in found.items()}
+
+
+def constant_of(answer: Sequence[float], split: Split, identity: Identity) -> dict[str, float]:
+    """The metrics, but the loss, that a `constant_answer` has on a split.
+
+    Of classes the most frequent one is predicted, with the classes' shares as probabilities. The calibration error
+    is that of being sure of that class: the shares, a better answer, have almost none, and beside them a network that
+    has learned nothing would look well calibrated.
+    """
+    task, n = identity.task, len(split)
+    y = split.y.cpu()
+    if task.kind == "classification":
+        shares = torch.tensor(answer, dtype=torch.float32)
+        predicted = shares.argmax().expand(1, n)
+        given = Answers(predicted, shares.expand(1, n, -1))
+        right = (predicted == y).double().mean().item()
+        numbers = {"accuracy": right, "calibration_error": 1 - right}
+    else:
+        preprocessing = identity.preprocessing
+        value = preprocessing.targets(torch.tensor([answer], dtype=torch.float64)).double()
+        given = Answers(values=value.expand(1, n, -1), own=preprocessing.values)
+        spread = (y.double() - y.double().mean(0)).square().sum().item()
+        errors = (y.double() - value).square().sum().item()
+        numbers = {"r2": 1 - errors / spread if (y != y[0]).any(0).all() else math.nan}
+    return numbers | {name: value.item() for name, value in metrics(given, y, task.metrics).items()}
 
 
 N_BINS = 15  # as in Guo et al.

@@ -92,10 +92,7 @@ def checkpoint_of(directory: Path, numbers: Sequence[int]) -> Path | None:
 
 
 def jobs_without_run(directory: Path) -> list[str]:
-    """The directories of jobs, within the sweep's, that hold no run: it could not even be said there what failed.
-
-    Or it was said, and cannot be read.
-    """
+    """The directories of jobs, within the sweep's, that hold no run, or one whose record cannot be read."""
     return [job.directory for job in read(directory).jobs if not _holds_run(directory / job.directory)]
 
 

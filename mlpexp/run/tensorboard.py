@@ -69,7 +69,7 @@ class TensorBoard:
         """Lays out the charts and names the run's hyperparameters.
 
         No experiment summary is written: TensorBoard would take the columns of its HParams tab from the first one
-        that it finds, and hide what other runs have beside. Without one the columns are the hyperparameters of all
+        that it finds, and hide the other keys of other runs. Without one the columns are the hyperparameters of all
         runs, those that differ first.
         """
         # Train and val of one metric in one chart, under TensorBoard's tab "Custom scalars".
@@ -94,7 +94,7 @@ class TensorBoard:
             self._file.flush()
 
     def close(self) -> None:
-        """Writes what is left; the file is closed whether that succeeds or not. A second time does nothing."""
+        """Writes what is left; the file is closed whether that succeeds or not. A second call has no effect."""
         if self._file.closed:
             return
         with writing(self.directory), self._file:
@@ -126,8 +126,8 @@ class TensorBoard:
 def _edges(values: np.ndarray) -> np.ndarray:
     """Edges of bins of equal width, from the least to the greatest value.
 
-    numpy's own are without limit in number, millions for one stray weight among narrow ones, and refuse equal values
-    that are large.
+    The number of numpy's own bins has no limit: one outlier among narrow weights makes millions. And numpy refuses
+    equal values that are large.
     """
     low, high = float(values.min()), float(values.max())
     if low == high:

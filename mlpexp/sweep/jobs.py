@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mlpexp.training.prepare import Preparations
 
 MOST_JOBS = 100_000
-# So many wrong things are listed, and so many of the jobs that one of them concerns.
+# At most this many mistakes are listed, and this many jobs for each.
 _MOST_LINES = 20
 _MOST_NUMBERS = 5
 # Bytes, on the file systems in use.
@@ -54,7 +54,7 @@ def expand(
     """
     given = [*(f"{key}={value}" for key, value in (params or {}).items()), *overrides]
     wrong: list[str] = []
-    # As in the sweeper, what is said of a key last counts.
+    # As in Hydra's sweeper, the last value of a key takes precedence.
     by_key = {}
     for text in given:
         try:
@@ -79,9 +79,9 @@ def check_jobs(
     numbered: bool = True,
     preparations: Preparations | None = None,
 ) -> list[Job]:
-    """The jobs with their configs, or one error that lists whatever is wrong with any of them, each thing once.
+    """The jobs with their configs, or one error that lists each mistake in any of them once.
 
-    With `numbered` the error says of which jobs a thing is wrong, where it is not of all. `preparations` keep what
+    With `numbered` the error names the jobs of a mistake, unless all have it. `preparations` keep what
     had to be loaded.
     """
     from mlpexp.training.prepare import Preparations

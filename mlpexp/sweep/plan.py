@@ -36,7 +36,7 @@ class PlannedStack:
 
 
 def plan(jobs: Sequence[Job], preparations: Preparations) -> list[PlannedStack]:
-    """Stacks of the jobs, each as large as `stack.max_members` and the device's free memory let it be."""
+    """Stacks of the jobs, each as large as `stack.max_members` and the device's free memory allow."""
     together: dict[Hashable, list[Job]] = {}
     stacks: list[PlannedStack] = []
     reasons: dict[Hashable, str | None] = {}
@@ -59,7 +59,7 @@ def plan(jobs: Sequence[Job], preparations: Preparations) -> list[PlannedStack]:
 def alone_by_config(config: Config) -> str | None:
     """Why a config cannot share a stack with others, as far as the config itself says."""
     if not config.optimizer.elementwise:
-        return f"optimizer={optimizers.name_of(config.optimizer)} does not move each element of a weight by itself"
+        return f"optimizer={optimizers.name_of(config.optimizer)} does not update elements of a weight independently"
     return "compile=true compiles a plain network" if config.compile else None
 
 
@@ -71,7 +71,7 @@ def _layer_alone(config: Config, prepared: Prepared) -> str | None:
             module = config.model.build(*sizes, config.activation, config.regularizer)
             layer = unstackable(module, type(config.activation.build()))
     except Exception as error:
-        # Its run will fail of the same, and say so.
+        # Its run fails with the same error, and reports it.
         return f"the network cannot be built: {error}"
     return None if layer is None else f"{layer} is no layer that stacks"
 

@@ -1,4 +1,4 @@
-"""Goes on with a sweep: what is missing is trained, what is unfinished goes on, what has ended stays as it is."""
+"""Resumes a sweep: missing runs are trained, unfinished ones continue, and ended ones stay as they are."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class _Found:
     """A job as its directory shows it."""
 
     job: Job
-    planned: Config  # that of the sweep; the run's own is another where it was gone on with by itself
+    planned: Config  # that of the sweep; the run's own differs where it was resumed alone
     directory: Path
     record: Record | None
     damaged: ConfigError | None  # what is wrong with run.json
@@ -39,7 +39,7 @@ class _Found:
     def ended(self) -> bool:
         """Whether nothing is left to do, or can be done.
 
-        A run that failed of something outside, such as a full disk, is tried again.
+        A run that failed because of something outside of it, such as a full disk, is tried again.
         """
         if self.damaged is not None:
             return True
@@ -80,7 +80,7 @@ class _Found:
         return self.pending(last.state if last else None)
 
     def replay_only(self, state: dict[str, Any] | None) -> Pending:
-        """The run for the bits of the others, leaving nothing."""
+        """The run, replayed without artefacts: the other runs need it for the same bits."""
         return Pending(self.planned, None, self.job.number, None, state)
 
 
@@ -89,7 +89,7 @@ LeftOut = tuple[list[int], ConfigError]
 
 
 def resume_sweep(directory: Path, changes: dict[str, Any], watcher: SweepWatcher, file: Path | None = None) -> None:
-    """Trains what is left of a sweep, and says once more what had diverged. ConfigError where nothing is left.
+    """Trains what is left of a sweep, and reports again which runs diverged. ConfigError where nothing is left.
 
     `file` is where its table lies now.
     """
@@ -106,7 +106,7 @@ def resume_sweep(directory: Path, changes: dict[str, Any], watcher: SweepWatcher
 def _resume(directory: Path, changes: dict[str, Any], watcher: SweepWatcher, file: Path | None) -> None:
     saved = read(directory)
     found = {job.number: _look(directory, job, changes) for job in saved.jobs}
-    # Before stacks that have ended are tidied up: what is left of a file keeps their directory from going.
+    # Before the checkpoints of ended stacks are removed: a leftover file would keep their directory.
     for place in (directory, directory / CHECKPOINTS):
         remove_unfinished(place)
     noted, stacks, left_out = _to_finish(directory, saved, found, file)
@@ -132,7 +132,7 @@ def _resume(directory: Path, changes: dict[str, Any], watcher: SweepWatcher, fil
 
 
 def _tidy_ended(directory: Path, saved: SweepRecord, changes: dict[str, Any]) -> None:
-    """Removes the checkpoints of stacks whose last runs were finished by themselves."""
+    """Removes the checkpoints of stacks whose last runs were resumed alone."""
     jobs = {job.number: job for job in saved.jobs}
     for numbers in saved.stacks:
         path = checkpoint_of(directory, numbers)
@@ -143,12 +143,12 @@ def _tidy_ended(directory: Path, saved: SweepRecord, changes: dict[str, Any]) ->
 
 
 def _not_chosen(saved: SweepRecord) -> str:
-    """What of a search cannot be gone on with: jobs that its sweeper would have chosen next."""
+    """What of a search cannot be resumed: the jobs that its sweeper would have chosen next."""
     if saved.search is None:
         return ""
     sweeper, n_trials = saved.search.get("sweeper"), saved.search.get("n_trials")
     if not isinstance(n_trials, int):
-        return f"hydra/sweeper={sweeper} chose its jobs as it went; resume finishes those and chooses no more."
+        return f"hydra/sweeper={sweeper} chose its jobs during the search; resume finishes those and chooses no more."
     missing = n_trials - len(saved.jobs)
     if missing <= 0:
         return ""
@@ -158,11 +158,11 @@ def _not_chosen(saved: SweepRecord) -> str:
 def _to_finish(
     directory: Path, saved: SweepRecord, found: Mapping[int, _Found], file: Path | None
 ) -> tuple[SweepRecord, list[StackToTrain], list[LeftOut]]:
-    """What is left to train of a sweep, as it was to train together; its record, with jobs stacked anew; and what
-    of it is too damaged to go on."""
+    """The record of a sweep, with missing jobs stacked again; what is left to train, in stacks; and what is too
+    damaged to continue."""
     left_out: list[LeftOut] = [([number], entry.damaged) for number, entry in found.items() if entry.damaged]
     preparations = Preparations(file)
-    # Jobs that are trained anew are so on the data of the others.
+    # Jobs that begin anew are trained on the data of the others.
     needed = [entry.job.config.dataset for entry in found.values() if not entry.ended]
     for entry in sorted(found.values(), key=lambda entry: entry.ended):
         if entry.record is not None and entry.job.config.dataset in needed:
@@ -186,7 +186,7 @@ def _to_finish(
         for runs, path in resumed:
             stack_size = len(entries) if path is not None else None
             to_train.append(StackToTrain(tuple(runs), preparations.of(runs[0].config), path, stack_size))
-    # Jobs that another launcher was to run one by one can as well train together, now that they have not begun.
+    # Jobs that another launcher was to run one by one can train together, since they have not begun.
     planned = plan(missing, preparations)
     at = {number: entry.directory for number, entry in found.items()}
     for stack in planned:
@@ -212,11 +212,11 @@ def _look(directory: Path, job: JobRecord, changes: dict[str, Any]) -> _Found:
 def _resumed(directory: Path, entries: Sequence[_Found]) -> list[tuple[list[Pending], Path | None]]:
     """The runs of a stack that has begun, and the file of their checkpoints.
 
-    Members that have ended since the last checkpoint are replayed from there, so that the numbers of the others come
-    out as if nothing had been; those that ended before it are not in it.
+    Members that have ended since the last checkpoint are replayed from there, so that the numbers of the others are
+    those of a sweep without interruption; those that ended before it are not in it.
     """
     # Without them the others would have other bits: torch's fused optimizers round the last numbers of a tensor of K
-    # members in another way than the rest, and one network is multiplied by another routine than two. With one member
+    # members differently from the rest, and one network is multiplied by another routine than two. With one member
     # less for an epoch (digits, 64 hidden units, Adam) the weights of 2 in 21 differed in stacks of 8, 1 in 2 of 2.
     path = checkpoint_of(directory, [entry.job.number for entry in entries])
     if path is None:
@@ -230,7 +230,7 @@ def _resumed(directory: Path, entries: Sequence[_Found]) -> list[tuple[list[Pend
     inside = [entry for entry in entries if entry.job.number in states]
     here = [entry for entry in inside if not (entry.ended or entry.apart or (entry.evaluated and not begun))]
     if not begun and len(here) < len(entries) and all(entry.failed for entry in here):
-        # The stack has been through: for what failed of a full disk it is not to train once more.
+        # All members have been trained: for one that failed on a full disk the stack is not trained again.
         here = []
     runs = [(entry.pending if entry in here else entry.replay_only)(states[entry.job.number]) for entry in inside]
     alone = [([entry.from_its_own()], None) for entry in entries if entry not in here and not entry.ended]

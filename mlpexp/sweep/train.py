@@ -1,6 +1,6 @@
 """Trains a sweep: the stacks of its jobs are planned, noted in sweep.json, and trained one after the other.
 
-What happens to one stack does not keep the others from training.
+A failure of one stack does not stop the others.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StackToTrain:
-    """Runs that train together, and what they share. It can be sent to wherever a stack is to run."""
+    """Runs that train together, and what they share. It can be sent to another process."""
 
     runs: tuple[Pending, ...]
     prepared: Prepared
@@ -41,12 +41,12 @@ class StackToTrain:
 
     @property
     def numbers(self) -> list[int]:
-        """Those of the runs that leave something."""
+        """The numbers of the runs that have a directory."""
         return [run.number for run in self.runs if run.directory is not None]
 
 
 class SweepWatcher(Watcher):
-    """Is told how a sweep goes; for each stack also what any watcher is told."""
+    """Receives the events of a sweep, and those of each stack as any watcher."""
 
     def stack(self, index: int, stacks: Sequence[StackToTrain]) -> None:
         """Before each stack."""
@@ -55,7 +55,7 @@ class SweepWatcher(Watcher):
         """Before the first stack: jobs that are too damaged to go on, and why."""
 
     def outcome(self, numbers: Sequence[int], outcome: Outcome) -> None:
-        """What became of a job, or of several that failed of one thing, when their stack has ended."""
+        """What became of a job, or of several with one error, when their stack has ended."""
 
 
 def stack_to_train(
@@ -69,7 +69,7 @@ def stack_to_train(
 def train_stacks(
     directory: Path, stacks: Sequence[StackToTrain], watcher: SweepWatcher
 ) -> dict[int, Record | Exception]:
-    """What became of each job, by its number. Interruptions end the sweep, with a word on how to go on with it."""
+    """What became of each job, by its number. Interruptions end the sweep, with the command that resumes it."""
     outcomes: dict[int, Record | Exception] = {}
     said = f"the sweep is interrupted; go on with: mlpexp resume {directory}"
     with stopped_with(said):
@@ -93,7 +93,7 @@ def _train(stack: StackToTrain, watcher: SweepWatcher) -> list[Outcome]:
     allow_open_files(3 * len(stack.numbers) + 200)
     with ExitStack() as locks:
         refused = {run.number: error for run in stack.runs if (error := _refusal(run, locks)) is not None}
-        # The others come out to the same bits with all of their stack only.
+        # The others have the same bits only with all of their stack.
         runs = [replace(run, directory=None) if run.number in refused else run for run in stack.runs]
         trained = [run.number for run in runs if run.directory is not None]
         try:
@@ -110,7 +110,7 @@ def _train(stack: StackToTrain, watcher: SweepWatcher) -> list[Outcome]:
 
 
 def _refusal(run: Pending, locks: ExitStack) -> MlpexpError | None:
-    """Locks a run's directory, or says what another process does, or has done meanwhile, there."""
+    """Locks a run's directory; or the error, where another process writes there or has resumed the run meanwhile."""
     if run.directory is None:
         return None
     try:
@@ -119,7 +119,7 @@ def _refusal(run: Pending, locks: ExitStack) -> MlpexpError | None:
     except MlpexpError as error:
         return error
     if now != run.resumed:
-        return ConfigError(f"{run.directory}: another process has gone on with it meanwhile.")
+        return ConfigError(f"{run.directory}: another process has resumed it meanwhile.")
     return None
 
 

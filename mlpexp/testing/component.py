@@ -17,17 +17,17 @@ from mlpexp.testing.training import small_config, tried
 def check(component: type, config_dir: str | Path | None = None, overrides: Sequence[str] = ()) -> str | None:
     """Holds a registered component to the contract of its kind; AssertionError with a sentence for each fault.
 
-    Its YAML file agrees with the dataclass and begins with the line that `mlpexp list` shows; each field refuses what
-    it cannot mean; its methods give what their kind must; it trains, on every device of this machine and in bfloat16;
-    the same seed gives the same numbers, and so does going on from a checkpoint.
+    Its YAML file agrees with the dataclass and begins with the line that `mlpexp list` shows; each field refuses
+    values that make no sense; its methods return what their kind must; it trains, on every device of this
+    machine and in bfloat16; the same seed gives the same numbers, and so does resuming from a checkpoint.
 
-    Gives why runs with it do not share a stack with others, or None where they do: in a small stack it then gives the
+    Returns why runs with it do not share a stack with others, or None where they do: in a small stack it then gives the
     numbers that it gives alone.
 
     `config_dir` holds `<group>/<name>.yaml`; without it that is looked for beside the component's module and in the
     directories there. `overrides` are as those of `mlpexp train`, for fields without a default, or other values than
-    the file's: `check(Table, overrides=["dataset.path=iris.csv"])`. What is wrong with the class or its file hides
-    what may be wrong with its methods, and that what may happen in training.
+    the file's: `check(Table, overrides=["dataset.path=iris.csv"])`. Faults of the class or its file are
+    reported first, then those of its methods, then those in training.
     """
     __tracebackhide__ = True
     group, name = _registered_as(component)

@@ -57,7 +57,7 @@ def _shown(path: Path) -> str:
 
 
 def faults_of_fields(place: Place) -> Iterator[str]:
-    """What fields take that they cannot mean."""
+    """Values that fields accept though they make no sense."""
     hints = hints_of(place.component)
     for field in fields_of(place.component):
         key = f"{place.choice}: the field {field}"
@@ -136,7 +136,7 @@ def _other_defaults(place: Place, where: str, values: dict[str, Any]) -> Iterato
 
 
 def faults_of_record(place: Place, config: Config) -> Iterator[str]:
-    """Where run.json does not give back what was put in."""
+    """Where run.json does not restore the component."""
     plain = config.to_dict()
     try:
         if parse(json.loads(json.dumps(plain))) == config:
@@ -144,4 +144,4 @@ def faults_of_record(place: Place, config: Config) -> Iterator[str]:
         reason = "it has other values then"
     except (ConfigError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split()).rstrip(".")
-    yield f"{place.choice}: cannot be made again from run.json: {reason}."
+    yield f"{place.choice}: cannot be restored from run.json: {reason}."

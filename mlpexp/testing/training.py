@@ -60,7 +60,7 @@ def tried(place: Place, part: Any, config: Config) -> str | None:
         except ConfigError:
             # This machine has no such device.
             return None
-        # On others the same bits are promised with it only.
+        # On other devices the same bits are guaranteed only with it.
         config = dataclasses.replace(config, deterministic=device.type != "cpu")
     configs = [config]
     if isinstance(part, Loss) and config.dataset is _TASKS[-1]:
@@ -69,12 +69,14 @@ def tried(place: Place, part: Any, config: Config) -> str | None:
     if isinstance(part, Loss):
         trials = [(one, data) for one, data in trials if _is_for(part, data.task)]
     if not trials:
-        raise ConfigError(f"{place.choice}: is for no task; resolve must give a loss for classification or regression.")
+        raise ConfigError(
+            f"{place.choice}: is for no task; resolve must return a loss for classification or regression."
+        )
     return next(filter(None, [_tried_on(place, part, *trial) for trial in trials]), None)
 
 
 def _is_for(loss: Loss, task: Task) -> bool:
-    """Whether a loss takes a task; one that fails of it is tried on it, to say how."""
+    """Whether a loss takes a task; one that raises on it counts too, so that its error is reported."""
     try:
         loss.resolve(task)
     except ConfigError:
@@ -103,8 +105,8 @@ def _check_same(choice: str, data: Data, again: Data) -> None:
         other = again.splits()[name]
         if not (torch.equal(split.x, other.x) and torch.equal(split.y, other.y)):
             raise ConfigError(
-                f"{choice}: load gives other rows of its {name} split the second time; random numbers must come from a "
-                "generator of its own, with a seed that is a field."
+                f"{choice}: load returns other rows of its {name} split the second time; random numbers must come from "
+                "a generator of its own, with a seed that is a field."
             )
 
 
@@ -142,7 +144,7 @@ def _tried_on(place: Place, part: Any, config: Config, data: Data) -> str | None
 
 
 def _check_claim(part: Any, alone: str | None) -> None:
-    """ConfigError where an optimizer says of itself that it can serve a stack, and cannot."""
+    """ConfigError where an optimizer declares that it can serve a stack, and cannot."""
     if isinstance(part, Optimizer) and part.elementwise and alone is not None:
         raise ConfigError(f"{alone}; its elementwise = True is wrong.")
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -20,6 +19,7 @@ from mlpexp.doctor.finding import format_finding
 from mlpexp.doctor.measure import case
 from mlpexp.engine.loop import Engine, Row
 from mlpexp.engine.member import Member
+from mlpexp.engine.objective import Objective
 from mlpexp.engine.stack import layers
 from mlpexp.errors import DivergedError, MlpexpError, RunError
 from mlpexp.figures.drawing import Drawing
@@ -27,7 +27,7 @@ from mlpexp.run.directory import RunDirectory
 from mlpexp.run.history import read
 from mlpexp.run.record import Record
 from mlpexp.run.recorder import Recorder
-from mlpexp.run.results import Results, constant_metrics
+from mlpexp.run.results import Results
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Pending:
     """A run to train: what, and in which directory, which is the caller's already.
 
     One that goes on has the `resumed` record of before and, where there was a checkpoint, its `state`. One without a
-    directory is replayed only: it leaves nothing, and is there for the bits of the others (see sweep/resume.py).
+    directory is only replayed: the other runs need it for the same bits (see sweep/resume.py).
     """
 
     config: Config
@@ -47,7 +47,7 @@ class Pending:
 
 @dataclass(frozen=True)
 class Run:
-    """A run that has completed: its directory, its record, and what its best weights make of the data."""
+    """A run that has completed: its directory, its record, and the results of its best weights."""
 
     directory: Path
     record: Record
@@ -66,15 +66,23 @@ Outcome = Run | Exception
 class Attempt:
     """A pending run on its way to an outcome."""
 
-    def __init__(self, run: Pending, begun: Record, engine: Engine, member: Member, stack_size: int) -> None:
-        """`stack_size` is how many runs the stack had when it began."""
+    def __init__(
+        self,
+        run: Pending,
+        begun: Record,
+        engine: Engine,
+        member: Member,
+        stack_size: int,
+        constant: Callable[[Objective], dict[str, dict[str, float]]],
+    ) -> None:
+        """`stack_size` is how many runs the stack had when it began; `constant` gives what a constant answer scores."""
         assert run.directory is not None
         self.directory, self.member = run.directory, member
         self._stack_size = stack_size
         self.outcome: Outcome | None = None
         self._results: Results | None = None
         self._seconds_drawing = 0.0
-        self._constant = partial(constant_metrics, engine.data, engine.objective)
+        self._constant = partial(constant, engine.objective.member(engine.members.index(member)))
         started = replace(
             begun, n_parameters=engine.n_parameters, epochs_done=engine.epoch, best_epoch=member.best.epoch
         )
@@ -94,7 +102,7 @@ class Attempt:
         self.outcome = error
         if not self.recorder.begun:
             return
-        # What cannot be written now, on a full disk, must not hide the reason.
+        # A second error, such as on a full disk, must not hide the first one.
         with suppress(MlpexpError):
             self.recorder.pause()
         with suppress(MlpexpError):
@@ -112,7 +120,7 @@ class Attempt:
         return {"epochs_done": engine.epoch, "best_epoch": self.member.best.epoch}
 
     def ended(self, engine: Engine) -> bool:
-        """Whether the member has no epoch before it."""
+        """Whether the member has no further epochs."""
         return not self.member.active or engine.epoch == engine.total_epochs
 
     def begin(self, engine: Engine) -> None:
@@ -127,7 +135,7 @@ class Attempt:
             self.recorder.epoch(
                 row,
                 lambda: engine.stack.member(k),
-                lambda: _results(engine, engine.stack.member(k)),
+                lambda: _results(engine, k, engine.stack.member(k)),
                 last=self.ended(engine),
             )
 
@@ -161,7 +169,7 @@ class Attempt:
                 self.recorder.update("interrupted")
 
     def evaluate_best(self, engine: Engine) -> None:
-        """Judges the best weights of a member that has ended, once, on all splits; or says why it failed."""
+        """Evaluates the best weights of a member that has ended, once, on all splits; or records why it failed."""
         if self.outcome is not None or self._results is not None:
             return
         k = self._k(engine)
@@ -170,10 +178,13 @@ class Attempt:
                 self._fail(engine, k)
                 return
             self.recorder.checkpoint(engine.state_dict(k), final=True)
-            self._results = _results(engine, engine.best_network(k))
-            metrics = self._results.metrics()
-            constant = {} if _finite(metrics) else self._constant()
-            self.recorder.note(**self._progress(engine), metrics=metrics, constant=constant)
+            self._results = _results(engine, k, engine.best_network(k))
+            self.recorder.note(
+                **self._progress(engine),
+                metrics=self._results.metrics(),
+                undefined=self._results.undefined(),
+                constant=self._constant(),
+            )
 
     def _fail(self, engine: Engine, k: int) -> None:
         best, path = self.member.best, self.directory
@@ -221,7 +232,7 @@ class Attempt:
         )
 
     def abort(self, error: BaseException) -> None:
-        """Leaves a run in order that ends for a reason of the whole stack's."""
+        """Closes a run that ends because its whole stack does, and records why."""
         if self.outcome is not None or self.recorder.record.state != "running":
             with suppress(MlpexpError):
                 self.recorder.pause()
@@ -234,12 +245,8 @@ class Attempt:
         self.interrupted()
 
 
-def _finite(metrics: Mapping[str, Mapping[str, float]]) -> bool:
-    return all(math.isfinite(value) for split in metrics.values() for value in split.values())
-
-
-def _results(engine: Engine, module: nn.Module) -> Results:
-    return Results.of(module, engine.data, engine.objective, engine.stack.bf16)
+def _results(engine: Engine, k: int, module: nn.Module) -> Results:
+    return Results.of(module, engine.data, engine.objective.member(k), engine.stack.bf16)
 
 
 def _summary(module: nn.Module) -> str:

@@ -15,13 +15,14 @@ from torch import nn
 from mlpexp.config.user_code import refused
 from mlpexp.data.dataset import Data, Split
 from mlpexp.engine.member import build_module
+from mlpexp.engine.metrics import undefined
 from mlpexp.engine.objective import Objective
 from mlpexp.errors import ConfigError
 from mlpexp.run import checkpoint, history, record
 from mlpexp.run.directory import RunDirectory, claim_new, refuse_links
 from mlpexp.run.files import no_formula, write_bytes, write_text
 from mlpexp.run.record import Record
-from mlpexp.run.results import Results
+from mlpexp.run.results import Results, constant_metrics, constant_of
 from mlpexp.training.prepare import Preparations, check_memory
 from mlpexp.training.saved import best as best_of
 from mlpexp.training.single import refuse_to_fetch, saved_config
@@ -34,6 +35,8 @@ class Evaluation:
     directory: Path
     epoch: int  # of the weights
     metrics: dict[str, dict[str, float]]
+    constant: dict[str, dict[str, float]]  # of a constant answer, fitted to the training rows
+    undefined: dict[str, dict[str, str]]  # which metrics there cannot be, and why
     results: Results
     remarks: tuple[str, ...]  # on what was damaged, and what took its place
 
@@ -83,7 +86,9 @@ def _load(
         refuse_to_fetch(config, path, changes)
         return preparations.stored(config, known, path)
 
-    results = Results(module.to(device), known, Objective(known.task, loss), read, config.precision == "bf16")
+    of_classes = loss.class_weights(record.constant_answer(found, path), known.task)
+    objective = Objective(known.task, loss, class_weights=(of_classes,))
+    results = Results(module.to(device), known, objective, read, config.precision == "bf16")
     return results, epoch, source
 
 
@@ -102,34 +107,47 @@ def evaluate(
     known = results.identity
     if file is not None and (known.source is None or known.source.find([file])[0] is None):
         dataset = saved_config(found, path, changes or {}).dataset
-        return _evaluate_table(path, results, epoch, file, dataset.labelled(known, file))
-    metrics = results.metrics()
+        rows = dataset.labelled(known, file)
+        return _evaluate_table(path, results, epoch, file, rows, record.constant_answer(found, path))
+    judged: dict[str, Any] = {
+        "metrics": results.metrics(),
+        "constant": constant_metrics(results.data, results.objective),
+        "undefined": results.undefined(),
+    }
     curves, remarks = _curves(path, found, results.task.score)
     if source != RunDirectory(path).best:
         remarks = (f"The weights are those in {source}, which has later or the only whole ones.", *remarks)
     out = claim_new(path / "evaluations" / datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
-    write_text(out / "metrics.json", json.dumps(record.finite({"epoch": epoch, "metrics": metrics}), indent=2) + "\n")
+    write_text(out / "metrics.json", json.dumps(record.finite({"epoch": epoch, **judged}), indent=2) + "\n")
     if results.task.kind == "classification":
         write_text(out / "confusion_matrix.csv", _confusion_csv(results, results.data.test))
     from mlpexp.run.pictures import pictures
 
     for name, picture in pictures(results, curves, epoch):
         write_bytes(out / f"{name}.png", picture.png())
-    return Evaluation(out, epoch, metrics, results, remarks)
+    return Evaluation(out, epoch, results=results, remarks=remarks, **judged)
 
 
-def _evaluate_table(path: Path, results: Results, epoch: int, file: Path, rows: Split) -> Evaluation:
+def _evaluate_table(
+    path: Path, results: Results, epoch: int, file: Path, rows: Split, answer: list[float]
+) -> Evaluation:
     """Of all rows of another table than the run's: metrics.json, and the confusion matrix as CSV."""
     rows = rows.to(next(results.module.parameters()).device)
     data = Data(file.name, results.task, rows, rows, rows, results.identity.preprocessing)
     results = replace(results, read=lambda: data)
-    metrics = {f"all {len(rows):,} rows of {file.name}": results.metrics_of(rows)}
+    name = f"all {len(rows):,} rows of {file.name}"
+    reasons = undefined(results.task, rows.y, file.name)
+    judged: dict[str, Any] = {
+        "metrics": {name: results.metrics_of(rows)},
+        "constant": {name: constant_of(answer, rows, results.identity)},
+        "undefined": {name: reasons} if reasons else {},
+    }
     out = claim_new(path / "evaluations" / datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
-    content = {"epoch": epoch, "data": str(file), "metrics": metrics}
+    content = {"epoch": epoch, "data": str(file), **judged}
     write_text(out / "metrics.json", json.dumps(record.finite(content), indent=2) + "\n")
     if results.task.kind == "classification":
         write_text(out / "confusion_matrix.csv", _confusion_csv(results, rows))
-    return Evaluation(out, epoch, metrics, results, ())
+    return Evaluation(out, epoch, results=results, remarks=(), **judged)
 
 
 def _curves(path: Path, found: Record, score: str) -> tuple[dict[str, list[float]] | None, tuple[str, ...]]:

@@ -8,17 +8,19 @@ import shutil
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 
 from mlpexp.components.device import total_memory
 from mlpexp.components.loss import Loss
 from mlpexp.components.regularizer import regularizers
+from mlpexp.config.metric import Picking
 from mlpexp.config.schema import Config
 from mlpexp.config.user_code import blamed_on, refused, users_components
 from mlpexp.data.dataset import Data
 from mlpexp.data.identity import Identity
+from mlpexp.engine.metrics import undefined
 from mlpexp.errors import ConfigError
 from mlpexp.fields.convert import show
 
@@ -66,6 +68,7 @@ def _prepared(config: Config, data: Data | None) -> Prepared:
         if part.smoothing and data.task.kind != "classification":
             name = regularizers.name_of(part)
             raise ConfigError(f"regularizer={name}: is for classification, and the dataset is a regression task.")
+    _check_metric(config, data)
     n_parameters = config.model.n_parameters(data.n_features, loss.n_outputs(data.task))
     check_memory(config, n_parameters, data.n_features, device)
     _check_batches(config, data, loss)
@@ -75,7 +78,7 @@ def _prepared(config: Config, data: Data | None) -> Prepared:
 
 
 def load_again(config: Config, known: Identity, directory: Path, file: Path | None = None) -> Data:
-    """The data that the run of a directory was trained on, as it notes them: nothing is fitted or dealt anew.
+    """The data that the run of a directory was trained on, as it notes them: nothing is fitted or split anew.
 
     `file` is where its table lies now. ConfigError where the data are others now, or not there.
     """
@@ -112,7 +115,7 @@ class Preparations:
     def of(self, config: Config) -> Prepared:
         """As `prepare`; configs that differ only in what preparing ignores, such as the seed, share one result."""
         source = _source(config)
-        network = (config.model, config.loss, config.regularizer, config.batch_size)
+        network = (config.model, config.loss, config.regularizer, config.batch_size, config.metric)
         own = tuple(users_components(config).values())
         how = (config.optimizer.full_batch, config.device, config.compile, config.deterministic)
         key = (source, network, own, how)
@@ -133,7 +136,7 @@ def _source(config: Config) -> Hashable:
 
 
 def _loaded(config: Config, users: Mapping[str, Any], load: Callable[[], Data]) -> Data:
-    """The data of a config that `load` gives; where its dataset is a user's, they are looked at."""
+    """The data of a config that `load` gives; where its dataset is a user's, they are checked."""
     choice = next((choice for choice, part in users.items() if part is config.dataset), None)
     if choice is None:
         return load()
@@ -146,7 +149,7 @@ def _loaded(config: Config, users: Mapping[str, Any], load: Callable[[], Data]) 
 
 
 def _check_components(config: Config, users: Mapping[str, Any], data: Data) -> None:
-    """ConfigError for the first component of a user's that does not give what its kind must."""
+    """ConfigError for the first component of a user's that does not return what its kind must."""
     from mlpexp.engine.contract import check_component
     from mlpexp.engine.trial import few_rows
 
@@ -156,7 +159,7 @@ def _check_components(config: Config, users: Mapping[str, Any], data: Data) -> N
 
 
 def _try(config: Config, users: Mapping[str, Any], data: Data) -> None:
-    """ConfigError where users' components do not make it through a step."""
+    """ConfigError where users' components fail in a training step."""
     from mlpexp.engine.trial import few_rows, try_epoch
 
     with blamed_on(", ".join(users), next(iter(users.values()))):
@@ -187,8 +190,22 @@ def check_finite(data: Data) -> None:
                 )
 
 
+def _check_metric(config: Config, data: Data) -> None:
+    """ConfigError where the metric that is to pick the best epoch is of another task, or is undefined."""
+    task, name = data.task, config.metric
+    if name is None:
+        return
+    fitting = [other for other in get_args(Picking) if other in task.metrics]
+    if name not in fitting:
+        raise ConfigError(
+            f"metric={name}: is not for {task.kind}, which the dataset is. Choose from: {', '.join(fitting)}."
+        )
+    if (why := undefined(task, data.val.y, "the val split").get(name)) is not None:
+        raise ConfigError(f"metric={name}: {why}, so that no epoch has it; choose another metric, such as loss.")
+
+
 def _check_batches(config: Config, data: Data, loss: Loss) -> None:
-    """ConfigError where batches of a single row are all there is, and the network cannot learn from them."""
+    """ConfigError where all batches have a single row, and the network cannot learn from them."""
     from mlpexp.engine.batches import least_rows
 
     n = len(data.train)

@@ -85,7 +85,7 @@ def best(directory: Path, final: bool) -> tuple[Path, State]:
     # Without an epoch that had a finite loss there are no best weights.
     found = [entry for entry in found if entry[0] > 0]
     if not found:
-        # That best.pt is not there is the least of what can be wrong.
+        # Of several faults, a missing best.pt says least.
         raise next(
             (error for path, error in damaged.items() if own.exists() or path != own),
             damaged.get(own) or ConfigError(f"{own}: holds no weights: no epoch had a finite validation loss."),
@@ -122,7 +122,7 @@ def _both(path: Path) -> list[Path]:
 
 
 def _sweep_above(directory: Path) -> Path | None:
-    """The sweep.json nearest above a run, as short as the run was named where that is possible."""
+    """The sweep.json nearest above a run, relative where the run was named so and that is possible."""
     for above in directory.parents if ".." not in directory.parts else ():
         if (above / sweep.NAME).exists():
             return above / sweep.NAME

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from mlpexp.config.schema import Config, parse
 from mlpexp.config.user_code import load_plugins, refused
+from mlpexp.data.table import Table
+from mlpexp.data.tables.formats import read_parquet
+from mlpexp.data.tables.frames import parquet, rows_and_targets
 from mlpexp.errors import ConfigError
 from mlpexp.fields.convert import convert, show
 from mlpexp.run import checkpoint, record
@@ -19,14 +24,35 @@ from mlpexp.training.saved import newest
 from mlpexp.training.stack import Watcher, train_stack
 
 
-def train(config: Config, directory: str | Path) -> Run:
+def train(config: Config, directory: str | Path, data: Any = None) -> Run:
     """Trains one run and leaves all of it in `directory`, which must be new or empty.
 
+    `data`, in place of the config's dataset, are a data frame of any library, a pair (X, y) of arrays or frames, or a
+    Bunch of scikit-learn's. The run keeps them, as data.parquet. Settings of the config's `dataset=table` hold.
     ConfigError where the config cannot be run, with nothing written; RunError where the run fails.
     """
-    prepared = prepare(config)
+    if data is None:
+        prepared, content = prepare(config), None
+    else:
+        prepared, content = _prepared_with(config, Path(directory) / "data.parquet", data)
     with claimed(Path(directory), "directory") as path:
+        if content is not None:
+            (path / "data.parquet").write_bytes(content)
         return run_in(path, prepared)
+
+
+def _prepared_with(config: Config, file: Path, data: Any) -> tuple[Prepared, bytes]:
+    """The config with data from Python, and these as the content of the file in which the run keeps them."""
+    frame, target = rows_and_targets(data, "data")
+    content = parquet(frame)
+    given = config.dataset if isinstance(config.dataset, Table) else None
+    if target is None and given is not None:
+        target = given.target
+    changes: Any = {"path": str(file), "target": target, "recommended": config.dataset.recommended}
+    dataset = Table(**changes) if given is None else replace(given, **changes)
+    table = read_parquet(content, "data")
+    config = replace(config, dataset=dataset)
+    return prepare(config, dataset.learned(table, hashlib.sha256(content).hexdigest())), content
 
 
 def resume(
@@ -35,7 +61,7 @@ def resume(
     watcher: Watcher | None = None,
     data: str | Path | None = None,
 ) -> Run:
-    """Goes on with a run where it stopped, in place.
+    """Continues a run where it stopped, in place.
 
     `changes` may give other values of `epochs`, `device`, `data_dir` and `plugins`; `data` is where its table lies now.
     """
@@ -63,7 +89,7 @@ def _resumed(path: Path, changes: dict[str, Any], watcher: Watcher, file: Path |
             f"{path}: has completed its {done} epochs; to train it longer, give it more, such as epochs={2 * done}."
         )
     if config.epochs < done:
-        raise ConfigError(f"epochs={config.epochs}: {path} has {done} epochs behind it already; give at least as many.")
+        raise ConfigError(f"epochs={config.epochs}: {path} has trained {done} epochs already; give at least as many.")
     prepared = prepare(config, load_again(config, record.identity(found, path), path, file))
     if last is not None and last.damaged:
         watcher.note(f"{last.damaged[0]} Going on from {last.path}, after epoch {done}.")
@@ -76,7 +102,7 @@ def saved_config(found: Record, path: Path, changes: dict[str, Any], *, data: bo
 
 
 def checked_config(saved: dict[str, Any], file: Path, changes: dict[str, Any], *, data: bool = True) -> Config:
-    """The config that a `file` holds, with `changes`; whoever needs no `data` calls `refuse_to_fetch` before it does.
+    """The config that a `file` holds, with `changes`; callers without `data` call `refuse_to_fetch` before loading any.
 
     Plugins are imported only where `changes` names them.
     """
@@ -84,8 +110,8 @@ def checked_config(saved: dict[str, Any], file: Path, changes: dict[str, Any], *
     named = saved.get("plugins")
     if named and "plugins" not in changes:
         raise ConfigError(
-            f"{file.parent}: was made with plugins={show(named)}; modules that a run directory names are not imported "
-            f"unasked: add plugins={show(named)}."
+            f"{file.parent}: was made with plugins={show(named)}; modules that a run directory names are imported only "
+            f"on request: add plugins={show(named)}."
         )
     load_plugins(raw.get("plugins"))
     try:
@@ -116,7 +142,7 @@ def run_in(path: Path, prepared: Prepared, watcher: Watcher | None = None) -> Ru
 
 
 def _alone(run: Pending, prepared: Prepared, watcher: Watcher | None) -> Run:
-    """A stack of one; what it fails of is raised."""
+    """A stack of one; its error is raised."""
     (outcome,) = train_stack([run], prepared, watcher)
     if isinstance(outcome, Exception):
         raise outcome

@@ -1,4 +1,4 @@
-"""The straight path of runs that train together: prepared configs, one engine, the artefacts of each.
+"""Training runs together: prepared configs, one engine, the artefacts of each.
 
 A single run is a stack of one.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import cache, partial
 from itertools import islice
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from mlpexp.interruption import InterruptedRunError, watched
 from mlpexp.run import checkpoint, record
 from mlpexp.run.directory import RunDirectory
 from mlpexp.run.record import Record
+from mlpexp.run.results import constant_answer, constant_metrics
 from mlpexp.training.attempt import Attempt, Outcome, Pending
 from mlpexp.training.prepare import Prepared
 
@@ -32,10 +34,10 @@ _PICTURES = 4
 
 
 class Watcher:
-    """Is told how a stack goes. This one does nothing; the command line's show it on the terminal."""
+    """Receives the events of a stack. This one does nothing; those of the command line show them on the terminal."""
 
     def note(self, line: str) -> None:
-        """What is to be known beforehand, such as that a damaged checkpoint is made do without."""
+        """A note before the first epoch, such as that a damaged checkpoint is left out."""
 
     def started(self, prepared: Prepared, engine: Engine, directories: Sequence[Path]) -> None:
         """Before the first epoch."""
@@ -87,8 +89,10 @@ def train_stack(
                     replace(entry, state="failed", reason=str(told) or type(told).__name__).write(run.directory)
             raise told from error
         members = [member for run, member in zip(runs, engine.members, strict=True) if run.directory is not None]
+        # Once for members with the same loss: they share the data.
+        constant = cache(partial(constant_metrics, engine.data))
         attempts = [
-            Attempt(run, entry, engine, member, stack_size)
+            Attempt(run, entry, engine, member, stack_size, constant)
             for run, entry, member in zip(kept, begun, members, strict=True)
         ]
         drawing = Drawing(processes_for(_PICTURES * sum(run.config.log.figures for run in kept)))
@@ -113,7 +117,7 @@ def train_stack(
 
 
 def _explained(error: Exception, runs: Sequence[Pending], together: Path | None, device: torch.device) -> Exception:
-    """What to say of a stack that could not be set up."""
+    """The error for a stack that could not be set up."""
     if isinstance(error, torch.OutOfMemoryError):
         advice = f" Try stack.max_members={len(runs) // 2}." if len(runs) > 1 else ""
         return RunError(f"{device} has too little memory for this network and data.{advice} {error}")
@@ -220,6 +224,7 @@ def _begun(runs: Sequence[Pending], prepared: Prepared, device: str) -> list[Rec
         device=device,
         n_parameters=prepared.n_linear_parameters,
         data=prepared.data.identity.plain,
+        constant_answer=constant_answer(prepared.data),
         ask_git=new,
     )
     return [_own_record(now, run) for run in runs]

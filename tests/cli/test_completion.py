@@ -41,6 +41,8 @@ def complete(line: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
         ("mlpexp list ke", ["keys"]),
         ("mlpexp list ep", ["epochs"]),
         ("mlpexp resume ", []),
+        ("mlpexp loo", ["look"]),
+        ("mlpexp look ", []),
     ],
 )
 def test_choices(

@@ -26,6 +26,7 @@ from tensorboard.plugins.hparams import api_pb2, backend_context, get_experiment
 
 from mlpexp.cli.main import call
 from mlpexp.config.compose import compose
+from mlpexp.config.metric import KINDS
 from mlpexp.training.single import Run, resume, train
 
 if TYPE_CHECKING:
@@ -161,8 +162,7 @@ def test_what_it_serves_is_what_the_runs_wrote(outputs: Path, runs: dict[str, Ru
         assert {"activation", "dataset", "epochs", "regularizer"} <= set(differ)
         scalars = [info["name"]["tag"] for info in experiment["metricInfos"]]
         metrics = [tag for tag in scalars if tag.startswith("best_epoch/")]
-        scores = ("accuracy", "calibration_error", "loss", "r2")
-        assert metrics == [f"best_epoch/{name}/{split}" for name in scores for split in ("test", "train", "val")]
+        assert metrics == [f"best_epoch/{name}/{split}" for name in sorted(KINDS) for split in ("test", "train", "val")]
         assert "best_epoch/accuracy/test" in scalars[:5]
 
         statuses = [f"STATUS_{name}" for name in ("UNKNOWN", "SUCCESS", "FAILURE", "RUNNING")]

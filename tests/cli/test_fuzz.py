@@ -19,6 +19,8 @@ from mlpexp.cli.main import call
 from mlpexp.config.compose import compose
 from mlpexp.config.locate import groups, options
 from mlpexp.config.schema import Config
+from mlpexp.data.dataset import datasets
+from mlpexp.data.downloaded import Downloaded
 from mlpexp.engine.loop import Engine
 from mlpexp.engine.process import runtime_context
 from mlpexp.errors import ConfigError
@@ -28,11 +30,12 @@ MANY = int(os.environ.get("MLPEXP_FUZZ", "1200"))
 # How many lines, or files, are tried.
 amounts = pytest.mark.parametrize("n", [20, pytest.param(MANY, marks=pytest.mark.long)])
 
-# A line costs at most so many seconds of the processor, and all of them so many MB more than the first.
+# A line costs at most so many seconds of CPU time, and all of them so many MB more than the first.
 MOST_SECONDS, MOST_MB = 10, 500
 
 CHOICES = {group: [option.name for option in options(group)] for group in groups()}
-NAMES = sorted({name for names in CHOICES.values() for name in names} - {"mnist"})
+FETCHED = {name for name, dataset in datasets.items() if issubclass(dataset, Downloaded)}
+NAMES = sorted({name for names in CHOICES.values() for name in names} - FETCHED)
 
 
 def _keys() -> list[str]:
@@ -111,7 +114,8 @@ keys = st.one_of(
 )
 choices = st.sampled_from(sorted(CHOICES)).flatmap(
     lambda group: st.one_of(
-        st.sampled_from(CHOICES[group]).filter(lambda name: name != "mnist"), misspelt(st.sampled_from(CHOICES[group]))
+        st.sampled_from(CHOICES[group]).filter(lambda name: name not in FETCHED),
+        misspelt(st.sampled_from(CHOICES[group])),
     ).map(lambda name: f"{group}={name}")
 )
 assignments = st.tuples(st.sampled_from(["", "", "", "+", "++", "~"]), keys, st.just("="), values).map("".join)
@@ -130,13 +134,13 @@ def said_well(message: str) -> None:
 
 @pytest.fixture
 def offline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """MNIST is neither read nor fetched."""
+    """MNIST and its like are neither read nor fetched."""
     monkeypatch.delenv("MLPEXP_DATA_DIR", raising=False)
-    monkeypatch.setattr("mlpexp.data.mnist._download", refuse)
+    monkeypatch.setattr("mlpexp.data.downloaded._download", refuse)
 
 
 def refuse(*_: object) -> None:
-    raise ConfigError("dataset=mnist: is not fetched here")
+    raise ConfigError("dataset: is not fetched here")
 
 
 def tried(n: int) -> Any:

@@ -39,28 +39,28 @@ MISTAKES: dict[str, tuple[str, str]] = {
     ),
     "activation: no module": (
         method(f"{BUILD}", "return None").replace(":", ":  # here", 1),
-        "activation=own: build gives None; must give a torch.nn.Module (HERE).",
+        "activation=own: build returns None; must return a torch.nn.Module (HERE).",
     ),
     "activation: float64": (
         method(BUILD, "return Module(lambda x: x.double())").replace(":", ":  # here", 1),
-        "activation=own: build gives a module that turns [4, 5] of torch.float32 into [4, 5] of torch.float64; "
+        "activation=own: build returns a module that turns [4, 5] of torch.float32 into [4, 5] of torch.float64; "
         "must be [4, 5] of torch.float32 (HERE).",
     ),
     "activation: another shape": (
         method(BUILD, "return Module(lambda x: x[:, :2])").replace(":", ":  # here", 1),
-        "activation=own: build gives a module that turns [4, 5] of torch.float32 into [4, 2] of torch.float32; "
+        "activation=own: build returns a module that turns [4, 5] of torch.float32 into [4, 2] of torch.float32; "
         "must be [4, 5] of torch.float32 (HERE).",
     ),
     "activation: no gain": (
         "\n\n".join(
             [method(BUILD, "return nn.Tanh()"), method("gain(self)", "return None").replace(":", ":  # here", 1)]
         ),
-        "activation=own: gain gives None; must be a number greater than 0 (HERE).",
+        "activation=own: gain returns None; must be a number greater than 0 (HERE).",
     ),
     "activation: no gradient": (
         method(BUILD, "return Module(lambda x: torch.sin(x.detach()))").replace(":", ":  # here", 1),
-        "activation=own: build gives a module that no gradient passes through; must compute with torch, without detach "
-        "(HERE).",
+        "activation=own: build returns a module that no gradient passes through; must compute with torch, without "
+        "detach (HERE).",
     ),
     "init: raises": (
         method(FILL, "weight.normal_(std=1 / 0)  # here"),
@@ -68,15 +68,15 @@ MISTAKES: dict[str, tuple[str, str]] = {
     ),
     "init: not in place": (
         method(FILL, "return torch.zeros_like(weight)").replace(":", ":  # here", 1),
-        "init=own: fill_weight gives other weights; must change the weight that it is given in place (HERE).",
+        "init=own: fill_weight returns other weights; must change the weight that it is given in place (HERE).",
     ),
     "loss: a mean": (
         KIND + method(PER_SAMPLE, "return F.cross_entropy(outputs, targets)").replace(":", ":  # here", 1),
-        f"loss=own: per_sample gives [] of torch.float32; must be {ROWS}, a loss for each row (HERE).",
+        f"loss=own: per_sample returns [] of torch.float32; must be {ROWS}, a loss for each row (HERE).",
     ),
     "loss: another shape": (
         KIND + method(PER_SAMPLE, "return outputs").replace(":", ":  # here", 1),
-        f"loss=own: per_sample gives [4, 2] of torch.float32; must be {ROWS}, a loss for each row (HERE).",
+        f"loss=own: per_sample returns [4, 2] of torch.float32; must be {ROWS}, a loss for each row (HERE).",
     ),
     "loss: no kind": (
         method(PER_SAMPLE, "return F.cross_entropy(outputs, targets, reduction='none')"),
@@ -91,7 +91,7 @@ MISTAKES: dict[str, tuple[str, str]] = {
         + method(PER_SAMPLE, "return F.cross_entropy(outputs, targets, reduction='none')")
         + "\n\n"
         + method("predict(self, outputs)", "return outputs.argmax(1)").replace(":", ":  # here", 1),
-        "loss=own: predict gives [2, 2] of torch.int64 for outputs [2, 4, 2]; must be classes [2, 4] (HERE).",
+        "loss=own: predict returns [2, 2] of torch.int64 for outputs [2, 4, 2]; must be classes [2, 4] (HERE).",
     ),
     "model: raises": (
         method(MODEL, "return nn.Linear(n_features, hidden)  # here") + "\n\n" + SIZE,
@@ -99,12 +99,12 @@ MISTAKES: dict[str, tuple[str, str]] = {
     ),
     "model: too many outputs": (
         method(MODEL, "return nn.Linear(n_features, 7)").replace(":", ":  # here", 1) + "\n\n" + SIZE,
-        "model=own: build gives a module that turns [4, 2] of torch.float32 into [4, 7] of torch.float32; "
+        "model=own: build returns a module that turns [4, 2] of torch.float32 into [4, 7] of torch.float32; "
         "must be [4, 1] of torch.float32 (HERE).",
     ),
     "optimizer: none": (
         method("build(self, parameters)", "torch.optim.SGD(parameters, lr=self.lr)").replace(":", ":  # here", 1),
-        "optimizer=own: build gives None; must give a torch.optim.Optimizer (HERE).",
+        "optimizer=own: build returns None; must return a torch.optim.Optimizer (HERE).",
     ),
     "optimizer: raises": (
         method("build(self, parameters)", "return torch.optim.SGD(parameters, lr=-1)  # here"),
@@ -112,12 +112,12 @@ MISTAKES: dict[str, tuple[str, str]] = {
     ),
     "regularizer: a penalty that is a number": (
         method("penalty(self, weights)", "return sum(w.norm().item() for w in weights)").replace(":", ":  # here", 1),
-        "regularizer=own: penalty gives a value of type float; must give a torch.Tensor that was computed from the "
+        "regularizer=own: penalty returns a value of type float; must return a torch.Tensor that was computed from the "
         "weights (HERE).",
     ),
     "regularizer: no batch": (
         method("augment(self, batch)", "batch.noisy(0.1)").replace(":", ":  # here", 1),
-        "regularizer=own: augment gives None; must give the batch to learn from (HERE).",
+        "regularizer=own: augment returns None; must return the batch to learn from (HERE).",
     ),
     "regularizer: raises after a step": (
         method("constrain(self, weights)", "weights.clamp_(-1, 1)  # here"),
@@ -125,7 +125,7 @@ MISTAKES: dict[str, tuple[str, str]] = {
     ),
     "scheduler: a rate below zero": (
         method("rate(self, step, span, lr)", "return 3.0 - step").replace(":", ":  # here", 1),
-        "scheduler=own: rate gives -1.0 for step 4 of 6; must be a number of at least 0 (HERE).",
+        "scheduler=own: rate returns -1.0 for step 4 of 6; must be a number of at least 0 (HERE).",
     ),
     "scheduler: raises": (
         method("rate(self, step, span, lr)", "return 1 / 0  # here"),
@@ -138,10 +138,10 @@ MISTAKES: dict[str, tuple[str, str]] = {
     **{
         f"dataset: {name}": (
             method(LOAD, f"return {given}").replace(":", ":  # here", 1),
-            f"dataset=own: load gives {mistake} (HERE).",
+            f"dataset=own: load returns {mistake} (HERE).",
         )
         for name, (given, mistake) in {
-            "nothing": ("None", "None; must give mlpexp.data.Data"),
+            "nothing": ("None", "None; must return mlpexp.data.Data"),
             "float64 inputs": (
                 "data(X.double(), Y)",
                 "a train split with x [20, 2] of torch.float64; must be [rows, features] of torch.float32 or "

@@ -59,7 +59,10 @@ def write_run(tmp_path: Path) -> WriteRun:
             constant = {part: {"loss": 0.693, score_name: 0.5} for part in ("train", "val", "test")}
             diverged = {"reason": "diverged: the training loss was nan", "metrics": {}, "constant": constant}
             values |= {"state": "failed"} | diverged
-        Record(**(values | changes)).write(directory)
+        values |= changes
+        lacking = [part for part, found in values["metrics"].items() if found.get("r2", 0.0) is None]
+        values["undefined"] = {part: {"r2": f"the targets of the {part} split do not vary"} for part in lacking}
+        Record(**values).write(directory)
         if history is None and score is not None:
             falling = [1 - score * epoch / 3 for epoch in (1, 2, 3)]
             history = {

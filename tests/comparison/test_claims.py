@@ -71,7 +71,7 @@ def test_each_seed_is_a_claim_of_its_own(
     found = judged(write_sweep, values, at_most=0.75, in_each=True)
     assert found.verdict == expected
     low, high = stats.binomtest(*share).proportion_ci(0.95, "exact")
-    said = f"so it is in {share[0]} of {share[1]}, which stands for {100 * low:.0f} to {100 * high:.0f} % of all seeds"
+    said = f"so it is in {share[0]} of {share[1]}, an estimate of {100 * low:.0f} to {100 * high:.0f} % of all seeds"
     assert said in found.evidence
 
 

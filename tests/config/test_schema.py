@@ -200,6 +200,7 @@ def test_a_group_names_one_component(plain: dict[str, Any], group: str, value: A
         ({"dropout": None}, "regularizer.dropout=null: must name one regularizer: "),
         ({"dropout": {"p": 0.5}}, "regularizer.dropout: is not in use; add regularizer=[dropout]."),
         ({"dropout": {"name": "dropout", "q": 1}}, "regularizer.dropout.q=1: no such key. Choose from: p."),
+        ({"dropout": {"name": "l2", "p": 0.5}}, "regularizer.dropout.name=l2: must be the key that holds it, dropout."),
     ],
 )
 def test_wrong_regularizers(plain: dict[str, Any], value: Any, message: str) -> None:

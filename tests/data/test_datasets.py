@@ -6,6 +6,7 @@ import math
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,15 @@ import pytest
 import torch
 from torch import Tensor
 
+from mlpexp.config.compose import compose
 from mlpexp.data import bundled  # noqa: F401  (registers the datasets)
 from mlpexp.data.dataset import Data, Dataset, Split, datasets
 from mlpexp.data.splits import split_at_random
 from mlpexp.errors import ConfigError
 from mlpexp.fields.convert import build
+from mlpexp.training.prepare import data_dir
+
+Made = Callable[[str], list[str]]  # the fixture's
 
 SHARED_ROWS = ("and", "or", "xor")
 # What each file is by nature: samples in all, features, classes (0: regression).
@@ -32,25 +37,38 @@ SIZES = {
     "digits": (1797, 64, 10),
     "mnist": (70000, 784, 10),
     "table": (90, 3, 3),
+    # Of these as `made` makes them.
+    "fashion_mnist": (400, 784, 10),
+    "kmnist": (400, 784, 10),
+    "emnist": (400, 784, 10),
+    "cifar10": (400, 3072, 10),
+    "images": (120, 144, 3),
+    "npz": (120, 5, 3),
 }
 
 
-def make(name: str, tmp_path: Path, **changes: Any) -> tuple[Dataset, Path]:
-    """The dataset `name` with its defaults, and the data_dir to load it from; skips where MNIST is not at hand."""
+def make(name: str, tmp_path: Path, files: Sequence[str] = (), **changes: Any) -> tuple[Dataset, Path]:
+    """The dataset `name` with its defaults, and the data_dir to load it from; skips where MNIST is not at hand.
+
+    `files` are overrides that say where its files are.
+    """
+    if files:
+        config = compose([f"dataset={name}", *files, *(f"dataset.{key}={value}" for key, value in changes.items())])
+        return config.dataset, data_dir(config)
     if name == "table":
         path = tmp_path / "table.csv"
         rows = [f"{i * i},{i * 7 % 11},{-i / 2},{'abc'[i % 3]}" for i in range(90)]
         path.write_text("\n".join(["one,two,three,kind", *rows]))
         changes["path"] = str(path)
-    data_dir = Path(os.environ.get("MLPEXP_DATA_DIR", tmp_path))
-    if name == "mnist" and not (data_dir / "MNIST" / "raw").is_dir():
+    folder = Path(os.environ.get("MLPEXP_DATA_DIR", tmp_path))
+    if name == "mnist" and not (folder / "MNIST" / "raw").is_dir():
         pytest.skip("MLPEXP_DATA_DIR names no folder with MNIST/raw")
-    return datasets[name](**changes), data_dir
+    return datasets[name](**changes), folder
 
 
-def load(name: str, tmp_path: Path, **changes: Any) -> Data:
-    dataset, data_dir = make(name, tmp_path, **changes)
-    return dataset.load(data_dir)
+def load(name: str, tmp_path: Path, files: Sequence[str] = (), **changes: Any) -> Data:
+    dataset, folder = make(name, tmp_path, files, **changes)
+    return dataset.load(folder)
 
 
 def all_datasets(*, without: tuple[str, ...] = ()) -> list[Any]:
@@ -66,8 +84,8 @@ def rows_of(x: Tensor) -> set[bytes]:
 
 
 @pytest.mark.parametrize("name", all_datasets())
-def test_loads_as_promised(name: str, tmp_path: Path) -> None:
-    data = load(name, tmp_path)
+def test_loads_as_promised(name: str, tmp_path: Path, made: Made) -> None:
+    data = load(name, tmp_path, made(name))
     n_rows, n_features, n_classes = SIZES[name]
     assert data.n_features == n_features
     assert sum(len(split) for split in data.splits().values()) == n_rows * (3 if name in SHARED_ROWS else 1)
@@ -93,8 +111,8 @@ def test_loads_as_promised(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", all_datasets(without=SHARED_ROWS))
-def test_splits_share_no_row(name: str, tmp_path: Path) -> None:
-    data = load(name, tmp_path, **({"limit": 2000} if name == "mnist" else {}))
+def test_splits_share_no_row(name: str, tmp_path: Path, made: Made) -> None:
+    data = load(name, tmp_path, made(name), **({"limit": 2000} if name == "mnist" else {}))
     train, val, test = (rows_of(split.x) for split in data.splits().values())
     assert not train & val
     assert not train & test
@@ -109,10 +127,9 @@ def test_what_shares_rows_says_so(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", all_datasets(without=SHARED_ROWS))
-def test_the_seed_decides_the_data(name: str, tmp_path: Path) -> None:
+def test_the_seed_decides_the_data(name: str, tmp_path: Path, made: Made) -> None:
     small = {"limit": 500} if name == "mnist" else {}
-    first, again = load(name, tmp_path, seed=3, **small), load(name, tmp_path, seed=3, **small)
-    other = load(name, tmp_path, seed=4, **small)
+    first, again, other = (load(name, tmp_path, made(name), seed=seed, **small) for seed in (3, 3, 4))
     for split in ("train", "val"):
         assert torch.equal(getattr(first, split).x, getattr(again, split).x)
         assert torch.equal(getattr(first, split).y, getattr(again, split).y)
@@ -156,7 +173,7 @@ def test_a_class_of_three_rows_is_in_each_split_and_of_two_is_an_error() -> None
 def test_importing_the_datasets_imports_nothing_heavy() -> None:
     code = (
         "import sys, mlpexp.data.bundled; "
-        "print([m for m in ('torch', 'numpy', 'sklearn', 'torchvision') if m in sys.modules])"
+        "print([m for m in ('torch', 'numpy', 'sklearn', 'torchvision', 'PIL') if m in sys.modules])"
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert shown.strip() == "[]"

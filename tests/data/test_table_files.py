@@ -139,7 +139,7 @@ ARFF = """% made up
         pytest.param("\n" + PLAIN.replace("\n", "\n\n") + ",,\n", (), id="blank lines"),
         pytest.param('height , count, kind\n 1.5, 3, cat\n22.25 ,1234 , "dog, big"\n , -7, Käfer \n', (), id="spaces"),
         pytest.param(PLAIN.removesuffix("\n"), (), id="no line end at the end"),
-        pytest.param(gzip.compress(PLAIN.encode()), (f"unpacked to {len(PLAIN.encode())} bytes",), id="gzip"),
+        pytest.param(gzip.compress(PLAIN.encode(), mtime=0), (f"unpacked to {len(PLAIN.encode())} bytes",), id="gzip"),
         pytest.param(bz2.compress(PLAIN.encode()), (f"unpacked to {len(PLAIN.encode())} bytes",), id="bzip2"),
         pytest.param(lzma.compress(PLAIN.encode()), (f"unpacked to {len(PLAIN.encode())} bytes",), id="xz"),
         pytest.param(
@@ -297,8 +297,8 @@ def test_excel_without_its_extra_says_what_to_install(tmp_path: Path, monkeypatc
         ("<!DOCTYPE html>\n<html>", "is a web page; download the table itself"),
         ("version https://git-lfs.github.com/spec/v1\noid", "is a pointer of Git LFS"),
         (b"\x80\x04\x95abc", "is a pickle"),
-        (gzip.compress(b"RDX3\nX\n"), "is an R data file"),
-        (gzip.compress(PLAIN.encode())[:-4], "cannot be unpacked: "),
+        (gzip.compress(b"RDX3\nX\n", mtime=0), "is an R data file"),
+        (gzip.compress(PLAIN.encode(), mtime=0)[:-4], "cannot be unpacked: "),
         (zipped(a="1", b="2"), "holds 2 files (a, b); unpack it and name one of them."),
         (zipped(a=PLAIN)[:-9], "cannot be unpacked: "),
         (written(pl.DataFrame.write_parquet)[:90], "is no parquet file that can be read: "),
@@ -351,7 +351,7 @@ def test_only_regular_files_that_fit_into_memory_are_opened(tmp_path: Path, monk
     monkeypatch.setattr(opening, "_memory", lambda: 1000)
     (tmp_path / "large.csv").write_text(PLAIN * 100)
     assert "need more memory than there is" in refused(tmp_path / "large.csv")
-    (tmp_path / "bomb.csv.gz").write_bytes(gzip.compress(PLAIN.encode() * 100))
+    (tmp_path / "bomb.csv.gz").write_bytes(gzip.compress(PLAIN.encode() * 100, mtime=0))
     assert "need more memory than there is" in refused(tmp_path / "bomb.csv.gz")
 
 

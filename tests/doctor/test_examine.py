@@ -142,7 +142,7 @@ def test_the_terminal_shows_a_paragraph_after_the_metrics(run: tuple[Path, str])
     assert found["symptom"] == "underfitting"
     line = format_finding(found)
     assert line.endswith(" Try model=mlp, or epochs=60.") or line.endswith(" Try model=mlp.")
-    assert shown.index("│ test") < shown.index(line) < shown.index("took ")
+    assert shown.index("│ accuracy") < shown.index(line) < shown.index("took ")
 
 
 def test_evaluating_the_run_repeats_it(run: tuple[Path, str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,6 +11,7 @@ from mlpexp.components.optimizer import optimizers
 from mlpexp.components.scheduler import schedulers
 from mlpexp.config.compose import Composer, compose
 from mlpexp.data.dataset import datasets
+from mlpexp.fields.convert import fields_of
 from mlpexp.run import record
 from mlpexp.sweep.jobs import check_jobs, expand
 from mlpexp.sweep.train import SweepWatcher, train_jobs
@@ -18,7 +19,7 @@ from mlpexp.training.prepare import Preparations
 from mlpexp.training.single import train
 
 SMALL = ["log.figures=false", "log.tensorboard=false"]
-BUNDLED = [name for name in datasets if name not in ("table", "mnist")]
+BUNDLED = [name for name in datasets if not {"path", "val_size"} & {*fields_of(datasets[name])}]
 # lbfgs fits the digits to a training loss of 10⁻⁸ while validation loss trebles: it does overfit. muon trains alone,
 # and takes as long as all others together.
 RATED = [name for name in optimizers if name not in ("lbfgs", "muon")]

@@ -69,7 +69,7 @@ def test_replayed_steps_are_those_made_one_by_one(small: Small, choice: str, mem
 @pytest.mark.parametrize("members", [1, 3])
 @pytest.mark.parametrize("overrides", ["", NOISY, "optimizer=rmsprop"])
 def test_a_checkpoint_is_the_same_on_every_device(small: Small, members: int, overrides: str) -> None:
-    """A run that was recorded goes on without recordings, and on the processor; and the other way round."""
+    """A run that was recorded goes on without recordings, and on the CPU; and the other way round."""
     engine, rows = trained(small, True, members, "scheduler=cosine", *overrides.split())
     configs = [member.config for member in engine.members]
     data = prepare(configs[0]).data

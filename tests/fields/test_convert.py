@@ -175,6 +175,7 @@ def test_a_dataclass_from_a_mapping() -> None:
     [
         ({}, "key.size: is required; give it a value, key.size=VALUE."),
         ({"size": "???"}, "key.size: is required; give it a value, key.size=VALUE."),
+        ({"size": 1, "inner": {"rate": "???"}}, "key.inner.rate: is required; give it a value, key.inner.rate=VALUE."),
         ({"size": 13}, "key.size=13: brings bad luck."),
         ({"size": 1, "derived": 2}, "key.derived=2: no such key. Choose from: inner, size, sizes."),
         ({"size": 1, 5: 2}, "key.5=2: no such key. Choose from: inner, size, sizes."),
@@ -188,10 +189,6 @@ def test_what_a_dataclass_refuses(values: dict[Any, Any], message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         build(Outer, values, "key")
     assert str(caught.value) == message
-
-
-def test_a_field_left_open_keeps_its_default() -> None:
-    assert build(Outer, {"size": 1, "inner": "???"}, "key") == Outer(1)
 
 
 def test_without_a_key_the_field_is_named_alone() -> None:

@@ -63,7 +63,7 @@ def test_a_class_without_source_has_no_texts() -> None:
         (Literal["strong_wolfe"] | None, "null, or strong_wolfe"),
         (list[Literal["a", "b"]], "a list, each one of a, b"),
         (list[Base], "a list, each a mapping"),
-        (dict[str, int], "a mapping"),
+        (dict[str, int], "a mapping, each a whole number"),
     ],
 )
 def test_annotations_in_words(annotation: Any, words: str) -> None:

@@ -47,6 +47,21 @@ FILES = {
     "tables/comma.csv": b"a;b\n1,5;2\n",
     "tables/quote.csv": b'a,b\n"1,2\n',
     "tables/latin.csv": b"a,b\n1,caf\xe9\n",
+    "tables/people.csv": b"id;name;joined;age;answer;ticket;paid\n"
+    + b"".join(
+        b"%d;%s;2024-0%d-1%d;%s;%s;%s;%s\n"
+        % (
+            i,
+            b"person %d" % i,
+            1 + i % 9,
+            i % 10,
+            b"" if i % 3 else b"%d" % (20 + i * i % 41),
+            [b"Yes", b"yes", b"no"][i * i % 7 % 3],
+            [b"A", b"B"][i % 4 == 0],
+            [b"late", b"in time"][i % 4 == 0],
+        )
+        for i in range(1, 41)
+    ),
     "conf/activation/nope.yaml": b"name: nope\n",
     "conf/activation/list.yaml": b"- relu\n",
     "conf/activation/slope.yaml": b"name: relu\nslope: 1\n",
@@ -160,7 +175,8 @@ def at_place(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     monkeypatch.setattr("mlpexp.components.device.available", lambda: ["cpu"])
-    monkeypatch.setattr("torchvision.datasets.MNIST.download", unreachable)
+    for name in ("MNIST", "EMNIST", "CIFAR10"):
+        monkeypatch.setattr(f"torchvision.datasets.{name}.download", unreachable)
     monkeypatch.setattr("mlpexp.sweep.plan.free_memory", lambda device: None)
     monkeypatch.setattr("mlpexp.training.prepare._has_compiler", lambda: False)
     for name in ("MLPEXP_DATA_DIR", "HYDRA_FULL_ERROR", "FORCE_COLOR", "NOPE"):

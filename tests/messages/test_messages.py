@@ -23,7 +23,7 @@ from mlpexp.comparison.report import lost_runs
 from mlpexp.comparison.verdict import verdict
 from mlpexp.config.locate import groups
 from mlpexp.config.report import Claim
-from mlpexp.doctor.case import Case, Layer, Time
+from mlpexp.doctor.case import Case, Layer, RareClass, Time
 from mlpexp.doctor.examine import FAILED, SYMPTOMS, examine, examined
 from mlpexp.doctor.finding import format_finding, summarize_findings
 from mlpexp.errors import ConfigError
@@ -95,6 +95,7 @@ RISING = {"loss": falling(0.7, 0.01, 70), "val_loss": [*falling(0.7, 0.1, 35), *
 MEMORISED = {"loss": falling(0.7, 0.01), "val_loss": [0.2] * 20, "val_score": 0.9, "majority": 0.9}
 STUCK = {"loss": falling(0.7, 0.65), "majority": 0.6, "layers": BOTH, "lr": 0.01}
 DEAD = {"dead_units/activation1": [0.1, 0.3], "dead_units/activation2": [0.2, 0.6]}
+RARE = RareClass("yes", 0.06, 60, 0.05, 0.94)
 # By what is to be seen: overrides and history of the smallest run that shows it.
 ILL: dict[str, tuple[str, dict[str, Any]]] = {
     "the loss became nan": (
@@ -106,6 +107,11 @@ ILL: dict[str, tuple[str, dict[str, Any]]] = {
         {"loss": [math.nan], "failure": "diverged: the training loss was nan", "diverged": True},
     ),
     "steps too small": ("optimizer.lr=1e-6", {"loss": [1.0] * 5, "score": 0.5, "lr": 1e-6, "layers": BOTH}),
+    "a class of few rows is missed": ("", {"loss": falling(0.3, 0.1), "val_majority": 0.94, "rare": RARE}),
+    "the same with weights": (
+        "loss.class_weight=balanced",
+        {"loss": falling(0.3, 0.1), "val_majority": 0.94, "rare": RARE},
+    ),
     "the loss is above that of a constant answer": ("", {"loss": [0.75] * 20, "score": 0.5}),
     "the loss is far above its least": ("", {"loss": [0.6, 0.2, *[0.41] * 18], "score": 0.5}),
     "the loss jumps": ("", {"loss": [0.53, 0.47] * 10, "score": 0.5}),

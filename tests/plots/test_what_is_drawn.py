@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,6 +20,7 @@ from mlpexp.plots import activations as functions
 from mlpexp.plots import dataset, schedules
 from mlpexp.plots import optimizers as paths
 from mlpexp.plots.choices import choose, described
+from mlpexp.training.prepare import data_dir
 
 
 @pytest.mark.parametrize("name", activations)
@@ -148,15 +148,27 @@ def test_class_counts_and_examples() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in datasets if name not in ("table", "mnist")])
-def test_every_dataset_has_a_figure_that_counts_it(name: str) -> None:
-    config = compose([f"dataset={name}"])
-    data = config.dataset.load(Path("data"))
+def test_every_dataset_has_a_figure_that_counts_it(name: str, made: Callable[[str], list[str]]) -> None:
+    config = compose([f"dataset={name}", *made(name)])
+    data = config.dataset.load(data_dir(config))
     figure = dataset.figure_of(data)
     assert data.name in figure.texts[0].get_text()
     if data.task.classes:
         bars = [bar.get_width() for bar in figure.axes[-1].patches if isinstance(bar, Rectangle)]
         splits = list({id(split): split for split in data.splits().values()}.values())
         assert bars == [n for split in splits for n in np.bincount(split.y.numpy()).tolist()]
+
+
+@pytest.mark.parametrize("name", ["digits", "cifar10"])
+def test_images_are_drawn_as_they_are(name: str, made: Callable[[str], list[str]]) -> None:
+    config = compose([f"dataset={name}", *made(name)])
+    data = config.dataset.load(data_dir(config))
+    assert data.image_shape is not None
+    images = data.train.x.view(-1, *data.image_shape).permute(0, 2, 3, 1).squeeze(-1)
+    known = {image.numpy().tobytes() for image in images}
+    drawn = dataset.figure_of(data).axes[0].images
+    assert len(drawn) == 100
+    assert all(np.asarray(image.get_array()).tobytes() in known for image in drawn)
 
 
 def test_described_says_what_is_not_as_usual() -> None:

@@ -88,7 +88,7 @@ CONFIGS: dict[str, tuple[dict[str, Any], str]] = {
     "a resolver in a name": ({"activation": {"name": "${oc.env:MLPEXP_TEST_SECRET}"}}, "no such activation"),
     "a class": ({"optimizer": {"name": "adam", "_target_": "os.system"}}, "optimizer._target_=os.system: no such key"),
     "a class in place of a name": ({"optimizer": {"_target_": "os.system"}}, "optimizer.name=null"),
-    "a module": ({"plugins": ["os"]}, "are not imported unasked: add plugins=[os]."),
+    "a module": ({"plugins": ["os"]}, "are imported only on request: add plugins=[os]."),
     "a deep list": ({"model": {"name": "mlp", "hidden": deep}}, "run.json: is damaged: it is nested too deeply"),
     "a deep list as a name": ({"activation": {"name": deep}}, "run.json: is damaged: it is nested too deeply"),
     "a table that is a device": ({"dataset": {"name": "table", "path": "/dev/zero"}}, "is not there (/dev/zero)"),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from sklearn import metrics as theirs
 from sklearn.dummy import DummyClassifier, DummyRegressor
-from sklearn.metrics import accuracy_score, log_loss, mean_squared_error, r2_score
 
 from mlpexp.config.compose import compose
 from mlpexp.engine.objective import Evaluation, Objective
@@ -24,19 +25,37 @@ DIVERGES = ["dataset=moons", "optimizer=sgd", "optimizer.lr=1e30", "epochs=3", "
 
 
 @pytest.mark.parametrize("dataset", ["digits", "xor", "sine"])
-def test_they_are_those_of_a_dummy_fitted_to_the_split(dataset: str) -> None:
+def test_they_are_those_of_a_dummy_fitted_to_the_training_rows(dataset: str) -> None:
     prepared = prepare(compose([f"dataset={dataset}"]))
-    found = constant_metrics(prepared.data, Objective(prepared.data.task, prepared.loss))
-    for name, split in prepared.data.splits().items():
+    data = prepared.data
+    found = constant_metrics(data, Objective(data.task, prepared.loss))
+    classes = data.task.kind == "classification"
+    y_train = data.train.y.numpy().ravel()
+    dummy = DummyClassifier(strategy="prior") if classes else DummyRegressor()
+    dummy.fit(np.zeros((len(y_train), 1)), y_train)
+    for name, split in data.splits().items():
         x, y = np.zeros((len(split), 1)), split.y.numpy().ravel()
-        if prepared.data.task.kind == "regression":
-            answer = DummyRegressor().fit(x, y).predict(x)
-            expected = {"loss": mean_squared_error(y, answer), "r2": r2_score(y, answer)}
+        answer = dummy.predict(x)
+        if classes:
+            shares = dummy.predict_proba(x)
+            expected = {
+                "accuracy": theirs.accuracy_score(y, answer),
+                "balanced_accuracy": 1 / data.task.n_classes,
+                "macro_f1": theirs.f1_score(y, answer, average="macro"),
+                "mcc": 0.0,
+                "roc_auc": 0.5,
+                "loss": theirs.log_loss(y, shares),
+                "log_loss": theirs.log_loss(y, shares),
+                "brier": theirs.brier_score_loss(y, shares, labels=list(range(data.task.n_classes))),
+                "calibration_error": 1 - theirs.accuracy_score(y, answer),
+            }
         else:
-            dummy = DummyClassifier(strategy="prior").fit(x, y)
-            accuracy = accuracy_score(y, dummy.predict(x))
-            loss = log_loss(y, dummy.predict_proba(x))
-            expected = {"loss": loss, "accuracy": accuracy, "calibration_error": 1 - accuracy}
+            expected = {
+                "r2": theirs.r2_score(y, answer),
+                "loss": theirs.mean_squared_error(y, answer),
+                "rmse": theirs.root_mean_squared_error(y, answer),
+                "mae": theirs.mean_absolute_error(y, answer),
+            }
         assert found[name] == pytest.approx(expected, rel=1e-5, abs=1e-6)
 
 
@@ -45,7 +64,9 @@ def test_a_run_that_diverged_says_so_and_what_a_constant_answer_scores(tmp_path:
         train(compose(DIVERGES), tmp_path / "run")
     found = read(tmp_path / "run")
     assert (found.state, found.diverged, found.metrics) == ("failed", True, {})
-    assert found.constant["test"] == pytest.approx({"accuracy": 0.5, "loss": math.log(2), "calibration_error": 0.5})
+    of_test = found.constant["test"]
+    assert (of_test["accuracy"], of_test["roc_auc"], of_test["mcc"]) == (0.5, 0.5, 0.0)
+    assert of_test["loss"] == pytest.approx(math.log(2))
 
 
 def test_so_does_one_that_diverged_and_cannot_write_its_numbers(
@@ -75,11 +96,11 @@ def test_a_run_that_fails_of_something_else_has_not_diverged(tmp_path: Path, mon
 
 def test_a_metric_that_is_not_finite_has_one_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = compose(["dataset=moons", "epochs=1", "log.figures=false"])
-    assert train(config, tmp_path / "whole").record.constant == {}
+    assert train(config, tmp_path / "whole").record.constant["test"]["accuracy"] == 0.5
 
-    def infinite(*args: Any) -> Evaluation:
-        found = evaluate(*args)
-        return Evaluation(found.loss + math.inf, found.score)
+    def infinite(*args: Any, **keep: Any) -> Evaluation:
+        found = evaluate(*args, **keep)
+        return replace(found, loss=found.loss + math.inf)
 
     from mlpexp.run import results
 

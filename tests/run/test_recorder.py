@@ -32,7 +32,10 @@ class Writing:
         monkeypatch.setattr(recorder, "time", SimpleNamespace(monotonic=lambda: self.now))
         prepared = prepare(compose(["dataset=xor", "epochs=100", "log.histograms=0"]))
         self.engine = Engine([prepared.config], prepared.data, torch.device("cpu"))
-        begun = record.start(prepared.config.to_dict(), device="cpu", n_parameters=1, data=prepared.data.identity.plain)
+        data = prepared.data.identity.plain
+        begun = record.start(
+            prepared.config.to_dict(), device="cpu", n_parameters=1, data=data, constant_answer=[0.5, 0.5]
+        )
         self.paths = RunDirectory(path)
         self.recorder = Recorder(self.paths, begun, prepared.config, self.engine.data)
         self.recorder.begin("", self.engine.stack.member(0))

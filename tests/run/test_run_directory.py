@@ -29,6 +29,7 @@ from torch import nn
 import mlpexp
 from mlpexp.cli.main import call
 from mlpexp.config.compose import compose
+from mlpexp.data.task import METRICS_OF
 from mlpexp.errors import ConfigError, RunError
 from mlpexp.run import checkpoint, history
 from mlpexp.run.directory import claim_new
@@ -101,7 +102,7 @@ def test_everything_that_a_run_of_the_command_line_leaves(dataset: str, here: Pa
     assert leftovers(run) == []
 
     said = said_by(run)
-    measured = {"loss", "r2"} if dataset == "sine" else {"loss", "accuracy", "calibration_error"}
+    measured = METRICS_OF["regression" if dataset == "sine" else "classification"]
     assert said["state"] == "completed"
     assert said["reason"] is None
     assert (said["seed"], said["epochs_done"], said["device"]) == (3, 2, "cpu")
@@ -111,7 +112,7 @@ def test_everything_that_a_run_of_the_command_line_leaves(dataset: str, here: Pa
     assert said["config"]["dataset"]["name"] == dataset
     assert set(said["versions"]) == {"python", "mlpexp", "torch", "hydra-core", "numpy"}
     assert list(said["metrics"]) == ["train", "val", "test"]
-    assert all(set(metrics) == measured for metrics in said["metrics"].values())
+    assert all(tuple(metrics) == measured for metrics in (*said["metrics"].values(), *said["constant"].values()))
     last = checkpoint.load(run / "checkpoints" / "last.pt")
     assert said["n_parameters"] == sum(weights.numel() for weights in last["module"].values())
 
@@ -456,7 +457,9 @@ def test_eval_finds_the_metrics_of_run_json_and_overwrites_nothing(here: Path) -
     for directory in made:
         assert {path.name for path in directory.iterdir()} == {"metrics.json", "confusion_matrix.csv", *figures}
         content = json.loads((directory / "metrics.json").read_text())
-        assert content == {"epoch": run.record.best_epoch, "metrics": run.metrics}
+        record = run.record
+        judged = {"metrics": run.metrics, "constant": record.constant, "undefined": record.undefined}
+        assert content == {"epoch": record.best_epoch, **judged}
     assert {path: path.read_bytes() for path in before} == before
 
     with (made[0] / "confusion_matrix.csv").open(newline="") as file:
@@ -481,6 +484,7 @@ def test_a_split_without_variance_has_no_r2(
     assert call(["train", *table, "hydra.run.dir=run"]) == 0
     said = json.loads((here / "run/run.json").read_text())
     assert {name for name, split in said["metrics"].items() if split["r2"] is not None} == with_r2
+    assert set(said["undefined"]) == {"train", "val", "test"} - with_r2
     read = history.read(here / "run/metrics.csv")
     assert {split for split in ("train", "val") if not all(map(math.isnan, read[f"r2/{split}"]))} == with_r2
     assert "nan" not in (here / "run/metrics.csv").read_text()
@@ -490,17 +494,18 @@ def test_a_split_without_variance_has_no_r2(
         f"r2/{split}" for split in with_r2
     }
     assert "val R² –" in (out := capsys.readouterr().out)
-    assert len(re.findall(r"│ +– │", out)) == 3 - len(with_r2)
+    assert len(re.findall(r" – (?=│)", out)) == 4 - len(with_r2)
     assert "nan" not in out + str(said["findings"])
 
     assert call(["eval", "run"]) == 0
     (metrics,) = (here / "run/evaluations").glob("*/metrics.json")
     assert json.loads(metrics.read_text())["metrics"] == said["metrics"]
-    assert len(re.findall(r"│ +– │", capsys.readouterr().out)) == 3 - len(with_r2)
+    assert len(re.findall(r" – (?=│)", out := capsys.readouterr().out)) == 4 - len(with_r2)
+    assert "no R²: the targets of the test split do not vary" in out
 
     assert call(["train", "-m", *table, "seed=0,1", "hydra.sweep.dir=sweep"]) == 0
     out = capsys.readouterr().out
-    assert "No run has a test R², since the targets of their test split do not vary: settings are ranked by" in out
+    assert "No run has a test R², since the targets of the test split do not vary: settings are ranked by" in out
     assert "e+" not in out + (here / "sweep/sweep.csv").read_text()
 
 

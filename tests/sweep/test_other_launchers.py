@@ -246,4 +246,4 @@ def test_an_extra_that_is_not_installed_is_named(
 
 def test_other_launchers_are_not_said_to_stack(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call(["train", "-m", "seed=0,1", "hydra/launcher=basic", *QUICK, "--dry-run"]) == 0
-    assert capsys.readouterr().out.startswith("2 runs, each by itself; everything is right with them\n")
+    assert capsys.readouterr().out.startswith("2 runs, each trained alone; all are valid\n")

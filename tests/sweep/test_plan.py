@@ -95,8 +95,8 @@ def test_what_makes_a_stack_of_its_own(differs: str, small: Small) -> None:
 @pytest.mark.parametrize(
     ("choice", "reason"),
     {
-        "optimizer=lbfgs": "optimizer=lbfgs does not move each element of a weight by itself",
-        "optimizer=muon": "optimizer=muon does not move each element of a weight by itself",
+        "optimizer=lbfgs": "optimizer=lbfgs does not update elements of a weight independently",
+        "optimizer=muon": "optimizer=muon does not update elements of a weight independently",
         "compile=true": "compile=true compiles a plain network",
     }.items(),
 )
@@ -238,7 +238,7 @@ OTHER = "in a stack it gives other numbers than alone"
         ("regularizer", regularizers, Normalised, None),
         ("optimizer", optimizers, Momentum, None),
         ("regularizer", regularizers, Layered, "Scaled is no layer that stacks"),
-        ("optimizer", optimizers, Lookahead, "optimizer=own does not move each element of a weight by itself"),
+        ("optimizer", optimizers, Lookahead, "optimizer=own does not update elements of a weight independently"),
     ],
 )
 def test_components_of_a_users_own(

@@ -508,9 +508,9 @@ def test_a_stack_whose_last_run_is_finished_by_itself_is_tidied_with_plugins_too
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ("epochs=9", "epochs=9: a sweep goes on as it was; give a single run more epochs."),
+        ("epochs=9", "epochs=9: a sweep keeps its number of epochs; give more to a single run."),
         ("seed=9", "seed"),
-        ("device=gpu", "device"),
+        ("device=gpu", "device=gpu: no such device; did you mean 'cuda'?"),
         ("plugins=[no_such_module]", "no_such_module"),
     ],
 )

@@ -328,7 +328,7 @@ def test_a_dry_run_shows_the_plan_and_writes_nothing(
     out, err = capsys.readouterr()
     assert err == ""
     lines = out.splitlines()
-    assert lines[0] == "12 runs in 10 stacks; everything is right with them"
+    assert lines[0] == "12 runs in 10 stacks; all are valid"
     assert [line.strip() for line in lines[1:4]] == [
         "activation: relu, tanh",
         "optimizer: adam, lbfgs",
@@ -344,7 +344,7 @@ def test_a_dry_run_shows_the_plan_and_writes_nothing(
     }
     assert all(row[3].endswith("KiB") for row in cells)
     reasons = {row[5] for row in cells if "lbfgs" in row[2]}
-    assert reasons == {"optimizer=lbfgs does not move each element of a weight by itself"}
+    assert reasons == {"optimizer=lbfgs does not update elements of a weight independently"}
     assert lines[-1] == "nothing was written: this was a dry run"
     assert not list(here.iterdir())
 
@@ -352,7 +352,7 @@ def test_a_dry_run_shows_the_plan_and_writes_nothing(
 @pytest.mark.parametrize(
     ("words", "first"),
     [
-        (["train", "-m", "--dry-run", "dataset=xor", "seed=0"], "1 run in 1 stack; everything is right with them"),
+        (["train", "-m", "--dry-run", "dataset=xor", "seed=0"], "1 run in 1 stack; all are valid"),
         (["train", "--dry-run", "dataset=xor", "epochs=1", "device=cpu"], "1 run of 1 epoch on cpu, about "),
         (["train", "--dry-run", "dataset=xor", "epochs=1000", "device=cpu"], "1 run of 1,000 epochs on cpu, about "),
     ],
@@ -382,7 +382,8 @@ def test_a_dry_run_with_a_sweeper_that_chooses_the_values(here: Path, capsys: py
     (here / "conf" / "hydra" / "sweeper" / "other.yaml").write_text("_target_: hydra_plugins.other.Sweeper\n")
     words = ["--config-dir", "conf", "hydra/sweeper=other"]
     assert call(shown(*words, "optimizer.lr=interval(0.1,1)")) == 0
-    assert capsys.readouterr().out == "the sweeper chooses the jobs as it goes; the values that it is given are right\n"
+    said = "the sweeper chooses the jobs during the search; the values given to it are valid\n"
+    assert capsys.readouterr().out == said
     assert call(shown(*words, "seed=0,x")) == 2
     assert [path.name for path in here.iterdir()] == ["conf"]
 

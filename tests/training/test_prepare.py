@@ -41,7 +41,7 @@ def test_a_saved_network_speaks_in_the_units_of_the_users_table(small: Small, he
 def test_a_run_is_not_resumed_to_fewer_epochs_than_it_has(small: Small, here: Path, edit: Callable[..., None]) -> None:
     mlpexp.train(small("dataset=xor", "epochs=5"), "run")
     edit(here / "run" / "run.json", lambda said: said.update(state="interrupted"))
-    with pytest.raises(ConfigError, match=r"epochs=2: run has 5 epochs behind it already"):
+    with pytest.raises(ConfigError, match=r"epochs=2: run has trained 5 epochs already"):
         mlpexp.resume("run", {"epochs": 2})
 
 

@@ -19,6 +19,7 @@ from sklearn.metrics import accuracy_score, r2_score
 
 import mlpexp
 from mlpexp.cli.main import call
+from mlpexp.data.cifar import CIFAR10
 from mlpexp.data.digits import _read_table as read_digits
 from mlpexp.run import record
 
@@ -134,7 +135,7 @@ def test_all_rows_of_another_table_are_evaluated_with_the_runs_own_preprocessing
     assert found.metrics[name]["accuracy"] == pytest.approx(accuracy_score(table["kind"], predicted))
     capsys.readouterr()
     assert call(["eval", RUN, "--data", "other.csv"]) == 0
-    assert "│ all 60 rows of other.csv │" in capsys.readouterr().out
+    assert "┃ all 60 rows of other.csv ┃" in capsys.readouterr().out
 
     evaluations = sorted(project.glob("outputs/run/evaluations/*"))
     for wrong, said in {
@@ -177,19 +178,24 @@ def test_a_table_is_for_runs_of_tables(here: Path, capsys: Capture) -> None:
     assert "data=wine.csv: is for tables, and run was trained on dataset=xor." in capsys.readouterr().err
 
 
-def test_plain_torch_predicts_raw_rows_as_readme_shows(here: Path) -> None:
-    """Five lines, run where there is nothing else; the reported accuracy on tables and images."""
+def test_plain_torch_predicts_raw_rows_as_readme_shows(here: Path, made: Callable[[str], list[str]]) -> None:
+    """Five lines, run where there is nothing else; the reported accuracy on tables and images, of colours too."""
     wine().write_csv("wine.csv")
-    made = {
+    runs = {
         "spirals": (["dataset=spirals", "activation=tanh"], [2, 64, 64, 3]),
         "wine": (["dataset=table", "dataset.path=wine.csv"], [13, 64, 64, 3]),
         "digits": (["dataset=digits"], [64, 64, 64, 10]),
+        "cifar10": (["dataset=cifar10", *made("cifar10"), "model.hidden=[8,8]"], [3072, 8, 8, 10]),
     }
     pixels = read_digits()
     raw = {"wine": (wine().drop("kind").to_numpy(), wine()["kind"].to_list())}
     raw["digits"] = (pixels[:, :-1], [str(digit) for digit in pixels[:, -1]])
+    colours = mlpexp.compose(runs["cifar10"][0])
+    splits = colours.dataset.load(Path(colours.data_dir or "")).splits().values()
+    every, labels = (torch.cat([getattr(split, part) for split in splits]).numpy() for part in "xy")
+    raw["cifar10"] = every, [CIFAR10().class_names()[label] for label in labels]
     reported: dict[str, Any] = {}
-    for name, (overrides, _) in made.items():
+    for name, (overrides, _) in runs.items():
         run = mlpexp.train(mlpexp.compose([*overrides, "epochs=3", *QUICK]), f"runs/{name}")
         reported[name] = run.metrics, {part: len(split) for part, split in run.results.data.splits().items()}
     Path("wine.csv").unlink()
@@ -199,7 +205,7 @@ def test_plain_torch_predicts_raw_rows_as_readme_shows(here: Path) -> None:
     spirals, _ = mlpexp.load("runs/spirals")
     assert spoken["predicted"] == [str(k) for k in spirals.predict(spoken["rows"]).argmax(1)]
     for name, (x, y) in raw.items():
-        widths = made[name][1]
+        widths = runs[name][1]
         linear = [f"nn.Linear({a}, {b})" for a, b in pairwise(widths)]
         own = lines.replace("runs/spirals", f"runs/{name}")
         own = re.sub(r"Sequential\(.*\)\.eval\(\)", f"Sequential({', nn.ReLU(), '.join(linear)}).eval()", own)
@@ -211,6 +217,9 @@ def test_plain_torch_predicts_raw_rows_as_readme_shows(here: Path) -> None:
         # And so does mlpexp, on raw rows.
         again = mlpexp.load(f"runs/{name}")[0]
         assert [again.task.classes[k] for k in again.predict(x).argmax(1)] == found["predicted"]
+    # As images are stored elsewhere, with the colours of a pixel side by side.
+    images = raw["cifar10"][0].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+    np.testing.assert_array_equal(again.predict(images), again.predict(x))
 
 
 def test_what_is_stored_is_as_it_was_fitted(project: Path) -> None:

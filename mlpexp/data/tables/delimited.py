@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import io
 from array import array
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mlpexp.data.tables.cells import find_marks, marks_of_rest, narrowed
@@ -47,22 +47,42 @@ class TextForm:
 def read_delimited(content: bytes, where: str, form: TextForm) -> RawTable:
     """The table in the bytes of a text file; ConfigError, one line that begins with `where`, for what is none."""
     content, encoding = as_utf8(content, where, form.encoding)
-    # Only the beginning is needed as Python's text.
-    dialect = find_dialect(_beginning(content), where, form.separator, form.header)
-    if dialect.separator == " ":
-        content = tabbed(content.decode()).encode()
-    cells, places = _with_polars(content, dialect) or _with_csv(content, dialect, where)
-    if not len(places):
-        raise ConfigError(f"{where}: has a header line and no rows.")
-    names, kept, notes = _named(cells, dialect)
-    cells = [cells[index] for index in kept]
-    marks, said = find_marks(cells, dialect.separator, form.decimal)
-    columns = []
-    for name, mark in zip(names, marks, strict=True):
-        # Each column's text goes before the next one's numbers come.
-        columns.append(_column(name, cells.pop(0), mark))
-    found = [encoding, *dialect.notes, *notes, said]
-    return RawTable(where, tuple(columns), tuple(note for note in found if note), places)
+    (table,) = read_parts(iter([content]), where, form)
+    return replace(table, notes=(*filter(None, [encoding]), *table.notes))
+
+
+def read_parts(parts: Iterator[bytes], where: str, form: TextForm) -> Iterator[RawTable]:
+    """A table for each part of a text in UTF-8, each of whole rows; the first one shows how all are written."""
+    dialect: Dialect | None = None
+    names: list[str] = []
+    kept: list[int] = []
+    marks: list[Marks] = []
+    notes: list[str] = []
+    n_lines = 0
+    for content in parts:
+        if dialect is None:
+            # Only the beginning is needed as Python's text.
+            dialect = find_dialect(_beginning(content), where, form.separator, form.header)
+        n_before, n_lines = n_lines, n_lines + content.count(b"\n")
+        if dialect.separator == " ":
+            content = tabbed(content.decode()).encode()
+        cells, places = _with_polars(content, dialect) or _with_csv(content, dialect, where)
+        if not n_before:
+            if not len(places):
+                raise ConfigError(f"{where}: has a header line and no rows.")
+            names, kept, said_of_names = _named(cells, dialect)
+            marks, said = find_marks([cells[index] for index in kept], dialect.separator, form.decimal)
+            notes = [note for note in (*dialect.notes, *said_of_names, said) if note]
+        elif len(places):
+            places = [place + n_before for place in places]
+        cells = [cells[index] for index in kept]
+        columns = []
+        for name, mark in zip(names, marks, strict=True):
+            # Each column's text goes before the next one's numbers come.
+            columns.append(_column(name, cells.pop(0), mark))
+        if len(places):
+            yield RawTable(where, tuple(columns), () if n_before else tuple(notes), places)
+        dialect = replace(dialect, first=1)
 
 
 def _column(name: str, cells: pl.Series, marks: Marks) -> RawColumn:

@@ -19,9 +19,9 @@ from mlpexp.data.tables.raw import printable, short
 from mlpexp.errors import ConfigError
 
 # What compressed files begin with, and what opens them.
-_PACKED: dict[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
+PACKED: dict[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
 # What else people have at hand begins with, what it is, and what to do.
-_FOREIGN = {
+FOREIGN = {
     b"\xd0\xcf\x11\xe0": "an old Excel file (.xls); save it as .xlsx or CSV",
     b"%PDF": "a PDF; a table is needed",
     b"\x89PNG": "a picture; a table is needed",
@@ -53,9 +53,9 @@ def read_content(path: Path, where: str) -> tuple[bytes, str, list[str]]:
     content = _read_regular(path, where, most)
     name, notes = path.name, []
     for _ in range(3):  # a table within a zip within a gzip
-        magic = next((magic for magic in _PACKED if content.startswith(magic)), None)
+        magic = next((magic for magic in PACKED if content.startswith(magic)), None)
         if magic is not None:
-            content = _unpack(partial(_PACKED[magic], io.BytesIO(content)), where, most)
+            content = _unpack(partial(PACKED[magic], io.BytesIO(content)), where, most)
             name = name.rsplit(".", 1)[0] if name.lower().endswith((".gz", ".bz2", ".xz")) else name
             notes.append(f"unpacked to {len(content):,} bytes")
         elif content.startswith(b"PK\x03\x04") and (inner := _member(content, where)) is not None:
@@ -66,7 +66,7 @@ def read_content(path: Path, where: str) -> tuple[bytes, str, list[str]]:
             break
     if not content[:_CHUNK].strip(_BLANK) and not content.strip(_BLANK):
         raise ConfigError(f"{where}: is empty.")
-    for magic, what in _FOREIGN.items():
+    for magic, what in FOREIGN.items():
         if content.startswith(magic):
             raise ConfigError(f"{where}: is {what}.")
     if content[:500].lstrip().lower().startswith((b"<!doctype html", b"<html")):
@@ -83,7 +83,7 @@ def count_rows(path: Path) -> int | None:
             import polars as pl
 
             return int(pl.scan_parquet(path).select(pl.len()).collect().item())
-        content = read_content(path, "")[0] if any(first.startswith(mark) for mark in (*_PACKED, b"PK")) else None
+        content = read_content(path, "")[0] if any(first.startswith(mark) for mark in (*PACKED, b"PK")) else None
         if content is None and path.is_file():
             with path.open("rb") as file:
                 return sum(part.count(b"\n") for part in iter(partial(file.read, _CHUNK), b""))

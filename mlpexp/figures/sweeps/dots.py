@@ -35,7 +35,9 @@ class Row:
 
 @style.styled
 def dots(rows: Sequence[Row], *, metric: str, axis: str, title: str = "") -> Figure:
-    """A row a setting, the first on top. `metric` is accuracy, r2 or loss; `axis` says what it is, with its unit.
+    """A row a setting, the first on top. `axis` says what the values are, with their unit.
+
+    `metric` is what they are like: accuracy, a share that is shown in percent; r2, at most 1; loss, of any size.
 
     Intervals of few seeds can be many times as wide as what they are about: where they pass the edge of the panel,
     which has room for all dots and as much again, an arrow says so.
@@ -94,7 +96,7 @@ def _limits(panel: Axes, rows: Sequence[Row], metric: str) -> tuple[float, float
 
 
 def _draw(panel: Axes, y: int, row: Row, low: float, high: float) -> dict[str, Artist]:
-    """Draws one setting; gives what the legend is to name."""
+    """Draws one setting; returns the legend's entries."""
     handles: dict[str, Artist] = {}
     if row.interval:
         ends = np.clip(row.interval, low, high)

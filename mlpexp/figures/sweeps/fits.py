@@ -62,7 +62,7 @@ def fits(
         for legend, colour, functions in zip(legends, COLOURS, found.values(), strict=False):
             handles[legend] = _curves(panel, line, functions, colour)
         panel.set_xlim(low, high)
-        # The data decide the range, so that a network gone astray does not flatten them.
+        # The data decide the range, so that a network with large errors does not flatten them.
         panel.set_ylim(spanned(np.concatenate(heights), 0.25))
         panel.grid()
         panel.set_title(moment, fontsize=style.TEXT, loc="left", pad=4)
@@ -76,7 +76,7 @@ def fits(
 
 
 def _curves(panel: Axes, line: np.ndarray, functions: Sequence[Function], colour: str) -> Artist:
-    """Draws a setting's seeds; gives the first."""
+    """Draws a setting's seeds; returns the first curve."""
     drawn: list[Artist] = []
     for position, function in enumerate(functions):
         values = np.ravel(function(line))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _COLUMNS, _SIDE, _SHARES = 4, 2.3, 0.5  # inches of a panel, and the height of that of shares below it
 _LEGEND = ("accuracy", "at the mean confidence of the bin", "perfectly calibrated")
-_FEW = 10  # samples: an accuracy of fewer says next to nothing
+_FEW = 10  # samples: an accuracy of fewer is unreliable
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Training and validation loss of each setting in a panel of its own: where they part, a network learns by heart.
+"""Training and validation loss of each setting in a panel of its own: a growing gap is overfitting.
 
 N seeds, E epochs.
 """

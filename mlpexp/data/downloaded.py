@@ -1,0 +1,135 @@
+"""Base of the image data sets that torchvision downloads: their files, the split, and what a run notes of them."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import socket
+from abc import abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from mlpexp.data.columns import Image
+from mlpexp.data.dataset import Data, Dataset, Split, datasets
+from mlpexp.data.pixels import fitted_pixels
+from mlpexp.data.preprocessing import Preprocessing, Target
+from mlpexp.data.source import Source
+from mlpexp.data.task import Task
+from mlpexp.errors import ConfigError
+from mlpexp.fields.ranges import Count, Index
+
+
+@dataclass(frozen=True)
+class Downloaded(Dataset):
+    """Base of image data sets with rows to train and validate on, and others to test on; torchvision fetches them."""
+
+    folder: ClassVar[str]
+    """Where the files lie in data_dir, as torchvision leaves them."""
+    shape: ClassVar[tuple[int, int, int]]
+    """Channels, height and width of an image."""
+    target: ClassVar[str] = "class"
+    """What the classes are."""
+
+    val_size: Count = 5000
+    """Number of training images that are held out for validation."""
+    limit: Count | None = None
+    """Number of rows that are kept of each split, for quick tries; null: all."""
+    seed: Index = 0
+    """Decides which images are held out."""
+
+    @abstractmethod
+    def files(self) -> tuple[str, ...]:
+        """The names of the files."""
+
+    @abstractmethod
+    def class_names(self) -> tuple[str, ...]:
+        """The names of the classes, in the order of their numbers."""
+
+    @abstractmethod
+    def read(self, folder: Path) -> tuple[Split, Split]:
+        """All training and all test rows, of bytes; ConfigError naming the file that is wrong."""
+
+    @abstractmethod
+    def fetch(self, root: Path) -> None:
+        """Downloads the files to where torchvision leaves them below `root`; raises what torchvision raises."""
+
+    def fitted(self, train: Split) -> tuple[Image, ...]:
+        """The preprocessing of each channel: mean and deviation of the training rows."""
+        return fitted_pixels(train.x, self.shape)
+
+    def missing_files(self, data_dir: Path) -> list[str]:
+        return [name for name in self.files() if find(data_dir / self.folder, name) is None]
+
+    def load(self, data_dir: Path) -> Data:
+        import torch
+
+        folder = data_dir / self.folder
+        if missing := self.missing_files(data_dir):
+            _download(self, data_dir, missing)
+        known, test = self.read(folder)
+        if self.val_size >= len(known):
+            raise ConfigError(f"dataset.val_size={self.val_size}: must be less than the {len(known)} rows there are.")
+        content = hashlib.sha256()
+        for part in (known, test):
+            content.update(part.x.numpy().data)
+            content.update(part.y.numpy().data)
+        rows = torch.randperm(len(known), generator=torch.Generator().manual_seed(self.seed))
+        val_rows, train_rows = rows[: self.val_size][: self.limit], rows[self.val_size :][: self.limit]
+        train = Split(known.x[train_rows], known.y[train_rows])
+        return Data(
+            name=datasets.name_of(self),
+            task=Task("classification", self.class_names()),
+            train=train,
+            val=Split(known.x[val_rows], known.y[val_rows]),
+            # The first half of MNIST's was written by other people than its second, and is easier (LeCun's page).
+            test=test if self.limit is None else test.sample(self.limit),
+            fitted=Preprocessing(self.fitted(train), Target(self.target)),
+            source=Source(str(folder.absolute()), len(known) + len(test), (), content.hexdigest()),
+        )
+
+
+def find(folder: Path, name: str) -> Path | None:
+    """The file `name` or, as torchvision leaves them too, `name`.gz."""
+    try:
+        return next((path for path in (folder / name, folder / f"{name}.gz") if path.exists()), None)
+    except OSError as error:
+        raise ConfigError(f"{folder / name}: cannot be read: {error.strerror}.") from None
+
+
+def _download(dataset: Downloaded, data_dir: Path, missing: list[str]) -> None:
+    """Fetches files through torchvision; ConfigError, and nothing left behind, where that fails.
+
+    One archive may hold more than the `missing` ones, as that of EMNIST's parts does: all of them are kept.
+    """
+    import tempfile
+
+    folder = data_dir / dataset.folder
+    made = [path for path in (data_dir, *data_dir.parents) if not path.exists()]
+    patience = socket.getdefaulttimeout()
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        # urllib waits for ever for a network that does not answer.
+        socket.setdefaulttimeout(30)
+        # Beside their place and then renamed: nobody ever sees half a file, whatever interrupts this.
+        with tempfile.TemporaryDirectory(dir=data_dir, prefix=f".{datasets.name_of(dataset)}-") as scratch:
+            dataset.fetch(Path(scratch))
+            folder.mkdir(parents=True, exist_ok=True)
+            fetched = [path for path in Path(scratch, dataset.folder).iterdir() if path.suffix not in (".gz", ".zip")]
+            for path in fetched:
+                if find(folder, path.name) is None:
+                    path.replace(folder / path.name)
+    except Exception as error:  # torchvision and urllib raise many kinds
+        with contextlib.suppress(OSError):
+            for path in made:
+                path.rmdir()
+        reason = " ".join(str(error).split()) or type(error).__name__
+        shown = reason if len(reason) <= 300 else f"{reason[:297]}..."
+        raise ConfigError(
+            f"dataset={datasets.name_of(dataset)}: {len(missing)} of its {len(dataset.files())} files are not in "
+            f"{folder} (such as {missing[0]}), and the download failed: {shown.rstrip('.')}. Set data_dir, or "
+            f"MLPEXP_DATA_DIR, to a folder that holds {dataset.folder}/{dataset.files()[0]} and the others, or try "
+            "again with a network."
+        ) from None
+    finally:
+        socket.setdefaulttimeout(patience)

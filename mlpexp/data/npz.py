@@ -1,0 +1,210 @@
+"""Arrays of one's own in a NumPy archive: numbers or images, and a class or a value of each.
+
+N rows, F features, C channels, H × W pixels.
+"""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from mlpexp.data.at_path import PARTS, AtPath, Rows
+from mlpexp.data.dataset import datasets
+from mlpexp.data.identity import Identity
+from mlpexp.data.pixels import CHANNELS, pixel_rows
+from mlpexp.errors import ConfigError, pluralize
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_WANTED = "x and y, or x_train, y_train, x_test, y_test, and x_val, y_val if there are any; X is x too"
+
+
+@datasets.register("npz")
+@dataclass(frozen=True, kw_only=True)
+class Npz(AtPath):
+    """A file of np.savez with arrays x and y, or x_train, y_train, x_test and y_test, as those of Keras are.
+
+    x holds numbers [N, F], standardised with mean and deviation of the training rows, or images of uint8, [N, H, W] or
+    [N, H, W, C] in 1 or 3 channels. y holds whole numbers or texts, the classes, or floats, the values to predict.
+    """
+
+    task: Literal["auto", "classification", "regression"] = "auto"
+    """What is predicted, classes or values; auto: values where y holds floats."""
+
+    def read(self, path: Path, where: str, known: Identity | None = None) -> Rows:
+        import numpy as np
+        import torch
+
+        arrays = _arrays(path, where)
+        x, y = (_joined(arrays, letter, where) for letter in "xy")
+        if not np.issubdtype(y.dtype, np.floating):
+            task = "classification" if self.task == "auto" else self.task
+        else:
+            task = "regression" if self.task == "auto" else self.task
+        if known is not None:
+            task = known.task.kind
+        parts = {} if "x" in arrays else {part: len(arrays[f"x_{part}"]) for part in PARTS if f"x_{part}" in arrays}
+        classes: tuple[str, ...] = ()
+        if task == "classification":
+            classes, labels = _classes(y)
+            targets = torch.from_numpy(labels)
+        elif y.dtype.kind in "US":
+            raise ConfigError(f"{where}: y holds text; dataset.task=regression needs numbers.")
+        else:
+            targets = torch.from_numpy(y.astype(np.float64))[:, None]
+        if x.ndim == 2:
+            return Rows(torch.from_numpy(x.astype(np.float64)), targets, classes, None, parts)
+        images = torch.from_numpy(np.ascontiguousarray(x))
+        shape = (images.shape[3] if images.ndim == 4 else 1, *images.shape[1:3])
+        return Rows(pixel_rows(images), targets, classes, shape, parts)
+
+
+def _arrays(path: Path, where: str) -> dict[str, np.ndarray]:
+    """The arrays of a file by their names, `x` or `x_train` and so on; each has been checked by itself."""
+    import numpy as np
+
+    if not path.is_file():
+        what = "is a directory" if path.is_dir() else "is not a regular file" if path.exists() else "no such file"
+        raise ConfigError(f"{where}: {what}; an .npz file is needed.")
+    try:
+        with path.open("rb") as opened:
+            # Without pickles nothing in the file is run.
+            file = np.load(opened, allow_pickle=False)
+            if isinstance(file, np.ndarray):
+                raise ConfigError(
+                    f"{where}: is an .npy file of one array; an .npz file with x and y is needed (np.savez)."
+                )
+            names = _names(file.files, where)
+            arrays = {plain: _read(file, name, where) for plain, name in names.items()}
+    except ConfigError:
+        raise
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+        reason = getattr(error, "strerror", None)
+        raise ConfigError(
+            f"{where}: cannot be read: {reason}." if reason else f"{where}: is no .npz file, as np.savez writes it."
+        ) from None
+    _check(arrays, names, where)
+    return arrays
+
+
+def _read(file: Mapping[str, np.ndarray], name: str, where: str) -> np.ndarray:
+    try:
+        return file[name]
+    except ValueError:
+        raise ConfigError(
+            f"{where}: {name} holds Python objects, which are not read; save numbers, or text as dtype str."
+        ) from None
+    except MemoryError:
+        raise ConfigError(f"{where}: {name} needs more memory than there is.") from None
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+        raise ConfigError(f"{where}: {name} cannot be read: {str(error).rstrip('.') or 'it ends early'}.") from None
+
+
+def _check(arrays: Mapping[str, np.ndarray], names: Mapping[str, str], where: str) -> None:
+    """ConfigError for the first array that cannot be learned from; `names` are those in the file."""
+    import numpy as np
+
+    for plain, array in arrays.items():
+        fault = _fault_of_x(array) if plain.startswith("x") else _fault_of_y(array)
+        if fault is not None:
+            raise ConfigError(f"{where}: {names[plain]} {_form(array)}; {fault}.")
+        if array.dtype.kind == "f" and not (finite := np.isfinite(array)).all():
+            at, n = tuple(np.argwhere(~finite)[0].tolist()), int((~finite).sum())
+            raise ConfigError(
+                f"{where}: {names[plain]}[{', '.join(map(str, at))}] is {array[at]}; "
+                f"{'one value is' if n == 1 else f'{n:,} values are'} not finite."
+            )
+    for plain in (plain for plain in arrays if plain.startswith("x")):
+        x, y = plain, f"y{plain[1:]}"
+        if len(arrays[x]) != len(arrays[y]):
+            raise ConfigError(
+                f"{where}: {names[x]} has {pluralize(len(arrays[x]), 'row')} and {names[y]} {len(arrays[y])}; "
+                "each row of x needs its own of y."
+            )
+
+
+def _names(files: list[str], where: str) -> dict[str, str]:
+    """What `x`, `y`, or `x_train` and so on are called in a file: with a capital letter or a small one."""
+    held = f"holds the arrays {', '.join(files)}" if files else "holds no arrays"
+    names: dict[str, str] = {}
+    for name in files:
+        letter, _, part = name.partition("_")
+        if letter in ("x", "X", "y", "Y") and (part in PARTS or name == letter):
+            plain = name[0].lower() + name[1:]
+            if plain in names:
+                raise ConfigError(f"{where}: {held}; of {names[plain]} and {name} there may be one.")
+            names[plain] = name
+    whole = "x" in names or "y" in names
+    endings = (
+        [""] if whole else ["_train", *(f"_{part}" for part in PARTS[1:] if {f"x_{part}", f"y_{part}"} & {*names})]
+    )
+    wanted = [f"{letter}{ending}" for ending in endings for letter in "xy"]
+    if (whole and len(names) > 2) or any(name not in names for name in wanted):
+        raise ConfigError(f"{where}: {held}; must hold {_WANTED}.")
+    return names
+
+
+def _fault_of_x(x: np.ndarray) -> str | None:
+    if x.dtype.kind not in "biuf":
+        return "must be numbers"
+    if x.ndim == 2:
+        return None if x.size else "must have rows and columns"
+    if x.ndim not in (3, 4):
+        return "must be numbers [N, F], or images of uint8, [N, H, W] or [N, H, W, C]"
+    if x.dtype != "uint8":
+        return "images must be uint8, 0 to 255; rows of numbers are [N, F]"
+    if x.ndim == 4 and x.shape[3] not in CHANNELS:
+        hint = "; np.moveaxis(x, 1, 3) puts them last" if x.shape[1] in CHANNELS else ""
+        return f"images [N, H, W, C] must have 1 or 3 channels{hint}"
+    return None if x.size else "must have rows and pixels"
+
+
+def _fault_of_y(y: np.ndarray) -> str | None:
+    if y.dtype.kind not in "biufUS":
+        return "must be whole numbers or text, the classes, or floats, the values"
+    if y.ndim == 2 and y.shape[1] > 1:
+        return "must be [N], one class or value a row (of one-hot rows y.argmax(1))"
+    return None if y.ndim == 1 or (y.ndim == 2 and y.shape[1] == 1) else "must be [N]"
+
+
+def _form(array: np.ndarray) -> str:
+    return f"is {array.dtype} {list(array.shape)}"
+
+
+def _joined(arrays: Mapping[str, np.ndarray], letter: str, where: str) -> np.ndarray:
+    """All rows of x, or of y [N], in the order train, val, test."""
+    import numpy as np
+
+    names = [name for name in (letter, *(f"{letter}_{part}" for part in PARTS)) if name in arrays]
+    parts = [arrays[name] for name in names]
+    if letter == "y":
+        parts = [part.reshape(-1) for part in parts]
+    for name, part in zip(names, parts, strict=True):
+        alike = (part.dtype.kind in "US") == (parts[0].dtype.kind in "US") and part.shape[1:] == parts[0].shape[1:]
+        if not alike or (part.ndim > 2 and part.dtype != parts[0].dtype):
+            raise ConfigError(
+                f"{where}: {name} {_form(arrays[name])}, and {names[0]} {_form(arrays[names[0]])}; "
+                "all parts must have the same form."
+            )
+    return np.concatenate(parts)
+
+
+def _classes(y: np.ndarray) -> tuple[tuple[str, ...], Any]:
+    """The names of the classes, in order (of size, for numbers), and the class of each row [N]."""
+    import numpy as np
+
+    values, labels = np.unique(y, return_inverse=True)
+    names = [_class_name(value) for value in values.tolist()]
+    return tuple(names), labels.reshape(-1).astype(np.int64)
+
+
+def _class_name(value: Any) -> str:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    # 1 and 1.0 are one class.
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
