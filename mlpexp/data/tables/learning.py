@@ -15,6 +15,7 @@ from mlpexp.data.tables.matrix import check_classes, labelled_rows, targets_of, 
 from mlpexp.data.tables.raw import RawTable, short
 from mlpexp.data.tables.settings import TableSettings
 from mlpexp.data.tables.splitting import by_column, by_group, by_time, in_two
+from mlpexp.data.tables.targets import FEWEST as _FEWEST
 from mlpexp.data.tables.targets import Target as Found
 from mlpexp.data.tables.targets import find_target, labels_of
 from mlpexp.data.task import Task
@@ -23,8 +24,6 @@ from mlpexp.errors import ConfigError, pluralize
 if TYPE_CHECKING:
     from torch import Tensor
 
-# Rows of a class that are needed for train, val and test.
-_FEWEST = 3
 # So many columns are named in a note.
 _MOST_NAMED = 8
 # The name of the class that rare ones become.
@@ -51,7 +50,11 @@ def learn(table: RawTable, test: RawTable | None, settings: TableSettings) -> Le
     import torch
 
     names = _target_names(table, settings)
-    found = [find_target(table, table.column(name, f"dataset.target={short(name)}"), settings.task) for name in names]
+    # Who says what becomes of rare classes has classes.
+    fewest = _FEWEST if settings.rare == "refuse" else 1
+    found = [
+        find_target(table, table.column(name, f"dataset.target={short(name)}"), settings.task, fewest) for name in names
+    ]
     _check_several(found)
     rules = [name for name in (settings.group, settings.time, settings.split) if name is not None]
     for key, name in (("group", settings.group), ("time", settings.time), ("split", settings.split)):
