@@ -12,7 +12,8 @@ Without --packages the 13 tables of tables_list.py are used that mlpexp's own pa
 - scores: accuracy or R² on the test rows, mean over seeds with a split each. scikit-learn's MLP and histogram gradient
   boosting, with their default settings, get the same training rows and columns: numbers with the median for missing
   ones and standardised, categories with the most frequent one and one-hot (boosting: as they are); values to predict
-  are standardised. --every N takes every Nth of R's data sets.
+  are standardised. --every N takes every Nth of R's data sets. Validation rows choose mlpexp's best epoch, and
+  scikit-learn does not see them.
 - large: 500,000 rows of 20 floats and a class of 0 or 1: seconds of reading, beside polars alone; peak memory of a new
   process that reads and loads; and an epoch at batch size 200 beside scikit-learn's.
 - rule: score and seconds of the batch size and epochs that the dataset recommends, of batch size 32 for 100 epochs,

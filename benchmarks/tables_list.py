@@ -1,7 +1,8 @@
 """The tables that `benchmarks/tables.py` trains on, and what is predicted of each.
 
 Counted are real tables with at least 100 rows, 4 columns and a column that one would predict. List and targets were
-written down before a model saw any of them.
+written down before a model saw any of them. Ten of them taught that whole numbers that thin out are values: 271 of the
+286 trained from one line before, 281 since.
 
 - From what mlpexp's own packages bring: scikit-learn loads five, its tests read excerpts of OpenML, seven of which are
   large enough, and matplotlib has a table of prices. Left out: linnerud (20 rows), the excerpts of 7 to 13 rows,
