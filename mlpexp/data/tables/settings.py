@@ -23,8 +23,8 @@ class TableSettings(RandomlySplit):
     target: tuple[str, ...] | None = None
     """Name of the column to predict; null: the last. Several names for values that are predicted together."""
     task: Literal["auto", "classification", "regression"] = "auto"
-    """What is predicted, classes or values; auto: classes where the target is text or at most 20 different whole
-    numbers."""
+    """What is predicted, classes or values; auto: classes where the target is text, or whole numbers: at most 4
+    different ones, or at most 20 that stand in at least 3 rows each."""
     columns: Named[str] = field(default_factory=Named)
     """What a column is, by name: number, category, date, day_first, month_first or ignore; the others are found."""
     ignore: tuple[str, ...] = ()

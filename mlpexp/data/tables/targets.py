@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 TaskWord = Literal["auto", "classification", "regression"]
 # Whole numbers are taken as classes up to this many different ones.
 MOST_CLASSES = 20
+# Rows of a class that are needed for train, val and test.
+FEWEST = 3
+# Of more than so many whole numbers each needs these rows: those that thin out are counts or grades, as visits to a
+# doctor are, of which one patient alone made 16.
+_SURE_CLASSES = 4
 # Names of more classes than anybody would train are not looked through for spellings.
 _MOST_SPELLED = 10_000
 
@@ -34,9 +39,10 @@ class Target:
     notes: tuple[str, ...] = ()
 
 
-def find_target(table: RawTable, column: RawColumn, task: TaskWord = "auto") -> Target:
-    """Classes where the cells are text or at most MOST_CLASSES different whole numbers, unless `task` says it.
+def find_target(table: RawTable, column: RawColumn, task: TaskWord = "auto", fewest: int = FEWEST) -> Target:
+    """Classes where the cells are text, or few different whole numbers, unless `task` says it.
 
+    Few are 4, or MOST_CLASSES that stand in `fewest` rows each.
     ConfigError where the column is empty, or holds text among numbers that are no classes.
     """
     name = column.name
@@ -45,7 +51,7 @@ def find_target(table: RawTable, column: RawColumn, task: TaskWord = "auto") -> 
     known = column.cells.filter(~missing)
     if not len(known):
         raise ConfigError(f"dataset.target={short(name)}: has no value in any row.")
-    if task == "regression" or (task == "auto" and not _are_classes(column, known)):
+    if task == "regression" or (task == "auto" and not _are_classes(column, known, fewest)):
         numbers_of(table, column, target=True)
         return Target(name, (), n_missing, _on_values(name, known) if task == "auto" else ())
     texts = texts_of(column).drop_nulls().unique()
@@ -63,12 +69,13 @@ def labels_of(column: RawColumn, target: Target) -> npt.NDArray[np.int64]:
     return codes_of(column, Categories(target.name, "classes", values=target.classes))
 
 
-def _are_classes(column: RawColumn, known: pl.Series) -> bool:
+def _are_classes(column: RawColumn, known: pl.Series, fewest: int) -> bool:
     """A stray text among numbers that are no classes is a mistake in a column of values, and is reported as one."""
     import polars as pl
 
     if known.dtype.is_integer():
-        return known.n_unique() <= MOST_CLASSES
+        counts = known.unique_counts()
+        return len(counts) <= _SURE_CLASSES or (len(counts) <= MOST_CLASSES and not (counts < fewest).any())
     if known.dtype == pl.Float64:
         return False
     if known.dtype != pl.String:
