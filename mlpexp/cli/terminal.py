@@ -27,7 +27,7 @@ from mlpexp.engine.batches import Batches
 from mlpexp.engine.loop import Engine, Row
 from mlpexp.engine.objective import train_shares
 from mlpexp.errors import pluralize
-from mlpexp.fields.convert import show
+from mlpexp.fields.convert import as_plain, show
 from mlpexp.figures.confusion import most_confused
 from mlpexp.run.results import Results
 from mlpexp.training.attempt import Run
@@ -136,6 +136,10 @@ def score_text(score: float) -> str:
     return "–" if math.isnan(score) else f"{score:.4f}"
 
 
+# What is odd in a table, and stands in the note on its columns and rows too.
+_IN_NOTES = {"empty", "constant", "id_like", "missing_targets", "rows_with_missing"}
+
+
 def _setup(prepared: Prepared, engine: Engine) -> Text:
     config, data = prepared.config, prepared.data
     sizes = " / ".join(f"{len(split):,}" for split in data.splits().values())
@@ -143,6 +147,7 @@ def _setup(prepared: Prepared, engine: Engine) -> Text:
     parts = {
         "data": f"{data.name}: {sizes} rows (train / val / test), {_task(prepared)}",
         "note": data.note,
+        "odd": "\n".join(format_finding(as_plain(odd)) for odd in data.odd if odd.symptom not in _IN_NOTES),
         "model": f"{named(config, 'model')}: {'-'.join(map(str, widths))}, {engine.n_parameters:,} parameters",
         # Without a hidden layer there is nothing to activate, to normalise or to drop.
         "activation": named(config, "activation") if config.model.activates else "none (no hidden layer)",

@@ -17,6 +17,7 @@ from mlpexp.data.columns import Image
 from mlpexp.data.identity import Identity
 from mlpexp.data.preprocessing import Preprocessing
 from mlpexp.data.source import Source, changed
+from mlpexp.data.tables.oddity import Oddity
 from mlpexp.data.task import Task
 from mlpexp.errors import ConfigError
 from mlpexp.fields.ranges import Count, Positive
@@ -74,6 +75,7 @@ class Data:
     source: Source | None = None  # the file that the data were read from
     dealt: str | None = None  # which rows of that file went to which split, see identity.packed
     test_source: Source | None = None  # the file of the test rows, where it is another
+    odd: tuple[Oddity, ...] = ()  # what is odd in a table
 
     @cached_property
     def preprocessing(self) -> Preprocessing:
@@ -83,7 +85,7 @@ class Data:
     @cached_property
     def identity(self) -> Identity:
         """What a run notes of the data."""
-        return Identity(self.task, self.preprocessing, self.source, self.dealt, self.test_source)
+        return Identity(self.task, self.preprocessing, self.source, self.dealt, self.test_source, self.odd)
 
     @property
     def n_features(self) -> int:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from mlpexp.data.preprocessing import Preprocessing
 from mlpexp.data.source import Source
+from mlpexp.data.tables.oddity import Oddity
 from mlpexp.data.task import Task
 from mlpexp.errors import ConfigError
-from mlpexp.fields.convert import as_plain, build
+from mlpexp.fields.convert import as_plain, build, convert
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,6 +35,8 @@ class Identity:
     """See `packed`; None where the dataset has no file whose rows are split."""
     test_source: Source | None = None
     """The file of the test rows, where they are not in `source`; they are behind its rows in the `split`."""
+    odd: tuple[Oddity, ...] = ()
+    """What is odd in a table, as `mlpexp look` tells it."""
 
     @property
     def n_features(self) -> int:
@@ -50,6 +53,7 @@ class Identity:
             "classes": list(self.task.classes),
             **self.preprocessing.to_plain(),
             "split": self.split,
+            "odd": as_plain(self.odd),
         }
 
     @staticmethod
@@ -70,7 +74,8 @@ class Identity:
             for key in ("source", "test_source")
         )
         task = Task(kind, tuple(classes), len(preprocessing.outputs))
-        return Identity(task, preprocessing, source, split, tested)
+        odd = convert(plain.get("odd", []), tuple[Oddity, ...], "data.odd")
+        return Identity(task, preprocessing, source, split, tested, odd)
 
 
 def packed(rows: tuple[Tensor, Tensor, Tensor], n_rows: int) -> str:

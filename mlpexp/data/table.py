@@ -66,8 +66,16 @@ class Table(TableSettings):
         source = Source(str(Path(self.path).absolute()), table.n_rows, table.names, sha256)
         tested = None if test is None or self.test_path is None else _source(Path(self.test_path), test)
         split = packed(learned.rows, len(learned.x))
-        known = Identity(learned.task, learned.fitted, source, split, tested)
-        return self._data(learned.x, learned.y, learned.rows, known, learned.notes)
+        known = Identity(learned.task, learned.fitted, source, split, tested, learned.odd)
+        notes = [*learned.notes, *self._recommendation(table.n_rows)]
+        return self._data(learned.x, learned.y, learned.rows, known, notes)
+
+    def _recommendation(self, n_rows: int) -> list[str]:
+        """Where the settings are those that the number of rows recommends, which they are."""
+        suited, given = self.recommend(vars(self)), self.recommended
+        if (given.batch_size, given.epochs) != (suited.batch_size, suited.epochs):
+            return []
+        return [f"recommended for {n_rows:,} rows: batch_size={given.batch_size}, epochs={given.epochs}"]
 
     def _data(self, x: Tensor, y: Tensor, rows: Rows, known: Identity, notes: Sequence[str] = ()) -> Data:
         """The data of raw rows x [N, R] and classes or values y, split as `rows` say and preprocessed as `known` is."""
@@ -85,6 +93,7 @@ class Table(TableSettings):
             source=known.source,
             dealt=known.split,
             test_source=known.test_source,
+            odd=known.odd,
         )
 
     def load_again(self, data_dir: Path, known: Identity, run: Path, file: Path | None = None) -> Data:

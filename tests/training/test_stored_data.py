@@ -273,3 +273,16 @@ def test_a_damaged_record_of_the_data_is_one_line(
     assert call(["eval", RUN]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert said in line
+
+
+def test_what_is_odd_in_a_table_stands_in_the_header_and_in_the_run(here: Path, capsys: Capture) -> None:
+    rows = [f"{n % 7}.5,{n * n % 31},{'ab'[n % 7 > 2]}" for n in range(60)]
+    Path("t.csv").write_text("\n".join(["told,x,y", *rows, ""]))
+    assert call(["train", "dataset=table", "dataset.path=t.csv", "hydra.run.dir=run", "epochs=3", *QUICK]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    odd = record.read(Path("run")).data["odd"]
+    assert [found["symptom"] for found in odd] == ["gives_target_away", "duplicate_rows"]
+    for found in odd:
+        assert found["evidence"] in out
+    assert call(["resume", "run", "epochs=4"]) == 0
+    assert record.read(Path("run")).data["odd"] == odd

@@ -14,6 +14,8 @@ from mlpexp.data.tables.finding import find_kinds
 from mlpexp.data.tables.kinds import Categories, Dates, Ignored, Kind
 from mlpexp.data.tables.matrix import check_classes, classes_of, holes_of, require, targets_of, values_of
 from mlpexp.data.tables.notes import on_columns, on_values
+from mlpexp.data.tables.oddities import find_oddities
+from mlpexp.data.tables.oddity import Oddity
 from mlpexp.data.tables.rare import FEWEST, classes_left, merged
 from mlpexp.data.tables.raw import RawTable, short
 from mlpexp.data.tables.settings import TableSettings
@@ -41,6 +43,7 @@ class Learned:
     fitted: Preprocessing
     rows: tuple[Tensor, Tensor, Tensor]
     notes: tuple[str, ...]
+    odd: tuple[Oddity, ...]
 
 
 def learn(table: RawTable, test: RawTable | None, settings: TableSettings) -> Learned:
@@ -111,10 +114,11 @@ def learn(table: RawTable, test: RawTable | None, settings: TableSettings) -> Le
     notes = [*table.notes, *on_columns(kinds, beside), *notes, *(note for part in found for note in part.notes)]
     if not target.classes:
         notes.append(on_values(outputs))
+    odd = tuple(find_oddities(table, kinds, found[0])) if len(names) == 1 else ()
     if test is None:
-        return Learned(x, y, task, fitted, rows, tuple(notes))
+        return Learned(x, y, task, fitted, rows, tuple(notes), odd)
     rows = rows[0], rows[1], len(x) + tested
-    return Learned(torch.cat([x, x_test]), torch.cat([y, y_test]), task, fitted, rows, tuple(notes))
+    return Learned(torch.cat([x, x_test]), torch.cat([y, y_test]), task, fitted, rows, tuple(notes), odd)
 
 
 def _of_test(
