@@ -470,12 +470,13 @@ def test_eval_finds_the_metrics_of_run_json_and_overwrites_nothing(here: Path) -
     assert [[int(cell) for cell in row[1:]] for row in rows] == confusion_matrix(data.test.y.cpu(), predicted).tolist()
 
 
-ONE_ROW = ["1,1,1", "2,3,2", "3,1,4"]
+# Validation and test split have a row each.
+FIVE_ROWS = ["1,1,1", "2,3,2", "3,1,4", "5,2,3", "4,4,9"]
 # The one value that is not 0.1 is among the rows to train on.
 WITHOUT_VARIANCE = [f"{i % 7},{i % 5},{3.5 if i == 7 else 0.1}" for i in range(60)]
 
 
-@pytest.mark.parametrize(("rows", "with_r2"), [(ONE_ROW, set()), (WITHOUT_VARIANCE, {"train"})])
+@pytest.mark.parametrize(("rows", "with_r2"), [(FIVE_ROWS, {"train"}), (WITHOUT_VARIANCE, {"train"})])
 def test_a_split_without_variance_has_no_r2(
     rows: list[str], with_r2: set[str], here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
