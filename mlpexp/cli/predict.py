@@ -1,4 +1,4 @@
-"""`mlpexp predict`: writes what a run predicts for each row of a file."""
+"""`mlpexp predict`: writes what a run, or the best setting of a sweep, predicts for each row of a file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ _ALLOWED = ["device", "plugins"]
 
 def run(arguments: list[str]) -> int:
     parser = Parser(prog="mlpexp predict", description=__doc__.split(": ", 1)[1])
-    parser.add_argument("run", metavar="RUN", help="a run directory")
+    parser.add_argument(
+        "run",
+        metavar="RUN_OR_SWEEP",
+        type=Path,
+        help="a run directory; or a sweep, of which the best setting by validation is taken, all its seeds together",
+    )
     parser.add_argument("file", type=Path, metavar="FILE", help="a table; columns are matched by name")
     parser.add_argument(
         "changes", nargs="*", default=[], metavar="KEY=VALUE", help=f"other values of {', '.join(_ALLOWED)}"
@@ -35,9 +40,19 @@ def run(arguments: list[str]) -> int:
 
     from mlpexp.cli.console import console
     from mlpexp.errors import pluralize
+    from mlpexp.run.record import NAME
     from mlpexp.training.predict import predict_file
 
-    found = predict_file(args.run, args.file, out, proba=args.proba, keep=args.keep, changes=changed)
-    rows = pluralize(found.n_rows, "row")
-    console().print(Text(f"{rows} predicted with the weights of epoch {found.epoch}; written to {found.file}"))
+    if (args.run / NAME).exists() or not args.run.is_dir():
+        runs: tuple[Path, ...] = (args.run,)
+        whose = "the weights of epoch {}"
+    else:
+        from mlpexp.comparison.best import best_setting
+
+        best = best_setting(args.run)
+        runs = best.directories
+        whose = f"the mean of {pluralize(len(runs), 'run')} of {best.label}, the best mean {best.metric.words}"
+    found = predict_file(runs, args.file, out, proba=args.proba, keep=args.keep, changes=changed)
+    rows, of = pluralize(found.n_rows, "row"), whose.format(found.epochs[0])
+    console().print(Text(f"{rows} predicted with {of}; written to {found.file}"))
     return 0

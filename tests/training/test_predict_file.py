@@ -146,3 +146,20 @@ def test_pieces_are_the_whole(
             assert [float(cell) for cell in cells] == [float(number) for number in numbers]
     places = [piece.place(row) for piece in pieces for row in range(piece.n_rows)]
     assert places == [whole.place(row) for row in range(whole.n_rows)]
+
+
+def test_of_a_sweep_the_seeds_of_the_setting_best_on_validation_rows_are_averaged(
+    project: Path, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = ["dataset=table", f"dataset.path={project}/things.csv", "dataset.target=kind", *QUICK]
+    # A rate of 1e-9 learns nothing.
+    assert call(["train", "-m", *table, "optimizer.lr=1e-9,0.05", "seed=0,1", "hydra.sweep.dir=sweep"]) == 0
+    capsys.readouterr()
+    assert call(["predict", "sweep", str(project / "things.csv"), "--proba"]) == 0
+    assert "the mean of 2 runs of optimizer.lr=0.05, the best mean val accuracy" in capsys.readouterr().out
+    found = pl.read_csv("predictions.csv")
+    runs = [path.parent for path in sorted(here.glob("sweep/*/run.json"))]
+    runs = [path for path in runs if record.read(path).config["optimizer"]["lr"] == 0.05]
+    rows = pl.read_csv(project / "things.csv")
+    expected = np.mean([mlpexp.load(run)[0].predict(rows) for run in runs], axis=0)
+    np.testing.assert_allclose(found.select("p(large)", "p(small)"), expected, atol=1e-6)

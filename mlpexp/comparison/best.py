@@ -1,0 +1,33 @@
+"""The setting of a sweep that is best on validation rows, and its runs: what one would use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlpexp.comparison.compare import compare, own_metric, report_of
+from mlpexp.comparison.runs import find_runs
+from mlpexp.config.metric import Metric
+from mlpexp.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Best:
+    """A setting, its runs that have a result, one a seed, and the metric by which it is best."""
+
+    label: str
+    directories: tuple[Path, ...]
+    metric: Metric
+
+
+def best_setting(path: str | Path) -> Best:
+    """The setting below `path` with the best mean on validation rows; ConfigError where no run has a result.
+
+    The test split has no say in it: what it says of the setting then holds for new rows too.
+    """
+    runs, _ = find_runs([path])
+    metric = Metric(own_metric(runs, report_of(runs)).name, "val")
+    found = compare([path], metric=f"{metric.name}/{metric.split}").best
+    if found is None:
+        raise ConfigError(f"{path}: no run below it has completed with a {metric.words}.")
+    return Best(found.label, tuple(run.directory for run in found.runs), metric)
