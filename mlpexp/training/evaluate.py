@@ -121,9 +121,9 @@ def evaluate(
     write_text(out / "metrics.json", json.dumps(record.finite({"epoch": epoch, **judged}), indent=2) + "\n")
     if results.task.kind == "classification":
         write_text(out / "confusion_matrix.csv", _confusion_csv(results, results.data.test))
-    from mlpexp.run.pictures import pictures
+    from mlpexp.run.pictures import further_pictures, pictures
 
-    for name, picture in pictures(results, curves, epoch):
+    for name, picture in (*pictures(results, curves, epoch), *further_pictures(results)):
         write_bytes(out / f"{name}.png", picture.png())
     return Evaluation(out, epoch, results=results, remarks=remarks, **judged)
 
