@@ -19,6 +19,7 @@ from sklearn.metrics import (
 
 from mlpexp.figures.class_curves import Curve, class_curves
 from mlpexp.figures.class_scores import ClassScores, class_scores
+from mlpexp.figures.importance import importance
 
 Read = Callable[[Figure], list[str]]  # the fixture's
 
@@ -101,3 +102,14 @@ def test_scores_that_there_are_not_are_dashes(read: Read) -> None:
     texts = read(class_scores(np.array([[3, 1, 0], [0, 2, 0], [0, 0, 0]]), ["a", "b", "c"]))
     assert texts.count("–") == 3
     assert {"c (0 rows)", "recall, mean 0.88"} <= set(texts)
+
+
+@pytest.mark.parametrize("n", [1, 20])
+def test_importance_has_a_bar_and_an_interval_for_each_column(n: int, read: Read) -> None:
+    means = np.linspace(0.3, -0.1, n)
+    names = [f"column {k} of $ {'x' * 3 * k}" for k in range(n)]
+    figure = importance(names, means, np.full(n, 0.05), axis="drop of R²", title="Permutation importance")
+    texts = read(figure)
+    (panel,) = figure.axes
+    assert [bar.get_width() for bar in panel.patches] == pytest.approx(means)  # type: ignore[attr-defined]
+    assert {"column 0 of $", "drop of R²", "95 % confidence interval over shuffles"} <= set(texts)
