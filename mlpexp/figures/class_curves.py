@@ -65,8 +65,8 @@ class Curve:
 def class_curves(probabilities: np.ndarray, true: np.ndarray, classes: Sequence[str], title: str = "") -> Figure:
     """ROC and precision-recall curves for class probabilities [N, C] and true classes [N].
 
-    Of two classes those of the second; of more those of each against the rest and their mean, and past ten those of
-    the ten with the least AUC. A class that has no row, or all of them, has no curve.
+    Of two classes those of the second; of more those of each against the rest and their macro average, and past
+    ten those of the ten with the least AUC. A class that has no row, or all of them, has no curve.
     """
     from matplotlib.lines import Line2D
 
@@ -75,11 +75,11 @@ def class_curves(probabilities: np.ndarray, true: np.ndarray, classes: Sequence[
     found = {c: Curve.of(probabilities[:, c], true == c) for c in asked}
     curves = {c: curve for c, curve in found.items() if curve is not None}
     shown = sorted(sorted(curves, key=lambda c: curves[c].auc)[:_MOST_LINES])
-    texts = [_scored(style.label(classes[c], 20), [curves[c]]) for c in shown]
+    texts = [_scored(style.label(classes[c]), [curves[c]]) for c in shown]
     average, notes = "", [] if known else ["no curves: probabilities are not finite"]
     if len(curves) > 1:
-        of = "all" if len(curves) == len(classes) else f"{len(curves)} of {len(classes)}"
-        average = _scored(f"mean of {of} classes", list(curves.values()))
+        of = "" if len(curves) == len(classes) else f" of {len(curves)} of {len(classes)} classes"
+        average = _scored(f"macro average{of}", list(curves.values()))
     if len(shown) < len(curves):
         notes.append(f"lines: the {len(shown)} classes with the least AUC")
     top = 0.35 + 0.3 * bool(title)

@@ -64,7 +64,7 @@ def test_a_line_for_each_class_and_their_mean(n_classes: int, lines: int, read: 
     if n_classes == 2:
         assert np.asarray(recall.lines[-1].get_ydata()).tolist() == [0.5, 0.5]
         return
-    assert f"mean of all classes: AUC {np.mean(areas):.3f}, AP {np.mean(precision):.3f}" in texts
+    assert f"macro average: AUC {np.mean(areas):.3f}, AP {np.mean(precision):.3f}" in texts
     # The areas under the drawn means are the means of the areas, up to the steps of their grid.
     x, y = (np.asarray(values, float) for values in roc.lines[-2].get_data())
     assert auc(x, y) == pytest.approx(np.mean(areas), abs=0.003)
@@ -75,7 +75,9 @@ def test_a_line_for_each_class_and_their_mean(n_classes: int, lines: int, read: 
 def test_curves_that_there_are_not(read: Read) -> None:
     probabilities, true = predictions(3)
     there = true != 2
-    assert "mean of 2 of 3 classes: AUC" in " ".join(read(class_curves(probabilities[there], true[there], list("abc"))))
+    assert "macro average of 2 of 3 classes: AUC" in " ".join(
+        read(class_curves(probabilities[there], true[there], list("abc")))
+    )
     texts = read(class_curves(probabilities[:, :2], np.zeros(300, int), ["a", "b"]))
     assert not [text for text in texts if "AUC" in text]
     assert "no curves: probabilities are not finite" in read(class_curves(probabilities * np.nan, true, list("abc")))
