@@ -26,18 +26,15 @@ def new_file(path: Path, *suffixes: str) -> Path:
     return path
 
 
-def run_and_changes(
-    command: str, description: str, allowed: list[str], arguments: list[str], about_data: str
-) -> tuple[str, dict[str, Any], Path | None]:
-    """The run directory that a command is given, the values of the `allowed` keys that it is to change, and --data."""
+def run_parser(command: str, description: str, allowed: list[str], about_data: str) -> Parser:
+    """For a run directory, other values of the `allowed` keys, which `changes` reads, and --data."""
     parser = Parser(prog=f"mlpexp {command}", description=description)
     parser.add_argument("run", metavar="RUN", help="a run directory")
     parser.add_argument(
         "changes", nargs="*", default=[], metavar="KEY=VALUE", help=f"other values of {', '.join(allowed)}"
     )
     parser.add_argument("--data", type=Path, metavar="FILE", help=about_data)
-    args = parser.parse_intermixed_args(arguments)
-    return args.run, changes(args.changes, allowed), args.data
+    return parser
 
 
 def changes(pairs: Sequence[str], allowed: list[str]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from mlpexp.cli.console import console
 from mlpexp.cli.main import report
 from mlpexp.components.loss import Loss, losses
 from mlpexp.components.regularizer import regularizers
-from mlpexp.config.metric import KINDS, picking
+from mlpexp.config.metric import KINDS, Metric, picking
 from mlpexp.config.schema import Config
 from mlpexp.data.task import Task
 from mlpexp.doctor.finding import format_finding
@@ -31,6 +31,7 @@ from mlpexp.fields.convert import as_plain, show
 from mlpexp.figures.confusion import most_confused
 from mlpexp.run.results import Results
 from mlpexp.training.attempt import Run
+from mlpexp.training.importance import MOST_SHOWN, Importance
 from mlpexp.training.prepare import Prepared
 from mlpexp.training.stack import Watcher
 
@@ -231,6 +232,23 @@ def metrics_table(
 
 def _metric_text(name: str, value: float) -> str:
     return f"{value:#.4g}" if KINDS[name].own_units and math.isfinite(value) else score_text(value)
+
+
+def importance_table(found: Importance) -> Table:
+    """A row a column, the most important first: what shuffling it does to the metric, and the interval of that."""
+    title = f"Permutation importance: {found.what} on {found.rows}, mean of {found.changes.shape[1]} shuffles"
+    if (more := len(found.columns) - MOST_SHOWN) > 0:
+        title += f"; importance.csv has {more} more columns"
+    metric = Metric(found.metric, "test")
+    table = Table(title=title, title_justify="left", title_style="")
+    table.add_column("column")
+    table.add_column("percentage points" if metric.percent else "importance", justify="right")
+    table.add_column("95 % interval over shuffles", justify="right")
+    rows = zip(found.columns, found.mean.tolist(), found.half_width.tolist(), strict=True)
+    for name, mean, half in itertools.islice(rows, MOST_SHOWN):
+        interval = f"{metric.signed(mean - half)} … {metric.signed(mean + half)}"
+        table.add_row(Text(name), metric.signed(mean), interval)
+    return table
 
 
 def undefined_metrics(undefined: dict[str, dict[str, str]]) -> list[str]:

@@ -12,6 +12,7 @@ import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from mlpexp.data.columns import KINDS, Column, Image, Number, moments
@@ -107,6 +108,12 @@ class Preprocessing:
     def input_names(self) -> tuple[str, ...]:
         """Of the inputs."""
         return tuple(name for column in self.columns for name in column.names)
+
+    @property
+    def inputs_of_columns(self) -> tuple[slice, ...]:
+        """Which inputs are made of each raw column."""
+        ends = [0, *accumulate(sum(n for *_, n in column.scaling) for column in self.columns)]
+        return tuple(slice(*pair) for pair in pairwise(ends))
 
     @property
     def linear(self) -> bool:

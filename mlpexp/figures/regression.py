@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 Points = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
 _LEFT = 0.95
+_SIDE = 4.0  # of a square panel, inches
 _LINE = 400  # points
 
 
@@ -74,14 +75,17 @@ def _span(points: Points) -> tuple[float, float]:
 
 @style.styled
 def predicted_against_true(points: Points, target_name: str, title: str = "") -> Figure:
-    """Predictions over true values, both [N], by split; the diagonal is where both agree."""
+    """Predictions over true values, both [N], by split, and their residuals, true − predicted, over predictions.
+
+    On the dashed lines both agree.
+    """
     from matplotlib.lines import Line2D
 
     points = merged(points)
     top = 0.2 + 0.3 * bool(title)
     scored = {f"{name}: R² = {_r2(true, predicted)}": name for name, (true, predicted) in points.items()}
     right = 0.35 + style.legend_width([*scored, "predicted = true"])
-    figure, (panel,) = style.panels(1, 4.0, 4.0, left=_LEFT, top=top, right=right)
+    figure, (panel, beside) = style.panels(2, _SIDE, _SIDE, left=_LEFT, top=top, right=right, gap=_LEFT + 0.1)
     style.heading(figure, title, _LEFT)
     drawn = data_points(panel, points)
     both = spanned(np.concatenate([np.ravel(values) for pair in points.values() for values in pair]))
@@ -89,9 +93,17 @@ def predicted_against_true(points: Points, target_name: str, title: str = "") ->
     panel.set_xlim(both)
     panel.set_ylim(both)
     _finish(figure, panel, f"true {target_name}", f"predicted {target_name}")
+    residuals = {
+        name: (np.ravel(predicted), np.ravel(true) - np.ravel(predicted)) for name, (true, predicted) in points.items()
+    }
+    data_points(beside, residuals)
+    beside.axhline(0, ls="--", color=style.TRUE_FUNCTION, lw=1.5)
+    beside.set_xlim(spanned(np.concatenate([predicted for predicted, _ in residuals.values()])))
+    beside.set_ylim(spanned(np.concatenate([[0.0], *(residual for _, residual in residuals.values())])))
+    _finish(figure, beside, f"predicted {target_name}", "residual: true − predicted")
     handles: dict[str, Artist] = {text: drawn[name] for text, name in scored.items()}
     handles["predicted = true"] = Line2D([], [], ls="--", color=style.TRUE_FUNCTION, lw=1.5)
-    style.legend(figure, handles, _LEFT + 4.2, top)
+    style.legend(figure, handles, 2 * (_LEFT + _SIDE) + 0.3, top)
     return figure
 
 

@@ -9,6 +9,8 @@ import numpy as np
 
 from mlpexp.data.pixels import images_of
 from mlpexp.figures.boundary import decision_boundary, grid
+from mlpexp.figures.class_curves import class_curves
+from mlpexp.figures.class_scores import MOST_CLASSES, class_scores
 from mlpexp.figures.confusion import confusion
 from mlpexp.figures.curves import curves
 from mlpexp.figures.picture import Picture
@@ -59,6 +61,18 @@ def pictures(
             pairs = {name: (true[:, number], predicted[:, number]) for name, (true, predicted) in both.items()}
             which = f"_{number + 1}" if len(targets) > 1 else ""
             yield f"predicted_against_true{which}", Picture(predicted_against_true, pairs, target.name)
+
+
+def further_pictures(results: Results, title: str = "Test split") -> Iterator[tuple[str, Picture]]:
+    """Names and pictures of a run's test rows that are not drawn of every run: they would take as long as the rest."""
+    data = results.data
+    if data.task.kind == "classification":
+        probabilities = results.objective.loss.probabilities(results.outputs(data.test)).numpy()
+        true = data.test.y.cpu().numpy()
+        yield "class_curves", Picture(class_curves, probabilities, true, data.task.classes, title=title)
+        if data.task.n_classes <= MOST_CLASSES:
+            counts = results.confusion(data.test)
+            yield "class_scores", Picture(class_scores, counts, data.task.classes, title=title)
 
 
 def points(data: Data) -> dict[str, tuple[np.ndarray, np.ndarray]]:

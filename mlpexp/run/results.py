@@ -6,7 +6,7 @@ N test rows, C classes.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -67,17 +67,18 @@ class Results:
         """By split the task's metrics (mlpexp/config/metric.py says what each is); nan where it has none."""
         return _by_split(self.data, self.metrics_of)
 
-    def metrics_of(self, split: Split) -> dict[str, float]:
-        """What `metrics` are of one split."""
+    def metrics_of(self, split: Split, names: Collection[str] | None = None) -> dict[str, float]:
+        """What `metrics` are of one split: all, or those of these `names`."""
+        names = self.task.metrics if names is None else names
         evaluation = evaluate(self._stack, self.data, split, self.objective, keep=True)
         assert evaluation.outputs is not None
         given = Answers.of(evaluation.outputs, self.task, self.objective.loss, self.identity.preprocessing.values)
-        found = metrics(given, split.y, self.task.metrics)
+        found = metrics(given, split.y, names)
         numbers = {name: value.item() for name, value in found.items()}
         numbers |= {"loss": evaluation.loss.item(), self.task.score: evaluation.score.item()}
-        if given.probabilities is not None:
+        if given.probabilities is not None and "calibration_error" in names:
             numbers["calibration_error"] = calibration(given.probabilities[0].numpy(), split.y.cpu().numpy()).error
-        return {name: numbers[name] for name in self.task.metrics}
+        return {name: numbers[name] for name in names}
 
     def undefined(self) -> dict[str, dict[str, str]]:
         """By split the metrics that it has not, whatever the network, and why."""

@@ -23,6 +23,7 @@ from mlpexp.run.directory import RunDirectory, claim_new, refuse_links
 from mlpexp.run.files import no_formula, write_bytes, write_text
 from mlpexp.run.record import Record
 from mlpexp.run.results import Results, constant_metrics, constant_of
+from mlpexp.training.importance import Importance, permutation_importance
 from mlpexp.training.prepare import Preparations, check_memory
 from mlpexp.training.saved import best as best_of
 from mlpexp.training.single import refuse_to_fetch, saved_config
@@ -39,6 +40,7 @@ class Evaluation:
     undefined: dict[str, dict[str, str]]  # which metrics there cannot be, and why
     results: Results
     remarks: tuple[str, ...]  # on what was damaged, and what took its place
+    importance: Importance | None = None  # where it was asked for
 
 
 def load(
@@ -93,11 +95,16 @@ def _load(
 
 
 def evaluate(
-    directory: str | Path, changes: dict[str, Any] | None = None, data: str | Path | None = None
+    directory: str | Path,
+    changes: dict[str, Any] | None = None,
+    data: str | Path | None = None,
+    *,
+    importance: bool = False,
 ) -> Evaluation:
     """Writes metrics.json, the confusion matrix as CSV and the figures to RUN/evaluations/<date and time>.
 
     `data` is a table: where it has the content of the run's, the run's splits are evaluated, else all of its rows.
+    `importance`: also that of each column, by the config's `metric` or else the task's score, as CSV and figure.
     """
     path = Path(directory)
     found = record.read(path)
@@ -105,15 +112,17 @@ def evaluate(
     file = None if data is None else Path(data)
     results, epoch, source = _load(path, found, changes or {}, "best", Preparations(file))
     known = results.identity
+    metric = (found.config["metric"] or results.task.score) if importance else None
     if file is not None and (known.source is None or known.source.find([file])[0] is None):
         dataset = saved_config(found, path, changes or {}).dataset
         rows = dataset.labelled(known, file)
-        return _evaluate_table(path, results, epoch, file, rows, record.constant_answer(found, path))
+        return _evaluate_table(path, results, epoch, file, rows, record.constant_answer(found, path), metric)
     judged: dict[str, Any] = {
         "metrics": results.metrics(),
         "constant": constant_metrics(results.data, results.objective),
         "undefined": results.undefined(),
     }
+    important = None if metric is None else permutation_importance(results, metric, "the test split")
     curves, remarks = _curves(path, found, results.task.score)
     if source != RunDirectory(path).best:
         remarks = (f"The weights are those in {source}, which has later or the only whole ones.", *remarks)
@@ -121,17 +130,18 @@ def evaluate(
     write_text(out / "metrics.json", json.dumps(record.finite({"epoch": epoch, **judged}), indent=2) + "\n")
     if results.task.kind == "classification":
         write_text(out / "confusion_matrix.csv", _confusion_csv(results, results.data.test))
-    from mlpexp.run.pictures import pictures
+    from mlpexp.run.pictures import further_pictures, pictures
 
-    for name, picture in pictures(results, curves, epoch):
+    for name, picture in (*pictures(results, curves, epoch), *further_pictures(results)):
         write_bytes(out / f"{name}.png", picture.png())
-    return Evaluation(out, epoch, results=results, remarks=remarks, **judged)
+    _write_importance(out, important)
+    return Evaluation(out, epoch, results=results, remarks=remarks, importance=important, **judged)
 
 
 def _evaluate_table(
-    path: Path, results: Results, epoch: int, file: Path, rows: Split, answer: list[float]
+    path: Path, results: Results, epoch: int, file: Path, rows: Split, answer: list[float], metric: str | None
 ) -> Evaluation:
-    """Of all rows of another table than the run's: metrics.json, and the confusion matrix as CSV."""
+    """Of all rows of another table than the run's: metrics.json, the confusion matrix as CSV, the importance."""
     rows = rows.to(next(results.module.parameters()).device)
     data = Data(file.name, results.task, rows, rows, rows, results.identity.preprocessing)
     results = replace(results, read=lambda: data)
@@ -142,12 +152,20 @@ def _evaluate_table(
         "constant": {name: constant_of(answer, rows, results.identity)},
         "undefined": {name: reasons} if reasons else {},
     }
+    important = None if metric is None else permutation_importance(results, metric, name)
     out = claim_new(path / "evaluations" / datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
     content = {"epoch": epoch, "data": str(file), **judged}
     write_text(out / "metrics.json", json.dumps(record.finite(content), indent=2) + "\n")
     if results.task.kind == "classification":
         write_text(out / "confusion_matrix.csv", _confusion_csv(results, rows))
-    return Evaluation(out, epoch, results=results, remarks=(), **judged)
+    _write_importance(out, important)
+    return Evaluation(out, epoch, results=results, remarks=(), importance=important, **judged)
+
+
+def _write_importance(out: Path, found: Importance | None) -> None:
+    if found is not None:
+        write_text(out / "importance.csv", found.csv())
+        write_bytes(out / "importance.png", found.picture().png())
 
 
 def _curves(path: Path, found: Record, score: str) -> tuple[dict[str, list[float]] | None, tuple[str, ...]]:

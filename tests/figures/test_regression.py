@@ -71,9 +71,14 @@ def test_r2_of_each_split_is_that_of_scikit_learn(read: Read) -> None:
     for name, (true, predicted) in points.items():
         assert f"{name}: R² = {r2_score(true, predicted):.3g}" in texts
     assert {"true price ($)", "predicted price ($)", "predicted = true"} <= set(texts)
-    (panel,) = figure.axes
+    panel, beside = figure.axes
     assert panel.get_xlim() == panel.get_ylim()
     assert panel.lines[-1].get_xydata().tolist() == [[v, v] for v in panel.get_xlim()]  # type: ignore[union-attr]
+    for drawn, (true, predicted) in zip(beside.lines, points.values(), strict=False):
+        shown = style.every(len(true))
+        np.testing.assert_array_equal(drawn.get_xydata(), np.stack([predicted, true - predicted], 1)[shown])
+    low, high = beside.get_ylim()
+    assert low < min((true - predicted).min() for true, predicted in points.values()) < 0 < high
 
 
 def test_r2_that_cannot_be_said(read: Read) -> None:

@@ -453,7 +453,7 @@ def test_eval_finds_the_metrics_of_run_json_and_overwrites_nothing(here: Path) -
     made = sorted((run.directory / "evaluations").iterdir())
     assert len(made) == 3
     assert first.metrics == run.metrics
-    figures = {"curves.png", "confusion_matrix.png", "predictions.png"}
+    figures = {f"{name}.png" for name in ("curves", "confusion_matrix", "predictions", "class_curves", "class_scores")}
     for directory in made:
         assert {path.name for path in directory.iterdir()} == {"metrics.json", "confusion_matrix.csv", *figures}
         content = json.loads((directory / "metrics.json").read_text())
