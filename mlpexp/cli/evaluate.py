@@ -7,12 +7,12 @@ from pathlib import Path
 from mlpexp.cli.arguments import run_and_changes
 from mlpexp.cli.main import report
 
-_ALLOWED = ["device", "data_dir", "plugins"]
+ALLOWED = ["device", "data_dir", "plugins"]
 _DATA = "the run's table where it lies now, or another one, of which all rows are evaluated"
 
 
 def run(arguments: list[str]) -> int:
-    directory, changed, file = run_and_changes("eval", __doc__.split(": ", 1)[1], _ALLOWED, arguments, _DATA)
+    directory, changed, file = run_and_changes("eval", __doc__.split(": ", 1)[1], ALLOWED, arguments, _DATA)
 
     from rich.text import Text
 

@@ -7,12 +7,12 @@ from typing import Any
 
 from mlpexp.cli.arguments import run_and_changes
 
-_ALLOWED = ["epochs", "device", "data_dir", "plugins"]
+ALLOWED = ["epochs", "device", "data_dir", "plugins"]
 _DATA = "the run's table where it lies now"
 
 
 def run(arguments: list[str]) -> int:
-    directory, changed, file = run_and_changes("resume", __doc__.split(": ", 1)[1], _ALLOWED, arguments, _DATA)
+    directory, changed, file = run_and_changes("resume", __doc__.split(": ", 1)[1], ALLOWED, arguments, _DATA)
 
     from mlpexp.run import record
     from mlpexp.run.sweep_record import is_sweep
