@@ -56,10 +56,17 @@ benchmark: $(VENV)/installed
 notebook: $(VENV)/installed
 	$(BIN)/mlpexp notebook $(ARGS)
 
+# Whether a Python has torch. One that has it lends it to .venv, and a .venv that has it keeps it.
+HAS_TORCH := import sys, importlib.util as u; sys.exit(not (u.find_spec("torch") and u.find_spec("torchvision")))
+LENT = $(shell $(PYTHON) -c '$(HAS_TORCH)' && echo --system-site-packages)
+
 $(VENV)/installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "mlpexp needs Python 3.11 or newer; name one: make PYTHON=python3.12 ..." >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(LENT) $(VENV)
+	@$(BIN)/python -c '$(HAS_TORCH)' \
+		&& echo "Installs mlpexp into $(VENV), with the torch that is there where it is recent enough." \
+		|| echo "Installs mlpexp into $(VENV): 5.5 GB on Linux, where torch comes with CUDA; about a minute. CPU only: README, Set-up."
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@
 

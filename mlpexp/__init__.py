@@ -18,7 +18,8 @@ from mlpexp.errors import ConfigError, DivergedError, MlpexpError, RunError
 from mlpexp.lazy import lazy
 
 if TYPE_CHECKING:
-    from mlpexp.comparison.compare import Comparison, compare
+    from mlpexp.comparison.compare import compare
+    from mlpexp.comparison.comparison import Comparison
     from mlpexp.config.compose import compose
     from mlpexp.config.schema import Config
     from mlpexp.engine.heap import keep_freed_memory
@@ -32,7 +33,8 @@ else:
     __getattr__ = lazy(
         __name__,
         {
-            "mlpexp.comparison.compare": ["Comparison", "compare"],
+            "mlpexp.comparison.compare": ["compare"],
+            "mlpexp.comparison.comparison": ["Comparison"],
             "mlpexp.config.compose": ["compose"],
             "mlpexp.config.schema": ["Config"],
             "mlpexp.engine.heap": ["keep_freed_memory"],

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import errno
+import os
+import traceback
 from collections.abc import Iterable, Mapping
 
 
@@ -16,6 +18,12 @@ class MlpexpError(Exception):
     def lines(self) -> tuple[str, ...]:
         """The messages, one line each."""
         return (str(self),)
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython and Jupyter print: the lines alone, or with HYDRA_FULL_ERROR=1 the traceback too."""
+        if os.environ.get("HYDRA_FULL_ERROR") == "1":
+            return [line.rstrip("\n") for line in traceback.format_exception(self)]
+        return list(self.lines)
 
 
 class ConfigError(MlpexpError, ValueError):

@@ -1,4 +1,4 @@
-"""The wheel, in an environment where the checkout is not."""
+"""The wheel, in an environment where the checkout is not; and what lies beside the code."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import os
 import subprocess
 import sys
 import sysconfig
+import tomllib
 import venv
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 # Whoever works on a checkout may have it on this path.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 
@@ -83,3 +86,33 @@ def test_the_wheel_brings_its_plugins_for_hydra(wheel_python: Path, here: Path) 
     tiny = ["dataset=xor", "epochs=1", "log.figures=false", "log.tensorboard=false"]
     mlpexp(wheel_python, "train", "-m", *tiny, "seed=0,1", "hydra.sweep.dir=sweep", cwd=here)
     assert [(here / "sweep" / job / "run.json").exists() for job in "01"] == [True, True]
+
+
+def test_the_wheel_carries_licence_and_citation(wheel_python: Path, here: Path) -> None:
+    program = (
+        "from importlib.metadata import distribution; found = distribution('mlpexp'); "
+        "print(found.metadata['License-Expression'], found.version); "
+        "print(found.read_text('licenses/LICENSE')); print(found.read_text('extra_metadata/CITATION.cff'))"
+    )
+    shown = output(wheel_python, program, here)
+    assert shown.startswith(f"MIT {PROJECT['version']}\n")
+    for name in ("LICENSE", "CITATION.cff"):
+        assert (ROOT / name).read_text() in shown
+
+
+def test_the_citation_is_of_this_version_and_licence() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert {"cff-version", "message", "title", "authors"} <= set(citation)  # what the format requires
+    assert (citation["title"], citation["version"]) == (PROJECT["name"], PROJECT["version"])
+    assert citation["license"] == PROJECT["license"]
+    assert citation["authors"] == PROJECT["authors"]
+    assert f"Copyright (c) 2026 {PROJECT['authors'][0]['name']}" in (ROOT / "LICENSE").read_text()
+    assert f"version {PROJECT['version']} " in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_commits_and_ci_run_the_checks_that_there_are() -> None:
+    (repository,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert [hook["entry"] for hook in repository["hooks"]] == ["make check"]
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
+    assert [step["run"] for job in workflow["jobs"].values() for step in job["steps"] if "run" in step] == [".ci/run"]
+    assert os.access(ROOT / ".ci" / "run", os.X_OK)

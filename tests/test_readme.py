@@ -36,7 +36,6 @@ CI_LINES = (ROOT / ".ci" / "run").read_text().splitlines()
 # What needs its own process, a terminal or a fresh environment: other tests run these.
 ELSEWHERE = {
     "mlpexp dashboard": "tests/cli/test_dashboard.py",
-    'eval "$(mlpexp -sc install=bash)"': "tests/cli/test_completion.py",
     **{line: "tests/sweep/test_other_launchers.py" for line in COMMAND_LINES if OTHER_ENGINES.search(line)},
 }
 

@@ -7,17 +7,17 @@ from pathlib import Path
 from mlpexp.cli.arguments import changes, run_parser
 from mlpexp.cli.main import report
 
-_ALLOWED = ["device", "data_dir", "plugins"]
+ALLOWED = ["device", "data_dir", "plugins"]
 _DATA = "the run's table where it lies now, or another one, of which all rows are evaluated"
 
 _IMPORTANCE = "also how much each column matters: how far the score falls where its values are shuffled"
 
 
 def run(arguments: list[str]) -> int:
-    parser = run_parser("eval", __doc__.split(": ", 1)[1], _ALLOWED, _DATA)
+    parser = run_parser("eval", __doc__.split(": ", 1)[1], ALLOWED, _DATA)
     parser.add_argument("--importance", action="store_true", help=_IMPORTANCE)
     args = parser.parse_intermixed_args(arguments)
-    changed = changes(args.changes, _ALLOWED)
+    changed = changes(args.changes, ALLOWED)
 
     from rich.text import Text
 

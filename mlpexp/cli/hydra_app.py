@@ -19,7 +19,7 @@ from mlpexp.config.locate import config_directory
 from mlpexp.errors import ConfigError, MlpexpError, unknown
 
 # Options that show something and train nothing.
-_SHOWING = ("help", "hydra_help", "cfg", "info", "shell_completion")
+_SHOWING = ("help", "hydra_help", "cfg", "info")
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -39,8 +39,10 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         raise ConfigError(f"--config-path={args.config_path}: would hide mlpexp's configs; use --config-dir.")
     if args.experimental_rerun is not None:
         raise ConfigError(f"--experimental-rerun={args.experimental_rerun}: mlpexp resume RUN continues a run.")
+    if args.shell_completion:
+        raise ConfigError("--shell-completion: mlpexp completion SHELL prints what completes command lines.")
     modes = {"--run": args.run, "--multirun": args.multirun, "--cfg": args.cfg, "--info": args.info}
-    if sum(map(bool, (*modes.values(), args.shell_completion))) > 1:
+    if sum(map(bool, modes.values())) > 1:
         raise ConfigError("train: only one of --run, --multirun, --cfg and --info can be given.")
     if args.resolve and not (args.cfg or args.help):
         raise ConfigError("train: --resolve goes with --cfg.")

@@ -27,8 +27,9 @@ COMMANDS = {
     "plot": "draw figures that need no run: mlpexp plot activations|optimizers|schedulers|dataset",
     "list": "what there is to choose from, and what each key means: mlpexp list [GROUP [NAME]]",
     "dashboard": "start TensorBoard: mlpexp dashboard [DIR]",
+    "completion": "print what makes bash, zsh or fish complete command lines: mlpexp completion SHELL",
 }
-_MODULES = {"eval": "evaluate", "list": "listing", "lr-find": "lr_find"}
+MODULES = {"eval": "evaluate", "list": "listing", "lr-find": "lr_find"}
 
 _HELP = """\
 mlpexp - what a training choice does to a multilayer perceptron.
@@ -78,21 +79,19 @@ def main() -> None:
 def call(arguments: list[str]) -> int:
     """Runs a command line and returns its exit code."""
     if not arguments or arguments[0] in ("-h", "--help", "help"):
-        commands = "\n".join(f"  {name:<10}{what}" for name, what in COMMANDS.items())
+        commands = "\n".join(f"  {name:<12}{what}" for name, what in COMMANDS.items())
         print(_HELP.format(commands=commands), end="")
         return 0
     if arguments[0] == "--version":
         print(f"mlpexp {version('mlpexp')}")
         return 0
     command, *rest = arguments
-    if command in ("-sc", "--shell-completion"):
-        command, rest = "completion", arguments
-    elif command not in COMMANDS:
+    if command not in COMMANDS:
         hint = f" Did you mean: mlpexp train {' '.join(arguments)}" if "=" in command else ""
         report(f"{unknown(f'{command}: no such command', command, COMMANDS)}{hint}")
         return 2
     try:
-        module = importlib.import_module(f"mlpexp.cli.{_MODULES.get(command, command)}")
+        module = importlib.import_module(f"mlpexp.cli.{MODULES.get(command, command)}")
         code: int = module.run(rest)
         return code
     except MlpexpError as error:

@@ -7,14 +7,14 @@ from typing import Any
 
 from mlpexp.cli.arguments import changes, run_parser
 
-_ALLOWED = ["epochs", "device", "data_dir", "plugins"]
+ALLOWED = ["epochs", "device", "data_dir", "plugins"]
 _DATA = "the run's table where it lies now"
 
 
 def run(arguments: list[str]) -> int:
-    parser = run_parser("resume", __doc__.split(": ", 1)[1], _ALLOWED, _DATA)
+    parser = run_parser("resume", __doc__.split(": ", 1)[1], ALLOWED, _DATA)
     args = parser.parse_intermixed_args(arguments)
-    directory, changed, file = args.run, changes(args.changes, _ALLOWED), args.data
+    directory, changed, file = args.run, changes(args.changes, ALLOWED), args.data
 
     from mlpexp.run import record
     from mlpexp.run.sweep_record import is_sweep

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def run(arguments: list[str]) -> int:
     """Shows what Hydra is asked to show, or trains. Everything is checked before anything is written."""
     args = parse(arguments)
-    if args.help or args.hydra_help or args.shell_completion:
+    if args.help or args.hydra_help:
         show(arguments)
         return 0
     about_hydra = [given for given in args.overrides if is_about_hydra(given)]

@@ -10,55 +10,34 @@ from typing import get_args
 
 import numpy as np
 
-from mlpexp.comparison.claims import Judgement, evaluate_claim
+from mlpexp import markup
+from mlpexp.comparison.claims import evaluate_claim
+from mlpexp.comparison.comparison import Comparison, Contrast
 from mlpexp.comparison.metric import choose_metric, default_name, score_names
 from mlpexp.comparison.runs import StoredRun, find_runs
 from mlpexp.comparison.settings import Differences, group, without_repeats
-from mlpexp.comparison.statistics import Difference, difference, holm, p_values
+from mlpexp.comparison.statistics import difference, holm, p_values
 from mlpexp.comparison.summary import Failed, Summary, find_setting, ranked, summarize
+from mlpexp.comparison.table import SETTINGS_TITLE, settings_rows
+from mlpexp.comparison.verdict import verdict
 from mlpexp.config.metric import Metric
 from mlpexp.config.report import Report
 from mlpexp.errors import ConfigError, unknown
 from mlpexp.fields.convert import build
 from mlpexp.run.record import NAME
 
-
-@dataclass(frozen=True)
-class Contrast:
-    """A setting against the reference; `p` is adjusted by Holm's correction."""
-
-    summary: Summary
-    difference: Difference
-    p: float | None
+# Of a verdict in a notebook's cell.
+_MOST_SENTENCES = 5
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """Settings, best first, and each against a reference.
+@dataclass(frozen=True, repr=False)
+class ShownComparison(Comparison):
+    """A comparison that Jupyter shows as its table and its verdict."""
 
-    That is the baseline that the user named, else the best setting of those with more than one seed: from a single
-    one nothing can be tested.
-    """
-
-    metric: Metric
-    differences: Differences
-    summaries: list[Summary]
-    reference: Summary | None  # None where no run has a result
-    baseline: bool
-    contrasts: list[Contrast]
-    n_tests: int  # that Holm's correction counts
-    notes: list[str]
-    report: Report  # what the runs are to show
-    judgements: list[Judgement]
-
-    @property
-    def keys(self) -> list[str]:
-        """The keys that differ between settings."""
-        return self.differences.keys
-
-    @property
-    def best(self) -> Summary | None:
-        return self.summaries[0] if self.summaries[0].runs else None
+    def _repr_html_(self) -> str:
+        claims = [judgement.words for judgement in self.judgements]
+        parts = [markup.title(SETTINGS_TITLE), markup.table(settings_rows(self))]
+        return "".join([*parts, markup.lines(verdict(self, most=_MOST_SENTENCES)), markup.lines(claims)])
 
 
 def compare(
@@ -123,7 +102,7 @@ def compare_runs(
         (summary for summary in summaries if summary.runs and len(summary.counted) > 1), summaries[0]
     )
     contrasts, n_tests = _contrasts(summaries, reference, metric, chosen=named is None)
-    return Comparison(
+    return ShownComparison(
         metric=metric,
         differences=found,
         summaries=summaries,

@@ -6,7 +6,7 @@ import csv
 import io
 from typing import TYPE_CHECKING, Any
 
-from mlpexp.comparison.compare import Comparison, Contrast
+from mlpexp.comparison.comparison import Comparison, Contrast
 from mlpexp.comparison.settings import MISSING
 from mlpexp.comparison.statistics import Estimate
 from mlpexp.comparison.summary import Summary

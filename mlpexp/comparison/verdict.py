@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlpexp.comparison.compare import Comparison, Contrast
+from mlpexp.comparison.comparison import Comparison, Contrast
 from mlpexp.comparison.settings import ALL_RUNS
 from mlpexp.comparison.statistics import Difference
 from mlpexp.comparison.summary import Summary

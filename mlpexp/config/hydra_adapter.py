@@ -1,7 +1,7 @@
 """Hydra as mlpexp uses it. The one file that names what is private to Hydra or OmegaConf.
 
 Private here are: the Hydra object that composes with a search path of its own, the parser of the command line, the
-callbacks of hydra.callbacks, and the basic launcher.
+callbacks of hydra.callbacks, the choices of its shell completion, and the basic launcher.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any
 import hydra
 from hydra import version
 from hydra._internal.callbacks import Callbacks
+from hydra._internal.core_plugins.bash_completion import BashCompletion
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import create_config_search_path, get_args_parser
@@ -71,6 +72,13 @@ def compose(loader: ConfigLoader, config_name: str, overrides: Sequence[str]) ->
         # Hydra only warns of a missing config directory, and then does not find what should be in it.
         warnings.filterwarnings("error", "provider=.* is not available")
         return loader.load_configuration(config_name, list(overrides), RunMode.RUN, from_shell=False)
+
+
+def completions(loader: ConfigLoader, overrides: Sequence[str]) -> list[str]:
+    """What the last of some overrides can become: groups with their options, keys, and the value that a key has."""
+    # Hydra takes the line apart at spaces.
+    *before, begun = overrides
+    return BashCompletion(loader)._query("config", " ".join([*(word for word in before if " " not in word), begun]))
 
 
 def note_overrides(config: DictConfig, overrides: Sequence[Override]) -> None:

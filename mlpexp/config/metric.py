@@ -133,6 +133,31 @@ def picking(metric: str | None, task: Task) -> str:
     return metric or ("accuracy" if task.kind == "classification" else "loss")
 
 
+def listed(metrics: Mapping[str, Any], split: str) -> str:
+    """The metrics of a split in a line: `test: accuracy 98.33 %, loss 0.0612`."""
+    numbers = [f"{KINDS[name].words} {_with_unit(Metric(name, split), metrics)}" for name in metrics.get(split, {})]
+    return f"{split}: {', '.join(numbers) or 'no metrics'}"
+
+
+def by_split(metrics: Mapping[str, Any], constant: Mapping[str, Any]) -> list[list[str]]:
+    """Rows of text, the first of them a header: each metric on each split, and what a constant answer has on the last.
+
+    There are no rows but the header where nothing has been measured.
+    """
+    last = list(metrics)[-1] if metrics else "test"
+    rows = [["metric", *metrics, f"constant answer, {last}"]]
+    for name in metrics.get(last, {}):
+        values = [_with_unit(Metric(name, split), metrics) for split in metrics]
+        unit = " (own units)" * KINDS[name].own_units
+        rows.append([f"{KINDS[name].words}{unit}", *values, _with_unit(Metric(name, last), constant)])
+    return rows
+
+
+def _with_unit(metric: Metric, metrics: Mapping[str, Any]) -> str:
+    value = metric.value_in(metrics)
+    return "–" if math.isnan(value) else f"{metric.shown(value)}{' %' * metric.percent}"
+
+
 # Every metric that a run can have, by its tag.
 METRICS = {f"{name}/{split}": Metric(name, split) for name in KINDS for split in SPLITS}
 

@@ -16,10 +16,10 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from mlpexp.config.groups import GROUPS, LIST_GROUPS
 from mlpexp.config.locate import CONF
 from mlpexp.config.overrides import quote
 from mlpexp.config.report import Report
-from mlpexp.config.schema import GROUPS, LIST_GROUPS
 from mlpexp.fields.convert import as_plain, build
 
 Plain = Mapping[str, Any]

@@ -6,41 +6,27 @@ Everything downstream reads this, never the raw config.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from mlpexp.components.activation import Activation, activations
-from mlpexp.components.device import Device, devices
-from mlpexp.components.init import Init, inits
-from mlpexp.components.loss import Loss, losses
-from mlpexp.components.model import Model, models
+from mlpexp import markup
+from mlpexp.components.activation import Activation
+from mlpexp.components.device import Device
+from mlpexp.components.init import Init
+from mlpexp.components.loss import Loss
+from mlpexp.components.model import Model
 from mlpexp.components.optimizer import Optimizer, optimizers
-from mlpexp.components.regularizer import Regularizer, regularizers
-from mlpexp.components.scheduler import Scheduler, schedulers
+from mlpexp.components.regularizer import Regularizer
+from mlpexp.components.scheduler import Scheduler
+from mlpexp.config.groups import GROUPS, LIST_GROUPS, REGISTRIES
 from mlpexp.config.metric import Picking
 from mlpexp.config.report import Report
-from mlpexp.data import bundled  # noqa: F401  (registers the datasets)
-from mlpexp.data.dataset import Dataset, datasets
+from mlpexp.data.dataset import Dataset
 from mlpexp.errors import ConfigError, UnknownNameError
 from mlpexp.fields.convert import as_plain, build, convert, hints_of, show, wrong_keys
 from mlpexp.fields.ranges import Count, Index, NonNegative, PathName, Positive
 from mlpexp.fields.registry import Registry
-
-# The groups of conf/ that hold one component each, in the order in which they are shown.
-GROUPS: dict[str, Registry[Any]] = {
-    "dataset": datasets,
-    "model": models,
-    "activation": activations,
-    "init": inits,
-    "loss": losses,
-    "optimizer": optimizers,
-    "scheduler": schedulers,
-    "device": devices,
-}
-# The groups that hold several components at once.
-LIST_GROUPS: dict[str, Registry[Any]] = {"regularizer": regularizers}
-REGISTRIES = {**GROUPS, **LIST_GROUPS}
 
 
 @dataclass(frozen=True)
@@ -174,9 +160,34 @@ class Config:
                 plain[entry.name] = as_plain(value)
         return plain
 
+    def _repr_html_(self) -> str:
+        """What Jupyter shows: what differs from the defaults, and below it every key."""
+        from mlpexp.config.reproduce import overrides
+
+        plain = self.to_dict()
+        differing = [override.partition("=")[::2] for override in overrides(plain)]
+        keys = [(key, show(value)) for key, value in _flat(plain) if key != "report"]
+        first = markup.table([("key", "value"), *differing]) if differing else markup.lines(["all defaults"])
+        return "".join(
+            [
+                markup.title("Config: what differs from the defaults"),
+                first,
+                markup.folded("every key", markup.table([("key", "value"), *keys], most_rows=len(keys))),
+            ]
+        )
+
 
 # The keys of a run that are no component.
 SETTINGS = [entry.name for entry in dataclasses.fields(Config) if entry.name not in REGISTRIES]
+
+
+def _flat(plain: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """The keys with dots, and their values."""
+    for key, value in plain.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}", value
 
 
 def _named(registry: Registry[Any], component: Any) -> dict[str, Any]:

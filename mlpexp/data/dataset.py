@@ -13,13 +13,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlpexp import markup
 from mlpexp.data.columns import Image
 from mlpexp.data.identity import Identity
 from mlpexp.data.preprocessing import Preprocessing
 from mlpexp.data.source import Source, changed
 from mlpexp.data.tables.oddity import Oddity
 from mlpexp.data.task import Task
-from mlpexp.errors import ConfigError
+from mlpexp.errors import ConfigError, pluralize
 from mlpexp.fields.ranges import Count, Positive
 from mlpexp.fields.registry import Registry
 
@@ -132,6 +133,27 @@ class Data:
         import torch
 
         return torch.tensor(numbers, device=self.train.x.device).repeat_interleave(self.n_features // len(numbers))
+
+    def __repr__(self) -> str:
+        rows = ", ".join(f"{len(split):,} {name}" for name, split in self.splits().items())
+        return f"<Data {self.name}: {self.task}, {pluralize(self.n_features, 'input')}; rows: {rows}>"
+
+    def _repr_html_(self) -> str:
+        """What Jupyter shows: the splits with the rows of each class, and the columns."""
+        splits = self.splits()
+        counts = [["", *splits], ["rows", *(f"{len(split):,}" for split in splits.values())]]
+        for number, name in enumerate(self.task.classes):
+            of_class = [int((split.y == number).sum()) for split in splits.values()]
+            counts.append([f"of class {name}", *(f"{n:,}" for n in of_class)])
+        columns = [(column.name, column.kind) for column in self.preprocessing.columns]
+        return "".join(
+            [
+                markup.title(f"Data {self.name}: {self.task}, {pluralize(self.n_features, 'input')}"),
+                markup.table(counts),
+                markup.folded(pluralize(len(columns), "column"), markup.table([("column", "kind"), *columns])),
+                markup.lines(self.note.splitlines()),
+            ]
+        )
 
     def splits(self) -> dict[str, Split]:
         return {"train": self.train, "val": self.val, "test": self.test}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from mlpexp.errors import pluralize
+
 
 @dataclass(frozen=True)
 class Task:
@@ -13,6 +15,11 @@ class Task:
     kind: Literal["classification", "regression"]
     classes: tuple[str, ...] = ()
     n_values: int = 1
+
+    def __str__(self) -> str:
+        if self.kind == "classification":
+            return f"classification, {pluralize(self.n_classes, 'class')}"
+        return f"regression, {pluralize(self.n_values, 'value')}"
 
     @property
     def n_classes(self) -> int:

@@ -25,7 +25,7 @@ from mlpexp.doctor.measure import loss_of_constant
 from mlpexp.engine.metrics import Answers, metrics, undefined
 from mlpexp.engine.objective import Objective, evaluate, outputs_of, train_shares
 from mlpexp.engine.stack import ModuleStack
-from mlpexp.errors import ConfigError
+from mlpexp.errors import ConfigError, pluralize
 
 # At most this many columns are named in a message.
 _MOST_NAMES = 30
@@ -40,6 +40,10 @@ class Results:
     objective: Objective
     read: Callable[[], Data]
     bf16: bool = False
+
+    def __repr__(self) -> str:
+        n = sum(parameter.numel() for parameter in self.module.parameters())
+        return f"<Results: {self.task}, {pluralize(n, 'parameter')} on {self._device}>"
 
     @staticmethod
     def of(module: nn.Module, data: Data, objective: Objective, bf16: bool = False) -> Results:

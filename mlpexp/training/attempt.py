@@ -12,6 +12,8 @@ from typing import Any
 
 from torch import nn
 
+from mlpexp import markup
+from mlpexp.config.metric import by_split, listed
 from mlpexp.config.schema import Config
 from mlpexp.config.user_code import explained
 from mlpexp.doctor.examine import examined
@@ -57,6 +59,22 @@ class Run:
     def metrics(self) -> dict[str, dict[str, float]]:
         """By split (train, val, test): loss, and accuracy or r2, of the best weights."""
         return self.record.metrics
+
+    def __repr__(self) -> str:
+        first, second = self._described()
+        return f"<{first}\n {second}>"
+
+    def _described(self) -> tuple[str, str]:
+        """Where the run is and how far it came, and its test metrics."""
+        record = self.record
+        epochs = f"best epoch {record.best_epoch} of {record.epochs_done}"
+        return f"Run {self.directory}: {record.state}, {epochs}", listed(record.metrics, "test")
+
+    def _repr_html_(self) -> str:
+        """What Jupyter shows: the metrics of each split, beside those of a constant answer."""
+        rows = by_split(self.record.metrics, self.record.constant)
+        findings = [format_finding(finding) for finding in self.record.findings]
+        return "".join([markup.title(self._described()[0]), markup.table(rows), markup.lines(findings)])
 
 
 # What became of a job.

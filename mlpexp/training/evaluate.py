@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from torch import nn
 
+from mlpexp.config.metric import listed
 from mlpexp.config.user_code import refused
 from mlpexp.data.dataset import Data, Split
 from mlpexp.engine.member import build_module
@@ -41,6 +42,10 @@ class Evaluation:
     results: Results
     remarks: tuple[str, ...]  # on what was damaged, and what took its place
     importance: Importance | None = None  # where it was asked for
+
+    def __repr__(self) -> str:
+        *_, last = self.metrics
+        return f"<Evaluation {self.directory}: weights of epoch {self.epoch}\n {listed(self.metrics, last)}>"
 
 
 def load(

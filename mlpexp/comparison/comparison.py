@@ -1,0 +1,60 @@
+"""What a comparison has found: settings, their ranks, and each against a reference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mlpexp.comparison.claims import Judgement
+from mlpexp.comparison.settings import Differences
+from mlpexp.comparison.statistics import Difference
+from mlpexp.comparison.summary import Summary
+from mlpexp.config.metric import Metric
+from mlpexp.config.report import Report
+from mlpexp.errors import pluralize
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """A setting against the reference; `p` is adjusted by Holm's correction."""
+
+    summary: Summary
+    difference: Difference
+    p: float | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Settings, best first, and each against a reference.
+
+    That is the baseline that the user named, else the best setting of those with more than one seed: from a single
+    one nothing can be tested.
+    """
+
+    metric: Metric
+    differences: Differences
+    summaries: list[Summary]
+    reference: Summary | None  # None where no run has a result
+    baseline: bool
+    contrasts: list[Contrast]
+    n_tests: int  # that Holm's correction counts
+    notes: list[str]
+    report: Report  # what the runs are to show
+    judgements: list[Judgement]
+
+    def __repr__(self) -> str:
+        n_runs = sum(len(summary.counted) for summary in self.summaries)
+        what = f"{pluralize(len(self.summaries), 'setting')}, {pluralize(n_runs, 'run')}, by {self.metric.words}"
+        found = self.best.estimate(self.metric) if self.best is not None else None
+        if self.best is None or found is None:
+            return f"<Comparison: {what}; no result yet>"
+        unit = " %" * self.metric.percent
+        return f"<Comparison: {what}; best mean {self.metric.shown(found.mean)}{unit}: {self.best.label}>"
+
+    @property
+    def keys(self) -> list[str]:
+        """The keys that differ between settings."""
+        return self.differences.keys
+
+    @property
+    def best(self) -> Summary | None:
+        return self.summaries[0] if self.summaries[0].runs else None
