@@ -83,7 +83,6 @@ class _Estimator(BaseEstimator):
             dataset = replace(dataset, columns=type(dataset.columns)({**numbers, **dataset.columns}))
         columns, raw = fitted_columns(from_frame(frame, "X"), dataset, torch.from_numpy(train))
         known = Preprocessing(tuple(columns), *_outputs(targets[train], task, dataset))
-        self._middles = np.median(raw.numpy()[train], axis=0)
         # A copy: rows that are mapped into memory cannot be written, and torch has no such tensors.
         y_all = torch.tensor(targets) if task.classes else known.targets(torch.tensor(targets))
         learned, judged = (Split(known.inputs(raw[part]), y_all[part]) for part in (train, val))
@@ -154,7 +153,7 @@ class _Estimator(BaseEstimator):
             return self._results.predict(frame.to_numpy())
         table = from_frame(frame.rename(dict(zip(frame.columns, self._names, strict=True))), "X")
         raw = rows_of(table, columns, complete=False)
-        return self._results.predict_raw(_filled(raw, columns, self._middles))
+        return self._results.predict_raw(_filled(raw, columns))
 
 
 class Classifier(ClassifierMixin, _Estimator):
@@ -232,7 +231,6 @@ def of_run(results: Results, config: dict[str, Any], epochs: int) -> Classifier 
     found.n_features_in_ = preprocessing.n_raw
     if found._names != [f"x{number}" for number in range(1, len(found._names) + 1)] and found._names:
         found.feature_names_in_ = np.array(found._names, dtype=object)
-    found._middles = np.array([getattr(column, "mean", np.nan) for column in preprocessing.columns])
     found.n_iter_ = epochs
     return found
 
@@ -285,11 +283,16 @@ def _split(groups: np.ndarray, share: float | None, rng: np.random.Generator) ->
     return np.setdiff1d(rows, val), val
 
 
-def _filled(raw: torch.Tensor, columns: Sequence[Column], middles: np.ndarray) -> torch.Tensor:
-    """Raw values [N, R] where a number or date is missing that no training row lacked: the training rows' middle."""
+def _filled(raw: torch.Tensor, columns: Sequence[Column]) -> torch.Tensor:
+    """Raw values [N, R], with the training rows' mean where a number is missing of which they lacked none.
+
+    Of a column scaled by its quantiles their median. A part that a cross-validation learns from may have no holes.
+    """
     for at, column in enumerate(columns):
         if isinstance(column, Number | Date) and column.median is None:
-            raw[:, at] = raw[:, at].nan_to_num(middles[at])
+            quantiles = getattr(column, "quantiles", ())
+            middle = quantiles[len(quantiles) // 2] if quantiles else column.mean
+            raw[:, at] = raw[:, at].nan_to_num(middle)
     return raw
 
 
