@@ -19,6 +19,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import mlpexp
 from mlpexp.errors import ConfigError, DivergedError
+from mlpexp.training.estimators import _split
 
 QUICK = ("epochs=5", "batch_size=16", "model.hidden=[8]", "optimizer.lr=0.05", "log.diagnostics=0")
 IRIS: Any = load_iris()
@@ -122,6 +123,9 @@ def test_all_rows_train_unless_some_are_to_validate() -> None:
     for share in (None, 0.6):
         few = mlpexp.Classifier(QUICK, validation_fraction=share).fit(IRIS.data[rows], SPECIES[rows])
         assert list(few.classes_) == list(IRIS.target_names)
+    train, val = _split(IRIS.target[rows], 0.6, np.random.default_rng(0))
+    assert np.bincount(IRIS.target[rows][train]).tolist() == [1, 2, 2]
+    assert sorted([*train, *val]) == list(range(len(rows)))
     for more in ("regularizer=[early_stopping]", "metric=loss", "dataset.val_fraction=0.2", "scheduler=plateau"):
         assert model(more).history_ == model(more, validation_fraction=0.2).history_
     (first, *_), (fewer, *_) = (of(None), of(0.2))
@@ -177,6 +181,13 @@ def test_what_is_wrong_is_one_line(what: str) -> None:
         mlpexp.Classifier(**parameters).fit(IRIS.data, SPECIES)
     (line,) = refused.value.lines
     assert line.startswith(said)
+
+
+def test_one_class_is_refused_and_so_are_columns_that_say_nothing() -> None:
+    with pytest.raises(ConfigError, match=r"^y: has the one class setosa; at least two are needed.$"):
+        mlpexp.Classifier(QUICK).fit(IRIS.data[:50], SPECIES[:50])
+    with pytest.raises(ConfigError, match=r"^X: has no column to learn from \(a: constant: 1 in every row\).$"):
+        mlpexp.Classifier(QUICK).fit(pl.DataFrame({"a": [1] * 50}), SPECIES[25:75])
 
 
 def test_a_run_that_diverges_says_so() -> None:
