@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mlpexp.run.results import Results
     from mlpexp.sweep.train import train_sweep
     from mlpexp.training.attempt import Run
+    from mlpexp.training.estimators import Classifier, Regressor
     from mlpexp.training.evaluate import evaluate, load
     from mlpexp.training.single import resume, train
 else:
@@ -42,17 +43,20 @@ else:
             "mlpexp.run.results": ["Results"],
             "mlpexp.sweep.train": ["train_sweep"],
             "mlpexp.training.attempt": ["Run"],
+            "mlpexp.training.estimators": ["Classifier", "Regressor"],
             "mlpexp.training.evaluate": ["evaluate", "load"],
             "mlpexp.training.single": ["resume", "train"],
         },
     )
 
 __all__ = [
+    "Classifier",
     "Comparison",
     "Config",
     "ConfigError",
     "DivergedError",
     "MlpexpError",
+    "Regressor",
     "Results",
     "Run",
     "RunError",

@@ -36,15 +36,12 @@ class Table(TableSettings):
 
     @classmethod
     def recommend(cls, settings: Mapping[str, Any]) -> Recommended:
-        """Batches of about 1/40 of the training rows, 32 to 1024; so many epochs that there are about 6,000 steps."""
+        """As `suited` to about so many training rows as the file will give."""
         rows = count_rows(Path(str(settings.get("path"))))
         if rows is None:
             return Recommended(epochs=_MOST_EPOCHS)
         shares = [settings.get(name) for name in ("val_fraction", "test_fraction")]
-        n = max(1, round(rows * (1 - sum(share for share in shares if isinstance(share, float)))))
-        batch_size = min(max(2 ** int(math.log2(n / _BATCHES)), 32), 1024) if n > _BATCHES else 32
-        epochs = min(max(round(_STEPS * batch_size / n), _FEWEST_EPOCHS), _MOST_EPOCHS)
-        return Recommended(epochs=epochs, batch_size=batch_size)
+        return suited(max(1, round(rows * (1 - sum(share for share in shares if isinstance(share, float))))))
 
     def read(self, path: Path, where: str) -> RawTable:
         """The table in a file, as the settings say it is written; ConfigError that begins with `where`."""
@@ -135,6 +132,16 @@ class Table(TableSettings):
             raise ConfigError(f"data={file}: no row has a value of {names}; there is nothing to compare with.")
         x, y = x[has], y[has]
         return Split(known.preprocessing.inputs(x), y if known.task.classes else known.preprocessing.targets(y))
+
+
+def suited(n: int) -> Recommended:
+    """For n training rows: batches of about 1/40 of them, 32 to 1024; so many epochs that there are about 6,000 steps.
+
+    The epochs are 20 to 100.
+    """
+    batch_size = min(max(2 ** int(math.log2(n / _BATCHES)), 32), 1024) if n > _BATCHES else 32
+    epochs = min(max(round(_STEPS * batch_size / n), _FEWEST_EPOCHS), _MOST_EPOCHS)
+    return Recommended(epochs=epochs, batch_size=batch_size)
 
 
 def _source(path: Path, table: RawTable) -> Source:

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
@@ -30,6 +30,9 @@ from mlpexp.run.history import read
 from mlpexp.run.record import Record
 from mlpexp.run.recorder import Recorder
 from mlpexp.run.results import Results
+
+if TYPE_CHECKING:
+    from mlpexp.training.estimators import Classifier, Regressor
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,13 @@ class Run:
     def metrics(self) -> dict[str, dict[str, float]]:
         """By split (train, val, test): loss, and accuracy or r2, of the best weights."""
         return self.record.metrics
+
+    def estimator(self) -> Classifier | Regressor:
+        """The network of the best epoch as a trained estimator of scikit-learn's."""
+        # scikit-learn takes a second to import.
+        from mlpexp.training.estimators import of_run
+
+        return of_run(self.results, self.record.config, self.record.epochs_done)
 
     def __repr__(self) -> str:
         first, second = self._described()

@@ -67,12 +67,7 @@ def learn(table: RawTable, test: RawTable | None, settings: TableSettings) -> Le
     # What splits the rows is no input, unless it is said to be one.
     beside = [name for name in rules if name not in settings.columns and name not in names]
     kinds = _kinds(table, settings, names, beside)
-    used = [kind for kind in kinds if not isinstance(kind, Ignored)]
-    if not used:
-        reasons = "; ".join(f"{short(kind.name)}: {kind.reason}" for kind in kinds[:_MOST_NAMED])
-        raise ConfigError(
-            f"{table.where}: has no column to learn from besides {', '.join(map(short, names))} ({reasons})."
-        )
+    used = _used(table, kinds, names)
     x = values_of(table, used)
     holes = holes_of(used, x)
     if settings.missing == "refuse":
@@ -121,6 +116,17 @@ def learn(table: RawTable, test: RawTable | None, settings: TableSettings) -> Le
     return Learned(torch.cat([x, x_test]), torch.cat([y, y_test]), task, fitted, rows, tuple(notes), odd)
 
 
+def fitted_columns(table: RawTable, settings: TableSettings, train: Tensor) -> tuple[list[Column], Tensor]:
+    """The columns of a table without a target, fitted to its `train` rows, and their raw values [N, R].
+
+    Rows with missing values are kept.
+    """
+    used = _used(table, _kinds(table, settings, (), ()), ())
+    x = values_of(table, used)
+    with_holes = holes_of(used, x).any(0)
+    return [_fit(kind, x[:, at], train, settings.scale, bool(with_holes[at])) for at, kind in enumerate(used)], x
+
+
 def _of_test(
     test: RawTable, kinds: Sequence[Kind], names: Sequence[str], found: Found, target: Found, settings: TableSettings
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -162,6 +168,16 @@ def _target_names(table: RawTable, settings: TableSettings) -> tuple[str, ...]:
     if len(table.names) == len(names):
         raise ConfigError(f"{table.where}: has no column besides {', '.join(map(short, names))}; inputs are needed.")
     return tuple(names)
+
+
+def _used(table: RawTable, kinds: Sequence[Kind], targets: Sequence[str]) -> list[Kind]:
+    """Those that a network learns from; ConfigError where there are none."""
+    used = [kind for kind in kinds if not isinstance(kind, Ignored)]
+    if not used:
+        reasons = "; ".join(f"{short(kind.name)}: {kind.reason}" for kind in kinds[:_MOST_NAMED])
+        besides = f" besides {', '.join(map(short, targets))}" if targets else ""
+        raise ConfigError(f"{table.where}: has no column to learn from{besides} ({reasons}).")
+    return used
 
 
 def _kinds(table: RawTable, settings: TableSettings, targets: Sequence[str], beside: Sequence[str]) -> tuple[Kind, ...]:
