@@ -38,5 +38,5 @@ class RawNetwork(nn.Module):
         inputs = (self.preprocessing.encoded(raw) - self.mean) / self.deviation
         outputs = self.network(inputs.float())
         found = self.preprocessing.values(outputs) if self.loss is None else self.loss.probabilities(outputs).double()
-        # Elsewhere than in torch a ReLU of NaN may be 0.
+        # A layer may make a number of NaN, as torch.where(x > 0, x, 0) does.
         return torch.where(inputs.isnan().any(1, keepdim=True), torch.nan, found)

@@ -29,14 +29,15 @@ from mlpexp.training.evaluate import load
 Format = Literal["onnx", "torch"]
 MODELS: dict[Format, str] = {"onnx": "model.onnx", "torch": "model.pt2"}
 _PACKAGES = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "torch": ()}
-# Largest difference from what `predict` gives, in units of what a network gives: probabilities, or scaled values.
+# Largest difference from what `predict` gives: of probabilities, or of scaled values, relative where these exceed 1.
 TOLERANCE = 1e-5
 
 _README = """\
 # {name}
 
 {model} is the network of {run}, with the weights of epoch {epoch}: from raw columns to {answers}. It takes float64
-[N, {n_raw}] and gives float64 [N, {n_outputs}]. {prepared}. In this directory, in Python:
+[N, {n_raw}] and gives float64 [N, {n_outputs}]. {prepared}; the network
+computes in float32. In this directory, in Python:
 
 ```python
 {lines}
@@ -192,10 +193,10 @@ def _as_onnx(network: RawNetwork, example: Tensor, metadata: str, where: str) ->
         found = torch.onnx.export(
             program, (example,), dynamo=True, verbose=False, input_names=["raw"], output_names=["answers"]
         )
-    assert found is not None
-    found.model.metadata_props["mlpexp"] = metadata
-    content = found.model_proto.SerializeToString()
-    session = onnxruntime.InferenceSession(content)
+        assert found is not None
+        found.model.metadata_props["mlpexp"] = metadata
+        content = found.model_proto.SerializeToString()
+        session = onnxruntime.InferenceSession(content)
     return content, lambda raw: session.run(None, {"raw": raw.numpy()})[0]
 
 
@@ -214,15 +215,12 @@ def _of_torch(where: str) -> Iterator[None]:
 
 def _check(results: Results, raw: Tensor, answer: Answer, where: str) -> None:
     """ConfigError where a model's answers are not those of `predict`."""
-    wanted, found = results.predict_raw(raw), answer(raw)
+    wanted, found = (torch.from_numpy(np.array(values)) for values in (results.predict_raw(raw), answer(raw)))
     if results.task.kind == "regression":
-        # In the target's own units there is no one tolerance; a logarithm's is relative.
-        scales = [target.deviation for target in results.identity.preprocessing.outputs]
-        scale = np.maximum(np.abs(wanted), scales)
-    else:
-        scale = np.ones_like(wanted)
-    known = np.isfinite(wanted)
-    difference = float((np.abs(found - wanted) / scale)[known].max(initial=0.0))
+        wanted, found = (results.identity.preprocessing.targets(values) for values in (wanted, found))
+    known = wanted.isfinite()
+    errors = ((found - wanted).abs() / wanted.abs().clamp(min=1))[known]
+    difference = float(errors.max()) if len(errors) else 0.0
     # A run in bfloat16 has three digits; what is exported computes in float32.
     if not difference <= TOLERANCE and not results.bf16:
         raise ConfigError(f"{where}: what was exported differs from what predict gives, by {difference:.1g}.")

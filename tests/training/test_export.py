@@ -167,6 +167,13 @@ def test_the_five_lines_of_the_readme_use_the_model(
     assert eval(said.getvalue()) == pytest.approx(dict(zip(["price", "count"], wanted, strict=True)), rel=1e-5)
 
 
+class Positive(nn.Module):
+    """A ReLU that makes 0 of NaN."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.where(x > 0, x, 0.0)
+
+
 class Side(nn.Module):
     """Layers side by side on the same inputs."""
 
@@ -219,7 +226,7 @@ def test_numbers_and_days_keep_their_digits(form: str) -> None:
 def test_a_number_that_was_never_missing_gives_no_answer(form: str) -> None:
     last = Number("q", quantiles=(0.0, 1.0)) if form == "torch" else Number("q")
     preprocessing = Preprocessing((Number("x"), Image("red", 1, 2), last))
-    results = network_on(preprocessing, Task("classification", ("a", "b")), losses["bce"](), nn.ReLU())
+    results = network_on(preprocessing, Task("classification", ("a", "b")), losses["bce"](), Positive())
     raw = examples(preprocessing)[:4].clone()
     raw[1, 0] = raw[2, -1] = torch.nan
     _, answer = written(form)(RawNetwork(results), raw, "{}", "")
