@@ -18,6 +18,7 @@ COMMANDS = {
     "train": "train a run, or a sweep of runs with -m: mlpexp train activation=gelu optimizer=adamw",
     "eval": "evaluate a run's best checkpoint on the test split: mlpexp eval RUN",
     "predict": "predict the rows of a file with a run: mlpexp predict RUN FILE",
+    "export": "write a run as a model for torch.export or ONNX: mlpexp export RUN --format onnx|torch",
     "resume": "continue a run where it stopped: mlpexp resume RUN [epochs=N]",
     "compare": "compare runs over seeds, with tests and figures: mlpexp compare RUN_OR_SWEEP ...",
     "report": "put runs and sweeps on a page for a browser: mlpexp report RUN_OR_SWEEP ...",

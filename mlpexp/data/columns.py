@@ -33,6 +33,8 @@ _MOST_QUANTILES = 1000
 _LEAST_PROBABILITY = 1e-7
 _MONTHS, _WEEKDAYS = 12, 7
 _THURSDAY = 3  # 1970-01-01; Monday is 0
+# Leap years repeat after 400 years. Days from 0000-03-01 to 1970-01-01, and of such an era.
+_BEFORE_1970, _DAYS_OF_ERA = 719_468, 146_097
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ class Number:
         """Raw values [N, 1] as [N, n_inputs], before they are scaled."""
         import torch
 
-        filled = raw if self.median is None else raw.nan_to_num(self.median)
+        filled = raw if self.median is None else _filled(raw, self.median)
         if self.quantiles:
             filled = _normal_scores(filled, self.quantiles)
         return filled if self.median is None else torch.cat([filled, raw.isnan().double()], dim=1)
@@ -132,15 +134,14 @@ class Category:
         import torch
 
         n = len(self.values)
-        place = raw[:, 0].long()
+        place = _filled(raw[:, 0], MISSING).long()
         for rare in self.rare:
             place = torch.where(place == self.values.index(rare), UNKNOWN, place)
-        place = torch.where((place == UNKNOWN) | (place >= n), n, place)
+        place = torch.where((place < MISSING) | (place >= n), n, place)
         place = torch.where(place == MISSING, n + 1 if self.missing else n, place)
-        inputs = torch.nn.functional.one_hot(place, n + 2).double()
         if not self.other:
-            inputs[:, n] = 0
-        return inputs if self.missing else inputs[:, : n + 1]
+            place = torch.where(place == n, n + 2, place)
+        return torch.nn.functional.one_hot(place, n + 3)[:, : n + 1 + self.missing].double()
 
 
 @dataclass(frozen=True)
@@ -179,11 +180,10 @@ class Date:
         import torch
 
         missing = raw.isnan()
-        filled = raw if self.median is None else raw.nan_to_num(self.median)
+        filled = raw if self.median is None else _filled(raw, self.median)
         days = filled[:, 0].floor().long()
-        months = torch.from_numpy(days.numpy().astype("datetime64[D]").astype("datetime64[M]").astype("int64"))
         one_hot = torch.nn.functional.one_hot
-        parts = [one_hot(months % _MONTHS, _MONTHS), one_hot((days + _THURSDAY) % _WEEKDAYS, _WEEKDAYS)]
+        parts = [one_hot(_month(days), _MONTHS), one_hot((days + _THURSDAY) % _WEEKDAYS, _WEEKDAYS)]
         # The month and weekday of a median say nothing of the row.
         parts = [torch.where(missing, 0, part).double() for part in parts]
         return torch.cat([filled, *parts, *([] if self.median is None else [missing.double()])], dim=1)
@@ -241,12 +241,27 @@ def constant(values: Tensor) -> bool:
     return high - low <= _ROUNDING * max(abs(low), abs(high))
 
 
+def _filled(values: Tensor, value: float) -> Tensor:
+    """Values, float64, with one in place of each NaN; a tensor, since a plain number is rounded on its way to ONNX."""
+    return values.where(~values.isnan(), values.new_tensor(value))
+
+
 def _quantile(values: Tensor, probabilities: Sequence[float]) -> list[float]:
     """Values at some probabilities, in between by straight lines; torch's own takes 16 million values at most."""
     import numpy as np
 
     found: list[float] = np.quantile(values.numpy(), probabilities).tolist()
     return found
+
+
+def _month(days: Tensor) -> Tensor:
+    """The month, 0 is January, of days since 1970-01-01, int64; as `civil_from_days` of H. Hinnant, chrono-compatible
+    low-level date algorithms: in a year that begins in March, month m begins on day (153·m + 2) // 5."""
+    day = (days + _BEFORE_1970) % _DAYS_OF_ERA
+    # Leap days: one in 4 years, none in 100, one in 400.
+    year = (day - day // 1460 + day // 36524 - day // 146096) // 365
+    day = day - (365 * year + year // 4 - year // 100)
+    return ((5 * day + 2) // 153 + 2) % _MONTHS
 
 
 def _normal_scores(values: Tensor, quantiles: Sequence[float]) -> Tensor:
@@ -258,8 +273,21 @@ def _normal_scores(values: Tensor, quantiles: Sequence[float]) -> Tensor:
     import numpy as np
     import torch
 
-    q, p = np.array(quantiles), np.linspace(0, 1, len(quantiles))
-    flat = values.numpy()
-    below, above = np.interp(flat, q, p), -np.interp(-flat, -q[::-1], -p[::-1])
-    probability = torch.from_numpy(0.5 * (below + above)).clamp(_LEAST_PROBABILITY, 1 - _LEAST_PROBABILITY)
+    q = torch.tensor(quantiles, dtype=torch.float64)
+    p = torch.from_numpy(np.linspace(0, 1, len(quantiles)))
+    below, above = _interpolated(values, q, p), -_interpolated(-values, -q.flip(0), -p.flip(0))
+    probability = (0.5 * (below + above)).clamp(_LEAST_PROBABILITY, 1 - _LEAST_PROBABILITY)
     return torch.special.ndtri(probability)
+
+
+def _interpolated(values: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """y at `values` by straight lines between the points (x, y), x [n] ascending; beyond them that of the last one.
+
+    As numpy.interp, which torch.export does not know: where several x are equal, y of the last of them.
+    """
+    import torch
+
+    left = (torch.searchsorted(x, values.contiguous(), right=True) - 1).clamp(0, len(x) - 2)
+    slope = (y[left + 1] - y[left]) / (x[left + 1] - x[left])
+    between = slope * (values - x[left]) + y[left]
+    return torch.where(values < x[0], y[0], torch.where(values >= x[-1], y[-1], between))

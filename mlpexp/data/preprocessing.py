@@ -53,7 +53,9 @@ class Target:
 
     def unscaled(self, scaled: Tensor) -> Tensor:
         """The inverse of `scaled`, float64."""
-        values = scaled.cpu().double() * self.deviation + self.mean
+        values = scaled.cpu().double()
+        # As tensors: a plain number is rounded to float32 on its way to ONNX.
+        values = values * values.new_tensor(self.deviation) + values.new_tensor(self.mean)
         return values.exp() if self.transform == "log" else values.expm1() if self.transform == "log1p" else values
 
 
@@ -142,10 +144,15 @@ class Preprocessing:
         found = torch.empty(len(raw), self.n_inputs)
         n = max(1, _PART // max(1, self.n_inputs))
         for rows, part in zip(found.split(n), raw.split(n), strict=True):
-            columns = part.double().split([column.n_raw for column in self.columns], dim=1)
-            encoded = [column.encoded(values) for column, values in zip(self.columns, columns, strict=True)]
-            rows.copy_((torch.cat(encoded, dim=1) - mean) / deviation)
+            rows.copy_((self.encoded(part.double()) - mean) / deviation)
         return found
+
+    def encoded(self, raw: Tensor) -> Tensor:
+        """Raw columns [N, R], float64, as inputs [N, F] before they are scaled: torch alone, so that it is exported."""
+        import torch
+
+        columns = raw.split([column.n_raw for column in self.columns], dim=1)
+        return torch.cat([column.encoded(values) for column, values in zip(self.columns, columns, strict=True)], dim=1)
 
     def raw(self, inputs: Tensor) -> Tensor:
         """The inverse of `inputs` where they are `linear`, float64."""

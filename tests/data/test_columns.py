@@ -125,6 +125,12 @@ def test_dates_are_a_day_a_month_and_a_weekday() -> None:
     np.testing.assert_allclose(found[3:, :1], scaled.transform([[np.median(raw)]]), atol=1e-6)
 
 
+def test_the_month_of_every_day_of_nine_centuries_is_numpys() -> None:
+    days = np.arange("1600-01-01", "2500-01-01", dtype="datetime64[D]")
+    found = Date("day").encoded(torch.from_numpy(days.astype(float))[:, None])[:, 1:13]
+    np.testing.assert_array_equal(found.argmax(1), days.astype("datetime64[M]").astype(int) % 12)
+
+
 def test_each_column_has_its_inputs_side_by_side() -> None:
     generator = np.random.default_rng(0)
     x = np.stack([generator.normal(size=60), generator.integers(0, 3, 60).astype(float), generator.normal(size=60)], 1)
