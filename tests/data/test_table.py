@@ -177,3 +177,16 @@ def test_no_such_file(tmp_path: Path) -> None:
 def test_an_impossible_path(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read: File name too long"):
         Table(path=str(tmp_path / ("x" * 300))).load(tmp_path)
+
+
+def test_every_split_has_the_same_network_and_its_own_preprocessing(tmp_path: Path) -> None:
+    """Inputs follow from all rows; means, medians and which categories are rare from the training rows alone."""
+    rows = [
+        f"{i * i % 97 if i % 9 else ''},{('red', 'blue', 'green')[i % 3] if i > 2 else 'gold'},{i}.5" for i in range(60)
+    ]
+    found = [load(tmp_path, table(*rows, header="size,colour,y"), seed=seed) for seed in range(6)]
+    assert len({data.preprocessing.input_names for data in found}) == 1
+    size, colour = zip(*(data.preprocessing.columns for data in found), strict=True)
+    assert len({(column.mean, column.median) for column in size}) == 6
+    # Gold is in three rows; in few splits are all of them in the training rows.
+    assert {column.rare for column in colour} == {(), ("gold",)}
