@@ -286,3 +286,12 @@ def test_what_is_odd_in_a_table_stands_in_the_header_and_in_the_run(here: Path, 
         assert found["evidence"] in out
     assert call(["resume", "run", "epochs=4"]) == 0
     assert record.read(Path("run")).data["odd"] == odd
+
+
+def test_a_run_does_not_search_very_many_rows_for_what_is_odd(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mlpexp.data.tables.learning._MOST_SEARCHED", 59)
+    rows = [f"{n % 7}.5,{'ab'[n % 7 > 2]}" for n in range(60)]
+    Path("t.csv").write_text("\n".join(["told,y", *rows, ""]))
+    data = mlpexp.compose(["dataset=table", "dataset.path=t.csv"]).dataset.load(Path())
+    assert data.odd == ()
+    assert "mlpexp look tells what is odd" in data.note
