@@ -358,3 +358,21 @@ def test_only_regular_files_that_fit_into_memory_are_opened(tmp_path: Path, monk
 def test_polars_is_imported_when_a_table_is_read() -> None:
     program = "import sys, mlpexp.data.tables.reading, mlpexp.cli.main; sys.exit('polars' in sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_rows_are_counted_without_waiting_for_a_pipe_and_once_for_each_content(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    program = f"from pathlib import Path; from {opening.__name__} import count_rows; print(count_rows(Path('pipe')))"
+    asked = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert asked.stdout == "None\n"
+    path = tmp_path / "t.csv"
+    path.write_text(PLAIN)
+    n = opening.count_rows(path)
+    assert n == PLAIN.count("\n")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", lambda *_, **__: pytest.fail("it was read again"))
+        assert opening.count_rows(path) == n
+    path.write_text(PLAIN + PLAIN)
+    assert opening.count_rows(path) == 2 * n

@@ -11,7 +11,7 @@ import stat
 import zipfile
 import zlib
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -77,7 +77,20 @@ def read_content(path: Path, where: str) -> tuple[bytes, str, list[str]]:
 
 
 def count_rows(path: Path) -> int | None:
-    """About how many rows the table in a file has: lines of text, or as parquet says; None where it is unknown."""
+    """About how many rows the table in a file has: lines of text, or as parquet says; None where it is unknown.
+
+    A file that stays as it is, is counted once: each job of a sweep asks.
+    """
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return None
+    # A pipe is not waited for.
+    return _counted(path.absolute(), found.st_mtime_ns, found.st_size) if stat.S_ISREG(found.st_mode) else None
+
+
+@lru_cache(maxsize=64)
+def _counted(path: Path, _modified: int, size: int) -> int | None:
     try:
         with path.open("rb") as file:
             first = file.read(4096)
@@ -86,12 +99,12 @@ def count_rows(path: Path) -> int | None:
 
             return int(pl.scan_parquet(path).select(pl.len()).collect().item())
         content = read_content(path, "")[0] if any(first.startswith(mark) for mark in (*PACKED, b"PK")) else None
-        if content is None and path.is_file():
+        if content is None:
             with path.open("rb") as file:
                 beginning = file.read(_COUNTED)
             # The rest of a large file is taken to have lines as long.
-            return round(beginning.count(b"\n") * max(1.0, path.stat().st_size / max(1, len(beginning))))
-        return None if content is None or content.startswith(b"PK") else content.count(b"\n")
+            return round(beginning.count(b"\n") * max(1.0, size / max(1, len(beginning))))
+        return None if content.startswith(b"PK") else content.count(b"\n")
     # What is wrong with the file is said when it is read.
     except (OSError, ValueError, ConfigError, MemoryError):
         return None
