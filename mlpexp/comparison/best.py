@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlpexp.comparison.compare import compare, own_metric, report_of
+from mlpexp.comparison.compare import compare_runs, own_metric, report_of
+from mlpexp.comparison.metric import choose_metric
 from mlpexp.comparison.runs import find_runs
 from mlpexp.config.metric import Metric
 from mlpexp.errors import ConfigError
@@ -25,9 +26,10 @@ def best_setting(path: str | Path) -> Best:
 
     The test split has no say in it: what it says of the setting then holds for new rows too.
     """
-    runs, _ = find_runs([path])
-    metric = Metric(own_metric(runs, report_of(runs)).name, "val")
-    found = compare([path], metric=f"{metric.name}/{metric.split}").best
+    runs, notes = find_runs([path])
+    report = report_of(runs)
+    metric = choose_metric(runs, f"{own_metric(runs, report).name}/val")
+    found = compare_runs(runs, notes, None, metric, report).best
     if found is None:
         raise ConfigError(f"{path}: no run below it has completed with a {metric.words}.")
     return Best(found.label, tuple(run.directory for run in found.runs), metric)

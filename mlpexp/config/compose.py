@@ -329,7 +329,7 @@ def _recommended(values: dict[str, Any]) -> dict[str, Any]:
 
 def _with_recommended(plain: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
     """The config with what its dataset recommends, by its settings, for what its YAML file leaves open."""
-    plain, found = copy.deepcopy(plain), _recommended(values)
+    plain, found = copied(plain), _recommended(values)
     name = str(values["dataset"].get("name"))
     if name in GROUPS["dataset"]:
         suited = as_plain(GROUPS["dataset"][name].recommend(values["dataset"]))

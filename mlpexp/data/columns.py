@@ -237,7 +237,11 @@ def moments(values: Tensor) -> tuple[float, float]:
 
 def constant(values: Tensor) -> bool:
     """Whether values [n] differ by rounding alone."""
-    low, high = float(values.min()), float(values.max())
+    return rounded_apart(float(values.min()), float(values.max()))
+
+
+def rounded_apart(low: float, high: float) -> bool:
+    """Whether two numbers, low ≤ high, differ by rounding alone; 10¹² ± 1000 are far from it."""
     return high - low <= _ROUNDING * max(abs(low), abs(high))
 
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Transform = Literal["none", "log", "log1p"]
+# Values must be greater than this, to be transformed.
+BOUNDS: dict[Transform, float] = {"none": -math.inf, "log": 0.0, "log1p": -1.0}
 # What a file that somebody has made may ask for: images of 4096 × 4096 pixels.
 _MOST_INPUTS = 2**24
 # So many values are encoded at a time: what is computed in between takes little memory beside the inputs.

@@ -25,7 +25,7 @@ from mlpexp.config.schema import Config, parse
 from mlpexp.data.columns import Column, Date, Number
 from mlpexp.data.dataset import Data, Split
 from mlpexp.data.identity import Identity
-from mlpexp.data.preprocessing import Preprocessing, Target
+from mlpexp.data.preprocessing import BOUNDS, Preprocessing, Target
 from mlpexp.data.table import Table, suited
 from mlpexp.data.tables.formats import from_frame
 from mlpexp.data.tables.frames import polars_of
@@ -263,7 +263,7 @@ def _outputs(values: np.ndarray, task: Task, dataset: Table) -> tuple[Any, ...]:
         return (Target("y"),)
     names = ["y"] if task.n_values == 1 else [f"y{number}" for number in range(1, task.n_values + 1)]
     transform = dataset.target_transform
-    least = {"log": 0.0, "log1p": -1.0}.get(transform, -np.inf)
+    least = BOUNDS[transform]
     if (values <= least).any():
         raise ConfigError(f"dataset.target_transform={transform}: needs values greater than {least:g}.")
     first, *further = (Target.fit(name, torch.tensor(values[:, at]), transform) for at, name in enumerate(names))

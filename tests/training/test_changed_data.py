@@ -10,22 +10,16 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from sklearn.datasets import load_wine
 from sklearn.metrics import accuracy_score, r2_score
 
 import mlpexp
 from mlpexp.cli.main import call
 from mlpexp.errors import ConfigError
 from mlpexp.run import record
+from tests.training.wine import wine
 
 QUICK = ["epochs=3", "log.figures=false", "log.tensorboard=false", "device=cpu"]
 TABLE = ["dataset=table", "dataset.path=wine.csv", "dataset.target=kind", *QUICK]
-
-
-def wine() -> pl.DataFrame:
-    found = load_wine()
-    columns = dict(zip(found.feature_names, found.data.T, strict=True))
-    return pl.DataFrame({**columns, "kind": [f"kind {label}" for label in found.target]})
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,6 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from sklearn.datasets import load_wine
 from sklearn.metrics import accuracy_score, r2_score
 
 import mlpexp
@@ -22,18 +21,13 @@ from mlpexp.cli.main import call
 from mlpexp.data.cifar import CIFAR10
 from mlpexp.data.digits import _read_table as read_digits
 from mlpexp.run import record
+from tests.training.wine import wine
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 (PLAIN_TORCH,) = re.findall(r"^```python run=spirals\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 QUICK = ["log.figures=false", "log.tensorboard=false", "device=cpu"]
 TABLE = ["dataset=table", "dataset.path=data/wine.csv", "dataset.target=kind", "epochs=3", *QUICK]
 Capture = pytest.CaptureFixture[str]
-
-
-def wine() -> pl.DataFrame:
-    found = load_wine()
-    columns = dict(zip(found.feature_names, found.data.T, strict=True))
-    return pl.DataFrame({**columns, "kind": [f"kind {label}" for label in found.target]})
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from mlpexp.data.columns import rounded_apart
 from mlpexp.data.tables.cells import is_missing, to_numbers
 from mlpexp.data.tables.dates import DateForm, Order, find_form, to_days
 from mlpexp.data.tables.kinds import MOST_VALUES, Categories, Dates, Ignored, Kind, Numbers
@@ -26,8 +27,6 @@ _ID = re.compile(
     r"(?i:(^|[\W_])(id|ids|uuid|guid|index|idx|key|serial|rowid|row_?names?|row_?numbers?|record|unnamed.*)$)"
     r"|[a-z](Id|ID|Key|Index)$"
 )
-# The relative distance of numbers that rounding alone may cause. 1e12 ± 1000 is far from it.
-_ROUNDING = 1e-12
 # Numbers with texts among them are text where texts stand in so many rows, and there are few different values in all
 # or so many of them are text, as with tickets 17599 and PC 17601. Fewer texts, or 'unknown' among ages, are mistakes.
 _OFTEN, _FEW, _VARIED = 0.05, 20, 0.1
@@ -125,7 +124,7 @@ def _of_numbers(table: RawTable, column: RawColumn, known: pl.Series, n_missing:
     numbers_of(table, column)  # for infinite ones
     name = column.name
     low, high = float(known.min()), float(known.max())  # type: ignore[arg-type]
-    if high - low <= _ROUNDING * max(abs(low), abs(high)):
+    if rounded_apart(low, high):
         return Ignored(name, f"constant but for rounding: {low!r} to {high!r}", n_missing)
     if known.dtype.is_integer():
         if low >= 1900_01_01 and high <= 2100_12_31 and known.n_unique() > 2:

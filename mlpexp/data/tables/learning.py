@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mlpexp.data.columns import MISSING, Category, Column, Date, Number, Scale, constant
-from mlpexp.data.preprocessing import Preprocessing, Target
+from mlpexp.data.preprocessing import BOUNDS, Preprocessing, Target
 from mlpexp.data.splits import deal_at_random
 from mlpexp.data.tables.cells import is_missing
 from mlpexp.data.tables.finding import find_kinds
@@ -245,9 +245,9 @@ def _check_target(
 
 def _check_transform(table: RawTable, names: Sequence[str], y: Tensor, rows: Tensor, settings: TableSettings) -> None:
     """ConfigError for the first of the rows' values that has no logarithm."""
-    least = {"log": 0.0, "log1p": -1.0}.get(settings.target_transform)
-    if least is None:
+    if settings.target_transform == "none":
         return
+    least = BOUNDS[settings.target_transform]
     for at, name in enumerate(names):
         low = rows[y[rows, at] <= least]
         if len(low):

@@ -65,7 +65,7 @@ def find_target(table: RawTable, column: RawColumn, task: TaskWord = "auto", few
 
 
 def labels_of(column: RawColumn, target: Target) -> npt.NDArray[np.int64]:
-    """Int64 [N]: the class of each row; -1 where it is missing, -2 for a class that the target does not have."""
+    """Int64 [N]: the class of each row; MISSING or UNKNOWN where the target has none."""
     return codes_of(column, Categories(target.name, "classes", values=target.classes))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mlpexp.data.columns import MISSING, UNKNOWN
 from mlpexp.data.tables.cells import is_missing, to_numbers
 from mlpexp.data.tables.dates import DateForm, to_days
 from mlpexp.data.tables.kinds import Categories, Dates
@@ -58,7 +59,7 @@ def texts_of(column: RawColumn) -> pl.Series:
 
 
 def codes_of(column: RawColumn, kind: Categories) -> npt.NDArray[np.int64]:
-    """Int64 [N]: the place of each row's value in `kind.values`; -1 where missing, -2 for a value that is not there.
+    """Int64 [N]: the place of each row's value in `kind.values`; MISSING or UNKNOWN where it has none.
 
     Numbers are compared as numbers: 1.50 among texts is 1.5 in a table where the column has no texts. TRUE in a text
     file is true in a data frame.
@@ -73,8 +74,8 @@ def codes_of(column: RawColumn, kind: Categories) -> npt.NDArray[np.int64]:
     else:
         cells = texts_of(column)
     known = values.to_frame().with_row_index("place").drop_nulls().unique("value", keep="first", maintain_order=True)
-    codes = cells.replace_strict(known["value"], known["place"], default=-2, return_dtype=pl.Int64)
-    return codes.set(cells.is_null(), -1).to_numpy()
+    codes = cells.replace_strict(known["value"], known["place"], default=UNKNOWN, return_dtype=pl.Int64)
+    return codes.set(cells.is_null(), MISSING).to_numpy()
 
 
 def days_of(table: RawTable, column: RawColumn, kind: Dates) -> npt.NDArray[np.float64]:
