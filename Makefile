@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 BASE ?= main
 
-.PHONY: architecture hydra-next train test test-long test-reliability check messages replay benchmark notebook clean
+.PHONY: architecture docs hydra-next train test test-long test-reliability check messages replay benchmark notebook clean
 
 # Trains a run: make train ARGS="dataset=mnist activation=gelu optimizer=adamw"
 train: $(VENV)/installed
@@ -47,6 +47,10 @@ replay: $(VENV)/installed
 # The picture in ARCHITECTURE.md, from the imports.
 architecture: $(VENV)/installed
 	$(BIN)/python -m architecture
+
+# Writes docs/reference/ anew, from the registries, the schema and the help of the commands.
+docs: $(VENV)/installed
+	$(BIN)/python docs/generate.py
 
 # The training loops side by side; needs MNIST under MLPEXP_DATA_DIR or ./data.
 benchmark: $(VENV)/installed
