@@ -22,7 +22,7 @@ from mlpexp.sweep.train import StackToTrain, SweepWatcher, stack_to_train, tidy,
 from mlpexp.training.attempt import Pending
 from mlpexp.training.prepare import Preparations
 from mlpexp.training.saved import newest
-from mlpexp.training.single import checked_config
+from mlpexp.training.saved_config import checked_config
 
 
 @dataclass(frozen=True)
