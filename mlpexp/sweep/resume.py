@@ -103,6 +103,11 @@ def resume_sweep(directory: Path, changes: dict[str, Any], watcher: SweepWatcher
         _resume(directory, changes, watcher, file)
 
 
+def unfinished(directory: Path) -> bool:
+    """Whether a run of a sweep is missing or has not ended."""
+    return not all(_look(directory, job, {}).ended for job in read(directory).jobs)
+
+
 def _resume(directory: Path, changes: dict[str, Any], watcher: SweepWatcher, file: Path | None) -> None:
     saved = read(directory)
     found = {job.number: _look(directory, job, changes) for job in saved.jobs}
