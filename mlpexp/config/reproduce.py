@@ -134,6 +134,12 @@ def overrides(config: Plain) -> list[str]:
     return found
 
 
+def differences(config: Plain, base: Plain) -> list[str]:
+    """The overrides in which `config` differs from another one."""
+    found = [override for key, value in config.items() for override in _differences(key, value, base.get(key))]
+    return [override.replace(".name=", "=", 1) for override in found]
+
+
 def written(value: Any) -> str:
     """A value in Hydra's grammar of overrides, which reads back the same value."""
     if value is None:

@@ -27,7 +27,7 @@ from mlpexp.run.results import Results, constant_metrics, constant_of
 from mlpexp.training.importance import Importance, permutation_importance
 from mlpexp.training.prepare import Preparations, check_memory
 from mlpexp.training.saved import best as best_of
-from mlpexp.training.single import refuse_to_fetch, saved_config
+from mlpexp.training.saved_config import refuse_to_fetch, saved_config
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from mlpexp.run import record
 from mlpexp.run.files import no_formula, writing
 from mlpexp.run.results import Results
 from mlpexp.training.evaluate import load
-from mlpexp.training.single import saved_config
+from mlpexp.training.saved_config import saved_config
 
 if TYPE_CHECKING:
     import polars as pl

@@ -15,7 +15,7 @@ from mlpexp.config.compose import compose
 from mlpexp.config.report import Claim
 from mlpexp.report.page import page
 from mlpexp.report.section import Picture, Section, Table, section_of
-from mlpexp.sweep.train import train_sweep
+from mlpexp.sweep.from_python import train_sweep
 from mlpexp.training.single import resume, train
 
 if TYPE_CHECKING:
