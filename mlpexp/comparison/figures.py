@@ -33,7 +33,7 @@ def learning_curves(comparison: Comparison) -> Figure | None:
     if score is None:
         return None
     found = histories(comparison.summaries, ["loss/val", f"{score}/val"])
-    return lines([_loss_panel(found), _score_panel(found, score)], found.remarks)
+    return lines([_loss_panel(found), _score_panel(found, score)], found.remarks, "Learning curves")
 
 
 def _loss_panel(found: Histories) -> LinesPanel:
@@ -85,7 +85,7 @@ def learning_rates(comparison: Comparison) -> Figure | None:
         panel.set_ylabel("learning rate")
         plain_numbers(panel.yaxis)
 
-    return lines([LinesPanel(found.of("lr"), finish), _score_panel(found, score)], found.remarks)
+    return lines([LinesPanel(found.of("lr"), finish), _score_panel(found, score)], found.remarks, "Learning rates")
 
 
 def gradient_norms(comparison: Comparison) -> Figure | None:
@@ -107,7 +107,8 @@ def gradient_norms(comparison: Comparison) -> Figure | None:
 
     clipped = {label: runs[0].record.config.get("clip", {}).get("norm") for label, runs in found.runs.items()}
     bounds = {label: norm for label, norm in clipped.items() if norm is not None}
-    return lines([LinesPanel(found.of("grad_norm"), of_norms, bounds), _loss_panel(found)], found.remarks)
+    panels = [LinesPanel(found.of("grad_norm"), of_norms, bounds), _loss_panel(found)]
+    return lines(panels, found.remarks, "Gradient norms")
 
 
 def gradients_by_layer(comparison: Comparison) -> Figure | None:

@@ -52,7 +52,7 @@ def sweep_summary(directory: str | Path, drawing: Drawing | None = None) -> Comp
     mixed = report.metric is None and len(score_names(runs)) > 1 and default_name(runs) in SCORES
     metric = Metric("loss", "test") if mixed else own_metric(runs, report)
     comparison = compare_runs(runs, notes, None, metric, report)
-    picture = dots_picture(comparison, directory.resolve().name)
+    picture = dots_picture(comparison)
     dots = drawing.begin(picture) if drawing else picture.png
     write_text(directory / TABLE, csv_text(comparison))
     drawn, lacking = pictures(comparison, report.figures)
@@ -81,8 +81,8 @@ def write_report(comparison: Comparison, directory: Path, command: Sequence[str]
     return [directory / name for name in ("comparison.md", "comparison.csv", *(f"{name}.png" for name in content))]
 
 
-def dots_picture(comparison: Comparison, title: str = "") -> Picture[Any]:
-    """The dot plot."""
+def dots_picture(comparison: Comparison) -> Picture[Any]:
+    """The dot plot, under the title of the runs' report, or under what was measured and varied."""
     from mlpexp.figures.picture import Picture
     from mlpexp.figures.sweeps.dots import Row, dots
 
@@ -92,8 +92,10 @@ def dots_picture(comparison: Comparison, title: str = "") -> Picture[Any]:
         found = summary.estimate(metric)
         values = list(summary.values(metric).values())
         rows.append(Row(summary.label, values, found.interval if found else None, _remark(summary)))
+    words = metric.words[0].upper() + metric.words[1:]
+    title = comparison.report.title or f"{words} by {', '.join(comparison.keys)}".removesuffix(" by ")
     if n > _MOST_ROWS:
-        title = f"{title}: the best {_MOST_ROWS} of {n} settings".removeprefix(": ")
+        title += f": the best {_MOST_ROWS} of {n} settings"
     kind = "accuracy" if metric.percent else "r2" if metric.higher_is_better else "loss"
     return Picture(dots, rows, metric=kind, axis=metric.title, title=title)
 

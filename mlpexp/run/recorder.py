@@ -200,7 +200,8 @@ class Recorder:
         self._history.close()
         history = read(self.paths.history)
         self._figures = {
-            name: drawing.begin(picture) for name, picture in pictures(results, history, self.record.best_epoch)
+            name: drawing.begin(picture)
+            for name, picture in pictures(results, history, self.record.best_epoch, self._config.metric)
         }
 
     def write_figures(self) -> None:

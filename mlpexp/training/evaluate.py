@@ -137,7 +137,7 @@ def evaluate(
         write_text(out / "confusion_matrix.csv", _confusion_csv(results, results.data.test))
     from mlpexp.run.pictures import further_pictures, pictures
 
-    for name, picture in (*pictures(results, curves, epoch), *further_pictures(results)):
+    for name, picture in (*pictures(results, curves, epoch, found.config["metric"]), *further_pictures(results)):
         write_bytes(out / f"{name}.png", picture.png())
     _write_importance(out, important)
     return Evaluation(out, epoch, results=results, remarks=remarks, importance=important, **judged)

@@ -52,7 +52,9 @@ def fits(
     if exact is not None:
         heights.append(exact)
     named = [*flat, "true function", *legends]
-    figure, grid = page(1, len(moments), len(moments) * _WIDTH, _HEIGHT, notes=notes, legend=named)
+    figure, grid = page(
+        1, len(moments), len(moments) * _WIDTH, _HEIGHT, title="Functions learned", notes=notes, legend=named
+    )
     handles: dict[str, Artist] = {}
     for position, (moment, found) in enumerate(moments.items()):
         panel = figure.add_subplot(grid[position])
