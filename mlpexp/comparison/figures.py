@@ -15,6 +15,7 @@ from mlpexp.comparison.histories import MOST, Histories, histories, score_of
 from mlpexp.comparison.network_figures import decision_boundaries, fitted_curves, reliability_diagrams
 from mlpexp.config.report import FigureName
 from mlpexp.errors import MlpexpError
+from mlpexp.figures.formats import Format
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -145,9 +146,11 @@ _PICTURES: dict[FigureName, Callable[[Comparison], Figure | None]] = {
 }
 
 
-def pictures(comparison: Comparison, names: Iterable[FigureName]) -> tuple[dict[str, bytes], dict[str, str]]:
-    """PNG files by name, and a line on each figure that cannot be drawn of these runs, by its name."""
-    from mlpexp.figures.style import png
+def pictures(
+    comparison: Comparison, names: Iterable[FigureName], format: Format = "png"
+) -> tuple[dict[str, bytes], dict[str, str]]:
+    """The files by name, and a line on each figure that cannot be drawn of these runs, by its name."""
+    from mlpexp.figures import style
 
     drawn: dict[str, bytes] = {}
     lacking: dict[str, str] = {}
@@ -160,5 +163,5 @@ def pictures(comparison: Comparison, names: Iterable[FigureName]) -> tuple[dict[
         if figure is None:
             lacking[name] = f"no figure {name}: these runs have nothing of the kind to show."
         else:
-            drawn[name] = png(figure)
+            drawn[name] = style.drawn(figure, format)
     return drawn, lacking

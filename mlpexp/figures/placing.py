@@ -23,7 +23,7 @@ def page(width: float, height: float) -> Figure:
     """An empty figure."""
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), dpi=100)
+    return Figure(figsize=(width, height), dpi=style.DPI)
 
 
 def place(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
