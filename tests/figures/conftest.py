@@ -14,7 +14,7 @@ from PIL import Image
 
 from mlpexp.figures import style
 
-_DPI = 50  # which takes less time to draw
+_DPI = 100  # which takes less time to draw than those of files
 
 Read = Callable[[Figure], list[str]]
 
@@ -35,16 +35,17 @@ def read(monkeypatch: pytest.MonkeyPatch) -> Read:
 
         with monkeypatch.context() as patch:
             patch.setattr(Text, "draw", note)
+            figure.set_dpi(_DPI)
             image = Image.open(io.BytesIO(style.drawn(figure, dpi=_DPI)))
-        assert np.abs(np.subtract(image.size, figure.get_size_inches() * _DPI)).max() <= 1
-        size = figure.get_size_inches() * style.DPI
+        size = np.rint(figure.get_size_inches() * _DPI)
+        assert np.abs(np.subtract(image.size, size)).max() <= 1
         said = [text.get_text() for text in drawn]
         low, high = np.array([text.get_window_extent().get_points() for text in drawn]).transpose(1, 0, 2)
-        outside = ((low < -2) | (high > size + 2)).any(1)
+        outside = ((low < -1) | (high > size + 1)).any(1)
         assert not outside.any(), [said[k] for k in np.flatnonzero(outside)]
-        # Two boxes overlap where they share more than four pixels in both directions.
+        # Two boxes overlap where they share more than two pixels in both directions.
         shared = np.minimum(high[:, None], high) - np.maximum(low[:, None], low)
-        pairs = np.argwhere(np.triu((shared > 4).all(2), 1))
+        pairs = np.argwhere(np.triu((shared > 2).all(2), 1))
         assert not len(pairs), [(said[one], said[other]) for one, other in pairs]
         for legend in figure.legends:
             assert not any(legend.get_window_extent().overlaps(panel.bbox) for panel in figure.axes)

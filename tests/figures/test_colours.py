@@ -38,6 +38,8 @@ WHITE = XYZ.sum(1)
 # Colours by the figure that they stand in, and how far apart they are at least.
 TOGETHER: dict[str, tuple[Sequence[Any], float]] = {
     "curves of settings": (COLOURS, 15),
+    "functions of settings": ([*COLOURS, style.TRUE_FUNCTION], 12),
+    "classes and their mean": ([*map(tuple, style.class_colours(12)), style.TRUE_FUNCTION, style.NETWORK], 9),
     "classes": ([tuple(colour) for colour in style.class_colours(12)], 10),
     "splits and functions": ([*style.SPLITS.values(), style.TRUE_FUNCTION, style.NETWORK], 12),
     "predictions": ([style.RIGHT, style.WRONG, style.NEUTRAL], 15),

@@ -58,7 +58,8 @@ def fits(
     handles: dict[str, Artist] = {}
     for position, (moment, found) in enumerate(moments.items()):
         panel = figure.add_subplot(grid[position])
-        handles |= data_points(panel, flat)
+        # Grey: the colours are those of settings here.
+        handles |= data_points(panel, flat, style.TRUE_FUNCTION)
         if exact is not None:
             (handles["true function"],) = panel.plot(line[:, 0], exact, "--", color=style.TRUE_FUNCTION, lw=2)
         for legend, colour, functions in zip(legends, COLOURS, found.values(), strict=False):
