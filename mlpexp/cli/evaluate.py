@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mlpexp.cli.arguments import changes, run_parser
+from mlpexp.cli.arguments import add_format, changes, run_parser
 from mlpexp.cli.main import report
 
 ALLOWED = ["device", "data_dir", "plugins"]
@@ -21,6 +21,7 @@ def run(arguments: list[str]) -> int:
     parser = run_parser("eval", __doc__.split(": ", 1)[1], ALLOWED, _DATA)
     parser.add_argument("--importance", action="store_true", help=_IMPORTANCE)
     parser.add_argument("--ensemble", action="store_true", help=_ENSEMBLE)
+    add_format(parser)
     args = parser.parse_intermixed_args(arguments)
     changed = changes(args.changes, ALLOWED)
     if args.ensemble:
@@ -43,7 +44,7 @@ def run(arguments: list[str]) -> int:
     from mlpexp.run import record
     from mlpexp.training.evaluate import evaluate
 
-    evaluation = evaluate(args.run, changed, args.data, importance=args.importance)
+    evaluation = evaluate(args.run, changed, args.data, importance=args.importance, format=args.format)
     out = console()
     task = evaluation.results.task
     found = record.read(Path(args.run))

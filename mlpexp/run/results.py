@@ -101,7 +101,7 @@ class Results:
         return calibration(probabilities.numpy(), split.y.cpu().numpy())
 
     def predict(self, x: Any) -> np.ndarray:
-        """Class probabilities [N, C], or values [N, T] in float64, for inputs [N, F]; both in the data's own units.
+        """Class probabilities [N, C], or values [N, T], both in float64, for inputs [N, F] in the data's own units.
 
         `x` is an array, or a data frame whose columns are matched by name; of images rows of pixels, channel by
         channel, or [N, H, W] and in colours [N, H, W, 3]. ConfigError where columns are missing or too many, or a
@@ -116,7 +116,8 @@ class Results:
         split = Split(rows, rows[:, :1])
         outputs = outputs_of(self._stack, Data("predict", self.task, split, split, split), split)[0].cpu()
         if self.task.kind == "classification":
-            return self.objective.loss.probabilities(outputs).numpy()
+            # In float32 the probabilities of outputs near zero are equal, and the likeliest class would be the first.
+            return self.objective.loss.probabilities(outputs.double()).numpy()
         return preprocessing.values(outputs).numpy()
 
 

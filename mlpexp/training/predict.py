@@ -100,7 +100,9 @@ def _predicted(
             target = first.identity.preprocessing.target.name
             columns.append(names.gather(found.argmax(1)).rename(f"predicted {target}"))
             if proba:
-                columns += [pl.Series(f"p({name})", found[:, at]) for at, name in enumerate(classes)]
+                # As many digits as the outputs have.
+                short = found.astype(np.float32)
+                columns += [pl.Series(f"p({name})", short[:, at]) for at, name in enumerate(classes)]
         else:
             outputs = first.identity.preprocessing.outputs
             columns += [pl.Series(f"predicted {target.name}", found[:, at]) for at, target in enumerate(outputs)]
