@@ -7,11 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from mlpexp.data.tables.arff import read_arff
-from mlpexp.data.tables.delimited import TextForm, read_delimited
+from mlpexp.data.tables.delimited import read_delimited
 from mlpexp.data.tables.encoding import as_utf8
 from mlpexp.data.tables.formats import read_arrow, read_excel, read_json_lines, read_npz, read_parquet
 from mlpexp.data.tables.opening import FOREIGN, PACKED, read_content
 from mlpexp.data.tables.raw import RawTable
+from mlpexp.data.tables.text_form import TextForm
 from mlpexp.errors import ConfigError
 
 
