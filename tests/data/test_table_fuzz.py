@@ -7,7 +7,6 @@ The long form looks at 2,000 of each; MLPEXP_FUZZ=30000 at as many as there is t
 from __future__ import annotations
 
 import csv
-import functools
 import gzip
 import io
 import json
@@ -25,7 +24,6 @@ from sklearn.metrics import accuracy_score, r2_score
 
 import mlpexp
 from mlpexp.cli.main import call
-from mlpexp.config import hydra_adapter
 from mlpexp.config.overrides import quote
 from mlpexp.data.identity import unpacked
 from mlpexp.data.tables import delimited
@@ -370,13 +368,7 @@ def table_of_test(results: mlpexp.Results, dataset: Any, stored: dict[str, Any])
 
 
 @pytest.mark.parametrize("n", [20, pytest.param(MANY, marks=pytest.mark.long)])
-def test_any_table_is_trained_on_or_refused_in_lines(
-    n: int, here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # What Hydra composes of the choices alone is the same for all examples, and takes most of the time of each.
-    compose = hydra_adapter.compose
-    composed = functools.cache(lambda name, overrides: compose(hydra_adapter.config_loader(None), name, overrides))
-    monkeypatch.setattr(hydra_adapter, "compose", lambda loader, name, overrides: composed(name, tuple(overrides)))
+def test_any_table_is_trained_on_or_refused_in_lines(n: int, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     trained, seen = 0, set()
     run = here / "run"
 
