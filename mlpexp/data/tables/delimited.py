@@ -24,7 +24,7 @@ _PART = 20_000
 
 
 def read_delimited(content: bytes, where: str, form: TextForm) -> RawTable:
-    """The table in the bytes of a text file; ConfigError, one line that begins with `where`, for what is none."""
+    """The table in the bytes of a text file; ConfigError, one line that begins with `where`, if there is none."""
     content, encoding = as_utf8(content, where, form.encoding)
     (table,) = read_parts(iter([content]), where, form)
     return replace(table, notes=(*filter(None, [encoding]), *table.notes))

@@ -17,7 +17,7 @@ from mlpexp.errors import ConfigError
 
 
 def read_table(path: Path, where: str, form: TextForm | None = None, sheet: str | None = None) -> RawTable:
-    """The table in the file at `path`: CSV and its kin, parquet, feather, xlsx, npz, JSON lines or ARFF; packed or not.
+    """The table in the file at `path`: delimited text, parquet, feather, xlsx, npz, JSON lines or ARFF; packed or not.
 
     `form` says what is known of a text file, `sheet` which one of a workbook. ConfigError, one line that begins
     with `where`, for what is no table; it names line and column where the file has lines.

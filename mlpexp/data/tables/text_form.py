@@ -1,4 +1,4 @@
-"""How a text file with a table is written, as far as it is known beforehand."""
+"""How a text file with a table is written, as far as the user says it."""
 
 from __future__ import annotations
 
