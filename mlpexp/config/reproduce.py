@@ -14,10 +14,11 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from mlpexp.config.groups import GROUPS, LIST_GROUPS
 from mlpexp.config.locate import CONF
+from mlpexp.config.nested import copied, merge
 from mlpexp.config.overrides import quote
 from mlpexp.config.report import Report
 from mlpexp.fields.convert import as_plain, build
@@ -269,9 +270,10 @@ def _base(
         if "$" in recommended:
             raise ValueError("what a run directory holds is not resolved")
         parts.append({"dataset": {"recommended": json.loads(recommended)}})
-    merged = OmegaConf.merge(*({key: part[key] for key in part if key not in ("defaults", "hydra")} for part in parts))
-    assert isinstance(merged, DictConfig)
-    plain: Any = OmegaConf.to_container(merged, resolve=True)
+    merged: dict[str, Any] = {}
+    for part in parts:
+        merge(merged, {key: part[key] for key in part if key not in ("defaults", "hydra")}, "", closed=False)
+    plain = copied(merged, merged)
     return {**plain, "report": as_plain(build(Report, plain["report"], "report"))}
 
 

@@ -116,11 +116,10 @@ def check_empty(path: Path, key: str, but: str | None = None) -> None:
     except OSError as error:
         raise refusal(error)(f"{key}={path}: cannot be read: {error.strerror}.") from None
     if taken:
-        if (path / record.NAME).exists():
-            held, remedy = "a run", f"choose another directory, or go on with `mlpexp resume {path}`"
-        else:
-            held, remedy = "files", "choose another directory"
-        raise ConfigError(f"{key}={path}: already holds {held}; {remedy}.")
+        held = "a run" if (path / record.NAME).exists() else "files"
+        # To go on with a run would not write what --out is for.
+        resume = f", or go on with `mlpexp resume {path}`" if held == "a run" and key != "--out" else ""
+        raise ConfigError(f"{key}={path}: already holds {held}; choose another directory{resume}.")
 
 
 # An empty file. It stays: removing it could remove the lock of the next writer.

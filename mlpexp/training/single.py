@@ -11,8 +11,6 @@ from typing import Any, Literal, get_args
 from mlpexp.config.reproduce import differences
 from mlpexp.config.schema import Config
 from mlpexp.data.table import Table
-from mlpexp.data.tables.formats import read_parquet
-from mlpexp.data.tables.frames import parquet, rows_and_targets
 from mlpexp.errors import ConfigError, unknown
 from mlpexp.fields.convert import convert, show
 from mlpexp.run import checkpoint, record
@@ -83,6 +81,9 @@ def _reused(path: Path, prepared: Prepared) -> Run:
 
 def _prepared_with(config: Config, file: Path, data: Any) -> tuple[Prepared, bytes]:
     """The config with data from Python, and these as the content of the file in which the run keeps them."""
+    from mlpexp.data.tables.formats import read_parquet
+    from mlpexp.data.tables.frames import parquet, rows_and_targets
+
     frame, target = rows_and_targets(data, "data")
     content = parquet(frame)
     given = config.dataset if isinstance(config.dataset, Table) else None

@@ -20,9 +20,9 @@ import polars as pl
 import pytest
 
 from mlpexp.data.tables import opening
-from mlpexp.data.tables.delimited import TextForm
 from mlpexp.data.tables.raw import RawTable
 from mlpexp.data.tables.reading import read_table
+from mlpexp.data.tables.text_form import TextForm
 from mlpexp.errors import ConfigError
 
 # Each format writes this table.
