@@ -18,6 +18,7 @@ from mlpexp.comparison.verdict import verdict
 from mlpexp.config.reproduce import sweep_command
 from mlpexp.figures.formats import Format
 from mlpexp.figures.style import DPI
+from mlpexp.report.usage import Usage, usage
 from mlpexp.run.files import read_bytes
 
 # A figure has some hundreds of thousands.
@@ -88,6 +89,7 @@ class Section:
     method: Sequence[str] = ()
     text: str = ""  # as a command has printed it
     notes: Sequence[str] = ()
+    use: Usage | None = None  # of one run that has completed
 
 
 def section_of(path: Path, format: Format = "png") -> Section:
@@ -113,7 +115,14 @@ def section_of(path: Path, format: Format = "png") -> Section:
         words=verdict(comparison),
         method=method(comparison),
         notes=[*lost_runs(comparison), *comparison.notes, *lacking.values(), *unread, *symptoms(comparison)],
+        use=_use(comparison),
     )
+
+
+def _use(comparison: Comparison) -> Usage | None:
+    """How to use the network, where there is one run."""
+    runs = [run for summary in comparison.summaries for run in summary.runs]
+    return usage(runs[0].directory, runs[0].record) if len(runs) == 1 else None
 
 
 def _command(comparison: Comparison) -> str:
