@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mlpexp.engine.heap import keep_freed_memory
     from mlpexp.lr_finder.find import find_lr
     from mlpexp.run.results import Results
-    from mlpexp.sweep.train import train_sweep
+    from mlpexp.sweep.from_python import train_sweep
     from mlpexp.training.attempt import Run
     from mlpexp.training.estimators import Classifier, Regressor
     from mlpexp.training.evaluate import evaluate, load
@@ -41,7 +41,7 @@ else:
             "mlpexp.engine.heap": ["keep_freed_memory"],
             "mlpexp.lr_finder.find": ["find_lr"],
             "mlpexp.run.results": ["Results"],
-            "mlpexp.sweep.train": ["train_sweep"],
+            "mlpexp.sweep.from_python": ["train_sweep"],
             "mlpexp.training.attempt": ["Run"],
             "mlpexp.training.estimators": ["Classifier", "Regressor"],
             "mlpexp.training.evaluate": ["evaluate", "load"],

@@ -7,19 +7,24 @@ import os
 # Workers that run side by side with several threads each wait for one another; subprocesses inherit this.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import copy
 import csv
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hydra.core.config_loader import ConfigLoader
+from omegaconf import DictConfig, flag_override
 
+from mlpexp.config import hydra_adapter
 from mlpexp.config.compose import Composer
 from mlpexp.config.effects import check_keys
+from mlpexp.config.locate import CONF
 from mlpexp.config.schema import Config
 
 # A module of a user's, with one component: what it is called in its registry, and its base.
@@ -65,6 +70,33 @@ _NEEDED = {
 _SMALL = ["epochs=3", "log.figures=false", "log.tensorboard=false"]
 # What of run.json and of sweep.csv is never twice the same.
 _OF_THE_MOMENT = ("command", "python", "started", "seconds", "pid", "crc32")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def composed_once() -> Iterator[None]:
+    """Hydra composes each set of choices of conf/ once, for all commands that tests call: it takes 60 ms each time.
+
+    What a test puts into a directory or a plugin of its own is composed anew.
+    """
+    compose = hydra_adapter.compose
+    known: dict[tuple[str, ...], DictConfig] = {}
+
+    def once(loader: ConfigLoader, config_name: str, overrides: Sequence[str]) -> DictConfig:
+        places = {place.path for place in loader.get_search_path().get_path()}
+        own = any(override.startswith(("hydra/", "hydra.searchpath")) for override in overrides)
+        if own or places != {"pkg://hydra.conf", str(CONF), "structured://"}:
+            return compose(loader, config_name, overrides)
+        key = (config_name, *overrides)
+        if key not in known:
+            known[key] = compose(loader, config_name, overrides)
+        found = copy.deepcopy(known[key])
+        with flag_override(found.hydra, ["readonly", "struct"], False):
+            found.hydra.runtime.cwd = str(Path.cwd())
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hydra_adapter, "compose", once)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+import sys
+import types
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -20,6 +24,7 @@ from tests.comparison.conftest import config, write_run
 
 __all__ = ["write_run"]
 
+QUIET = ["log.figures=false", "log.tensorboard=false"]
 TAGS = {"p", "b", "br", "table", "tr", "th", "td", "details", "summary"}
 # What would be a tag, an attribute and a reference to a character, if it were not escaped.
 EVIL = "<script>alert('&quot;\")</script>"
@@ -157,3 +162,94 @@ def test_errors_are_their_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     assert lines[0].startswith("activation=geluu: ")
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     assert raised.value._render_traceback_()[0] == "Traceback (most recent call last):"
+
+
+class Displayed:
+    """What stands in for IPython.display: each line that a bar has shown, in order."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.lines: list[str] = []
+        module = types.ModuleType("IPython")
+        module.get_ipython = lambda: types.SimpleNamespace(kernel=None)  # type: ignore[attr-defined]
+        display = types.ModuleType("IPython.display")
+        display.display = self._display  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, "IPython", module)
+        monkeypatch.setitem(sys.modules, "IPython.display", display)
+        monkeypatch.setattr("mlpexp.training.notebook_bar._SECONDS_BETWEEN_UPDATES", 0)
+
+    def _display(self, shown: Any, *, display_id: bool) -> Displayed:
+        assert display_id
+        self.update(shown)
+        return self
+
+    def update(self, shown: Any) -> None:
+        self.lines.append(shown._repr_html_())
+
+
+def test_a_bar_in_a_notebook(
+    monkeypatch: pytest.MonkeyPatch, small: Callable[..., Config], here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    displayed = Displayed(monkeypatch)
+    run = mlpexp.train(small("epochs=3"), "run")
+    mlpexp.resume("run", {"epochs": 4})
+    mlpexp.train_sweep([*QUIET, "dataset=xor", "model.hidden=[2],[3]", "seed=0,1", "epochs=1"], "sweep")
+    epochs = [re.findall(r"value=.(\d+). max=.(\d+).", line)[0] for line in displayed.lines]
+    assert epochs[:5] == [("0", "3"), ("1", "3"), ("2", "3"), ("3", "3"), ("3", "3")]
+    assert epochs[-6:] == [("0", "1"), ("1", "1"), ("1", "1")] * 2
+    score = run.results.metrics()["val"]["accuracy"]
+    assert f"val accuracy {score:.4f}" in displayed.lines[run.record.best_epoch]
+    assert "stack 2/2 (2 runs)" in displayed.lines[-1]
+    assert "mean val accuracy" in displayed.lines[-1]
+    assert capsys.readouterr().out == ""
+
+
+def test_a_program_that_is_no_notebook_shows_nothing(
+    here: Path, small: Callable[..., Config], capfd: pytest.CaptureFixture[str]
+) -> None:
+    mlpexp.train(small("epochs=1"), "run")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_running_a_cell_again(here: Path, small: Callable[..., Config]) -> None:
+    """`exist`: the same run as it is, the same run in a new directory, an error."""
+    first = mlpexp.train(small("epochs=2"), "run")
+    written = (first.directory / "run.json").read_bytes()
+    again = mlpexp.train(small("epochs=2"), "run", exist="reuse")
+    assert again.metrics == first.metrics
+    assert again.directory == first.directory
+    assert (again.directory / "run.json").read_bytes() == written
+    for name, weights in first.results.module.state_dict().items():
+        assert torch.equal(again.results.module.state_dict()[name], weights)
+    second = mlpexp.train(small("epochs=2"), "run", exist="new")
+    third = mlpexp.train(small("epochs=1"), "run", exist="new")
+    assert [second.directory.name, third.directory.name] == ["run_1", "run_2"]
+    assert second.metrics == first.metrics
+    with pytest.raises(mlpexp.ConfigError, match="already holds a run"):
+        mlpexp.train(small("epochs=2"), "run")
+    with pytest.raises(mlpexp.ConfigError, match=r"without activation=tanh, seed=3; try exist='new'"):
+        mlpexp.train(small("epochs=2", "activation=tanh", "seed=3"), "run", exist="reuse")
+    with pytest.raises(mlpexp.ConfigError, match="exist=old: no such choice"):
+        mlpexp.train(small("epochs=2"), "run", exist="old")  # type: ignore[arg-type]
+
+
+def test_running_a_cell_on_other_data_again(here: Path, small: Callable[..., Config]) -> None:
+    x = torch.linspace(-1, 1, 60)[:, None].numpy()
+    config = small("epochs=1")
+    first = mlpexp.train(config, "run", (x, x[:, 0] > 0))
+    assert mlpexp.train(config, "run", (x, x[:, 0] > 0), exist="reuse").metrics == first.metrics
+    with pytest.raises(mlpexp.ConfigError, match="was trained on other data"):
+        mlpexp.train(config, "run", (x, x[:, 0] > 0.5), exist="reuse")
+
+
+def test_running_the_cell_of_a_sweep_again(here: Path) -> None:
+    line = [*QUIET, "dataset=xor", "seed=0,1,2", "epochs=1"]
+    values = mlpexp.train_sweep(line, "sweep").summaries[0].values(mlpexp.compare(["sweep"]).metric)
+    shutil.rmtree("sweep/1")
+    trained = {number: Path(f"sweep/{number}/run.json").stat().st_mtime_ns for number in (0, 2)}
+    again = mlpexp.train_sweep(line, "sweep", exist="reuse")
+    assert again.summaries[0].values(again.metric) == values
+    assert trained == {number: Path(f"sweep/{number}/run.json").stat().st_mtime_ns for number in (0, 2)}
+    with pytest.raises(mlpexp.ConfigError, match="holds a sweep of 3 jobs, not 2"):
+        mlpexp.train_sweep([*line[:-2], "seed=0,1", "epochs=1"], "sweep", exist="reuse")
+    with pytest.raises(mlpexp.ConfigError, match="without epochs=2"):
+        mlpexp.train_sweep([*line[:-1], "epochs=2"], "sweep", exist="reuse")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from mlpexp.errors import ConfigError, unknown
+from mlpexp.figures.formats import FORMATS
 
 
 class Parser(argparse.ArgumentParser):
@@ -20,10 +21,17 @@ class Parser(argparse.ArgumentParser):
 def new_file(path: Path, *suffixes: str) -> Path:
     """The file that --out names, or ConfigError before anything is computed."""
     if path.suffix.lower() not in suffixes:
-        raise ConfigError(f"--out={path}: must end in {suffixes[0]}.")
+        allowed = " or ".join(filter(None, [", ".join(suffixes[:-1]), suffixes[-1]]))
+        raise ConfigError(f"--out={path}: must end in {allowed}.")
     if path.exists():
         raise ConfigError(f"--out={path}: already exists, and nothing is overwritten; choose another name.")
     return path
+
+
+def add_format(parser: Parser, formats: Sequence[str] = FORMATS, default: str | None = "png") -> None:
+    """The option --format of a command that writes figures."""
+    said = f"of the figures: {', '.join(formats)}; else {formats[0]}"
+    parser.add_argument("--format", choices=formats, default=default, metavar="FORMAT", help=said)
 
 
 def run_parser(command: str, description: str, allowed: list[str], about_data: str) -> Parser:

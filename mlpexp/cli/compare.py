@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlpexp.cli.arguments import Parser
+from mlpexp.cli.arguments import Parser, add_format
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,6 +31,7 @@ def run(arguments: list[str]) -> int:
         help="runs that diverged count as what a constant answer scores (the default), or are left out",
     )
     parser.add_argument("--out", metavar="DIR", help="a new directory for Markdown, CSV and figures")
+    add_format(parser)
     args = parser.parse_args(arguments)
 
     from rich.text import Text
@@ -43,7 +44,7 @@ def run(arguments: list[str]) -> int:
 
     comparison = compare(args.paths, baseline=args.baseline, metric=args.metric, failed=args.failed)
     directory = claim_new(_default_directory(args.paths)) if args.out is None else claim_named(Path(args.out), "--out")
-    written = write_report(comparison, directory, ["mlpexp", "compare", *arguments])
+    written = write_report(comparison, directory, ["mlpexp", "compare", *arguments], args.format)
 
     out = console()
     show(comparison, out)

@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from mlpexp.cli.arguments import changes, run_parser
+from mlpexp.cli.arguments import add_format, changes, run_parser
 from mlpexp.cli.main import report
 
 ALLOWED = ["device", "data_dir", "plugins"]
 _DATA = "the run's table where it lies now, or another one, of which all rows are evaluated"
 
+_ENSEMBLE = (
+    "RUN is a sweep: the seeds of its best setting by validation together, on rows that none of them has learned from"
+)
 _IMPORTANCE = "also how much each column matters: how far the score falls where its values are shuffled"
 
 
 def run(arguments: list[str]) -> int:
     parser = run_parser("eval", __doc__.split(": ", 1)[1], ALLOWED, _DATA)
     parser.add_argument("--importance", action="store_true", help=_IMPORTANCE)
+    parser.add_argument("--ensemble", action="store_true", help=_ENSEMBLE)
+    add_format(parser)
     args = parser.parse_intermixed_args(arguments)
     changed = changes(args.changes, ALLOWED)
+    if args.ensemble:
+        if args.importance:
+            parser.error("--importance is for a run, and --ensemble for a sweep: give one of them")
+        return _ensemble(Path(args.run), changed, args.data)
 
     from rich.text import Text
 
@@ -34,7 +44,7 @@ def run(arguments: list[str]) -> int:
     from mlpexp.run import record
     from mlpexp.training.evaluate import evaluate
 
-    evaluation = evaluate(args.run, changed, args.data, importance=args.importance)
+    evaluation = evaluate(args.run, changed, args.data, importance=args.importance, format=args.format)
     out = console()
     task = evaluation.results.task
     found = record.read(Path(args.run))
@@ -50,4 +60,41 @@ def run(arguments: list[str]) -> int:
         report(remark)
     show_findings(found.findings, out)
     out.print(Text(f"written to {evaluation.directory}"))
+    return 0
+
+
+def _ensemble(sweep: Path, changed: dict[str, Any], data: Path | None) -> int:
+    """Shows how the mean of the best setting's seeds is judged, beside the seeds themselves."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from mlpexp.cli.console import console
+    from mlpexp.comparison.best import best_setting
+    from mlpexp.config.metric import KINDS, Metric
+    from mlpexp.errors import ConfigError, pluralize
+    from mlpexp.run.record import NAME
+    from mlpexp.training.ensemble import evaluate_ensemble, mean_of_members
+
+    if (sweep / NAME).exists():
+        raise ConfigError(f"{sweep}: is one run; --ensemble is for a sweep, whose seeds it averages.")
+    best = best_setting(sweep)
+    found = evaluate_ensemble(best.directories, sweep, changed, data)
+    runs = pluralize(len(best.directories), "run")
+    title = f"{best.label}, the best mean {best.metric.words}: {runs} on {found.rows}"
+    table = Table(title=title, title_justify="left", title_style="")
+    for name in ("metric", "ensemble", "mean of its runs", "least to greatest"):
+        table.add_column(name, justify="left" if name == "metric" else "right")
+    for name, (mean, least, most) in mean_of_members(found).items():
+        metric = Metric(name, "test")
+        shown = [metric.shown(value) for value in (found.metrics[name], mean, least, most)]
+        unit = " (%)" if metric.percent else " (own units)" if KINDS[name].own_units else ""
+        table.add_row(f"{KINDS[name].words}{unit}", *shown[:2], f"{shown[2]} to {shown[3]}")
+    out = console()
+    out.print(table)
+    if "accuracy" in found.metrics:
+        said = f"{100 * found.disagreement:.2f} % of their answers differ from the ensemble's"
+    else:
+        said = f"the runs' values for a row have a mean standard deviation of {found.disagreement:.3g} (own units)"
+    out.print(Text(f"disagreement: {said}"))
+    out.print(Text(f"written to {found.directory}"))
     return 0

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from mlpexp.data.oddity import Oddity
     from mlpexp.data.tables.kinds import Kind
-    from mlpexp.data.tables.oddity import Oddity
     from mlpexp.data.tables.raw import RawTable
     from mlpexp.data.tables.targets import Target
 

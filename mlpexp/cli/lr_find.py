@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlpexp.cli.arguments import Parser
+from mlpexp.cli.arguments import Parser, add_format
 from mlpexp.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("--config-dir", "-cd", metavar="DIR", help="a directory of your own options")
     parser.add_argument("--config-name", "-cn", metavar="NAME", default="config", help="the main config; else config")
     parser.add_argument("--out", metavar="DIR", help="a new directory for the figure and the CSV")
+    add_format(parser)
     args = parser.parse_intermixed_args(arguments)
 
     from rich.text import Text
@@ -48,7 +49,7 @@ def run(arguments: list[str]) -> int:
     out.print(Text(_setup(test)))
     finding = test.run()
     directory = named or claim_new(Path(f"outputs/lr_find/{datetime.now():%Y-%m-%d/%H-%M-%S}"))
-    written = write_report(finding, directory, ["mlpexp", "lr-find", *arguments])
+    written = write_report(finding, directory, ["mlpexp", "lr-find", *arguments], args.format)
 
     out.print(_table(finding))
     for remark in finding.remarks:

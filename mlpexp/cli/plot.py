@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
-from mlpexp.cli.arguments import Parser, new_file
+from mlpexp.cli.arguments import Parser, add_format, new_file
 from mlpexp.errors import ConfigError, refusal, unknown
+from mlpexp.figures.formats import FORMATS
 
 # Each is a module of mlpexp.plots with `draw(overrides, config_dir) -> (figure, notes)`; it needs torch.
 KINDS = {
@@ -25,7 +26,11 @@ def run(arguments: list[str]) -> int:
     args = _parse(arguments)
     if args.kind not in KINDS:
         raise ConfigError(unknown(f"plot {args.kind}: no such picture", args.kind, KINDS))
-    named = None if args.out is None else new_file(Path(args.out), ".png")
+    named = None
+    if args.out is not None:
+        named = new_file(Path(args.out), *(f".{format}" for format in FORMATS if args.format in (None, format)))
+    ending = named.suffix.lower() if named else f".{args.format or FORMATS[0]}"
+    format = next(format for format in FORMATS if ending == f".{format}")
 
     module = importlib.import_module(f"mlpexp.plots.{_MODULES.get(args.kind, args.kind)}")
     figure, notes = module.draw(args.overrides, args.config_dir)
@@ -33,11 +38,11 @@ def run(arguments: list[str]) -> int:
     from rich.text import Text
 
     from mlpexp.cli.console import console
-    from mlpexp.figures.style import png
+    from mlpexp.figures.style import drawn
     from mlpexp.run.files import write_bytes
 
-    content = png(figure)
-    path = _claim(iter([named]) if named else _numbered(Path("outputs", "plots", args.kind)))
+    content = drawn(figure, format)
+    path = _claim(iter([named]) if named else _numbered(Path("outputs", "plots", args.kind), format))
     try:
         write_bytes(path, content)
     except BaseException:
@@ -55,7 +60,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     kinds = "\n".join(f"  {name:<13}{what}" for name, what in KINDS.items())
     parser = Parser(
         prog="mlpexp plot",
-        usage="mlpexp plot KIND [OVERRIDE ...] [--out FILE.png] [--config-dir DIR]",
+        usage="mlpexp plot KIND [OVERRIDE ...] [--out FILE] [--format FORMAT] [--config-dir DIR]",
         description=f"Draws a picture that needs no run.\n\n{kinds}\n\n"
         "Overrides are those of `mlpexp train`; several values make several curves, and without a choice all\n"
         "options of the group are drawn.",
@@ -63,7 +68,8 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("kind", nargs="?", metavar="KIND", help=", ".join(KINDS))
     parser.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="such as activation=gelu,silu or epochs=30")
-    parser.add_argument("--out", metavar="FILE.png", help="a new file; else a new one in outputs/plots")
+    parser.add_argument("--out", metavar="FILE", help="a new .png, .svg or .pdf file; else one in outputs/plots")
+    add_format(parser, default=None)
     parser.add_argument("--config-dir", "-cd", metavar="DIR", help="a directory of your own options beside mlpexp's")
     # Options may stand between overrides.
     args = parser.parse_intermixed_args(arguments)
@@ -72,9 +78,9 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     return args
 
 
-def _numbered(path: Path) -> Iterator[Path]:
+def _numbered(path: Path, format: str) -> Iterator[Path]:
     """path.png, path_1.png, path_2.png and so on."""
-    return (path.with_name(f"{path.name}{f'_{n}' if n else ''}.png") for n in count())
+    return (path.with_name(f"{path.name}{f'_{n}' if n else ''}.{format}") for n in count())
 
 
 def _claim(candidates: Iterator[Path]) -> Path:
@@ -91,4 +97,4 @@ def _claim(candidates: Iterator[Path]) -> Path:
     except OSError as error:
         raise refusal(error)(f"{path}: cannot be made: {error.strerror}.") from None
     # All candidates are taken only where the user gave the one name.
-    return new_file(path, ".png")
+    return new_file(path, path.suffix.lower())

@@ -7,6 +7,10 @@ from pathlib import Path
 from mlpexp.cli.arguments import Parser, changes, new_file
 
 _ALLOWED = ["device", "plugins"]
+_FILE = (
+    "a table, whose columns are matched by name; of a run on images a folder of images, one image, or an .npz or .npy "
+    "file; of a run on arrays an .npz or .npy file"
+)
 
 
 def run(arguments: list[str]) -> int:
@@ -17,7 +21,7 @@ def run(arguments: list[str]) -> int:
         type=Path,
         help="a run directory; or a sweep, of which the best setting by validation is taken, all its seeds together",
     )
-    parser.add_argument("file", type=Path, metavar="FILE", help="a table; columns are matched by name")
+    parser.add_argument("file", type=Path, metavar="FILE", help=_FILE)
     parser.add_argument(
         "changes", nargs="*", default=[], metavar="KEY=VALUE", help=f"other values of {', '.join(_ALLOWED)}"
     )
@@ -30,7 +34,7 @@ def run(arguments: list[str]) -> int:
         action="append",
         default=[],
         metavar="COLUMN",
-        help="a column of FILE to write too; may be repeated",
+        help="a column of FILE to write too, or an array of one value a row; may be repeated",
     )
     args = parser.parse_intermixed_args(arguments)
     changed = changes(args.changes, _ALLOWED)

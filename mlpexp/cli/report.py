@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
-from mlpexp.cli.arguments import Parser, new_file
+from mlpexp.cli.arguments import Parser, add_format, new_file
 from mlpexp.errors import ConfigError
 
 
@@ -14,6 +14,8 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("paths", nargs="+", metavar="RUN_OR_SWEEP", help="a section each: a run, or runs below it")
     parser.add_argument("--title", default="mlpexp report", help="the title of the page")
     parser.add_argument("--out", metavar="FILE.html", help="a new file; else a new one in outputs/reports")
+    # A page shows no PDF.
+    add_format(parser, ["png", "svg"])
     args = parser.parse_args(arguments)
     named = None if args.out is None else _check_name(Path(args.out))
 
@@ -25,7 +27,7 @@ def run(arguments: list[str]) -> int:
     from mlpexp.run.directory import claim_new
     from mlpexp.run.files import write_text
 
-    text = page(args.title, [section_of(Path(path)) for path in args.paths])
+    text = page(args.title, [section_of(Path(path), args.format) for path in args.paths])
     path = named or claim_new(Path(f"outputs/reports/{datetime.now():%Y-%m-%d_%H-%M-%S}")) / "report.html"
     write_text(path, text)
     console().print(Text(f"written to {path}"))

@@ -18,6 +18,7 @@ from mlpexp.cli.terminal import SECONDS_BETWEEN_UPDATES, epoch_bar, score_name, 
 from mlpexp.engine.loop import Engine, Row
 from mlpexp.errors import MlpexpError, RunError, pluralize
 from mlpexp.figures.drawing import Drawing
+from mlpexp.figures.formats import FORMATS
 from mlpexp.sweep.train import StackToTrain, SweepWatcher
 from mlpexp.training.attempt import Outcome
 from mlpexp.training.prepare import Prepared
@@ -166,7 +167,8 @@ def conclude(directory: Path, drawing: Drawing, *, told: bool = True) -> None:
     if not told:
         _report_lost(lost, without_run)
     names = [entry.run.directory.name for entry in lost] + without_run
-    written = f"sweep directory: {directory} (sweep.csv, sweep.png)"
+    figure = next(name for name in (f"sweep.{format}" for format in FORMATS) if (Path(directory) / name).exists())
+    written = f"sweep directory: {directory} (sweep.csv, {figure})"
     if not names:
         hint = f"; is a difference real? mlpexp compare {directory}" if len(comparison.summaries) > 1 else ""
         out.print(Text(f"{written}{hint}"))

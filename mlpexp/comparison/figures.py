@@ -15,6 +15,7 @@ from mlpexp.comparison.histories import MOST, Histories, histories, score_of
 from mlpexp.comparison.network_figures import decision_boundaries, fitted_curves, reliability_diagrams
 from mlpexp.config.report import FigureName
 from mlpexp.errors import MlpexpError
+from mlpexp.figures.formats import Format
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,7 +34,7 @@ def learning_curves(comparison: Comparison) -> Figure | None:
     if score is None:
         return None
     found = histories(comparison.summaries, ["loss/val", f"{score}/val"])
-    return lines([_loss_panel(found), _score_panel(found, score)], found.remarks)
+    return lines([_loss_panel(found), _score_panel(found, score)], found.remarks, "Learning curves")
 
 
 def _loss_panel(found: Histories) -> LinesPanel:
@@ -85,7 +86,7 @@ def learning_rates(comparison: Comparison) -> Figure | None:
         panel.set_ylabel("learning rate")
         plain_numbers(panel.yaxis)
 
-    return lines([LinesPanel(found.of("lr"), finish), _score_panel(found, score)], found.remarks)
+    return lines([LinesPanel(found.of("lr"), finish), _score_panel(found, score)], found.remarks, "Learning rates")
 
 
 def gradient_norms(comparison: Comparison) -> Figure | None:
@@ -107,7 +108,8 @@ def gradient_norms(comparison: Comparison) -> Figure | None:
 
     clipped = {label: runs[0].record.config.get("clip", {}).get("norm") for label, runs in found.runs.items()}
     bounds = {label: norm for label, norm in clipped.items() if norm is not None}
-    return lines([LinesPanel(found.of("grad_norm"), of_norms, bounds), _loss_panel(found)], found.remarks)
+    panels = [LinesPanel(found.of("grad_norm"), of_norms, bounds), _loss_panel(found)]
+    return lines(panels, found.remarks, "Gradient norms")
 
 
 def gradients_by_layer(comparison: Comparison) -> Figure | None:
@@ -144,9 +146,11 @@ _PICTURES: dict[FigureName, Callable[[Comparison], Figure | None]] = {
 }
 
 
-def pictures(comparison: Comparison, names: Iterable[FigureName]) -> tuple[dict[str, bytes], dict[str, str]]:
-    """PNG files by name, and a line on each figure that cannot be drawn of these runs, by its name."""
-    from mlpexp.figures.style import png
+def pictures(
+    comparison: Comparison, names: Iterable[FigureName], format: Format = "png"
+) -> tuple[dict[str, bytes], dict[str, str]]:
+    """The files by name, and a line on each figure that cannot be drawn of these runs, by its name."""
+    from mlpexp.figures import style
 
     drawn: dict[str, bytes] = {}
     lacking: dict[str, str] = {}
@@ -159,5 +163,5 @@ def pictures(comparison: Comparison, names: Iterable[FigureName]) -> tuple[dict[
         if figure is None:
             lacking[name] = f"no figure {name}: these runs have nothing of the kind to show."
         else:
-            drawn[name] = png(figure)
+            drawn[name] = style.drawn(figure, format)
     return drawn, lacking

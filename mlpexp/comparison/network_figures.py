@@ -51,13 +51,14 @@ class _Loader:
 
 def decision_boundaries(comparison: Comparison) -> Figure | None:
     """Those of each setting's run of median score, where data have two features."""
-    from mlpexp.figures.sweeps.boundaries import Network, boundaries
+    from mlpexp.figures.sweeps.boundaries import MOST_COLUMNS, Network, boundaries
     from mlpexp.run.pictures import points
 
     load = _Loader()
     networks = {}
     # In the order in which the sweep lists them: what belongs together stands together.
-    with_runs = sorted((summary for summary in comparison.summaries if summary.runs), key=_first_started)
+    with_runs = sorted((summary for summary in comparison.summaries if summary.runs), key=first_started)
+    with_runs, columns = crossed(with_runs, MOST_COLUMNS)
     for summary in with_runs[:_MOST_PANELS]:
         results = load(median_first(summary, comparison.metric)[0])
         data = results.data
@@ -69,10 +70,32 @@ def decision_boundaries(comparison: Comparison) -> Figure | None:
         )
     if not networks:
         return None
-    return boundaries(networks, _notes(with_runs, len(networks)))
+    return boundaries(networks, _notes(with_runs, len(networks)), columns if len(networks) == len(with_runs) else None)
 
 
-def _first_started(summary: Summary) -> list[tuple[int, str]]:
+def crossed(summaries: list[Summary], most: int) -> tuple[list[Summary], int | None]:
+    """Settings of each value of one key with each of another, row by row, and how many columns; else as they are.
+
+    The columns are the values of the key that has more of them, at most `most`.
+    """
+    listed = {key: list(dict.fromkeys(one.setting.values[key] for one in summaries)) for key in _keys(summaries)}
+    varied = sorted((key for key, values in listed.items() if len(values) > 1), key=lambda key: len(listed[key]))
+    if len(varied) != 2 or len(listed[varied[0]]) * len(listed[varied[1]]) != len(summaries):
+        return summaries, None
+    if len(listed[varied[1]]) > most:
+        return summaries, None
+
+    def place(summary: Summary) -> list[int]:
+        return [listed[key].index(summary.setting.values[key]) for key in varied]
+
+    return sorted(summaries, key=place), len(listed[varied[1]])
+
+
+def _keys(summaries: Sequence[Summary]) -> list[str]:
+    return list(summaries[0].setting.values) if summaries else []
+
+
+def first_started(summary: Summary) -> list[tuple[int, str]]:
     return min(natural(run.directory) for run in summary.runs)
 
 

@@ -12,7 +12,7 @@ from mlpexp.comparison.claims import by_chance
 from mlpexp.comparison.compare import Comparison, compare_runs, own_metric, report_of
 from mlpexp.comparison.figures import pictures
 from mlpexp.comparison.metric import default_name, score_names
-from mlpexp.comparison.runs import find_runs, natural
+from mlpexp.comparison.runs import StoredRun, find_runs, natural
 from mlpexp.comparison.summary import MissingResult, Summary
 from mlpexp.comparison.table import (
     SETTINGS_TITLE,
@@ -26,6 +26,7 @@ from mlpexp.comparison.table import (
 from mlpexp.comparison.verdict import verdict
 from mlpexp.config.metric import SCORES, Metric
 from mlpexp.config.report import FigureName
+from mlpexp.figures.formats import FORMATS, Format
 from mlpexp.run.files import make_directory, write_bytes, write_text
 
 if TYPE_CHECKING:
@@ -42,8 +43,9 @@ _MOST_ROWS = 40
 def sweep_summary(directory: str | Path, drawing: Drawing | None = None) -> Comparison:
     """Writes `sweep.csv` and `sweep.png` of the runs in a sweep's directory, in place of earlier ones.
 
-    So it does with the further `figures` that the runs' own `report` asks for. `drawing` draws sweep.png; without it,
-    it is drawn here. ConfigError where the directory holds no run; RunError where they cannot be written.
+    So it does with the further `figures` that the runs' own `report` asks for, all in the format of the first run's
+    config. `drawing` draws the dots; without it, they are drawn here. ConfigError where the directory holds no run;
+    RunError where they cannot be written.
     """
     directory = Path(directory)
     runs, notes = find_runs([directory])
@@ -52,37 +54,47 @@ def sweep_summary(directory: str | Path, drawing: Drawing | None = None) -> Comp
     mixed = report.metric is None and len(score_names(runs)) > 1 and default_name(runs) in SCORES
     metric = Metric("loss", "test") if mixed else own_metric(runs, report)
     comparison = compare_runs(runs, notes, None, metric, report)
-    picture = dots_picture(comparison, directory.resolve().name)
-    dots = drawing.begin(picture) if drawing else picture.png
+    picture = dots_picture(comparison)
+    format = format_of(runs)
+    dots = drawing.begin(picture, format) if drawing else lambda: picture.drawn(format)
     write_text(directory / TABLE, csv_text(comparison))
-    drawn, lacking = pictures(comparison, report.figures)
-    write_bytes(directory / "sweep.png", dots())
+    drawn, lacking = pictures(comparison, report.figures, format)
+    write_bytes(directory / f"sweep.{format}", dots())
+    for other in set(FORMATS) - {format}:
+        (directory / f"sweep.{other}").unlink(missing_ok=True)
     if drawn:
         make_directory(directory / FIGURES)
-    for name, png in drawn.items():
-        write_bytes(directory / FIGURES / f"{name}.png", png)
+    for name, content in drawn.items():
+        write_bytes(directory / FIGURES / f"{name}.{format}", content)
     return replace(comparison, notes=[*comparison.notes, *lacking.values()])
 
 
-def write_report(comparison: Comparison, directory: Path, command: Sequence[str]) -> list[Path]:
+def format_of(runs: Sequence[StoredRun]) -> Format:
+    """The format in which the config of the first run asks for figures."""
+    asked = runs[0].record.config.get("log", {}).get("format")
+    return next((format for format in FORMATS if format == asked), "png")
+
+
+def write_report(comparison: Comparison, directory: Path, command: Sequence[str], format: Format = "png") -> list[Path]:
     """Writes comparison.md, comparison.csv, dots.png and what other figures there are; gives their paths.
 
     These are the learning curves, and what the runs' own `report` asks for.
     """
     asked: list[FigureName] = ["learning_curves", *comparison.report.figures]
-    drawn, lacking = pictures(comparison, dict.fromkeys(asked))
+    drawn, lacking = pictures(comparison, dict.fromkeys(asked), format)
     missed = [line for name, line in lacking.items() if name in comparison.report.figures]
     comparison = replace(comparison, notes=[*comparison.notes, *missed])
-    content = {"dots": dots_picture(comparison).png(), **drawn}
-    for name, png in content.items():
-        write_bytes(directory / f"{name}.png", png)
+    content = {"dots": dots_picture(comparison).drawn(format), **drawn}
+    files = {f"{name}.{format}": file for name, file in content.items()}
+    for name, file in files.items():
+        write_bytes(directory / name, file)
     write_text(directory / "comparison.csv", csv_text(comparison))
-    write_text(directory / "comparison.md", markdown(comparison, command, [f"{name}.png" for name in content]))
-    return [directory / name for name in ("comparison.md", "comparison.csv", *(f"{name}.png" for name in content))]
+    write_text(directory / "comparison.md", markdown(comparison, command, list(files)))
+    return [directory / name for name in ("comparison.md", "comparison.csv", *files)]
 
 
-def dots_picture(comparison: Comparison, title: str = "") -> Picture[Any]:
-    """The dot plot."""
+def dots_picture(comparison: Comparison) -> Picture[Any]:
+    """The dot plot, under the title of the runs' report, or under what was measured and varied."""
     from mlpexp.figures.picture import Picture
     from mlpexp.figures.sweeps.dots import Row, dots
 
@@ -92,8 +104,10 @@ def dots_picture(comparison: Comparison, title: str = "") -> Picture[Any]:
         found = summary.estimate(metric)
         values = list(summary.values(metric).values())
         rows.append(Row(summary.label, values, found.interval if found else None, _remark(summary)))
+    words = metric.words[0].upper() + metric.words[1:]
+    title = comparison.report.title or f"{words} by {', '.join(comparison.keys)}".removesuffix(" by ")
     if n > _MOST_ROWS:
-        title = f"{title}: the best {_MOST_ROWS} of {n} settings".removeprefix(": ")
+        title += f": the best {_MOST_ROWS} of {n} settings"
     kind = "accuracy" if metric.percent else "r2" if metric.higher_is_better else "loss"
     return Picture(dots, rows, metric=kind, axis=metric.title, title=title)
 
@@ -160,7 +174,8 @@ def markdown(comparison: Comparison, command: Sequence[str], pictures: Sequence[
     said = [*comparison.notes, *lost_runs(comparison)]
     if said:
         parts += ["## Runs", _listed(said)]
-    parts += [f"![{name.removesuffix('.png')}]({name})" for name in pictures]
+    # Browsers show no PDF as an image: a link leads to it.
+    parts += [f"{'!' * (not name.endswith('.pdf'))}[{Path(name).stem}]({name})" for name in pictures]
     parts += ["## How this was computed", _listed(method(comparison))]
     return "\n\n".join(parts) + "\n"
 

@@ -22,9 +22,9 @@ from omegaconf.errors import OmegaConfBaseException
 from mlpexp.config import hydra_adapter
 from mlpexp.config.effects import check_keys, check_parts
 from mlpexp.config.explain import Sources, explain, no_such_key, reason, wrong_choice, wrong_hydra
-from mlpexp.config.interpolation import copied, resolved, selected
+from mlpexp.config.interpolation import resolved, selected
 from mlpexp.config.locate import config_directory
-from mlpexp.config.nested import find, make, merge
+from mlpexp.config.nested import copied, find, make, merge
 from mlpexp.config.overrides import is_about_hydra, parse_override, several
 from mlpexp.config.schema import GROUPS, REGISTRIES, SETTINGS, Config, parse
 from mlpexp.config.user_code import load_plugins, refused
@@ -111,11 +111,14 @@ class Composer:
 
     def is_sweep(self, overrides: Sequence[str]) -> bool:
         """Whether an experiment, or hydra.mode, says that these overrides make a sweep."""
-        experiments = [given for given in overrides if given.startswith("experiment=") and "," not in given]
-        try:
-            base, _ = self._base(tuple(experiments))
-        except ConfigError:
-            return False
+        # The base of all choices, which the config of a run is then made of.
+        _, _, base = self._plain(overrides)
+        if base is None:
+            experiments = [given for given in overrides if given.startswith("experiment=") and "," not in given]
+            try:
+                base, _ = self._base(tuple(experiments))
+            except ConfigError:
+                return False
         return str(base.hydra.mode) == "RunMode.MULTIRUN"
 
     def place(self, overrides: Sequence[str], number: int) -> str:

@@ -14,10 +14,11 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from mlpexp.config.groups import GROUPS, LIST_GROUPS
 from mlpexp.config.locate import CONF
+from mlpexp.config.nested import copied, merge
 from mlpexp.config.overrides import quote
 from mlpexp.config.report import Report
 from mlpexp.fields.convert import as_plain, build
@@ -132,6 +133,12 @@ def overrides(config: Plain) -> list[str]:
             of_base = {**of_base, "recommended": unchanged | by_settings}
         found += _differences(key, value, of_base)
     return found
+
+
+def differences(config: Plain, base: Plain) -> list[str]:
+    """The overrides in which `config` differs from another one."""
+    found = [override for key, value in config.items() for override in _differences(key, value, base.get(key))]
+    return [override.replace(".name=", "=", 1) for override in found]
 
 
 def written(value: Any) -> str:
@@ -263,9 +270,10 @@ def _base(
         if "$" in recommended:
             raise ValueError("what a run directory holds is not resolved")
         parts.append({"dataset": {"recommended": json.loads(recommended)}})
-    merged = OmegaConf.merge(*({key: part[key] for key in part if key not in ("defaults", "hydra")} for part in parts))
-    assert isinstance(merged, DictConfig)
-    plain: Any = OmegaConf.to_container(merged, resolve=True)
+    merged: dict[str, Any] = {}
+    for part in parts:
+        merge(merged, {key: part[key] for key in part if key not in ("defaults", "hydra")}, "", closed=False)
+    plain = copied(merged, merged)
     return {**plain, "report": as_plain(build(Report, plain["report"], "report"))}
 
 

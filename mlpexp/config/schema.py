@@ -27,6 +27,7 @@ from mlpexp.errors import ConfigError, UnknownNameError
 from mlpexp.fields.convert import as_plain, build, convert, hints_of, show, wrong_keys
 from mlpexp.fields.ranges import Count, Index, NonNegative, PathName, Positive
 from mlpexp.fields.registry import Registry
+from mlpexp.figures.formats import Format
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,9 @@ class Log:
     tensorboard: bool = True
     """Whether event files for TensorBoard are written."""
     figures: bool = True
-    """Whether figures are drawn at the end of the run: PNG files, and images in TensorBoard."""
+    """Whether figures are drawn at the end of the run: files, and images in TensorBoard."""
+    format: Format = "png"
+    """Format of the files of figures, those of a sweep too: png (200 dots an inch), svg, or pdf."""
     confusion_every: Index = 0
     """Epochs from one confusion matrix in TensorBoard to the next; 0: at the end only."""
     histograms: Index = 5

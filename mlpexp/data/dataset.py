@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 from mlpexp import markup
 from mlpexp.data.columns import Image
 from mlpexp.data.identity import Identity
+from mlpexp.data.oddity import Oddity
 from mlpexp.data.preprocessing import Preprocessing
 from mlpexp.data.source import Source, changed
-from mlpexp.data.tables.oddity import Oddity
 from mlpexp.data.task import Task
 from mlpexp.errors import ConfigError, pluralize
 from mlpexp.fields.ranges import Count, Positive

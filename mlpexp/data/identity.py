@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from mlpexp.data.oddity import Oddity
 from mlpexp.data.preprocessing import Preprocessing
 from mlpexp.data.source import Source
-from mlpexp.data.tables.oddity import Oddity
 from mlpexp.data.task import Task
 from mlpexp.errors import ConfigError
 from mlpexp.fields.convert import as_plain, build, convert

@@ -59,18 +59,11 @@ class Images(AtPath):
                 f"{where}: {pluralize(len(paths), 'image')} of {height}×{width} pixels take {needed / 2**30:.1f} GiB, "
                 f"{n_channels * height * width:,} inputs each; give a smaller size, such as dataset.size=[64,64]."
             )
-        x = torch.empty((len(paths), n_channels, height, width), dtype=torch.uint8)
-        broken = {}
-        for row, file in enumerate(paths):
-            try:
-                x[row] = _pixels(file, height, width, n_channels)
-            except Exception as error:  # PIL's readers of some thirty formats raise many kinds
-                broken[file] = error
-        _refuse(path, broken, where)
+        x = pixels_of(path, paths, (n_channels, height, width), where, resized=True)
         number = {name: label for label, name in enumerate(classes)}
         y = torch.tensor([number[name] for part in files.values() for name, _ in part])
         parts = {name: len(part) for name, part in files.items()} if "" not in files else {}
-        return Rows(x.flatten(1), y, classes, (n_channels, height, width), parts, "; ".join(notes))
+        return Rows(x, y, classes, (n_channels, height, width), parts, "; ".join(notes))
 
 
 def _form(
@@ -160,6 +153,12 @@ def _opened(file: Path) -> Iterator[Image]:
             yield image
 
 
+def _size(file: Path) -> tuple[int, int]:
+    """Height and width of an image."""
+    with _opened(file) as image:
+        return image.height, image.width
+
+
 def _pixels(file: Path, height: int, width: int, channels: int) -> Tensor:
     """An image as bytes [C, H, W]."""
     import numpy as np
@@ -171,6 +170,49 @@ def _pixels(file: Path, height: int, width: int, channels: int) -> Tensor:
     if pixels.size != (width, height):
         pixels = pixels.resize((width, height), Image.Resampling.BILINEAR)
     return torch.from_numpy(np.array(pixels).reshape(height, width, channels)).movedim(2, 0)
+
+
+def files_to_predict(path: Path, where: str) -> tuple[Path, list[Path]]:
+    """A folder and the images at any depth below it, or the folder of one image; ConfigError where there is none."""
+    if not path.is_dir():
+        if not path.is_file():
+            what = "is not a regular file" if path.exists() else "no such file or folder"
+            raise ConfigError(f"{where}: {what}; an image, a folder of images, or an .npz file is needed.")
+        return path.parent, [path]
+    try:
+        files = image_files(path)
+    except OSError as error:
+        raise ConfigError(f"{error.filename or where}: cannot be read: {error.strerror}.") from None
+    if not files:
+        raise ConfigError(f"{where}: holds no images.")
+    return path, files
+
+
+def pixels_of(folder: Path, files: Sequence[Path], shape: tuple[int, int, int], where: str, *, resized: bool) -> Tensor:
+    """Images as rows of bytes [N, C·H·W] of a `shape` (C, H, W).
+
+    ConfigError for those that cannot be read, and for one of another size unless they are to be `resized`.
+    """
+    import torch
+
+    channels, height, width = shape
+    x = torch.empty((len(files), *shape), dtype=torch.uint8)
+    broken: dict[Path, Exception] = {}
+    for row, file in enumerate(files):
+        try:
+            size = (height, width) if resized else _size(file)
+            if size == (height, width):
+                x[row] = _pixels(file, height, width, channels)
+        except Exception as error:  # PIL's readers of some thirty formats raise many kinds
+            broken[file] = error
+            continue
+        if size != (height, width):
+            raise ConfigError(
+                f"{where}: {file.relative_to(folder)} has {size[0]}×{size[1]} pixels; the run was trained on images of "
+                f"{height}×{width} that were not resized. Resize it, or train with dataset.size=[{height},{width}]."
+            )
+    _refuse(folder, broken, where)
+    return x.flatten(1)
 
 
 def _refuse(path: Path, broken: dict[Path, Exception], where: str) -> None:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -64,8 +65,67 @@ class Npz(AtPath):
         return Rows(pixel_rows(images), targets, classes, shape, parts)
 
 
+def is_archive(path: Path) -> bool:
+    """Whether the file at `path` begins as those of np.savez or np.save do."""
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            magic = file.read(6)
+        if magic.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+            return all(name.endswith(".npy") for name in zipfile.ZipFile(path).namelist())
+        return magic == b"\x93NUMPY"
+    except (OSError, ValueError):
+        return False
+    except (zipfile.BadZipFile, NotImplementedError):
+        return path.suffix.lower() == ".npz"
+
+
+def arrays_to_predict(path: Path, where: str) -> tuple[np.ndarray, list[str], dict[str, np.ndarray]]:
+    """The rows of the array of an .npy file, or of x of an .npz file or of its one array, and what else it holds.
+
+    That is all arrays of one value a row, by their names. Of a file that is divided into x_train, x_test and so on it
+    is all rows of these one after the other, and of each row the name of its array.
+    """
+    with _opened(path, where) as file:
+        names = [""] if hasattr(file, "dtype") else list(file.files)
+        arrays = {"": file} if hasattr(file, "dtype") else {name: _read(file, name, where) for name in names}
+    whole = names if len(names) == 1 else [name for name in names if name in ("x", "X")]
+    parts = [name for part in PARTS for name in names if name in (f"x_{part}", f"X_{part}")]
+    used = whole or parts
+    if not used or len(whole) > 1:
+        held = f"holds the arrays {', '.join(names)}" if names else "holds no arrays"
+        raise ConfigError(f"{where}: {held}; the rows to predict must be in x, or in the one array that there is.")
+    for name in used:
+        called, x = name or "the array", arrays[name]
+        if x.dtype.kind not in "biuf" or x.ndim < 2:
+            raise ConfigError(f"{where}: {called} {_form(x)}; rows of numbers [N, F], or images, are needed.")
+        if x.shape[1:] != arrays[used[0]].shape[1:]:
+            raise ConfigError(f"{where}: {called} {_form(x)}, and {used[0]} {_form(arrays[used[0]])}.")
+    if not (n := sum(len(arrays[name]) for name in used)):
+        raise ConfigError(f"{where}: holds no rows.")
+    if len(used) == 1:
+        others = {name: array for name, array in arrays.items() if name not in used and array.shape == (n,)}
+        return arrays[used[0]], [], {name: array for name, array in others.items() if array.dtype.kind in "biufUS"}
+    import numpy as np
+
+    return np.concatenate([arrays[name] for name in used]), [name for name in used for _ in arrays[name]], {}
+
+
 def _arrays(path: Path, where: str) -> dict[str, np.ndarray]:
     """The arrays of a file by their names, `x` or `x_train` and so on; each has been checked by itself."""
+    with _opened(path, where) as file:
+        if hasattr(file, "dtype"):
+            raise ConfigError(f"{where}: is an .npy file of one array; an .npz file with x and y is needed (np.savez).")
+        names = _names(file.files, where)
+        arrays = {plain: _read(file, name, where) for plain, name in names.items()}
+    _check(arrays, names, where)
+    return arrays
+
+
+@contextmanager
+def _opened(path: Path, where: str) -> Iterator[Any]:
+    """What np.load gives of a file; ConfigError where it cannot be read."""
     import numpy as np
 
     if not path.is_file():
@@ -74,22 +134,17 @@ def _arrays(path: Path, where: str) -> dict[str, np.ndarray]:
     try:
         with path.open("rb") as opened:
             # Without pickles nothing in the file is run.
-            file = np.load(opened, allow_pickle=False)
-            if isinstance(file, np.ndarray):
-                raise ConfigError(
-                    f"{where}: is an .npy file of one array; an .npz file with x and y is needed (np.savez)."
-                )
-            names = _names(file.files, where)
-            arrays = {plain: _read(file, name, where) for plain, name in names.items()}
+            yield np.load(opened, allow_pickle=False)
     except ConfigError:
         raise
+    except MemoryError:
+        raise ConfigError(f"{where}: needs more memory than there is.") from None
     except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
         reason = getattr(error, "strerror", None)
-        raise ConfigError(
-            f"{where}: cannot be read: {reason}." if reason else f"{where}: is no .npz file, as np.savez writes it."
-        ) from None
-    _check(arrays, names, where)
-    return arrays
+        form = (
+            ".npy file, as np.save writes it" if path.suffix.lower() == ".npy" else ".npz file, as np.savez writes it"
+        )
+        raise ConfigError(f"{where}: cannot be read: {reason}." if reason else f"{where}: is no {form}.") from None
 
 
 def _read(file: Mapping[str, np.ndarray], name: str, where: str) -> np.ndarray:

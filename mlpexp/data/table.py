@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from mlpexp.data.dataset import Data, Recommended, Split, datasets
 from mlpexp.data.identity import Identity, packed, unpacked
 from mlpexp.data.source import Source, digest
-from mlpexp.data.tables.opening import count_rows
-from mlpexp.data.tables.raw import RawTable
 from mlpexp.data.tables.settings import TableSettings
 from mlpexp.errors import ConfigError
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from mlpexp.data.tables.raw import RawTable
 
 Rows = tuple["Tensor", "Tensor", "Tensor"]
 # What is recommended: so many batches an epoch, and so many steps in all within these epochs.
@@ -37,6 +37,8 @@ class Table(TableSettings):
     @classmethod
     def recommend(cls, settings: Mapping[str, Any]) -> Recommended:
         """As `suited` to about so many training rows as the file will give."""
+        from mlpexp.data.tables.opening import count_rows
+
         rows = count_rows(Path(str(settings.get("path"))))
         if rows is None:
             return Recommended(epochs=_MOST_EPOCHS)

@@ -86,9 +86,11 @@ def convert(value: Any, annotation: Any, key: str) -> Any:
         return convert(value, _option(value, options, key), key)
     if origin is Literal:
         choices = get_args(annotation)
+        if value not in choices and isinstance(value, Interpolated):
+            value = _read(value)
         if value not in choices:
             raise ConfigError(unknown(f"{key}={show(value)}: not allowed", show(value), map(str, choices)))
-        return value
+        return choices[choices.index(value)]
     if origin in (list, tuple):
         items = get_args(annotation)
         if isinstance(value, Interpolated) and value.startswith("["):

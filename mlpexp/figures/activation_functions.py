@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlpexp.figures import placing, style
-from mlpexp.figures.epoch_axes import MOST_TOGETHER, colours, widths
+from mlpexp.figures.epoch_axes import MOST_TOGETHER, WIDTH, colours, line_styles
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -57,10 +57,10 @@ def _together(curves: Mapping[str, Curve]) -> Figure:
     figure, axes = style.panels(2, 3.3, 2.9, left=_LEFT, top=0.5, right=right)
     style.heading(figure, _TITLE, _LEFT)
     handles: dict[str, Artist] = {}
-    looks = zip(names, curves.values(), colours(len(curves)), widths(len(curves)), strict=True)
-    for name, curve, colour, width in looks:
-        (handles[name],) = axes[0].plot(curve.x, curve.value, color=colour, lw=width)
-        axes[1].plot(curve.x, curve.derivative, color=colour, lw=width)
+    looks = zip(names, curves.values(), colours(len(curves)), line_styles(len(curves)), strict=True)
+    for name, curve, colour, line_style in looks:
+        (handles[name],) = axes[0].plot(curve.x, curve.value, color=colour, ls=line_style, lw=WIDTH)
+        axes[1].plot(curve.x, curve.derivative, color=colour, ls=line_style, lw=WIDTH)
     x = next(iter(curves.values())).x
     _axes(axes[0], [curve.value for curve in curves.values()], x)
     _axes(axes[1], [curve.derivative for curve in curves.values()], x)

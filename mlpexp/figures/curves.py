@@ -23,11 +23,13 @@ _MANY = 500
 
 
 @style.styled
-def curves(history: Mapping[str, Sequence[float]], *, score: str, best_epoch: int | None, title: str = "") -> Figure:
+def curves(
+    history: Mapping[str, Sequence[float]], *, score: str, best_epoch: int | None, best: str = "", title: str = ""
+) -> Figure:
     """Panels for loss, score and, where it changes, learning rate.
 
     `history` has equally long columns "epoch", "loss/train", "loss/val", "{score}/train", "{score}/val" and "lr";
-    values that are not finite are left out.
+    values that are not finite are left out. `best` says what made the best epoch so: `val accuracy 96.65 %`.
     """
     columns = {name: np.asarray(values, dtype=float) for name, values in history.items()}
     epoch, rate = columns["epoch"], columns.get("lr", np.empty(0))
@@ -49,9 +51,9 @@ def curves(history: Mapping[str, Sequence[float]], *, score: str, best_epoch: in
             log_axis(axes[2])
     for panel in axes:
         epoch_axis(panel, epoch[0], epoch[-1])
-        best = _best_epoch(panel, best_epoch)
-    if best is not None:
-        handles[_best_label(epoch, columns["loss/val"], best_epoch)] = best
+        mark = _best_epoch(panel, best_epoch)
+    if mark is not None:
+        handles[f"best epoch: {best_epoch}" + f" ({best})" * bool(best)] = mark
     lost = epoch[~np.isfinite(columns["loss/train"])]
     if len(lost):
         handles[f"loss not finite at epoch {lost[0]:.0f}"] = axes[0].axvline(lost[0], color=style.WRONG, ls=":", lw=1.5)
@@ -85,8 +87,3 @@ def _best_epoch(panel: Axes, best_epoch: int | None) -> Artist | None:
     if not best_epoch:
         return None
     return panel.axvline(best_epoch, color=style.INK, lw=1, ls=(0, (1, 1.5)), zorder=1)
-
-
-def _best_label(epoch: np.ndarray, loss: np.ndarray, best_epoch: int | None) -> str:
-    found = loss[epoch == best_epoch]
-    return f"best epoch: {best_epoch}" + (f" (val loss {style.number(found[0], 4)})" if len(found) else "")

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from mlpexp.figures.drawing_process import DrawingProcess
+from mlpexp.figures.formats import Format
 from mlpexp.figures.picture import Picture
 
 # A process takes half a second to import matplotlib, in which another draws a dozen pictures.
@@ -79,17 +80,17 @@ class Drawing:
         """How many pictures are worth beginning before the first is asked for."""
         return _BEGUN * len(self._processes)
 
-    def begin(self, picture: Picture[Any]) -> Callable[[], bytes]:
-        """Begins to draw a picture; returns a function that waits for the PNG file."""
+    def begin(self, picture: Picture[Any], format: Format = "png") -> Callable[[], bytes]:
+        """Begins to draw a picture; returns a function that waits for the file."""
         if self._submit is None:
-            return picture.png
-        begun = self._submit(pickle.dumps(picture))
-        return lambda: _result(begun) or picture.png()
+            return lambda: picture.drawn(format)
+        begun = self._submit(pickle.dumps((picture, format)))
+        return lambda: _result(begun) or picture.drawn(format)
 
     def _drawn(self, pickled: bytes) -> bytes:
         process = self._idle.get()
         try:
-            return process.png(pickled)
+            return process.drawn(pickled)
         finally:
             self._idle.put(process)
 

@@ -13,9 +13,6 @@ import pickle
 import subprocess
 import sys
 from contextlib import suppress
-from typing import Any
-
-from mlpexp.figures.picture import Picture
 
 # The same modules are found as here, whatever the working directory is by now.
 _CODE = "import sys; sys.path[:] = sys.argv[1:]; from mlpexp.figures.drawing_process import serve; serve()"
@@ -40,8 +37,8 @@ class DrawingProcess:
             start_new_session=True,
         )
 
-    def png(self, pickled: bytes) -> bytes:
-        """The PNG file of a pickled picture; EOFError or OSError where the process could not draw it and has ended."""
+    def drawn(self, pickled: bytes) -> bytes:
+        """The file of a pickled picture and format; EOFError or OSError where the process has ended over it."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(pickled)
@@ -53,7 +50,7 @@ class DrawingProcess:
         self._process.kill()
 
     def close(self) -> None:
-        """Ends the process and closes its pipes. No call of `png` may be waiting."""
+        """Ends the process and closes its pipes. No call of `drawn` may be waiting."""
         self.kill()
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
@@ -73,8 +70,8 @@ def serve() -> None:
     pictures, drawn = sys.stdin.buffer, sys.stdout.buffer
     while True:
         try:
-            picture: Picture[Any] = pickle.load(pictures)
+            picture, format = pickle.load(pictures)
         except EOFError:
             return
-        pickle.dump(picture.png(), drawn)
+        pickle.dump(picture.drawn(format), drawn)
         drawn.flush()

@@ -72,8 +72,9 @@ def epoch_axis(panel: Axes, first: float, last: float) -> None:
     panel.set_xlim(first - room, last + room)
 
 
-# Okabe & Ito (2008), those that show best on white first.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9", "#B5A800")
+# For curves. Found by search, with two of Okabe & Ito (2008) and black: the least CIEDE2000 between two of them, in any
+# of the four kinds of vision that tests/figures/test_colours.py simulates, is 18.7.
+COLOURS = ("#0072B2", "#D55E00", "#00BB99", "#000000", "#882255", "#BB99FF", "#DDCC00", "#004400")
 # More curves than this would hide each other in one panel: each gets a small one of its own.
 MOST_TOGETHER = 6
 
@@ -85,6 +86,11 @@ def colours(n: int) -> list[str]:
     return list(COLOURS[:n]) if n <= len(COLOURS) else [to_hex(colour) for colour in style.class_colours(n)]
 
 
-def widths(n: int) -> list[float]:
-    """Line widths in points: what is drawn first is widest, and shows on both sides of what lies on it."""
-    return [float(width) for width in np.linspace(3.4, 1.4, n)] if n > 1 else [2.0]
+# Curves in one panel, all of one width. The first is solid; through the gaps of the others shows what lies below them.
+WIDTH = 1.8
+_DASHES: tuple[tuple[float, ...], ...] = ((), (6, 2), (2.5, 2), (6, 2, 1.2, 2), (1.2, 1.6), (6, 2, 1.2, 2, 1.2, 2))
+
+
+def line_styles(n: int) -> list[tuple[int, tuple[float, ...] | None]]:
+    """As many line styles of matplotlib, told apart also without colour where there are at most `MOST_TOGETHER`."""
+    return [(0, _DASHES[k % len(_DASHES)] or None) for k in range(n)]

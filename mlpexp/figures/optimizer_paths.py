@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mlpexp.figures import placing, style
-from mlpexp.figures.epoch_axes import MOST_TOGETHER, colours, log_axis, widths
+from mlpexp.figures.epoch_axes import MOST_TOGETHER, WIDTH, colours, line_styles, log_axis
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -70,7 +70,7 @@ def optimizer_paths(paths: Mapping[str, Path], surface: Callable[[np.ndarray], n
     figure = placing.page(legend_left + style.legend_width([*names, "minimum"]) + 0.15, top + height + _BOTTOM)
     placing.write_head(figure, title, lines, _LEFT)
 
-    hues, thick = colours(len(paths)), widths(len(paths)) if together else [1.6] * len(paths)
+    hues, looks = colours(len(paths)), line_styles(len(paths)) if together else line_styles(1) * len(paths)
     if together:
         panels = [placing.place(figure, _LEFT, top, width, height)] * len(paths)
     else:
@@ -86,10 +86,10 @@ def optimizer_paths(paths: Mapping[str, Path], surface: Callable[[np.ndarray], n
     # In small panels the losses stand below the row of titles, beside the first row of paths.
     shift = 0 if together else above
     losses = placing.place(figure, loss_left, top + shift, _LOSS_WIDTH, min(height - shift, 3.6))
-    for name, path, panel, colour, line in zip(names, paths.values(), panels, hues, thick, strict=True):
-        _path(panel, path, frame, colour, line)
+    for name, path, panel, colour, look in zip(names, paths.values(), panels, hues, looks, strict=True):
+        _path(panel, path, frame, colour, look)
         (handles[name],) = losses.plot(
-            np.arange(len(path.loss)), np.where(path.loss > 0, path.loss, np.nan), color=colour, lw=line
+            np.arange(len(path.loss)), np.where(path.loss > 0, path.loss, np.nan), color=colour, ls=look, lw=WIDTH
         )
     (handles["start"],) = panels[0].plot(*start, "o", color=style.INK, ms=6, ls="none")
     (handles["minimum"],) = panels[0].plot(0, 0, "*", color=style.INK, ms=9, ls="none")
@@ -117,12 +117,12 @@ def _contours(panel: Axes, surface: Callable[[np.ndarray], np.ndarray], frame: n
     style.few_numbers(panel)
 
 
-def _path(panel: Axes, path: Path, frame: np.ndarray, colour: str, width: float) -> None:
+def _path(panel: Axes, path: Path, frame: np.ndarray, colour: str, look: Any) -> None:
     outside = np.flatnonzero(~(np.abs(path.points) <= 100 * frame).all(1))
     # The first point far outside gives the direction in which a path leaves; farther ones cannot be drawn.
     points = path.points[: outside[0] + 1 if len(outside) else None]
     points = np.where(np.isfinite(points), points, np.nan)
-    panel.plot(points[:, 0], points[:, 1], color=colour, lw=width, marker=".", ms=3 + width, mew=0)
+    panel.plot(points[:, 0], points[:, 1], color=colour, ls=look, lw=WIDTH, marker=".", ms=5, mew=0)
 
 
 def _labels(panels: Sequence[Axes], together: bool) -> None:

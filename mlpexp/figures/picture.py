@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Generic, ParamSpec
 
-from mlpexp.figures.style import png
+from mlpexp.figures.formats import Format
+from mlpexp.figures.style import drawn
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,6 +26,6 @@ class Picture(Generic[P]):
     def figure(self) -> Figure:
         return self._draw(*self._args, **self._kwargs)
 
-    def png(self) -> bytes:
-        """The figure as a PNG file."""
-        return png(self.figure())
+    def drawn(self, format: Format = "png") -> bytes:
+        """The figure as a file."""
+        return drawn(self.figure(), format)

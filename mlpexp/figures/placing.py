@@ -23,7 +23,7 @@ def page(width: float, height: float) -> Figure:
     """An empty figure."""
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), dpi=100)
+    return Figure(figsize=(width, height), dpi=style.DPI)
 
 
 def place(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
@@ -40,13 +40,14 @@ def head(title: str, lines: Sequence[str]) -> float:
     return TOP + 0.3 * bool(title) + style.LINE * len(lines)
 
 
-def write_head(figure: Figure, title: str, lines: Sequence[str], left: float) -> None:
-    """The heading of a figure and lines of notes below it."""
-    style.heading(figure, title, left)
+def write_head(figure: Figure, title: str, lines: Sequence[str], left: float, room: float | None = None) -> None:
+    """The heading of a figure and lines of notes below it, cut to `room` inches or to the figure's width."""
     width, height = figure.get_size_inches()
+    room = width - left - 0.1 if room is None else room
+    style.heading(figure, title, left, room)
     for position, line in enumerate(lines):
         y = 1 - (TOP + 0.3 * bool(title) + style.LINE * position) / height
-        said = style.fit(line, style.SMALL, width - left - 0.1)
+        said = style.fit(line, style.SMALL, room)
         figure.text(left / width, y, said, size=style.SMALL, va="top")
 
 

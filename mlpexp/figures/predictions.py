@@ -20,7 +20,7 @@ _BAR_COLUMNS, _MOST_BARS = 4, 10
 # How many samples one figure has room for.
 MOST_IMAGES, MOST_BAR_PANELS = _COLUMNS * _ROWS, 12
 _EDGE = 0.2  # inches around all
-_BARS_SHOW = "probability of each class; green: the true one, red: one wrongly predicted"
+_BARS_SHOW = "probability of each class; green: the true one, orange: one wrongly predicted"
 
 
 def choose_examples(true: np.ndarray, predicted: np.ndarray, probability: np.ndarray, n: int) -> np.ndarray:

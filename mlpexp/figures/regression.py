@@ -107,8 +107,8 @@ def predicted_against_true(points: Points, target_name: str, title: str = "") ->
     return figure
 
 
-def data_points(panel: Axes, points: Points) -> dict[str, Artist]:
-    """Draws points in the colour and with the marker of their split; returns the legend's entries."""
+def data_points(panel: Axes, points: Points, colour: str | None = None) -> dict[str, Artist]:
+    """Draws points with the marker of their split and in its colour, or in one; returns the legend's entries."""
     from matplotlib.lines import Line2D
 
     total = sum(len(y) for _, y in points.values())
@@ -119,7 +119,7 @@ def data_points(panel: Axes, points: Points) -> dict[str, Artist]:
         look: dict[str, Any] = {
             "ls": "",
             "marker": style.MARKERS.get(first, "D"),
-            "color": style.SPLITS.get(first, style.INK),
+            "color": colour or style.SPLITS.get(first, style.INK),
             "mew": 0,
         }
         handles[name] = Line2D([], [], ms=6, **look)

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mlpexp.figures import placing, style
-from mlpexp.figures.epoch_axes import MOST_TOGETHER, colours, widths
+from mlpexp.figures.epoch_axes import MOST_TOGETHER, WIDTH, colours, line_styles
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -47,9 +47,9 @@ def schedules(found: Mapping[str, Rates], title: str = "") -> Figure:
         names = [style.fit(name, style.SMALL, 3.6) for name in found]
         right = 0.35 + style.legend_width(names)
         figure, (panel,) = style.panels(1, 5.4, 3.2, left=_LEFT, top=top, right=right)
-        panels, thick = [panel] * len(found), widths(len(found))
+        panels, looks = [panel] * len(found), line_styles(len(found))
     else:
-        names, thick = list(found), [1.8] * len(found)
+        names, looks = list(found), line_styles(1) * len(found)
         above, rows = placing.titles_height(names), -(-len(found) // _COLUMNS)
         figure = placing.page(_LEFT + _COLUMNS * (_WIDTH + _GAP), top + rows * (_HEIGHT + above) + _BOTTOM)
         panels = placing.multiples(figure, len(found), _COLUMNS, _LEFT, top, _WIDTH, _HEIGHT, _GAP, above)
@@ -59,8 +59,8 @@ def schedules(found: Mapping[str, Rates], title: str = "") -> Figure:
 
     hues = colours(len(found)) if together else [style.TRAIN] * len(found)
     handles: dict[str, Artist] = {}
-    for name, rates, panel, colour, width in zip(names, found.values(), panels, hues, thick, strict=True):
-        handles[name] = _draw(panel, rates, colour, width)
+    for name, rates, panel, colour, look in zip(names, found.values(), panels, hues, looks, strict=True):
+        handles[name] = _draw(panel, rates, color=colour, ls=look, lw=WIDTH)
     _axes(panels, found)
     for k, panel in enumerate(panels):
         if together or k + _COLUMNS >= len(panels):
@@ -72,10 +72,10 @@ def schedules(found: Mapping[str, Rates], title: str = "") -> Figure:
     return figure
 
 
-def _draw(panel: Axes, rates: Rates, colour: str, width: float) -> Artist:
+def _draw(panel: Axes, rates: Rates, **look: Any) -> Artist:
     """Each step's rate from where it begins to where it ends."""
     edges = np.arange(len(rates.rate) + 1) / rates.steps_per_epoch
-    (line,) = panel.plot(edges, np.append(rates.rate, rates.rate[-1]), color=colour, lw=width, drawstyle="steps-post")
+    (line,) = panel.plot(edges, np.append(rates.rate, rates.rate[-1]), drawstyle="steps-post", **look)
     if rates.falls_until is not None:
         panel.axvline(rates.falls_until, color=style.INK, lw=1, ls=(0, (1, 1.5)), zorder=1)
     return line

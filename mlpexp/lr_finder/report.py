@@ -11,13 +11,14 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 from mlpexp.config.schema import GROUPS
+from mlpexp.figures.formats import Format
 from mlpexp.figures.lr_curve import lr_curve
-from mlpexp.figures.style import png
+from mlpexp.figures.style import drawn
 from mlpexp.lr_finder.find import Finding
 from mlpexp.run.files import write_bytes, write_text
 
 
-def write_report(finding: Finding, directory: Path, command: Sequence[str]) -> list[Path]:
+def write_report(finding: Finding, directory: Path, command: Sequence[str], format: Format = "png") -> list[Path]:
     """Writes lr_find.csv, lr_find.json, config.yaml and, where there is a curve, lr_find.png; gives their paths."""
     texts = {
         "lr_find.csv": csv_text(finding),
@@ -26,10 +27,11 @@ def write_report(finding: Finding, directory: Path, command: Sequence[str]) -> l
     }
     for name, text in texts.items():
         write_text(directory / name, text)
-    picture = figure_png(finding)
-    if picture is not None:
-        write_bytes(directory / "lr_find.png", picture)
-    return [directory / name for name in (*texts, *["lr_find.png"] * (picture is not None))]
+    content = figure_file(finding, format)
+    name = f"lr_find.{format}"
+    if content is not None:
+        write_bytes(directory / name, content)
+    return [directory / name for name in (*texts, *[name] * (content is not None))]
 
 
 def csv_text(finding: Finding) -> str:
@@ -47,8 +49,8 @@ def csv_text(finding: Finding) -> str:
     return file.getvalue()
 
 
-def figure_png(finding: Finding) -> bytes | None:
-    """The curve with the suggestions, as a PNG file; None where the first loss was not finite."""
+def figure_file(finding: Finding, format: Format) -> bytes | None:
+    """The curve with the suggestions, as a file; None where the first loss was not finite."""
     curve, config = finding.curve, finding.config
     if not len(curve.rates):
         return None
@@ -64,7 +66,7 @@ def figure_png(finding: Finding) -> bytes | None:
         configured=config.optimizer.lr,
         title=f"{', '.join(names)}: {n} seed{'' if n == 1 else 's'}",
     )
-    return png(figure)
+    return drawn(figure, format)
 
 
 def _summary(finding: Finding, command: Sequence[str]) -> dict[str, object]:

@@ -11,15 +11,19 @@ from mlpexp.comparison.claims import Judgement
 from mlpexp.comparison.compare import Comparison, compare
 from mlpexp.comparison.figures import pictures
 from mlpexp.comparison.network_figures import median_first
-from mlpexp.comparison.report import dots_picture, lost_runs, method, symptoms
+from mlpexp.comparison.report import dots_picture, format_of, lost_runs, method, symptoms
 from mlpexp.comparison.runs import natural
 from mlpexp.comparison.table import SETTINGS_TITLE, key_titles, settings_rows
 from mlpexp.comparison.verdict import verdict
 from mlpexp.config.reproduce import sweep_command
+from mlpexp.figures.formats import Format
+from mlpexp.figures.style import DPI
+from mlpexp.report.usage import Usage, usage
 from mlpexp.run.files import read_bytes
 
-# A figure has some tens of thousands.
+# A figure has some hundreds of thousands.
 MOST_BYTES = 2**24
+_PNG = b"\x89PNG"
 
 _ABOUT = {
     "dots": "Every seed, the mean of each setting, and its 95 % confidence interval",
@@ -42,15 +46,24 @@ _ABOUT = {
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG file and what it shows."""
+    """A PNG or SVG file and what it shows."""
 
     caption: str
-    png: bytes
+    content: bytes
 
     @property
     def source(self) -> str:
         """The file as a data URI, so that the page holds it."""
-        return f"data:image/png;base64,{base64.b64encode(self.png).decode()}"
+        kind = "png" if self.content.startswith(_PNG) else "svg+xml"
+        return f"data:image/{kind};base64,{base64.b64encode(self.content).decode()}"
+
+    @property
+    def width(self) -> int | None:
+        """The width of a PNG on the page, in CSS pixels of 1/96 inch, of which it has more; an SVG knows its own."""
+        if not self.content.startswith(_PNG):
+            return None
+        pixels = int.from_bytes(self.content[16:20], "big")
+        return round(pixels / DPI * 96)
 
 
 @dataclass(frozen=True)
@@ -76,15 +89,21 @@ class Section:
     method: Sequence[str] = ()
     text: str = ""  # as a command has printed it
     notes: Sequence[str] = ()
+    use: Usage | None = None  # of one run that has completed
 
 
-def section_of(path: Path) -> Section:
-    """The section of a run, a sweep, or a directory of runs; ConfigError where it holds none."""
+def section_of(path: Path, format: Format = "png") -> Section:
+    """The section of a run, a sweep, or a directory of runs; ConfigError where it holds none.
+
+    Figures that are drawn for it have this `format`; those of a run are its files.
+    """
     comparison = compare(path)
     report = comparison.report
-    drawn, lacking = pictures(comparison, report.figures)
-    content = {"dots": dots_picture(comparison).png(), **drawn} if len(comparison.summaries) > 1 else dict(drawn)
-    shown = [Picture(_ABOUT[name], png) for name, png in content.items()]
+    drawn, lacking = pictures(comparison, report.figures, format)
+    content = (
+        {"dots": dots_picture(comparison).drawn(format), **drawn} if len(comparison.summaries) > 1 else dict(drawn)
+    )
+    shown = [Picture(_ABOUT[name], file) for name, file in content.items()]
     of_one_run, unread = _of_one_run(comparison)
     return Section(
         title=report.title or path.resolve().name,
@@ -96,7 +115,14 @@ def section_of(path: Path) -> Section:
         words=verdict(comparison),
         method=method(comparison),
         notes=[*lost_runs(comparison), *comparison.notes, *lacking.values(), *unread, *symptoms(comparison)],
+        use=_use(comparison),
     )
+
+
+def _use(comparison: Comparison) -> Usage | None:
+    """How to use the network, where there is one run."""
+    runs = [run for summary in comparison.summaries for run in summary.runs]
+    return usage(runs[0].directory, runs[0].record) if len(runs) == 1 else None
 
 
 def _command(comparison: Comparison) -> str:
@@ -121,11 +147,16 @@ def _of_one_run(comparison: Comparison) -> tuple[list[Picture], list[str]]:
     which = "" if len(first.runs) == 1 else f" (seed {run.record.seed}, that of median score)"
     figures, unread = [], []
     for name, caption in _ABOUT.items():
-        path = run.paths.figures / f"{name}.png"
+        path = run.paths.figures / f"{name}.{format_of([run])}"
         try:
-            figures.append(Picture(f"{caption}{which}", read_bytes(path, MOST_BYTES, parts=2)))
+            content = read_bytes(path, MOST_BYTES, parts=2)
         except FileNotFoundError:
             continue
         except OSError as error:
             unread.append(f"{path}: left out: {error.strerror}.")
+        else:
+            if path.suffix == ".pdf":
+                unread.append(f"{path}: left out: a page shows PNG and SVG only.")
+            else:
+                figures.append(Picture(f"{caption}{which}", content))
     return figures, unread

@@ -71,10 +71,9 @@ def claim_new(path: Path) -> Path:
 
     Making a directory is atomic: of fifty runs that start in the same second each gets its own.
     """
-    candidates: Iterator[Path] = (path if n == 0 else path.with_name(f"{path.name}_{n}") for n in count())
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        for candidate in candidates:
+        for candidate in _candidates(path):
             try:
                 candidate.mkdir()
             except FileExistsError:
@@ -83,6 +82,15 @@ def claim_new(path: Path) -> Path:
     except OSError as error:
         raise refusal(error)(f"{path}: cannot be made: {error.strerror}.") from None
     raise AssertionError("count() never ends")
+
+
+def _candidates(path: Path) -> Iterator[Path]:
+    return (path if n == 0 else path.with_name(f"{path.name}_{n}") for n in count())
+
+
+def free_name(path: Path) -> Path:
+    """The first of `path`, `path`_1, `path`_2 and so on that is not there, or is an empty directory."""
+    return next(name for name in _candidates(path) if not name.exists() or (name.is_dir() and not any(name.iterdir())))
 
 
 def claim_named(path: Path, key: str) -> Path:
@@ -108,11 +116,10 @@ def check_empty(path: Path, key: str, but: str | None = None) -> None:
     except OSError as error:
         raise refusal(error)(f"{key}={path}: cannot be read: {error.strerror}.") from None
     if taken:
-        if (path / record.NAME).exists():
-            held, remedy = "a run", f"choose another directory, or go on with `mlpexp resume {path}`"
-        else:
-            held, remedy = "files", "choose another directory"
-        raise ConfigError(f"{key}={path}: already holds {held}; {remedy}.")
+        held = "a run" if (path / record.NAME).exists() else "files"
+        # To go on with a run would not write what --out is for.
+        resume = f", or go on with `mlpexp resume {path}`" if held == "a run" and key != "--out" else ""
+        raise ConfigError(f"{key}={path}: already holds {held}; choose another directory{resume}.")
 
 
 # An empty file. It stays: removing it could remove the lock of the next writer.

@@ -56,6 +56,7 @@ class Recorder:
         self._history = History(paths.history)
         self._tensorboard: TensorBoard | None = None
         self._figures: dict[str, Callable[[], bytes]] = {}
+        self._images: dict[str, Callable[[], bytes]] = {}  # for TensorBoard, where the figures are no PNG
 
     def begin(self, summary: str, module: nn.Module) -> None:
         """Drops what was written past the epochs done, and notes what there is to show before the next one.
@@ -104,11 +105,11 @@ class Recorder:
         every = self._config.log.confusion_every
         if every and epoch % every == 0 and self._data.task.kind == "classification":
             from mlpexp.figures.confusion import confusion
-            from mlpexp.figures.style import png
+            from mlpexp.figures.style import drawn
 
             counts = results().confusion(self._data.val)
             figure = confusion(counts, self._data.task.classes, title=f"Validation, epoch {epoch}")
-            board.image("confusion_matrix/val", png(figure), epoch)
+            board.image("confusion_matrix/val", drawn(figure), epoch)
 
     def flush(self) -> None:
         """Puts all that was noted where it outlives the process."""
@@ -199,9 +200,12 @@ class Recorder:
 
         self._history.close()
         history = read(self.paths.history)
-        self._figures = {
-            name: drawing.begin(picture) for name, picture in pictures(results, history, self.record.best_epoch)
-        }
+        format = self._config.log.format
+        for name, picture in pictures(results, history, self.record.best_epoch, self._config.metric):
+            self._figures[name] = drawing.begin(picture, format)
+            if self._tensorboard is not None and format != "png":
+                # It shows PNG only.
+                self._images[name] = drawing.begin(picture)
 
     def write_figures(self) -> None:
         """Writes those whose drawing has begun."""
@@ -210,9 +214,9 @@ class Recorder:
         epoch = self.record.best_epoch
         make_directory(self.paths.figures)
         for name, drawn in self._figures.items():
-            png = drawn()
-            write_bytes(self.paths.figures / f"{name}.png", png)
+            content = drawn()
+            write_bytes(self.paths.figures / f"{name}.{self._config.log.format}", content)
             if self._tensorboard is not None:
                 tag = "confusion_matrix/test" if name == "confusion_matrix" else f"figures/{name}"
-                self._tensorboard.image(tag, png, epoch)
-        self._figures = {}
+                self._tensorboard.image(tag, self._images[name]() if name in self._images else content, epoch)
+        self._figures, self._images = {}, {}

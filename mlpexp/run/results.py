@@ -15,20 +15,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from mlpexp.data.columns import Image, Number
+from mlpexp.data.arrays import raw_rows
 from mlpexp.data.dataset import Data, Split
 from mlpexp.data.identity import Identity
-from mlpexp.data.pixels import image_axes, pixel_rows
-from mlpexp.data.preprocessing import Preprocessing
 from mlpexp.data.task import Task
 from mlpexp.doctor.measure import loss_of_constant
 from mlpexp.engine.metrics import Answers, metrics, undefined
 from mlpexp.engine.objective import Objective, evaluate, outputs_of, train_shares
 from mlpexp.engine.stack import ModuleStack
-from mlpexp.errors import ConfigError, pluralize
-
-# At most this many columns are named in a message.
-_MOST_NAMES = 30
+from mlpexp.errors import pluralize
 
 
 @dataclass(frozen=True)
@@ -106,13 +101,13 @@ class Results:
         return calibration(probabilities.numpy(), split.y.cpu().numpy())
 
     def predict(self, x: Any) -> np.ndarray:
-        """Class probabilities [N, C], or values [N, T] in float64, for inputs [N, F]; both in the data's own units.
+        """Class probabilities [N, C], or values [N, T], both in float64, for inputs [N, F] in the data's own units.
 
         `x` is an array, or a data frame whose columns are matched by name; of images rows of pixels, channel by
         channel, or [N, H, W] and in colours [N, H, W, 3]. ConfigError where columns are missing or too many, or a
         value is not finite.
         """
-        return self.predict_raw(torch.from_numpy(_raw(x, self.identity.preprocessing)))
+        return self.predict_raw(torch.from_numpy(raw_rows(x, self.identity.preprocessing, "predict")))
 
     def predict_raw(self, raw: torch.Tensor) -> np.ndarray:
         """What `predict` gives, for raw columns [N, R] in the order of the run's own."""
@@ -121,46 +116,9 @@ class Results:
         split = Split(rows, rows[:, :1])
         outputs = outputs_of(self._stack, Data("predict", self.task, split, split, split), split)[0].cpu()
         if self.task.kind == "classification":
-            return self.objective.loss.probabilities(outputs).numpy()
+            # In float32 the probabilities of outputs near zero are equal, and the likeliest class would be the first.
+            return self.objective.loss.probabilities(outputs.double()).numpy()
         return preprocessing.values(outputs).numpy()
-
-
-def _raw(x: Any, preprocessing: Preprocessing) -> np.ndarray:
-    """What is to be predicted as an array [N, F], float64."""
-    names = preprocessing.names
-    if names and hasattr(x, "columns"):
-        from mlpexp.data.tables.frames import table_of
-        from mlpexp.data.tables.matrix import rows_of
-
-        return rows_of(table_of(x, "predict"), preprocessing.columns).numpy()
-    if others := [column for column in preprocessing.columns if not isinstance(column, Number | Image)]:
-        raise ConfigError(
-            f"predict: the column '{others[0].name}' holds a {others[0].kind}; give a data frame with columns of these "
-            f"names: {', '.join(names[:_MOST_NAMES])}."
-        )
-    try:
-        given = np.array(x, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ConfigError("predict: all inputs must be numbers.") from None
-    shape = preprocessing.image_shape
-    if shape is not None and given.shape[1:] in image_axes(shape):
-        given = pixel_rows(torch.from_numpy(given)).numpy()
-    if given.ndim != 2 or given.shape[1] != preprocessing.n_raw:
-        listed = f": {', '.join(names)}" if 0 < len(names) <= _MOST_NAMES else ""
-        images = f" or images [N, {str(image_axes(shape)[0])[1:-1]}]" if shape else ""
-        found = " × ".join(map(str, given.shape))
-        raise ConfigError(
-            f"predict: inputs must be rows of {preprocessing.n_raw} columns{listed}{images}; these are {found}."
-        )
-    # A missing value is one that the network has learned of.
-    right = np.isfinite(given)
-    if names:
-        right |= np.isnan(given) & [getattr(column, "median", None) is not None for column in preprocessing.columns]
-    if not right.all():
-        row, column = np.argwhere(~right)[0]
-        name = f"'{names[column]}'" if names else str(column + 1)
-        raise ConfigError(f"predict: row {row + 1}, column {name}: is {given[row, column]}; inputs must be finite.")
-    return given
 
 
 def _by_split(data: Data, of: Callable[[Split], dict[str, float]]) -> dict[str, dict[str, float]]:

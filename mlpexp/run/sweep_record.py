@@ -12,6 +12,7 @@ from typing import Any
 from mlpexp.errors import ConfigError
 from mlpexp.fields.convert import build
 from mlpexp.fields.ranges import Index
+from mlpexp.figures.formats import FORMATS
 from mlpexp.run import record as run
 from mlpexp.run.files import read_bytes, with_checksum, without_checksum, write_text
 
@@ -21,7 +22,7 @@ _MOST = 2**29
 # Where the checkpoints of stacks lie within a sweep's directory while these train.
 CHECKPOINTS = ".stacks"
 # What a sweep itself keeps in its directory, and jobs cannot.
-_OWN = {NAME, CHECKPOINTS, ".lock", "multirun.yaml", "sweep.csv", "sweep.png"}
+_OWN = {NAME, CHECKPOINTS, ".lock", "multirun.yaml", "sweep.csv", *(f"sweep.{format}" for format in FORMATS)}
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from mlpexp.sweep.train import StackToTrain, SweepWatcher, stack_to_train, tidy,
 from mlpexp.training.attempt import Pending
 from mlpexp.training.prepare import Preparations
 from mlpexp.training.saved import newest
-from mlpexp.training.single import checked_config
+from mlpexp.training.saved_config import checked_config
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,11 @@ def resume_sweep(directory: Path, changes: dict[str, Any], watcher: SweepWatcher
         raise ConfigError(f"{directory}: holds no job of a sweep.")
     with locked(directory):
         _resume(directory, changes, watcher, file)
+
+
+def unfinished(directory: Path) -> bool:
+    """Whether a run of a sweep is missing or has not ended."""
+    return not all(_look(directory, job, {}).ended for job in read(directory).jobs)
 
 
 def _resume(directory: Path, changes: dict[str, Any], watcher: SweepWatcher, file: Path | None) -> None:

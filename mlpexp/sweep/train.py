@@ -9,25 +9,20 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from mlpexp.config.compose import Composer
 from mlpexp.errors import ConfigError, MlpexpError
 from mlpexp.interruption import InterruptedRunError, stopped_with
 from mlpexp.run import record, sweep_record
 from mlpexp.run.checkpoint import previous
-from mlpexp.run.directory import claimed, locked
+from mlpexp.run.directory import locked
 from mlpexp.run.files import allow_open_files
 from mlpexp.run.record import Record
 from mlpexp.run.sweep_record import checkpoint_of
-from mlpexp.sweep.jobs import Job, check_jobs, expand, job_records
+from mlpexp.sweep.jobs import Job, job_records
 from mlpexp.sweep.plan import plan
 from mlpexp.training.attempt import Outcome, Pending, Run
 from mlpexp.training.prepare import Preparations, Prepared
 from mlpexp.training.stack import Watcher, train_stack
-
-if TYPE_CHECKING:
-    from mlpexp.comparison.compare import Comparison
 
 
 @dataclass(frozen=True)
@@ -130,32 +125,6 @@ def tidy(path: Path | None) -> None:
         previous(path).unlink(missing_ok=True)
         if path.parent.is_dir() and not any(path.parent.iterdir()):
             path.parent.rmdir()
-
-
-def train_sweep(
-    overrides: Sequence[str],
-    directory: str | Path,
-    config_dir: str | None = None,
-    watcher: SweepWatcher | None = None,
-) -> Comparison:
-    """Trains every combination of the values that the overrides list, and compares the settings over seeds.
-
-    >>> comparison = train_sweep(["dataset=xor", "activation=relu,tanh", "seed=range(4)"], "runs/xor")
-    >>> [summary.label for summary in comparison.summaries]
-    ['activation=relu', 'activation=tanh']
-
-    `directory` must be new or empty. ConfigError with whatever is wrong with any job, and nothing written; a job that
-    fails is counted in the comparison and does not keep the others from training.
-    """
-    from mlpexp.comparison.report import sweep_summary
-
-    preparations = Preparations()
-    jobs = check_jobs(expand(overrides, config_dir=config_dir), Composer(config_dir), preparations=preparations)
-    with claimed(Path(directory), "directory") as path:
-        for job in jobs:
-            (path / job.directory).mkdir()
-        train_jobs(path, jobs, preparations, watcher or SweepWatcher())
-        return sweep_summary(path)
 
 
 def train_jobs(

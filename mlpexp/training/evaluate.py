@@ -19,6 +19,7 @@ from mlpexp.engine.member import build_module
 from mlpexp.engine.metrics import undefined
 from mlpexp.engine.objective import Objective
 from mlpexp.errors import ConfigError
+from mlpexp.figures.formats import Format
 from mlpexp.run import checkpoint, history, record
 from mlpexp.run.directory import RunDirectory, claim_new, refuse_links
 from mlpexp.run.files import no_formula, write_bytes, write_text
@@ -27,7 +28,7 @@ from mlpexp.run.results import Results, constant_metrics, constant_of
 from mlpexp.training.importance import Importance, permutation_importance
 from mlpexp.training.prepare import Preparations, check_memory
 from mlpexp.training.saved import best as best_of
-from mlpexp.training.single import refuse_to_fetch, saved_config
+from mlpexp.training.saved_config import refuse_to_fetch, saved_config
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,7 @@ def evaluate(
     data: str | Path | None = None,
     *,
     importance: bool = False,
+    format: Format = "png",
 ) -> Evaluation:
     """Writes metrics.json, the confusion matrix as CSV and the figures to RUN/evaluations/<date and time>.
 
@@ -121,7 +123,7 @@ def evaluate(
     if file is not None and (known.source is None or known.source.find([file])[0] is None):
         dataset = saved_config(found, path, changes or {}).dataset
         rows = dataset.labelled(known, file)
-        return _evaluate_table(path, results, epoch, file, rows, record.constant_answer(found, path), metric)
+        return _evaluate_table(path, results, epoch, file, rows, record.constant_answer(found, path), metric, format)
     judged: dict[str, Any] = {
         "metrics": results.metrics(),
         "constant": constant_metrics(results.data, results.objective),
@@ -137,14 +139,21 @@ def evaluate(
         write_text(out / "confusion_matrix.csv", _confusion_csv(results, results.data.test))
     from mlpexp.run.pictures import further_pictures, pictures
 
-    for name, picture in (*pictures(results, curves, epoch), *further_pictures(results)):
-        write_bytes(out / f"{name}.png", picture.png())
-    _write_importance(out, important)
+    for name, picture in (*pictures(results, curves, epoch, found.config["metric"]), *further_pictures(results)):
+        write_bytes(out / f"{name}.{format}", picture.drawn(format))
+    _write_importance(out, important, format)
     return Evaluation(out, epoch, results=results, remarks=remarks, importance=important, **judged)
 
 
 def _evaluate_table(
-    path: Path, results: Results, epoch: int, file: Path, rows: Split, answer: list[float], metric: str | None
+    path: Path,
+    results: Results,
+    epoch: int,
+    file: Path,
+    rows: Split,
+    answer: list[float],
+    metric: str | None,
+    format: Format,
 ) -> Evaluation:
     """Of all rows of another table than the run's: metrics.json, the confusion matrix as CSV, the importance."""
     rows = rows.to(next(results.module.parameters()).device)
@@ -163,14 +172,14 @@ def _evaluate_table(
     write_text(out / "metrics.json", json.dumps(record.finite(content), indent=2) + "\n")
     if results.task.kind == "classification":
         write_text(out / "confusion_matrix.csv", _confusion_csv(results, rows))
-    _write_importance(out, important)
+    _write_importance(out, important, format)
     return Evaluation(out, epoch, results=results, remarks=(), importance=important, **judged)
 
 
-def _write_importance(out: Path, found: Importance | None) -> None:
+def _write_importance(out: Path, found: Importance | None, format: Format) -> None:
     if found is not None:
         write_text(out / "importance.csv", found.csv())
-        write_bytes(out / "importance.png", found.picture().png())
+        write_bytes(out / f"importance.{format}", found.picture().drawn(format))
 
 
 def _curves(path: Path, found: Record, score: str) -> tuple[dict[str, list[float]] | None, tuple[str, ...]]:

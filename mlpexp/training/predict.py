@@ -10,16 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlpexp.data.table import Table
-from mlpexp.data.tables.matrix import rows_of
-from mlpexp.data.tables.pieces import read_pieces
-from mlpexp.data.tables.raw import RawTable
+from mlpexp.data.unlabelled import Unlabelled, unlabelled
 from mlpexp.errors import ConfigError
 from mlpexp.run import record
 from mlpexp.run.files import no_formula, writing
 from mlpexp.run.results import Results
 from mlpexp.training.evaluate import load
-from mlpexp.training.single import saved_config
+from mlpexp.training.saved_config import saved_config
 
 if TYPE_CHECKING:
     import polars as pl
@@ -43,12 +40,13 @@ def predict_file(
     keep: Sequence[str] = (),
     changes: dict[str, Any] | None = None,
 ) -> Predictions:
-    """Writes what a run predicts for each row of a table to `out`, a CSV file that must be new.
+    """Writes what a run predicts for each row of a file to `out`, a CSV file that must be new.
 
-    Of several runs, such as seeds, it is the mean of their probabilities or values. Columns are matched by name;
-    further ones do no harm. A class is written by its name, with `proba` the probability of each besides; values are
-    in their own units. `keep` are columns of the table to write beside. A large file is worked through in pieces.
-    ConfigError for what cannot be predicted, with nothing left of `out`.
+    Of several runs, such as seeds, it is the mean of their probabilities or values. Columns of a table are matched by
+    name; further ones do no harm. Of a run on images `file` is a folder of them, one image or an array; of one on
+    arrays an .npz or .npy file. A class is written by its name, with `proba` the probability of each besides; values
+    are in their own units. `keep` are columns to write beside. A large file is worked through in pieces. ConfigError
+    for what cannot be predicted, with nothing left of `out`.
     """
     paths = [Path(path) for path in ([directories] if isinstance(directories, str | Path) else directories)]
     out = Path(out)
@@ -56,8 +54,7 @@ def predict_file(
     members = [results for results, _ in loaded]
     _check(paths, members)
     dataset = saved_config(record.read(paths[0]), paths[0], changes or {}, data=False).dataset
-    form, sheet = (dataset.text_form, dataset.sheet) if isinstance(dataset, Table) else (None, None)
-    pieces = read_pieces(Path(file), f"data={file}", form, sheet)
+    pieces = unlabelled(Path(file), dataset, members[0].identity.preprocessing)
     n_rows = 0
     with writing(out):
         try:
@@ -78,10 +75,6 @@ def predict_file(
 
 def _check(paths: Sequence[Path], members: Sequence[Results]) -> None:
     first = members[0]
-    if first.identity.preprocessing.image_shape is not None:
-        raise ConfigError(
-            f"{paths[0]}: was trained on images; mlpexp.load(RUN)[0].predict(pixels) predicts from Python."
-        )
     for path, results in zip(paths, members, strict=True):
         same = [target.name for target in results.identity.preprocessing.outputs] == [
             target.name for target in first.identity.preprocessing.outputs
@@ -91,14 +84,15 @@ def _check(paths: Sequence[Path], members: Sequence[Results]) -> None:
 
 
 def _predicted(
-    members: Sequence[Results], pieces: Iterator[RawTable], proba: bool, keep: Sequence[str]
+    members: Sequence[Results], pieces: Iterator[Unlabelled], proba: bool, keep: Sequence[str]
 ) -> Iterator[pl.DataFrame]:
     import polars as pl
 
-    first = members[0]
-    for table in pieces:
-        kept = [table.column(name, f"--keep={name}").cells.rename(name) for name in keep]
-        answers = [results.predict_raw(rows_of(table, results.identity.preprocessing.columns)) for results in members]
+    first, keep = members[0], tuple(dict.fromkeys(keep))
+    for rows in pieces:
+        kept = [] if rows.names is None else [rows.names.map_elements(no_formula, return_dtype=pl.String)]
+        kept += [rows.column(name) for name in keep]
+        answers = [results.predict_raw(rows.raw(results.identity.preprocessing)) for results in members]
         found = np.mean(answers, axis=0)
         columns = []
         if classes := first.task.classes:
@@ -106,8 +100,13 @@ def _predicted(
             target = first.identity.preprocessing.target.name
             columns.append(names.gather(found.argmax(1)).rename(f"predicted {target}"))
             if proba:
-                columns += [pl.Series(f"p({name})", found[:, at]) for at, name in enumerate(classes)]
+                # As many digits as the outputs have.
+                short = found.astype(np.float32)
+                columns += [pl.Series(f"p({name})", short[:, at]) for at, name in enumerate(classes)]
         else:
             outputs = first.identity.preprocessing.outputs
             columns += [pl.Series(f"predicted {target.name}", found[:, at]) for at, target in enumerate(outputs)]
+        names_of = [column.name for column in (*kept, *columns)]
+        if twice := [name for name in keep if names_of.count(name) > 1]:
+            raise ConfigError(f"--keep={twice[0]}: a column of this name is written already.")
         yield pl.DataFrame([*kept, *columns])

@@ -1,48 +1,89 @@
-"""One run: trained from the start in a new directory, or resumed where it stopped."""
+"""One run: trained from the start in a new directory, taken as it is, or resumed where it stopped."""
 
 from __future__ import annotations
 
 import hashlib
-import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
-from mlpexp.config.schema import Config, parse
-from mlpexp.config.user_code import load_plugins, refused
+from mlpexp.config.reproduce import differences
+from mlpexp.config.schema import Config
 from mlpexp.data.table import Table
-from mlpexp.data.tables.formats import read_parquet
-from mlpexp.data.tables.frames import parquet, rows_and_targets
-from mlpexp.errors import ConfigError
+from mlpexp.errors import ConfigError, unknown
 from mlpexp.fields.convert import convert, show
 from mlpexp.run import checkpoint, record
-from mlpexp.run.directory import claimed, locked
-from mlpexp.run.record import Record
+from mlpexp.run.directory import claimed, free_name, locked
 from mlpexp.training.attempt import Pending, Run
-from mlpexp.training.prepare import Prepared, data_dir, load_again, prepare
+from mlpexp.training.evaluate import load
+from mlpexp.training.notebook_bar import notebook_watcher
+from mlpexp.training.prepare import Prepared, load_again, prepare
 from mlpexp.training.saved import newest
+from mlpexp.training.saved_config import saved_config
 from mlpexp.training.stack import Watcher, train_stack
 
+# So many differences of configs are named.
+_MOST_SHOWN = 3
+# What to do with a directory that holds something already.
+Exist = Literal["error", "new", "reuse"]
 
-def train(config: Config, directory: str | Path, data: Any = None) -> Run:
+
+def train(config: Config, directory: str | Path, data: Any = None, *, exist: Exist = "error") -> Run:
     """Trains one run and leaves all of it in `directory`, which must be new or empty.
 
     `data`, in place of the config's dataset, are a data frame of any library, a pair (X, y) of arrays or frames, or a
     Bunch of scikit-learn's. The run keeps them, as data.parquet. Settings of the config's `dataset=table` hold.
+    Where it holds something, `exist` decides: "error"; "new" trains in the first of directory_1, directory_2, … that is
+    free; "reuse" gives the run that is there, or goes on with it, where it has the same config and data.
     ConfigError where the config cannot be run, with nothing written; RunError where the run fails.
     """
+    path = chosen(Path(directory), exist)
     if data is None:
         prepared, content = prepare(config), None
     else:
-        prepared, content = _prepared_with(config, Path(directory) / "data.parquet", data)
-    with claimed(Path(directory), "directory") as path:
+        prepared, content = _prepared_with(config, path / "data.parquet", data)
+    if exist == "reuse" and (path / record.NAME).exists():
+        return _reused(path, prepared)
+    with claimed(path, "directory"):
         if content is not None:
             (path / "data.parquet").write_bytes(content)
-        return run_in(path, prepared)
+        return run_in(path, prepared, notebook_watcher())
+
+
+def chosen(directory: Path, exist: Exist) -> Path:
+    """The directory to train in, for one that a caller named; ConfigError for another `exist` than there is."""
+    if exist not in get_args(Exist):
+        raise ConfigError(unknown(f"exist={show(exist)}: no such choice", str(exist), get_args(Exist)))
+    return free_name(directory) if exist == "new" else directory
+
+
+def other_config(directory: Path, differing: Sequence[str]) -> ConfigError:
+    """The error for a directory that was to be used again, by the overrides that it lacks."""
+    more = f" and {len(differing) - _MOST_SHOWN} more" if len(differing) > _MOST_SHOWN else ""
+    shown = f"{', '.join(differing[:_MOST_SHOWN])}{more}"
+    return ConfigError(f"directory={directory}: was trained with another config, without {shown}; try exist='new'.")
+
+
+def _reused(path: Path, prepared: Prepared) -> Run:
+    """The run in a directory, trained to its end where it is not; ConfigError where it is another."""
+    found = record.read(path)
+    if differing := differences(prepared.config.to_dict(), found.config):
+        raise other_config(path, differing)
+    known, here = record.identity(found, path).source, prepared.data.source
+    if known is not None and here is not None and known.sha256 != here.sha256:
+        raise ConfigError(f"directory={path}: was trained on other data: {known.difference(here)}; try exist='new'.")
+    if found.state != "completed":
+        return resume(path)
+    results, _ = load(path)
+    return Run(path, found, results)
 
 
 def _prepared_with(config: Config, file: Path, data: Any) -> tuple[Prepared, bytes]:
     """The config with data from Python, and these as the content of the file in which the run keeps them."""
+    from mlpexp.data.tables.formats import read_parquet
+    from mlpexp.data.tables.frames import parquet, rows_and_targets
+
     frame, target = rows_and_targets(data, "data")
     content = parquet(frame)
     given = config.dataset if isinstance(config.dataset, Table) else None
@@ -69,7 +110,7 @@ def resume(
     # Where there is no run, there is nothing to lock either.
     record.read(path)
     with locked(path):
-        return _resumed(path, changes or {}, watcher or Watcher(), None if data is None else Path(data))
+        return _resumed(path, changes or {}, watcher or notebook_watcher(), None if data is None else Path(data))
 
 
 def _resumed(path: Path, changes: dict[str, Any], watcher: Watcher, file: Path | None) -> Run:
@@ -94,46 +135,6 @@ def _resumed(path: Path, changes: dict[str, Any], watcher: Watcher, file: Path |
     if last is not None and last.damaged:
         watcher.note(f"{last.damaged[0]} Going on from {last.path}, after epoch {done}.")
     return _alone(Pending(config, path, resumed=found, state=last.state if last else None), prepared, watcher)
-
-
-def saved_config(found: Record, path: Path, changes: dict[str, Any], *, data: bool = True) -> Config:
-    """The config of a recorded run with `changes`; see `checked_config`."""
-    return checked_config(found.config, path / record.NAME, changes, data=data)
-
-
-def checked_config(saved: dict[str, Any], file: Path, changes: dict[str, Any], *, data: bool = True) -> Config:
-    """The config that a `file` holds, with `changes`; callers without `data` call `refuse_to_fetch` before loading any.
-
-    Plugins are imported only where `changes` names them.
-    """
-    raw = {**saved, **changes}
-    named = saved.get("plugins")
-    if named and "plugins" not in changes:
-        raise ConfigError(
-            f"{file.parent}: was made with plugins={show(named)}; modules that a run directory names are imported only "
-            f"on request: add plugins={show(named)}."
-        )
-    load_plugins(raw.get("plugins"))
-    try:
-        with refused():
-            config = parse(raw)
-    except ConfigError as error:
-        if re.split(r"[=.:\[]", str(error))[0] in changes:
-            raise
-        # Of a damaged file the first fault is enough.
-        raise ConfigError(f"{file}: {error.lines[0]}") from None
-    if data:
-        refuse_to_fetch(config, file.parent, changes)
-    return config
-
-
-def refuse_to_fetch(config: Config, directory: Path, changes: dict[str, Any]) -> None:
-    """ConfigError where data would be fetched to a place that only a run directory names."""
-    if config.data_dir is not None and "data_dir" not in changes and config.dataset.missing_files(data_dir(config)):
-        raise ConfigError(
-            f"{directory}: was made with data_dir={config.data_dir}, where data are missing; they are not fetched to "
-            "where a run directory says: add data_dir=DIR."
-        )
 
 
 def run_in(path: Path, prepared: Prepared, watcher: Watcher | None = None) -> Run:

@@ -17,6 +17,7 @@ from PIL import Image
 
 from mlpexp.comparison.compare import compare
 from mlpexp.comparison.histories import histories, score_of
+from mlpexp.comparison.network_figures import crossed, first_started
 from mlpexp.comparison.report import lost_runs, markdown, sweep_summary, write_report
 from mlpexp.comparison.table import csv_text
 from mlpexp.errors import ConfigError
@@ -107,7 +108,7 @@ def test_the_dot_plot_shows_the_best_forty(write_sweep: Write, monkeypatch: pyte
     monkeypatch.setattr("mlpexp.figures.sweeps.dots.dots", note)
     sweep_summary(write_sweep({f"epochs={n}": [n / 50] for n in range(1, 43)}))
     assert drawn["labels"] == [f"epochs={n}" for n in range(42, 2, -1)]
-    assert drawn["title"] == "sweep: the best 40 of 42 settings"
+    assert drawn["title"] == "Test accuracy by epochs: the best 40 of 42 settings"
 
 
 def history(loss: list[float]) -> dict[str, list[float]]:
@@ -147,3 +148,26 @@ print([name for name in ("torch", "hydra", "omegaconf", "scipy.stats", "matplotl
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("settings", "first_row", "columns"),
+    [
+        ([f"dataset={data} model={model}" for data in ("and", "or", "xor") for model in ("perceptron", "mlp")], 3, 3),
+        ([f"model={model} epochs={n}" for model in ("perceptron", "mlp") for n in (1, 2, 3)], 3, 3),
+        ([f"epochs={n}" for n in range(1, 7)], 1, None),
+        (["model=mlp epochs=1", "model=mlp epochs=2", "model=perceptron epochs=1"], 2, None),
+    ],
+)
+def test_settings_of_two_keys_stand_in_rows_and_columns(
+    settings: list[str], first_row: int, columns: int | None, write_sweep: Write
+) -> None:
+    found = compare(write_sweep({setting: [0.9] for setting in settings})).summaries
+    placed, n = crossed(sorted(found, key=first_started), 4)
+    assert n == columns
+    rows = [placed[k : k + first_row] for k in range(0, len(placed), first_row)]
+    if columns:
+        assert [{one.setting.values["model"] for one in row} for row in rows] == [{"perceptron"}, {"mlp"}]
+        assert (
+            len({tuple(value for key, value in one.setting.values.items() if key != "model") for one in rows[0]}) == 3
+        )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import io
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ import pytest
 
 from mlpexp.data.tables.finding import find_kinds
 from mlpexp.data.tables.formats import from_frame
-from mlpexp.data.tables.kinds import Categories, Dates, Ignored, Kind, Numbers, from_plain, to_plain
+from mlpexp.data.tables.kinds import Categories, Dates, Ignored, Kind, Numbers
 from mlpexp.data.tables.raw import RawTable
 from mlpexp.data.tables.reading import read_table
 from mlpexp.data.tables.targets import Target, find_target, labels_of
@@ -75,7 +74,6 @@ def test_each_kind_is_found_with_its_reason(tmp_path: Path, cells: list[str], ki
     found = kind_of(tmp_path, cells)
     assert type(found) is kind
     assert found.reason.startswith(reason)
-    assert from_plain(json.loads(json.dumps(to_plain(found)))) == found
 
 
 @pytest.mark.parametrize("name", ["id", "PassengerId", "customer_id", "Unnamed: 0", "rownames", "index"])

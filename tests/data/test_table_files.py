@@ -20,9 +20,9 @@ import polars as pl
 import pytest
 
 from mlpexp.data.tables import opening
-from mlpexp.data.tables.delimited import TextForm
 from mlpexp.data.tables.raw import RawTable
 from mlpexp.data.tables.reading import read_table
+from mlpexp.data.tables.text_form import TextForm
 from mlpexp.errors import ConfigError
 
 # Each format writes this table.
@@ -376,3 +376,17 @@ def test_rows_are_counted_without_waiting_for_a_pipe_and_once_for_each_content(
         assert opening.count_rows(path) == n
     path.write_text(PLAIN + PLAIN)
     assert opening.count_rows(path) == 2 * n
+
+
+@pytest.mark.parametrize("unit", ["day", "ms", "us"])
+@pytest.mark.parametrize("years", [-3_000, 9_000])
+def test_a_date_beyond_those_of_python_is_one_line(unit: str, years: int, tmp_path: Path) -> None:
+    """A damaged file of columns with types can hold any: polars' Rust code fails on those that are far beyond."""
+    days = pl.Series("day", [0, years * 366], dtype=pl.Int64)
+    if unit == "day":
+        dates = days.cast(pl.Int32).cast(pl.Date)
+    else:
+        dates = (days * {"ms": 86_400_000, "us": 86_400_000_000}[unit]).cast(pl.Datetime(unit))  # type: ignore[arg-type]
+    pl.DataFrame([dates]).write_parquet(tmp_path / "t.parquet")
+    with pytest.raises(ConfigError, match=r"t\.parquet: column 'day' holds a date outside of the years 1 to 9999"):
+        read_table(tmp_path / "t.parquet", str(tmp_path / "t.parquet"))

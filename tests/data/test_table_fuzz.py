@@ -7,7 +7,6 @@ The long form looks at 2,000 of each; MLPEXP_FUZZ=30000 at as many as there is t
 from __future__ import annotations
 
 import csv
-import functools
 import gzip
 import io
 import json
@@ -25,17 +24,16 @@ from sklearn.metrics import accuracy_score, r2_score
 
 import mlpexp
 from mlpexp.cli.main import call
-from mlpexp.config import hydra_adapter
 from mlpexp.config.overrides import quote
 from mlpexp.data.identity import unpacked
 from mlpexp.data.tables import delimited
-from mlpexp.data.tables.delimited import TextForm
 from mlpexp.data.tables.dialect import Dialect
 from mlpexp.data.tables.finding import find_kinds
-from mlpexp.data.tables.kinds import Categories, Dates, Numbers, from_plain, to_plain
+from mlpexp.data.tables.kinds import Categories, Dates, Numbers
 from mlpexp.data.tables.raw import RawTable
 from mlpexp.data.tables.reading import read_table
 from mlpexp.data.tables.targets import find_target, labels_of
+from mlpexp.data.tables.text_form import TextForm
 from mlpexp.data.tables.values import codes_of, days_of, numbers_of, texts_of
 from mlpexp.errors import ConfigError
 
@@ -162,7 +160,6 @@ def looked_through(table: RawTable) -> None:
                 assert int((labels < 0).sum()) == target.n_missing
     for kind in find_kinds(table):
         column = table.column(kind.name, "")
-        assert from_plain(to_plain(kind)) == kind
         if isinstance(kind, Numbers):
             holes = np.isnan(numbers_of(table, column))
         elif isinstance(kind, Dates):
@@ -370,13 +367,7 @@ def table_of_test(results: mlpexp.Results, dataset: Any, stored: dict[str, Any])
 
 
 @pytest.mark.parametrize("n", [20, pytest.param(MANY, marks=pytest.mark.long)])
-def test_any_table_is_trained_on_or_refused_in_lines(
-    n: int, here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # What Hydra composes of the choices alone is the same for all examples, and takes most of the time of each.
-    compose = hydra_adapter.compose
-    composed = functools.cache(lambda name, overrides: compose(hydra_adapter.config_loader(None), name, overrides))
-    monkeypatch.setattr(hydra_adapter, "compose", lambda loader, name, overrides: composed(name, tuple(overrides)))
+def test_any_table_is_trained_on_or_refused_in_lines(n: int, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     trained, seen = 0, set()
     run = here / "run"
 

@@ -13,10 +13,10 @@ import scipy.stats
 from sklearn.datasets import load_breast_cancer, load_wine
 
 from mlpexp.config.overrides import parse_override
+from mlpexp.data.oddity import Oddity
 from mlpexp.data.tables.finding import find_kinds
 from mlpexp.data.tables.formats import from_frame
 from mlpexp.data.tables.oddities import find_oddities
-from mlpexp.data.tables.oddity import Oddity
 from mlpexp.data.tables.relations import best_r2, on_a_line, rank_correlation
 from mlpexp.data.tables.targets import find_target
 

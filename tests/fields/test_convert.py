@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import pytest
 
 from mlpexp.errors import ConfigError
-from mlpexp.fields.convert import build, convert, fields_of, show, wrong_keys
+from mlpexp.fields.convert import Interpolated, build, convert, fields_of, show, wrong_keys
 from mlpexp.fields.ranges import Count, Finite, Fraction, NonNegative, OpenFraction, Positive, Probability, Range
 
 INF, NAN = math.inf, math.nan
@@ -52,6 +52,8 @@ class Outer:
         (None, Positive | None, None),
         ("tanh", Literal["none", "tanh"], "tanh"),
         (None, Literal["strong_wolfe"] | None, None),
+        (Interpolated("3"), Literal[1, 3] | None, 3),
+        (Interpolated("a"), Literal["a", "b"], "a"),
         ([1, 2.0], list[int], [1, 2]),
         ((1, 2), list[int], [1, 2]),
         ([], list[Count], []),

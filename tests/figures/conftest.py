@@ -12,7 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
-from mlpexp.figures.style import png
+from mlpexp.figures import style
+
+_DPI = 100  # which takes less time to draw than those of files
 
 Read = Callable[[Figure], list[str]]
 
@@ -33,8 +35,9 @@ def read(monkeypatch: pytest.MonkeyPatch) -> Read:
 
         with monkeypatch.context() as patch:
             patch.setattr(Text, "draw", note)
-            image = Image.open(io.BytesIO(png(figure)))
-        size = np.rint(figure.get_size_inches() * 100)
+            figure.set_dpi(_DPI)
+            image = Image.open(io.BytesIO(style.drawn(figure, dpi=_DPI)))
+        size = np.rint(figure.get_size_inches() * _DPI)
         assert np.abs(np.subtract(image.size, size)).max() <= 1
         said = [text.get_text() for text in drawn]
         low, high = np.array([text.get_window_extent().get_points() for text in drawn]).transpose(1, 0, 2)

@@ -63,9 +63,10 @@ def test_identical_splits_are_both_seen() -> None:
 
 
 def test_best_epoch_is_marked_in_every_panel_and_named(read: Read) -> None:
-    figure = curves(history(9, lr=np.linspace(0.1, 0, 9)), score="accuracy", best_epoch=7)
+    lr = np.linspace(0.1, 0, 9)
+    figure = curves(history(9, lr=lr), score="accuracy", best_epoch=7, best="val accuracy 96.65 %")
     texts = read(figure)
-    assert "best epoch: 7 (val loss 0.725)" in texts
+    assert "best epoch: 7 (val accuracy 96.65 %)" in texts
     assert len(figure.axes) == 3
     for panel in figure.axes:
         assert sum(np.array_equal(one.get_xdata(), [7, 7]) for one in panel.lines) == 1

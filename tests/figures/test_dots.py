@@ -24,7 +24,7 @@ def draw(rows: list[Row], metric: str = "accuracy", **changes: Any) -> Figure:
 
 def seeds(panel: Axes, y: int) -> list[float]:
     dots_of = [line for line in panel.lines if same_color(line.get_color(), style.VAL)]
-    (found,) = [line for line in dots_of if np.asarray(line.get_ydata())[0] == y]
+    (found,) = [line for line in dots_of if round(float(np.mean(np.asarray(line.get_ydata())))) == y]
     return list(np.asarray(found.get_xdata()))
 
 
@@ -48,8 +48,10 @@ def test_seeds_mean_and_interval_are_at_their_place(metric: str, read: Read) -> 
     assert [seeds(panel, 0), seeds(panel, 1)] == [[0.9, 0.92], [0.7]]
     ends = next(line.get_xdata() for line in panel.lines if len(np.asarray(line.get_xdata())) == 2)
     np.testing.assert_allclose(np.asarray(ends), [0.88, 0.94])
-    (mean,) = [line for line in panel.lines if line.get_marker() == "|"]
-    np.testing.assert_allclose(np.asarray(mean.get_xdata()), [0.91])
+    (mean,) = [
+        line for line in panel.lines if len(set(np.asarray(line.get_xdata()))) == 1 and line.get_linewidth() == 2
+    ]
+    np.testing.assert_allclose(np.asarray(mean.get_xdata()), 0.91)
 
 
 @pytest.mark.parametrize("n", [1, 2, 12, 40])
@@ -60,6 +62,34 @@ def test_any_number_of_settings_and_any_label_fits(n: int, label: str, read: Rea
     figure = draw([Row(f"{label}{k}", [0.9, 0.5 + k / 100], (0.4, 0.95), "n = 2") for k in range(n)])
     assert read(figure).count("n = 2") == n
     assert figure.get_size_inches()[0] < 11
+
+
+@pytest.mark.parametrize(
+    ("values", "metric"),
+    [([1.0] * 10, "accuracy"), ([0.75] * 4 + [0.751] * 5 + [1.0], "r2"), ([1e-4] * 6 + [9.0], "loss")],
+)
+def test_every_seed_is_seen_where_seeds_tie(values: list[float], metric: str) -> None:
+    figure = draw([Row("a", values, None, "n = 10"), Row("b", [0.8], None, "n = 1")], metric)
+    figure.draw_without_rendering()
+    (panel,) = figure.axes
+    (found,) = [line for line in panel.lines if len(np.asarray(line.get_xdata())) == len(values)]
+    assert np.asarray(found.get_xdata()).tolist() == values
+    centres = panel.transData.transform(np.column_stack([found.get_xdata(), found.get_ydata()])) / figure.dpi * 72
+    apart = np.hypot(*(centres[:, None] - centres).T) + 1e9 * np.eye(len(values))
+    # Each shows at least two thirds of its width; and none lies nearer to another setting's line than to its own.
+    assert apart.min() > 0.66 * found.get_markersize()
+    assert np.abs(np.asarray(found.get_ydata())).max() < 0.5
+
+
+def test_arrowheads_stand_within_the_panel() -> None:
+    figure = draw([Row("a", [0.5, 0.6], (-3, 4), "n = 2"), Row("b", [0.5], None, "n = 1")])
+    figure.draw_without_rendering()
+    (panel,) = figure.axes
+    for line in (line for line in panel.lines if line.get_marker() in ("<", ">")):
+        ((middle, _),) = line.get_transform().transform(np.column_stack([line.get_xdata(), line.get_ydata()]))
+        half = line.get_markersize() / 72 * figure.dpi / 2
+        assert panel.bbox.x0 <= middle - half
+        assert middle + half <= panel.bbox.x1
 
 
 def test_the_first_setting_is_on_top() -> None:

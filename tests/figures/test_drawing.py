@@ -41,28 +41,28 @@ def test_other_processes_draw_the_same_in_any_order() -> None:
         begun = [drawing.begin(picture) for picture in PICTURES]
         # Were they drawn here, it would be seen.
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Picture, "png", lambda _: b"drawn here")
+            patch.setattr(Picture, "drawn", lambda *_: b"drawn here")
             drawn = [wait() for wait in reversed(begun)]
-    assert drawn[::-1] == [picture.png() for picture in PICTURES]
+    assert drawn[::-1] == [picture.drawn() for picture in PICTURES]
     assert all(process._process.poll() is not None for process in drawing._processes)
 
 
 def test_equal_pictures_are_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[bytes] = []
-    draw = DrawingProcess.png
+    draw = DrawingProcess.drawn
 
     def note(process: DrawingProcess, pickled: bytes) -> bytes:
         sent.append(pickled)
         return draw(process, pickled)
 
-    monkeypatch.setattr(DrawingProcess, "png", note)
+    monkeypatch.setattr(DrawingProcess, "drawn", note)
     tables = [np.eye(2, dtype=int), np.eye(2, dtype=int), np.array([[1, 0], [1, 0]])]
     pictures = [Picture(confusion, table, ["a", "b"]) for table in tables]
     with Drawing(2) as drawing:
         drawing.start()
         drawn = [wait() for wait in [drawing.begin(picture) for picture in pictures]]
     assert len(sent) == 2
-    assert drawn == [picture.png() for picture in pictures]
+    assert drawn == [picture.drawn() for picture in pictures]
 
 
 @pytest.mark.parametrize(("cores", "n_pictures", "n_processes"), [(1, 1000, 0), (8, 3, 0), (8, 24, 2), (3, 1000, 3)])
@@ -84,7 +84,7 @@ def test_without_processes_pictures_are_drawn_when_asked_for() -> None:
         drawing.start()
         assert not drawing._processes
         assert drawing.ahead == 0
-        assert drawing.begin(PICTURES[0])() == PICTURES[0].png()
+        assert drawing.begin(PICTURES[0])() == PICTURES[0].drawn()
 
 
 def test_what_a_process_that_dies_has_not_drawn_is_drawn_here() -> None:
@@ -94,20 +94,20 @@ def test_what_a_process_that_dies_has_not_drawn_is_drawn_here() -> None:
         for process in drawing._processes:
             process.kill()
         begun += [drawing.begin(picture) for picture in PICTURES]
-        assert [wait() for wait in begun] == 2 * [picture.png() for picture in PICTURES]
+        assert [wait() for wait in begun] == 2 * [picture.drawn() for picture in PICTURES]
 
 
 def test_without_any_process_pictures_are_drawn_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/no/such/python")
     with Drawing(2) as drawing:
         drawing.start()
-        assert drawing.begin(PICTURES[0])() == PICTURES[0].png()
+        assert drawing.begin(PICTURES[0])() == PICTURES[0].drawn()
 
 
 def test_an_error_is_that_of_drawing_here() -> None:
     broken: Picture[Any] = Picture(confusion, np.eye(2, dtype=int), [])
     with pytest.raises(ValueError) as here:  # noqa: PT011
-        broken.png()
+        broken.drawn()
     with Drawing(2) as drawing:
         drawing.start()
         wait = drawing.begin(broken)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from mlpexp.figures import style
 from mlpexp.figures.epoch_axes import COLOURS, loss_axis, score_axis
 from mlpexp.figures.sweeps.lines import LinesPanel, lines
 
@@ -59,10 +60,18 @@ def test_eight_settings_and_long_names_fit(label: str, read: Read) -> None:
     texts = read(figure)
     assert "the best 8 of 40 settings" in texts
     assert sum(text.startswith(f"{k}. ") for text in texts for k in range(1, 9)) == 8
+    assert "the other settings" in texts
 
 
-def test_colours_differ() -> None:
-    assert len(set(COLOURS)) == 8
+def test_many_settings_have_a_panel_each_with_common_axes() -> None:
+    settings = {f"a={k}": band(3, 30, k) for k in range(8)}
+    panels = drawn(settings).axes
+    assert len(panels) == 16
+    for panel, values in zip(panels[:8], settings.values(), strict=True):
+        (thick,) = [line for line in panel.lines if line.get_color() == style.TRAIN]
+        np.testing.assert_allclose(np.asarray(thick.get_ydata()), values.mean(0))
+        assert len(panel.lines) == 8
+    assert len({panel.get_ylim() for panel in panels[:8]}) == len({panel.get_ylim() for panel in panels[8:]}) == 1
 
 
 def test_epochs_without_a_finite_value_are_left_out() -> None:

@@ -67,6 +67,16 @@ def test_boundaries_of_other_classes(read: Read) -> None:
     assert "class 2" in read(boundaries({"two": network(2), "three": network(3)}))
 
 
+@pytest.mark.parametrize(
+    ("n", "columns", "sizes"),
+    [(6, None, [3, 3]), (5, None, [3, 2]), (7, None, [4, 3]), (4, 2, [2, 2]), (12, 4, [4, 4, 4])],
+)
+def test_rows_of_boundaries_are_as_full_as_can_be(n: int, columns: int | None, sizes: list[int]) -> None:
+    figure = boundaries({str(k): network() for k in range(n)}, columns=columns)
+    heights = [round(panel.get_position().y0, 6) for panel in figure.axes]
+    assert [heights.count(height) for height in dict.fromkeys(heights)] == sizes
+
+
 @pytest.mark.parametrize("n", COUNTS)
 def test_fits(n: int, read: Read) -> None:
     x = np.linspace(-3, 3, 20)[:, None]

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from mlpexp.figures.confusion import confusion
-from mlpexp.figures.style import class_colours, every, fit, label, number, png, styled, text_width
+from mlpexp.figures.style import class_colours, drawn, every, fit, label, number, styled, text_width
 
 
 @pytest.mark.parametrize(
@@ -63,18 +63,18 @@ def test_class_colours_differ(n_classes: int) -> None:
 @pytest.mark.parametrize("dpi", [50, 200])
 def test_png_has_the_asked_resolution(dpi: int) -> None:
     figure = confusion(np.eye(2, dtype=int), ["a", "b"])
-    image = Image.open(io.BytesIO(png(figure, dpi=dpi)))
+    image = Image.open(io.BytesIO(drawn(figure, dpi=dpi)))
     assert image.format == "PNG"
     np.testing.assert_allclose(image.size, figure.get_size_inches() * dpi, atol=1)
 
 
 def test_settings_of_the_user_neither_matter_nor_change() -> None:
     counts = np.array([[3, 1], [0, 4]])
-    plain = png(confusion(counts, ["$a", "b$"]))
+    plain = drawn(confusion(counts, ["$a", "b$"]))
     own: Any = {"text.usetex": True, "font.size": 30, "font.family": "no such font", "axes.facecolor": "black"}
     with matplotlib.rc_context(own):
         before = dict(matplotlib.rcParams)
-        assert png(confusion(counts, ["$a", "b$"])) == plain
+        assert drawn(confusion(counts, ["$a", "b$"])) == plain
         assert dict(matplotlib.rcParams) == before
 
 
@@ -95,8 +95,8 @@ def test_drawing_does_not_import_pyplot() -> None:
 import sys
 import numpy as np
 from mlpexp.figures.confusion import confusion
-from mlpexp.figures.style import png
-png(confusion(np.eye(2, dtype=int), "ab"))
+from mlpexp.figures.style import drawn
+drawn(confusion(np.eye(2, dtype=int), "ab"))
 print("matplotlib.pyplot" in sys.modules)
 """
     assert printed(code) == "False\n"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +17,7 @@ from mlpexp.config.compose import compose
 from mlpexp.config.report import Claim
 from mlpexp.report.page import page
 from mlpexp.report.section import Picture, Section, Table, section_of
-from mlpexp.sweep.train import train_sweep
+from mlpexp.sweep.from_python import train_sweep
 from mlpexp.training.single import resume, train
 
 if TYPE_CHECKING:
@@ -73,7 +75,7 @@ def test_the_command_is_that_of_what_is_shown(here: Path) -> None:
 def test_a_run_shows_its_own_figures(runs: Path) -> None:
     figures = section_of(runs / "run").figures
     own = {path.read_bytes() for path in (runs / "run" / "figures").iterdir()}
-    assert {figure.png for figure in figures} == own
+    assert {figure.content for figure in figures} == own
 
 
 def test_nothing_from_outside(written: Path) -> None:
@@ -161,3 +163,44 @@ def test_what_a_user_can_get_wrong(
     captured = capsys.readouterr()
     assert captured.err.startswith(f"mlpexp: {message}")
     assert captured.err.count("\n") == 1
+
+
+def test_every_command_makes_what_stands_below_it(written: Path, here: Path) -> None:
+    text = html.unescape(written.read_text())
+    commands = re.findall(r"<pre>\$ (.*?)</pre>", text, re.DOTALL)
+    again = []
+    for number, command in enumerate(commands):
+        program, *words = shlex.split(command)
+        assert program == "mlpexp"
+        where = "hydra.sweep.dir" if "-m" in words else "hydra.run.dir"
+        assert call([*words, f"{where}={number}"]) == 0
+        again.append(section_of(here / str(number)))
+    shown = [section_of(written.parent / name) for name in ("sweep", "run")]
+    assert len(again) == len(shown)
+    for made, known in zip(again, shown, strict=True):
+        assert made.command == known.command
+        assert (made.shows, made.judgements, made.words) == (known.shows, known.judgements, known.words)
+        # Those of the sweep differ in no bit, and so do those of the run where both have them.
+        figures = {figure.caption: figure.content for figure in made.figures}
+        assert figures == {figure.caption: figure.content for figure in known.figures}
+        assert made.table is not None
+        assert known.table is not None
+        seconds = known.table.rows[0].index("seconds")
+        assert [row[:seconds] for row in made.table.rows] == [row[:seconds] for row in known.table.rows]
+
+
+@pytest.mark.browser
+def test_on_paper(written: Path, browser_page: Page) -> None:
+    """Nothing is folded or cut, at the width that A4 leaves between margins."""
+    browser_page.emulate_media(media="print")
+    browser_page.set_viewport_size({"width": 672, "height": 1000})
+    browser_page.goto(written.as_uri())
+    assert [folded.is_visible() for folded in browser_page.locator(".folded").all()] == [True, True]
+    elements = "[...document.querySelectorAll('body *')]"
+    cut = f"{elements}.filter(one => one.clientWidth && one.scrollWidth > one.clientWidth + 1)"
+    assert browser_page.evaluate(f"{cut}.map(one => one.outerHTML.slice(0, 99))") == []
+    assert browser_page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert browser_page.evaluate("[...document.images].every(image => image.height <= 640)")
+    browser_page.emulate_media(media="screen")
+    browser_page.locator("summary").first.click()
+    assert [folded.is_visible() for folded in browser_page.locator(".folded").all()] == [True, False]

@@ -240,6 +240,8 @@ def test_what_cannot_be_exported_is_one_line_and_nothing_is_written(
     Path("taken/mine").write_text("mine")
     with pytest.raises(ConfigError, match=r"^--out=taken: already holds files; choose another directory\.$"):
         export(project / "two", "taken", "torch")
+    with pytest.raises(ConfigError, match=r"two: already holds a run; choose another directory\.$"):
+        export(project / "two", project / "two", "torch")
     with pytest.raises(ConfigError, match=r"^none: there is no such run directory"):
         export("none", "new", "torch")
     monkeypatch.setattr(RawNetwork, "forward", lambda self, raw: raw if raw.sum() > 0 else raw * 2)

@@ -6,13 +6,14 @@ import csv
 import io
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mlpexp.data.tables.cells import find_marks, marks_of_rest, narrowed
 from mlpexp.data.tables.dialect import SEPARATORS, Dialect, find_dialect, rows_of, tabbed
 from mlpexp.data.tables.encoding import as_utf8
 from mlpexp.data.tables.raw import Marks, RawColumn, RawTable, unique_names
+from mlpexp.data.tables.text_form import TextForm
 from mlpexp.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -20,32 +21,10 @@ if TYPE_CHECKING:
 
 # How many rows are held as Python's texts at a time.
 _PART = 20_000
-# How separators are named on the command line.
-_NAMED = {"tab": "\t", "\\t": "\t", "space": " ", "spaces": " ", "comma": ",", "semicolon": ";", "pipe": "|"}
-
-
-@dataclass(frozen=True)
-class TextForm:
-    """What is known of a text file beforehand; None is found out."""
-
-    sep: str | None = None
-    header: bool | None = None
-    decimal: str | None = None
-    encoding: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.separator is not None and (len(self.separator) != 1 or self.separator in '"\r\n'):
-            raise ConfigError(f"sep={self.sep}: one character is needed, or one of {', '.join(_NAMED)}.")
-        if self.decimal not in (None, ".", ","):
-            raise ConfigError(f"decimal={self.decimal}: choose from '.' and ','.")
-
-    @property
-    def separator(self) -> str | None:
-        return None if self.sep is None else _NAMED.get(self.sep, self.sep)
 
 
 def read_delimited(content: bytes, where: str, form: TextForm) -> RawTable:
-    """The table in the bytes of a text file; ConfigError, one line that begins with `where`, for what is none."""
+    """The table in the bytes of a text file; ConfigError, one line that begins with `where`, if there is none."""
     content, encoding = as_utf8(content, where, form.encoding)
     (table,) = read_parts(iter([content]), where, form)
     return replace(table, notes=(*filter(None, [encoding]), *table.notes))

@@ -22,7 +22,7 @@ WORDS = ("number", "category", "date", "day_first", "month_first", "ignore")
 _SYNONYMS = {"numeric": "number", "float": "number", "int": "number", "categorical": "category", "text": "category"}
 _ORDERS: dict[str, Order] = {"day_first": "day first", "month_first": "month first"}
 _NOTHING = "all values are missing"
-# Names that say that a column tells rows apart, or counts them.
+# Names of columns that identify or count the rows.
 _ID = re.compile(
     r"(?i:(^|[\W_])(id|ids|uuid|guid|index|idx|key|serial|rowid|row_?names?|row_?numbers?|record|unnamed.*)$)"
     r"|[a-z](Id|ID|Key|Index)$"
@@ -30,7 +30,7 @@ _ID = re.compile(
 # Numbers with texts among them are text where texts stand in so many rows, and there are few different values in all
 # or so many of them are text, as with tickets 17599 and PC 17601. Fewer texts, or 'unknown' among ages, are mistakes.
 _OFTEN, _FEW, _VARIED = 0.05, 20, 0.1
-# That fewer texts differ from each other means nothing.
+# With fewer texts, all may differ by chance.
 _ENOUGH = 10
 # Texts of which more than half stand in one row only say nothing of the next row.
 _MOSTLY = 0.5

@@ -7,6 +7,7 @@ import json
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from mlpexp.data.tables.cells import narrowed
@@ -15,6 +16,11 @@ from mlpexp.errors import ConfigError
 
 if TYPE_CHECKING:
     import polars as pl
+
+
+# How many of polars' units of time a day has, and the day from which they count.
+_A_DAY = {"ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
+_EPOCH = date(1970, 1, 1).toordinal()
 
 
 @contextmanager
@@ -163,6 +169,7 @@ def from_frame(
     names, said = unique_names(frame.columns)
     columns, left_out = [], []
     for name, cells in zip(names, frame.get_columns(), strict=True):
+        _check_days(cells, name, where)
         usable = _usable(cells)
         if usable is None:
             left_out.append(f"column '{short(name)}' holds {str(cells.dtype).split('(')[0].lower()}s and is left out")
@@ -171,6 +178,18 @@ def from_frame(
     if not columns:
         raise ConfigError(f"{where}: {left_out[0]}; no other is there." if left_out else f"{where}: holds no columns.")
     return RawTable(where, tuple(columns), (*notes, *said, *left_out), places)
+
+
+def _check_days(cells: pl.Series, name: str, where: str) -> None:
+    """ConfigError where a date is none of Python's: polars fails on those that are far beyond, of a damaged file."""
+    import polars as pl
+
+    if not isinstance(cells.dtype, pl.Date | pl.Datetime):
+        return
+    a_day = _A_DAY[cells.dtype.time_unit] if isinstance(cells.dtype, pl.Datetime) else 1
+    days = cells.to_physical().cast(pl.Int64) // a_day
+    if (~days.is_between(date.min.toordinal() - _EPOCH, date.max.toordinal() - _EPOCH)).any():
+        raise ConfigError(f"{where}: column '{short(name)}' holds a date outside of the years 1 to 9999.")
 
 
 def _usable(cells: pl.Series) -> pl.Series | None:

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 def table_of(frame: Any, where: str) -> RawTable:
-    """The table in a data frame of pandas, polars, pyarrow or whatever else narwhals knows; ConfigError for others."""
+    """The table in a data frame of pandas, polars, pyarrow or another that narwhals supports; else ConfigError."""
     return from_frame(polars_of(frame, where), where)
 
 
 def polars_of(frame: Any, where: str) -> pl.DataFrame:
-    """A data frame of any library as one of polars; ConfigError for what is none."""
+    """A data frame of any library as one of polars; ConfigError if it is not a data frame."""
     import narwhals as nw
     import polars as pl
 
@@ -46,7 +46,7 @@ def rows_and_targets(data: Any, where: str) -> tuple[pl.DataFrame, tuple[str, ..
     """A data frame and the names of its columns to predict; None where the data are a frame and do not say it.
 
     `data` is a data frame; a pair X, y of arrays or frames, X of N rows [N, F] and y [N] or [N, T]; or a Bunch of
-    scikit-learn's, whose classes have their names. ConfigError for what is none of them.
+    scikit-learn's, whose classes have their names. ConfigError for any other object.
     """
     if isinstance(data, dict) and "data" in data and "target" in data:
         names, y = data.get("target_names"), data["target"]

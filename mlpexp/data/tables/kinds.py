@@ -1,9 +1,9 @@
-"""What columns are: numbers, categories, dates, or nothing to learn from. Plain data, which a run stores as JSON."""
+"""The kind of a column of a table: numbers, categories, dates, or ignored."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import ClassVar
 
 from mlpexp.data.tables.dates import Order
 
@@ -47,18 +47,3 @@ class Dates(Kind):
 @dataclass(frozen=True)
 class Ignored(Kind):
     word = "ignore"
-
-
-_KINDS: dict[str, type[Any]] = {kind.word: kind for kind in (Numbers, Categories, Dates, Ignored)}
-
-
-def to_plain(kind: Kind) -> dict[str, Any]:
-    """A kind as what JSON holds."""
-    return {"kind": kind.word, **asdict(kind)}
-
-
-def from_plain(values: dict[str, Any]) -> Kind:
-    """The kind that `to_plain` was given, also after JSON has made lists of its tuples."""
-    given = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-    kind: Kind = _KINDS[values["kind"]](**{name: value for name, value in given.items() if name != "kind"})
-    return kind

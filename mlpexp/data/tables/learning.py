@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mlpexp.data.columns import MISSING, Category, Column, Date, Number, Scale, constant
+from mlpexp.data.oddity import Oddity
 from mlpexp.data.preprocessing import BOUNDS, Preprocessing, Target
 from mlpexp.data.splits import deal_at_random
 from mlpexp.data.tables.cells import is_missing
@@ -15,7 +16,6 @@ from mlpexp.data.tables.kinds import Categories, Dates, Ignored, Kind
 from mlpexp.data.tables.matrix import check_classes, classes_of, holes_of, require, targets_of, values_of
 from mlpexp.data.tables.notes import on_columns, on_values
 from mlpexp.data.tables.oddities import find_oddities
-from mlpexp.data.tables.oddity import Oddity
 from mlpexp.data.tables.rare import FEWEST, classes_left, merged
 from mlpexp.data.tables.raw import RawTable, short
 from mlpexp.data.tables.settings import TableSettings

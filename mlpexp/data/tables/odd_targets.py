@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from mlpexp.data.oddity import Oddity
 from mlpexp.data.tables.kinds import Dates, Numbers
-from mlpexp.data.tables.oddity import ENOUGH_ROWS, Oddity, Rows, have, listed, near_one, of_all, percent
+from mlpexp.data.tables.oddity import ENOUGH_ROWS, Rows, have, listed, near_one, of_all, percent
 from mlpexp.data.tables.raw import short
 from mlpexp.data.tables.relations import best_accuracy, best_r2, count_repeated, count_told, most_told, rank_correlation
 from mlpexp.errors import pluralize

@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from mlpexp.data.oddity import Oddity
 from mlpexp.data.tables.kinds import MOST_VALUES, Categories, Dates, Ignored, Kind, Numbers
 from mlpexp.data.tables.odd_targets import of_target
 from mlpexp.data.tables.oddity import (
     ENOUGH_ROWS,
-    Oddity,
     Rows,
     are,
     lack,

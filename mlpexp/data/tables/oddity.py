@@ -1,4 +1,4 @@
-"""What an odd thing in a table is: a key, columns, a sentence; and the rows in which it is looked for."""
+"""The rows of a table in which odd things are looked for, and how these are worded."""
 
 from __future__ import annotations
 
@@ -22,20 +22,6 @@ if TYPE_CHECKING:
 ENOUGH_ROWS = 20
 # Names, or what else is listed, in a sentence.
 _MOST_NAMED = 5
-
-
-@dataclass(frozen=True)
-class Oddity:
-    """`symptom` is its stable key, `columns` are those that it is about; the rest reads as the doctor's findings do.
-
-    `remedy` is an override, `alternatives` are others, each by itself; where none helps, `remedy` is empty.
-    """
-
-    symptom: str
-    columns: tuple[str, ...]
-    evidence: str
-    remedy: str = ""
-    alternatives: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ def read_content(path: Path, where: str) -> tuple[bytes, str, list[str]]:
 def count_rows(path: Path) -> int | None:
     """About how many rows the table in a file has: lines of text, or as parquet says; None where it is unknown.
 
-    A file that stays as it is, is counted once: each job of a sweep asks.
+    An unchanged file is counted once, however many jobs of a sweep need the number.
     """
     try:
         found = path.stat()

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from mlpexp.data.tables.delimited import TextForm, read_parts
+from mlpexp.data.tables.delimited import read_parts
 from mlpexp.data.tables.encoding import as_utf8
 from mlpexp.data.tables.raw import RawTable
 from mlpexp.data.tables.reading import is_plain_text, read_table
+from mlpexp.data.tables.text_form import TextForm
 
 # Files up to this many bytes are read whole, larger ones in pieces of as many.
 _PIECE = 1 << 24

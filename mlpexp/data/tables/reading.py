@@ -7,16 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from mlpexp.data.tables.arff import read_arff
-from mlpexp.data.tables.delimited import TextForm, read_delimited
+from mlpexp.data.tables.delimited import read_delimited
 from mlpexp.data.tables.encoding import as_utf8
 from mlpexp.data.tables.formats import read_arrow, read_excel, read_json_lines, read_npz, read_parquet
 from mlpexp.data.tables.opening import FOREIGN, PACKED, read_content
 from mlpexp.data.tables.raw import RawTable
+from mlpexp.data.tables.text_form import TextForm
 from mlpexp.errors import ConfigError
 
 
 def read_table(path: Path, where: str, form: TextForm | None = None, sheet: str | None = None) -> RawTable:
-    """The table in the file at `path`: CSV and its kin, parquet, feather, xlsx, npz, JSON lines or ARFF; packed or not.
+    """The table in the file at `path`: delimited text, parquet, feather, xlsx, npz, JSON lines or ARFF; packed or not.
 
     `form` says what is known of a text file, `sheet` which one of a workbook. ConfigError, one line that begins
     with `where`, for what is no table; it names line and column where the file has lines.

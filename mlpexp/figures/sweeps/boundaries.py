@@ -14,13 +14,13 @@ import numpy as np
 from mlpexp.figures import style
 from mlpexp.figures.boundary import Points, class_keys, draw_regions, grid, merged, region_keys, regions, split_keys
 from mlpexp.figures.sweeps.labels import broken
-from mlpexp.figures.sweeps.page import add_legend, page
+from mlpexp.figures.sweeps.page import add_legend, balanced, page
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.figure import Figure
 
-_COLUMNS, _SIDE = 4, 2.3  # inches
+MOST_COLUMNS, _SIDE = 4, 2.3  # inches
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,9 @@ class Network:
 
 
 @style.styled
-def boundaries(networks: dict[str, Network], notes: Sequence[str] = ()) -> Figure:
-    """A panel a network, in the order given; they may be of different data."""
-    columns = min(_COLUMNS, len(networks))
-    rows = -(-len(networks) // columns)
+def boundaries(networks: dict[str, Network], notes: Sequence[str] = (), columns: int | None = None) -> Figure:
+    """A panel a network, row by row in the order given; they may be of different data."""
+    rows, columns = balanced(len(networks), columns or MOST_COLUMNS)
     labels = [
         [*broken(name, _SIDE), style.fit(network.remark, style.SMALL, _SIDE)] for name, network in networks.items()
     ]
@@ -53,7 +52,7 @@ def boundaries(networks: dict[str, Network], notes: Sequence[str] = ()) -> Figur
         handles |= keys
     width = columns * (_SIDE + 0.5) + 0.2
     height = rows * (_SIDE + 0.4 + style.LINE * max(map(len, labels))) + 0.2
-    figure, spots = page(rows, columns, width, height, notes=notes, legend=list(handles))
+    figure, spots = page(rows, columns, width, height, title="Decision boundaries", notes=notes, legend=list(handles))
     for position, (network, label) in enumerate(zip(networks.values(), labels, strict=True)):
         panel = figure.add_subplot(spots[position])
         draw_regions(panel, found[position], points[position], colours[position])

@@ -1,4 +1,7 @@
-"""Settings side by side: every seed a dot, the mean, and its confidence interval."""
+"""Settings side by side: every seed a dot, the mean, and its confidence interval.
+
+Dots that would lie on each other are piled up below and above the line of their setting: a beeswarm plot.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,11 @@ if TYPE_CHECKING:
 _WIDTH = 4.4  # of the panel, inches
 _MOST_LABEL = 3.6  # inches of a line of a label
 _DOT = style.VAL
+_SIZE = 5.0  # of a dot, points
+_APART = 1.15 * _SIZE * style.POINT  # two dots side by side, inches
+_EDGE = 0.014  # from the edge of the panel to the middle of an arrowhead, as a share of its width
+_GAP = 0.22  # inches between the piles of two rows
+_HIGHEST = 8  # dots in a pile that stand apart; higher piles are pressed together
 _LEGEND = ("a seed", "mean", "95 % confidence interval", "beyond the edge")
 
 
@@ -47,9 +55,14 @@ def dots(rows: Sequence[Row], *, metric: str, axis: str, title: str = "") -> Fig
     labels = [broken(row.label, _MOST_LABEL) for row in rows]
     label_width = max(style.text_width(line, style.SMALL) for lines in labels for line in lines)
     remark_width = max(style.text_width(row.remark, style.SMALL) for row in rows)
+    span = _span(rows, metric)
+    piles = [_piled(row.values, span) for row in rows]
+    highest = max((2 * np.abs(pile).max() + 1 for pile in piles if len(pile)), default=1)
+    row_height = max(0.15 + 0.155 * max(map(len, labels)), _GAP + _APART * min(highest, _HIGHEST))
     width = label_width + _WIDTH + remark_width + 0.4
-    height = len(rows) * (0.15 + 0.155 * max(map(len, labels))) + 1.1 + 0.3 * bool(title)
-    figure = Figure(figsize=(width, height), dpi=style.DPI, layout="constrained")
+    figure = Figure(
+        figsize=(width, len(rows) * row_height + 1.1 + 0.3 * bool(title)), dpi=style.DPI, layout="constrained"
+    )
     if title:
         said = style.fit(title, style.TITLE, width - 0.2)
         figure.suptitle(said, x=0.1 / width, ha="left", fontsize=style.TITLE)
@@ -57,10 +70,15 @@ def dots(rows: Sequence[Row], *, metric: str, axis: str, title: str = "") -> Fig
     panel.set_ylim(len(rows) - 0.5, -0.5)
     panel.set_yticks(range(len(rows)), ["\n".join(lines) for lines in labels])
     panel.tick_params(axis="y", length=0)
-    low, high = _limits(panel, rows, metric)
+    if span.log:
+        log_axis(panel, horizontal=True)
+    panel.set_xlim(span.low, span.high)
+    if not any(len(row.values) for row in rows):
+        panel.set_xticks([])
     handles: dict[str, Artist] = {}
-    for y, row in enumerate(rows):
-        handles = _draw(panel, y, row, low, high) | handles
+    step = min(_APART, (row_height - _GAP) / highest) / row_height
+    for y, (row, pile) in enumerate(zip(rows, piles, strict=True)):
+        handles = _draw(panel, y, row, y + step * pile, row_height, span) | handles
         panel.text(1.03, y, row.remark, transform=panel.get_yaxis_transform(), va="center", size=style.SMALL)
     _value_axis(panel, metric, axis)
     named = {name: handles[name] for name in _LEGEND if name in handles}
@@ -71,55 +89,90 @@ def dots(rows: Sequence[Row], *, metric: str, axis: str, title: str = "") -> Fig
     return figure
 
 
-def _limits(panel: Axes, rows: Sequence[Row], metric: str) -> tuple[float, float]:
-    """Sets the horizontal limits and gives them."""
+@dataclass(frozen=True)
+class _Span:
+    """The ends of the horizontal axis."""
+
+    low: float
+    high: float
+    log: bool = False
+
+    def inches(self, values: np.ndarray) -> np.ndarray:
+        """Where values stand on the axis, from its left end; those beyond an end stand there."""
+        low, high, at = (np.log(each) if self.log else each for each in (self.low, self.high, self.clip(values)))
+        return np.asarray(_WIDTH * (at - low) / (high - low))
+
+    def clip(self, values: np.ndarray) -> np.ndarray:
+        return np.clip(np.asarray(values, dtype=float), self.low, self.high)
+
+
+def _span(rows: Sequence[Row], metric: str) -> _Span:
     values = np.array([value for row in rows for value in row.values], dtype=float)
     ends = np.array([end for row in rows for end in row.interval or ()], dtype=float)
     if not len(values):
-        panel.set_xticks([])
-        return 0.0, 1.0
+        return _Span(0.0, 1.0)
     hopeless = metric == "r2" and values.max() > LOWEST_R2 > values.min()
     values = values.clip(LOWEST_R2) if hopeless else values
-    low, high = values.min(), values.max()
+    low, high = float(values.min()), float(values.max())
     if metric == "loss" and low > 0 and high / low > LOG_FROM:
-        log_axis(panel, horizontal=True)
-        low, high = low / 1.5, high * 1.5
-    else:
-        spread = high - low or 0.02 * abs(high) or 0.02
-        low = low if hopeless else max(low - spread, min([low, *ends])) - 0.06 * spread
-        high = min(high + spread, max([high, *ends])) + 0.06 * spread
-        if metric != "loss":
-            # No score is greater than 1, whatever a symmetric interval says.
-            high = min(high, 1 + 0.04 * (1 - low))
-    panel.set_xlim(low, high)
-    return float(low), float(high)
+        return _Span(low / 1.5, high * 1.5, log=True)
+    spread = high - low or 0.02 * abs(high) or 0.02
+    low = low if hopeless else max(low - spread, min([low, *ends])) - 0.06 * spread
+    high = min(high + spread, max([high, *ends])) + 0.06 * spread
+    if metric != "loss":
+        # No score is greater than 1, whatever a symmetric interval says.
+        high = min(high, 1 + 0.04 * (1 - low))
+    return _Span(low, high)
 
 
-def _draw(panel: Axes, y: int, row: Row, low: float, high: float) -> dict[str, Artist]:
-    """Draws one setting; returns the legend's entries."""
+def _piled(values: Sequence[float], span: _Span) -> np.ndarray:
+    """Levels [N] around 0, one dot high each, on which dots in the given order do not touch any before them."""
+    places = span.inches(np.asarray(values, dtype=float))
+    levels = np.zeros(len(places), dtype=int)
+    for k, place in enumerate(places):
+        taken = set(levels[:k][np.abs(places[:k] - place) < _APART].tolist())
+        levels[k] = next(level for n in range(len(places) + 1) for level in (-n, n) if level not in taken)
+    return levels
+
+
+def _draw(panel: Axes, y: int, row: Row, heights: np.ndarray, row_height: float, span: _Span) -> dict[str, Artist]:
+    """Draws one setting, its dots at `heights` [N] in rows of `row_height` inches; returns the legend's entries."""
+    from matplotlib.lines import Line2D
+
     handles: dict[str, Artist] = {}
     if row.interval:
-        ends = np.clip(row.interval, low, high)
         (handles["95 % confidence interval"],) = panel.plot(
-            ends, [y, y], color=style.INK, lw=1.5, solid_capstyle="butt"
+            span.clip(np.asarray(row.interval)), [y, y], color=style.INK, lw=1.5, solid_capstyle="butt"
         )
     if len(row.values):
-        inside = [value for value in row.values if low <= value <= high]
+        values = np.asarray(row.values, dtype=float)
+        inside = (values >= span.low) & (values <= span.high)
         (handles["a seed"],) = panel.plot(
-            inside, [y] * len(inside), "o", color=_DOT, alpha=0.75, markersize=6, mec="white", mew=0.5, zorder=3
-        )
+            values[inside], heights[inside], "o", color=_DOT, alpha=0.75, markersize=_SIZE, mec="white", mew=0.5,
+            zorder=3,
+        )  # fmt: skip
         mean = float(np.mean(row.values))
-        if len(row.values) > 1 and low <= mean <= high:
-            (handles["mean"],) = panel.plot([mean], [y], "|", color=style.INK, markersize=13, markeredgewidth=2)
+        if len(row.values) > 1 and span.low <= mean <= span.high:
+            # Longer than the pile of dots that it may stand in.
+            reach = 6 * style.POINT / row_height
+            panel.plot(
+                [mean, mean],
+                [heights.min() - reach, heights.max() + reach],
+                color=style.INK,
+                lw=2,
+                solid_capstyle="butt",
+            )
+            handles["mean"] = Line2D([], [], marker="|", ls="", color=style.INK, ms=13, mew=2)
     drawn = [*row.values, *(row.interval or ())]
     for edge, marker, beyond in (
-        (low, "<", [value for value in drawn if value < low]),
-        (high, ">", [value for value in drawn if value > high]),
+        (_EDGE, "<", [value for value in drawn if value < span.low]),
+        (1 - _EDGE, ">", [value for value in drawn if value > span.high]),
     ):
         if beyond:
             (handles["beyond the edge"],) = panel.plot(
-                [edge], [y], marker, color=style.INK, markersize=6, clip_on=False, linestyle="none"
-            )
+                [edge], [y], marker, color=style.INK, markersize=6, linestyle="none",
+                transform=panel.get_yaxis_transform(),
+            )  # fmt: skip
     return handles
 
 

@@ -52,11 +52,14 @@ def fits(
     if exact is not None:
         heights.append(exact)
     named = [*flat, "true function", *legends]
-    figure, grid = page(1, len(moments), len(moments) * _WIDTH, _HEIGHT, notes=notes, legend=named)
+    figure, grid = page(
+        1, len(moments), len(moments) * _WIDTH, _HEIGHT, title="Functions learned", notes=notes, legend=named
+    )
     handles: dict[str, Artist] = {}
     for position, (moment, found) in enumerate(moments.items()):
         panel = figure.add_subplot(grid[position])
-        handles |= data_points(panel, flat)
+        # Grey: the colours are those of settings here.
+        handles |= data_points(panel, flat, style.TRUE_FUNCTION)
         if exact is not None:
             (handles["true function"],) = panel.plot(line[:, 0], exact, "--", color=style.TRUE_FUNCTION, lw=2)
         for legend, colour, functions in zip(legends, COLOURS, found.values(), strict=False):

@@ -40,12 +40,14 @@ def layer_gradients(
     several = any(len(values) > 1 for values in next(iter(moments.values())).values())
     notes = [*([SEEDS] if several else []), *notes]
     width = len(moments) * _WIDTH
-    figure, grid = page(1, len(moments), width, _HEIGHT, notes=notes, legend=[*names, _ZERO])
+    figure, grid = page(
+        1, len(moments), width, _HEIGHT, title="Gradients by layer", notes=notes, legend=[*names, _ZERO]
+    )
     handles: dict[str, Artist] = {}
     for position, (moment, found) in enumerate(moments.items()):
         panel = figure.add_subplot(grid[position])
         for name, colour, values in zip(names, COLOURS, found.values(), strict=False):
-            handles = _draw(panel, values, colour, low, name) | handles
+            handles = _draw(panel, values, colour, name) | handles
         log_axis(panel)
         panel.set_ylim(low, high)
         panel.set_xlim(-0.3, len(layers) - 0.7)
@@ -60,7 +62,7 @@ def layer_gradients(
     return figure
 
 
-def _draw(panel: Axes, values: np.ndarray, colour: str, low: float, name: str) -> dict[str, Artist]:
+def _draw(panel: Axes, values: np.ndarray, colour: str, name: str) -> dict[str, Artist]:
     layers = np.arange(values.shape[1])
     values = np.where(np.isfinite(values).all(0), values, np.nan)
     zero = (values == 0).all(0)
@@ -74,6 +76,7 @@ def _draw(panel: Axes, values: np.ndarray, colour: str, low: float, name: str) -
     found: dict[str, Artist] = {name: line}
     if zero.any():
         (found[_ZERO],) = panel.plot(
-            layers[zero], np.full(zero.sum(), low), "v", color=colour, ms=7, clip_on=False, linestyle="none"
-        )
+            layers[zero], np.full(zero.sum(), 0.03), "v", color=colour, ms=7, linestyle="none",
+            transform=panel.get_xaxis_transform(),
+        )  # fmt: skip
     return found

@@ -13,7 +13,7 @@ import numpy as np
 
 from mlpexp.figures import style
 from mlpexp.figures.sweeps.labels import broken
-from mlpexp.figures.sweeps.page import add_legend, page
+from mlpexp.figures.sweeps.page import add_legend, balanced, page
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -37,8 +37,7 @@ class Reliability:
 @style.styled
 def reliability(settings: Mapping[str, Reliability], notes: Sequence[str] = ()) -> Figure:
     """A panel a setting: accuracy over confidence, and below which share of the samples each bin holds."""
-    columns = min(_COLUMNS, len(settings))
-    rows = -(-len(settings) // columns)
+    rows, columns = balanced(len(settings), _COLUMNS)
     labels = [
         [*broken(f"{rank}. {name}", _SIDE), style.fit(found.remark, style.SMALL, _SIDE)]
         for rank, (name, found) in enumerate(settings.items(), start=1)
@@ -49,6 +48,7 @@ def reliability(settings: Mapping[str, Reliability], notes: Sequence[str] = ()) 
         columns,
         columns * (_SIDE + 0.2) + 0.6,
         rows * (_SIDE + _SHARES + 0.6 + style.LINE * max(map(len, labels))) + 0.2,
+        title="Reliability",
         notes=notes,
         legend=_LEGEND,
         height_ratios=[_SIDE, _SHARES] * rows,
@@ -60,14 +60,17 @@ def reliability(settings: Mapping[str, Reliability], notes: Sequence[str] = ()) 
         width = 1 / len(found.counts)
         middles = (np.arange(len(found.counts)) + 0.5) * width
         for some, alpha in ((found.counts >= _FEW, 1.0), ((found.counts > 0) & (found.counts < _FEW), 0.35)):
+            if not some.any():
+                continue
             bars = panel.bar(
                 middles[some], found.accuracy[some], 0.92 * width, color=style.TRAIN, alpha=alpha, zorder=2
             )
-            for bar in bars[:1]:
-                handles.setdefault(_LEGEND[0], bar)
+            handles.setdefault(_LEGEND[0], bars[0])
+            # Unclipped: that of the most confident bin may stand on the edge.
             (dots,) = panel.plot(
-                found.confidence[some], found.accuracy[some], "o", color=style.INK, ms=3.5, alpha=alpha, zorder=4
-            )
+                found.confidence[some], found.accuracy[some], "o", color=style.INK, ms=3.5, alpha=alpha, zorder=4,
+                clip_on=False,
+            )  # fmt: skip
             handles.setdefault(_LEGEND[1], dots)
         (handles[_LEGEND[2]],) = panel.plot([0, 1], [0, 1], "--", color=style.TRUE_FUNCTION, lw=1.5, zorder=3)
         panel.set(xlim=(0, 1), ylim=(0, 1.02), xticks=[0, 0.5, 1], yticks=[0, 0.5, 1])

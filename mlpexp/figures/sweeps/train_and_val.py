@@ -15,7 +15,7 @@ from mlpexp.figures import style
 from mlpexp.figures.epoch_axes import epoch_axis, loss_axis
 from mlpexp.figures.sweeps.labels import broken
 from mlpexp.figures.sweeps.lines import SEEDS, draw_band
-from mlpexp.figures.sweeps.page import add_legend, page
+from mlpexp.figures.sweeps.page import add_legend, balanced, page
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -37,14 +37,15 @@ class Losses:
 @style.styled
 def train_and_val(settings: Mapping[str, Losses], notes: Sequence[str] = ()) -> Figure:
     """A panel a setting, all with the same axes; dotted lines mark the epochs whose weights were kept."""
-    columns = min(_COLUMNS, len(settings))
-    rows = -(-len(settings) // columns)
+    rows, columns = balanced(len(settings), _COLUMNS)
     labels = [broken(f"{rank}. {name}", _WIDTH) for rank, name in enumerate(settings, start=1)]
     several = any(len(losses.train) > 1 for losses in settings.values())
     notes = [*([SEEDS] if several else []), *notes]
     width = columns * (_WIDTH + 0.2) + 0.6
     height = rows * (_HEIGHT + 0.2 + style.LINE * max(map(len, labels))) + 0.4
-    figure, grid = page(rows, columns, width, height, notes=notes, legend=list(_LEGEND.values()))
+    figure, grid = page(
+        rows, columns, width, height, title="Training and validation loss", notes=notes, legend=list(_LEGEND.values())
+    )
     everything = np.concatenate([np.r_[found.train.ravel(), found.val.ravel()] for found in settings.values()])
     last = max(found.train.shape[1] for found in settings.values())
     handles: dict[str, Artist] = {}

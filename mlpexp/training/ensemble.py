@@ -1,0 +1,181 @@
+"""The ensemble of several runs, such as the seeds of a setting: the mean of what they predict, and how it is judged.
+
+K members, N rows, C classes, T targets.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mlpexp.data.dataset import Data, Split
+from mlpexp.data.identity import unpacked
+from mlpexp.engine.metrics import Answers, metrics
+from mlpexp.errors import ConfigError, pluralize
+from mlpexp.run import record
+from mlpexp.run.directory import claim_new, refuse_links
+from mlpexp.run.files import write_text
+from mlpexp.run.results import Results, calibration
+from mlpexp.training.evaluate import load
+from mlpexp.training.prepare import Preparations
+from mlpexp.training.saved_config import saved_config
+
+_REMEDY = "give all seeds one split (dataset.seed=0), or rows of their own (--data FILE)"
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """What `evaluate_ensemble` found, and where it wrote it.
+
+    `metrics` are those of the ensemble, `of_members` those of each member on the same rows. `disagreement`: of classes
+    the share of answers of members that differ from the ensemble's; of values the mean over rows and targets of the
+    members' standard deviation, in the targets' own units.
+    """
+
+    directory: Path
+    rows: str
+    metrics: dict[str, float]
+    of_members: list[dict[str, float]]
+    disagreement: float
+
+
+def evaluate_ensemble(
+    runs: Sequence[str | Path],
+    directory: str | Path,
+    changes: dict[str, Any] | None = None,
+    data: str | Path | None = None,
+) -> Ensemble:
+    """Judges the mean of the probabilities, or values, of several runs, and writes it to `directory`/evaluations.
+
+    It is judged on the rows that are in the test split of every run; `data` is a table of further rows, of which all
+    count. ConfigError where there is no such row, or the runs do not say which rows they share.
+    """
+    paths = [Path(run) for run in runs]
+    if len(paths) < 2:
+        raise ConfigError(f"{directory}: an ensemble needs two runs at least; of this setting there is one.")
+    refuse_links(Path(directory))
+    file = None if data is None else Path(data)
+    preparations = Preparations(file)
+    members = [load(path, changes, preparations=preparations)[0] for path in paths]
+    for path, member in zip(paths, members, strict=True):
+        if member.task != members[0].task:
+            raise ConfigError(f"{path}: predicts something else than {paths[0]}; they have no mean.")
+    first = members[0]
+    if file is None or (first.identity.source is not None and first.identity.source.find([file])[0] is not None):
+        splits = _tested_by_all(paths, members, changes or {})
+        rows = f"the {pluralize(len(splits[0]), 'row')} that are in the test split of all"
+    else:
+        splits = [
+            saved_config(record.read(path), path, changes or {}).dataset.labelled(member.identity, file)
+            for path, member in zip(paths, members, strict=True)
+        ]
+        rows = f"all {len(splits[0]):,} rows of {file.name}"
+        members = [_on(member, split, file.name) for member, split in zip(members, splits, strict=True)]
+    names = [name for name in first.task.metrics if name != "loss"]
+    answers = [_answers(member, split) for member, split in zip(members, splits, strict=True)]
+    mean = np.mean(answers, axis=0)
+    found = _metrics(first, mean, splits[0].y.cpu(), names)
+    own = [member.metrics_of(split, names) for member, split in zip(members, splits, strict=True)]
+    out = claim_new(Path(directory) / "evaluations" / datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
+    ensemble = Ensemble(out, rows, found, own, _disagreement(first, np.stack(answers), mean))
+    content = {
+        "runs": [str(path) for path in paths],
+        "rows": rows,
+        "ensemble": found,
+        "members": own,
+        "disagreement": ensemble.disagreement,
+    }
+    write_text(out / "metrics.json", json.dumps(record.finite(content), indent=2) + "\n")
+    return ensemble
+
+
+def _tested_by_all(paths: Sequence[Path], members: Sequence[Results], changes: dict[str, Any]) -> list[Split]:
+    """Of each member the same rows, in its own inputs: those in the test split of all."""
+    datasets = {saved_config(record.read(path), path, changes).dataset for path in paths}
+    if len(datasets) == 1:
+        return [member.data.test for member in members]
+    digests = {_digests(member) for member in members}
+    if len(digests) > 1 or None in digests or any(member.identity.split is None for member in members):
+        raise ConfigError(f"{paths[0]}: does not say which rows its split shares with those of the others; {_REMEDY}.")
+    tested = [_test_rows(member) for member in members]
+    common = tested[0]
+    for rows in tested[1:]:
+        common = common[torch.isin(common, rows)]
+    if not len(common):
+        raise ConfigError(f"{paths[0]}: each row was learned from by one run at least; {_REMEDY}.")
+    found = []
+    for member, rows in zip(members, tested, strict=True):
+        # A split holds its rows in the order of the file.
+        of_split = torch.searchsorted(rows, common).to(member.data.test.x.device)
+        found.append(Split(member.data.test.x[of_split], member.data.test.y[of_split]))
+    return found
+
+
+def _on(member: Results, rows: Split, name: str) -> Results:
+    """A member whose data are these rows alone."""
+    data = Data(name, member.task, rows, rows, rows, member.identity.preprocessing)
+    return replace(member, read=lambda: data)
+
+
+def _digests(member: Results) -> tuple[str, str | None] | None:
+    """The content of the files that a member was trained on, and tested."""
+    source, tested = member.identity.source, member.identity.test_source
+    return None if source is None else (source.sha256, None if tested is None else tested.sha256)
+
+
+def _test_rows(member: Results) -> Tensor:
+    """The rows of the test split by their numbers in the file, or in both files one after the other."""
+    identity = member.identity
+    assert identity.source is not None
+    n_rows = identity.source.n_rows + (0 if identity.test_source is None else identity.test_source.n_rows)
+    return unpacked(identity.split, n_rows)[2]
+
+
+def _answers(member: Results, split: Split) -> np.ndarray:
+    """Class probabilities [N, C], or values [N, T] in their own units, float64."""
+    outputs = member.outputs(split)
+    if member.task.kind == "classification":
+        return member.objective.loss.probabilities(outputs).double().numpy()
+    return member.identity.preprocessing.values(outputs).double().numpy()
+
+
+def _metrics(first: Results, mean: np.ndarray, y: Tensor, names: Sequence[str]) -> dict[str, float]:
+    """The metrics of an ensemble's answers for rows with targets y, in the units of the first member."""
+    answers = torch.from_numpy(mean)
+    if first.task.kind == "classification":
+        predicted = answers.argmax(1)
+        numbers = {
+            "accuracy": (predicted == y).double().mean().item(),
+            "calibration_error": calibration(mean, y.numpy()).error,
+        }
+        given = Answers(predicted[None], answers[None])
+    else:
+        preprocessing = first.identity.preprocessing
+        values = preprocessing.targets(answers).double()
+        squares, spread = (values - y).square().sum(), (y - y.double().mean(0)).square().sum()
+        numbers = {"r2": (1 - squares / spread).item() if (y != y[0]).any(0).all() else math.nan}
+        given = Answers(values=values[None], own=preprocessing.values)
+    numbers |= {name: value.item() for name, value in metrics(given, y, names).items()}
+    return {name: numbers[name] for name in names}
+
+
+def _disagreement(first: Results, answers: np.ndarray, mean: np.ndarray) -> float:
+    """See `Ensemble`, of answers [K, N, C] or [K, N, T]."""
+    if first.task.kind == "classification":
+        return float((answers.argmax(2) != mean.argmax(1)).mean())
+    return float(answers.std(0, ddof=1).mean())
+
+
+def mean_of_members(found: Ensemble) -> dict[str, tuple[float, float, float]]:
+    """Of each metric the mean, least and greatest of the members."""
+    values = {name: [member[name] for member in found.of_members] for name in found.metrics}
+    return {name: (sum(of) / len(of), min(of), max(of)) for name, of in values.items()}

@@ -1,0 +1,87 @@
+"""The progress of a stack in Jupyter: a bar below the cell that trains."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mlpexp.config.metric import KINDS, picking
+from mlpexp.engine.loop import Engine, Row
+from mlpexp.training.prepare import Prepared
+from mlpexp.training.stack import Watcher
+
+_SECONDS_BETWEEN_UPDATES = 0.2
+
+
+def in_notebook() -> bool:
+    """Whether this program is the kernel of a notebook."""
+    # Who has not imported IPython runs in none.
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
+
+
+def notebook_watcher() -> Watcher:
+    """A bar in a notebook, nothing elsewhere."""
+    return NotebookBar() if in_notebook() else Watcher()
+
+
+class NotebookBar(Watcher):
+    """A line with a bar: epochs, and the mean of the validation scores of the members that still learn."""
+
+    def __init__(self) -> None:
+        self.label = ""
+        self._shown: Any = None
+        self._at = 0.0
+        self._latest = ""
+        self._score = "accuracy"
+
+    def note(self, line: str) -> None:
+        print(line)
+
+    def started(self, prepared: Prepared, engine: Engine, directories: Sequence[Path]) -> None:
+        from IPython.display import display
+
+        task = prepared.data.task
+        best_by = picking(prepared.config.metric, task)
+        self._score = task.score if best_by == "loss" else best_by
+        self._latest = self._line(engine, [])
+        self._shown = display(_HTML(self._latest), display_id=True)
+
+    def epoch(self, engine: Engine, rows: Sequence[Row]) -> None:
+        self._latest = self._line(engine, rows)
+        if time.monotonic() - self._at >= _SECONDS_BETWEEN_UPDATES:
+            self._show()
+
+    def ended(self) -> None:
+        self._show()
+
+    def _show(self) -> None:
+        self._at = time.monotonic()
+        if self._shown is not None:
+            self._shown.update(_HTML(self._latest))
+
+    def _line(self, engine: Engine, rows: Sequence[Row]) -> str:
+        scores = [row[f"{self._score}/val"] for row in rows]
+        name = f"{'mean ' if len(rows) > 1 else ''}val {KINDS[self._score].words}"
+        said = f", {name} {sum(scores) / len(scores):.4f}" if scores else ""
+        total = engine.total_epochs
+        return (
+            f'{self.label}<progress value="{engine.epoch}" max="{total}"></progress> epoch {engine.epoch}/{total}{said}'
+        )
+
+
+class _HTML:
+    """What a notebook shows as it is."""
+
+    def __init__(self, html: str) -> None:
+        self._html = html
+
+    def _repr_html_(self) -> str:
+        return self._html
+
+    def __repr__(self) -> str:
+        return re.sub("<[^>]*>", "", self._html).strip()
