@@ -56,7 +56,7 @@ def evaluate_claim(claim: Claim, summaries: Sequence[Summary]) -> Judgement:
     Student's, for values that are near normal, or the exact one of a share where the claim names two `outcomes`. Of
     false claims 2.5 % at most hold by chance then. With 4 to 10 seeds they are 10 to 11 % where values are
     exponential, 16 to 18 % where they are log-normal (σ = 1), and 66 to 35 % where one seed in ten fails
-    (benchmarks/statistics.py). So few values seldom show it: the caution names the assumption.
+    (benchmarks/verdicts.py). So few values seldom show it: the caution names the assumption.
 
     A claim about each seed is "in each seed", "in some seeds" or "in no seed", which says what was seen. What share
     of all seeds keeps to the bound has an exact interval.

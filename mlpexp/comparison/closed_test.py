@@ -26,7 +26,7 @@ def adjusted_pairs(p: np.ndarray, k: int) -> np.ndarray:
     follows a = c. A pair is rejected where each such *exhaustive* set with it is, that is: all partitions of the
     settings into those that are equal (Bergmann and Hommel 1988). A set of s pairs is tested by Simes' (1986)
     min over i of s·p₍ᵢ₎/i. Rejecting p̃ ≤ α keeps the chance of any false rejection at α: by simulation
-    (benchmarks/statistics.py), also for unequal variances; Simes' inequality is proved for positive dependence only.
+    (benchmarks/verdicts.py), also for unequal variances; Simes' inequality is proved for positive dependence only.
     Above eight settings it is `shaffer`.
     """
     p = np.asarray(p, dtype=float)

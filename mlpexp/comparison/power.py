@@ -24,7 +24,7 @@ def sharing(n_tests: int, chosen: bool) -> float:
 
     Against a baseline, all of them. Of all pairs, where the best was `chosen` by the runs, one true difference makes
     others true, and the closed test finds it at a level between α / n_tests and α: as if there were 0.4 times as many,
-    by simulation (benchmarks/statistics.py).
+    by simulation (benchmarks/verdicts.py).
     """
     return max(1.0, 0.4 * n_tests) if chosen else float(n_tests)
 

@@ -200,7 +200,7 @@ def simultaneous(found: Difference, decided: bool, all_decided: bool, n_tests: i
     It is Bonferroni's, at 1 − α / n_tests each, and agrees with the adjusted test: where that has `decided`, it lies on
     one side of 0, else it holds 0. A closed test spends all of α on the pairs that are left open; the intervals of
     decided ones beside them are at a quarter of it, and all cover together in 93.5 % of studies and more
-    (benchmarks/statistics.py).
+    (benchmarks/verdicts.py).
     """
     if found.mean is None or found.error is None or found.df is None:
         return found.interval
