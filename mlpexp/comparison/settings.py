@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mlpexp.comparison.runs import StoredRun
+from mlpexp.comparison.runs import Repeat, StoredRun
 from mlpexp.fields.convert import show
 from mlpexp.run.hyperparameters import NO_ACTIVATION, hyperparameters
 
 MISSING = "–"  # shown for a key that a config does not have
 ALL_RUNS = "all runs"
+# What tells the repetitions of a setting apart.
+REPEATED = ("seed", "dataset.fold")
 
 
 @dataclass(frozen=True)
@@ -37,12 +39,12 @@ class Differences:
 
 
 def differences(configs: Sequence[Mapping[str, Any]]) -> Differences:
-    """The keys, seed aside, whose values differ between flat configs.
+    """The keys, seed and fold aside, whose values differ between flat configs.
 
     Left out are keys whose value follows from the component they belong to, as `optimizer.lr` does from `optimizer`
     where every run took its optimizer's usual learning rate, or from the dataset that recommends it.
     """
-    names = dict.fromkeys(key for config in configs for key in config if key != "seed")
+    names = dict.fromkeys(key for config in configs for key in config if key not in REPEATED)
     differing = [key for key in names if len({_text(config, key) for config in configs}) > 1]
     keys: list[str] = []
     implied: list[str] = []
@@ -101,17 +103,17 @@ def group(runs: Sequence[StoredRun]) -> tuple[dict[str, tuple[Setting, list[Stor
 
 
 def without_repeats(runs: Sequence[StoredRun]) -> tuple[list[StoredRun], int]:
-    """One run a seed, and how many were left out.
+    """One run a seed and fold, and how many were left out.
 
     A repeat of a setting and seed gives the same result, bit for bit on a CPU: counting it as a further sample
     would make intervals too narrow. A run that has completed or diverged is preferred to one that has not, then the
     one started last.
     """
-    chosen: dict[int, StoredRun] = {}
+    chosen: dict[Repeat, StoredRun] = {}
     for run in runs:
-        other = chosen.get(run.record.seed)
+        other = chosen.get(run.repeat)
         if other is None or _preference(run) >= _preference(other):
-            chosen[run.record.seed] = run
+            chosen[run.repeat] = run
     return list(chosen.values()), len(runs) - len(chosen)
 
 

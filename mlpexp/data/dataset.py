@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from mlpexp import markup
 from mlpexp.data.columns import Image
@@ -86,7 +86,8 @@ class Data:
     @cached_property
     def identity(self) -> Identity:
         """What a run notes of the data."""
-        return Identity(self.task, self.preprocessing, self.source, self.dealt, self.test_source, self.odd)
+        n_rows = (len(self.train), len(self.val), len(self.test))
+        return Identity(self.task, self.preprocessing, self.source, self.dealt, self.test_source, self.odd, n_rows)
 
     @property
     def n_features(self) -> int:
@@ -197,6 +198,11 @@ class Recommended:
     """Learning rate of sgd."""
 
 
+# What another seed of a dataset changes: which rows, always the same, are in which split; which of them are held out
+# for validation, beside given test rows; all rows, drawn anew; or nothing, since the splits are all rows there are.
+Resampling = Literal["split", "validation", "rows", "nothing"]
+
+
 @dataclass(frozen=True)
 class Dataset(ABC):
     """Base of all datasets: a config that can load the data it names."""
@@ -208,6 +214,10 @@ class Dataset(ABC):
     def recommend(cls, settings: Mapping[str, Any]) -> Recommended:
         """What suits the data of these settings; it is taken where `recommended` is null in the dataset's YAML file."""
         return Recommended()
+
+    def resampling(self) -> Resampling:
+        """What another seed of the dataset changes: how a mean over such seeds varies depends on it."""
+        return "split"
 
     def missing_files(self, data_dir: Path) -> list[str]:
         """The names of files that `load` would have to fetch into `data_dir`."""

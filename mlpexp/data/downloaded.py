@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from mlpexp.data.columns import Image
-from mlpexp.data.dataset import Data, Dataset, Split, datasets
+from mlpexp.data.dataset import Data, Dataset, Resampling, Split, datasets
 from mlpexp.data.pixels import fitted_pixels
 from mlpexp.data.preprocessing import Preprocessing, Target
 from mlpexp.data.source import Source
@@ -57,6 +57,9 @@ class Downloaded(Dataset):
     def fitted(self, train: Split) -> tuple[Image, ...]:
         """The preprocessing of each channel: mean and deviation of the training rows."""
         return fitted_pixels(train.x, self.shape)
+
+    def resampling(self) -> Resampling:
+        return "validation"
 
     def missing_files(self, data_dir: Path) -> list[str]:
         return [name for name in self.files() if find(data_dir / self.folder, name) is None]

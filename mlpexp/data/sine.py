@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from mlpexp.data.dataset import Data, Dataset, Split, datasets
+from mlpexp.data.dataset import Data, Dataset, Resampling, Split, datasets
 from mlpexp.data.preprocessing import Preprocessing
 from mlpexp.data.splits import Samples, split_at_random
 from mlpexp.data.task import Task
@@ -27,6 +27,9 @@ class Sine(Dataset):
     70 % of the axis are for training, the rest for validation and test."""
     seed: Index = 42
     """Decides the noise, and the random split."""
+
+    def resampling(self) -> Resampling:
+        return "rows" if self.noise else "split"
 
     def load(self, data_dir: Path) -> Data:
         import torch

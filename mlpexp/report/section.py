@@ -13,7 +13,7 @@ from mlpexp.comparison.figures import pictures
 from mlpexp.comparison.network_figures import median_first
 from mlpexp.comparison.report import dots_picture, format_of, lost_runs, method, symptoms
 from mlpexp.comparison.runs import natural
-from mlpexp.comparison.table import SETTINGS_TITLE, key_titles, settings_rows
+from mlpexp.comparison.table import key_titles, settings_rows, settings_title
 from mlpexp.comparison.verdict import verdict
 from mlpexp.config.reproduce import sweep_command
 from mlpexp.figures.formats import Format
@@ -111,7 +111,7 @@ def section_of(path: Path, format: Format = "png") -> Section:
         shows=report.shows,
         judgements=comparison.judgements,
         figures=[*shown, *of_one_run],
-        table=Table(SETTINGS_TITLE, settings_rows(comparison), len(key_titles(comparison))),
+        table=Table(settings_title(comparison), settings_rows(comparison), len(key_titles(comparison))),
         words=verdict(comparison),
         method=method(comparison),
         notes=[*lost_runs(comparison), *comparison.notes, *lacking.values(), *unread, *symptoms(comparison)],

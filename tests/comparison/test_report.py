@@ -45,7 +45,7 @@ def test_a_report(write_sweep: Write, tmp_path: Path) -> None:
         "follows from the keys above: `activation.approximate`",
         "- activation=gelu: 9.67 points lower",
         "![dots](dots.png)",
-        "- Tests that Holm's correction counts: 1, between all pairs of settings, since the best",
+        "- p is adjusted for all tests between all pairs of settings (1), since the best",
     ):
         assert part in text
 

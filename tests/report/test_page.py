@@ -167,7 +167,7 @@ def test_what_a_user_can_get_wrong(
 
 def test_every_command_makes_what_stands_below_it(written: Path, here: Path) -> None:
     text = html.unescape(written.read_text())
-    commands = re.findall(r"<pre>\$ (.*?)</pre>", text, re.DOTALL)
+    commands = re.findall(r"<pre>\$ (mlpexp train .*?)</pre>", text, re.DOTALL)
     again = []
     for number, command in enumerate(commands):
         program, *words = shlex.split(command)
