@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from mlpexp.data.dataset import Data, Dataset, Split, datasets
 from mlpexp.data.preprocessing import Preprocessing
@@ -17,6 +17,8 @@ from mlpexp.fields.ranges import Index, NonNegative
 @dataclass(frozen=True)
 class Sine(Dataset):
     """y = sin x + noise·ε with ε ~ N(0, 1), at even steps over −3 ≤ x ≤ 3."""
+
+    dealing: ClassVar[tuple[str, ...]] = ("seed",)
 
     n_samples: Samples = 50
     """Points of all splits together."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from mlpexp.data.dataset import Dataset, Split
 from mlpexp.errors import ConfigError
@@ -20,6 +20,8 @@ Samples = Annotated[int, Range(low=10, high=10_000_000)]
 @dataclass(frozen=True)
 class RandomlySplit(Dataset):
     """Base of datasets whose rows are split at random."""
+
+    dealing: ClassVar[tuple[str, ...]] = ("seed",)
 
     val_fraction: OpenFraction = 0.2
     """Share of the rows in the validation split."""
