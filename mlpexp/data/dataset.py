@@ -54,9 +54,11 @@ class Split:
         """How much memory it takes, without rows that are shared."""
         return self.x.nbytes + self.y.nbytes
 
-    def take(self, rows: Tensor) -> Tensor:
-        """`x` of some rows [n]."""
-        return self.x.index_select(0, rows)
+    def take(self, rows: Tensor, out: Tensor | None = None) -> Tensor:
+        """`x` of some rows [n], written to `out` [n, F] if that is given."""
+        import torch
+
+        return torch.index_select(self.x, 0, rows, out=out)
 
     def between(self, start: int, stop: int) -> Tensor:
         """`x` of the rows from `start` on, up to `stop` or the last."""
@@ -222,7 +224,11 @@ class Data:
         if x.is_floating_point():
             return x
         # Bytes less a float would be floats too, converted in a copy that the difference is not written to.
-        return x.float().sub_(self.shift).mul_(self.scale)
+        return self.standardise_(x.float())
+
+    def standardise_(self, pixels: Tensor) -> Tensor:
+        """Pixels [..., F], as floats, as the network sees them: in place."""
+        return pixels.sub_(self.shift).mul_(self.scale)
 
     def features_in_own_units(self, x: Tensor) -> Tensor:
         """Rows [N, F] of a split in the data's own units, on the CPU; as they are where there is no way back."""

@@ -42,8 +42,10 @@ class Selection(Split):
     def __len__(self) -> int:
         return len(self.rows)
 
-    def take(self, rows: Tensor) -> Tensor:
-        return self.pool.index_select(0, self.rows.index_select(0, rows))
+    def take(self, rows: Tensor, out: Tensor | None = None) -> Tensor:
+        import torch
+
+        return torch.index_select(self.pool, 0, self.rows.index_select(0, rows), out=out)
 
     def between(self, start: int, stop: int) -> Tensor:
         return self.pool.index_select(0, self.rows[start:stop])

@@ -67,7 +67,7 @@ class Rows:
 
     def inputs(self, start: int, stop: int) -> Tensor:
         """The rows from `start` on, up to `stop` or the last, as networks see them: [1 or K, b, F]."""
-        return _joined([data.inputs(split.between(start, stop)) for data, split in self.parts])
+        return self._standardised(_joined([split.between(start, stop) for _, split in self.parts]))
 
     def take(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Inputs [K, b, F] and targets of each member's `rows` [K, b]."""
@@ -75,9 +75,21 @@ class Rows:
             ((data, split),), flat = self.parts, rows.flatten()
             x, y = data.inputs(split.take(flat)), split.y.index_select(0, flat)
             return x.unflatten(0, rows.shape), y.unflatten(0, rows.shape)
-        pairs = list(zip(self.parts, rows, strict=True))
-        x = torch.stack([data.inputs(split.take(own)) for (data, split), own in pairs])
-        return x, torch.stack([split.y.index_select(0, own) for (_, split), own in pairs])
+        _, number_format = self.parts[0][1].form
+        x = torch.empty(*rows.shape, self.n_features, dtype=number_format, device=rows.device)
+        for (_, split), own, out in zip(self.parts, rows, x, strict=True):
+            split.take(own, out)
+        targets = [split.y.index_select(0, own) for (_, split), own in zip(self.parts, rows, strict=True)]
+        return self._standardised(x), torch.stack(targets)
+
+    def _standardised(self, x: Tensor) -> Tensor:
+        """Raw rows [1 or K, b, F] of each part as networks see them."""
+        if x.is_floating_point():
+            return x
+        x = x.float()
+        for (data, _), own in zip(self.parts, x, strict=True):
+            data.standardise_(own)
+        return x
 
     def sample(self, n: int) -> Tensor:
         """Inputs [1 or K, min(n, N), F] of rows from all over the split, see `Split.sample`."""
