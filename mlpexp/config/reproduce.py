@@ -27,6 +27,8 @@ Plain = Mapping[str, Any]
 # A new directory, where a command needs a name for it.
 _AGAIN = "again"
 _BARE = re.compile(r"[A-Za-z_][\w./-]*", re.ASCII)
+# The seed of a dataset that is the run's.
+_FOLLOWS = "${seed}"
 _NO_TEXT = {"true", "false", "null", "nan", "inf"}
 
 
@@ -130,6 +132,8 @@ def overrides(config: Plain) -> list[str]:
             # What the dataset recommends by its settings comes from them again.
             by_settings = {name: value["recommended"][name] for name, its in unchanged.items() if its is None}
             of_base = {**of_base, "recommended": unchanged | by_settings}
+            if of_base.get("seed") == _FOLLOWS:
+                of_base["seed"] = config["seed"]
         found += _differences(key, value, of_base)
     return found
 
@@ -265,7 +269,10 @@ def _base(
         parts.append({"dataset": {"recommended": json.loads(recommended)}})
     merged = OmegaConf.merge(*({key: part[key] for key in part if key not in ("defaults", "hydra")} for part in parts))
     assert isinstance(merged, DictConfig)
+    follows = OmegaConf.to_container(merged.dataset, resolve=False).get("seed") == _FOLLOWS  # type: ignore[union-attr]
     plain: Any = OmegaConf.to_container(merged, resolve=True)
+    if follows:
+        plain["dataset"]["seed"] = _FOLLOWS
     return {**plain, "report": as_plain(build(Report, plain["report"], "report"))}
 
 

@@ -39,7 +39,7 @@ class Downloaded(Dataset):
     limit: Count | None = None
     """Number of rows that are kept of each split, for quick tries; null: all."""
     seed: Index = 0
-    """Decides which images are held out."""
+    """Decides which images are held out for validation. The run's seed, unless a number is given."""
 
     @abstractmethod
     def files(self) -> tuple[str, ...]:
