@@ -6,6 +6,7 @@
 
 - Training loops: an engine for each seed, one after the other in one process, against one engine for all of them.
   The engines record what they always do; nothing is written. Building them is not timed.
+- Splits: 10 seeds of the digits with splits of their own against 10 on one split, in one stack each.
 - JAX: the MNIST sweep with jit, scan and vmap (jax_mnist.py), in a process of its own that takes its turn like the
   others and sleeps between. Needs `pip install 'mlpexp[bench]'`, here or for the interpreter that --jax-python names.
 - Whole commands: `mlpexp train -m` with Hydra's basic launcher against mlpexp's own, figures drawn or not.
@@ -36,12 +37,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mlpexp.config.compose import compose
+from mlpexp.config.compose import Composer, compose
 from mlpexp.config.schema import Config
 from mlpexp.engine.heap import keep_freed_memory
 from mlpexp.engine.loop import Engine
 from mlpexp.engine.process import suited_threads
-from mlpexp.training.prepare import Prepared, prepare
+from mlpexp.training.prepare import Preparations, Prepared, prepare
 
 # One turn of a side: does its work, and gives the seconds that it took.
 Side = Callable[[], float]
@@ -59,6 +60,7 @@ class Sweep:
 
 
 XOR = Sweep("XOR", ["dataset=xor"], members=32, epochs=200, goal=15)
+SPLITS = Sweep("digits", ["dataset=digits"], members=10, epochs=10, goal=1.1)
 DIGITS = Sweep("digits", ["dataset=digits"], members=16, epochs=5, goal=4)
 MNIST = Sweep(
     "MNIST",
@@ -90,12 +92,12 @@ def measure(sides: dict[str, Side], turns: int, warm_up: bool = True) -> dict[st
     return times
 
 
-def report(what: str, times: dict[str, list[float]], goal: float | None = None) -> None:
+def report(what: str, times: dict[str, list[float]], goal: float | None = None, bound: str = "at least") -> None:
     """One line for the first two sides and how often the second goes into the first."""
     (slow, slow_times), (fast, fast_times), *_ = times.items()
     ratio = statistics.median(one / other for one, other in zip(slow_times, fast_times, strict=True))
     said = f"{what:<43} {slow} {statistics.median(slow_times):.2f} s ÷ {fast} {statistics.median(fast_times):.2f} s"
-    aim = "" if goal is None else f"   goal: at least {goal:g}"
+    aim = "" if goal is None else f"   goal: {bound} {goal:g}"
     print(f"{said} = {ratio:.2f}   ({len(slow_times)} turns){aim}", flush=True)
 
 
@@ -104,11 +106,13 @@ class Training:
 
     def __init__(self, sweep: Sweep, prepared: Prepared, stacks: Sequence[Sequence[Config]]) -> None:
         self._sweep, self._prepared, self._stacks = sweep, prepared, stacks
+        preparations = Preparations()
+        self._data = [[preparations.of(config).data for config in configs] for configs in stacks]
         self.accuracy = 0.0
 
     def __call__(self) -> float:
-        data, device = self._prepared.data, self._prepared.device
-        engines = [Engine(configs, data, device) for configs in self._stacks]
+        pairs = zip(self._stacks, self._data, strict=True)
+        engines = [Engine(configs, data, self._prepared.device) for configs, data in pairs]
         last = []
         began = time.perf_counter()
         for engine, configs in zip(engines, self._stacks, strict=True):
@@ -161,6 +165,7 @@ def jax_side(python: str, prepared: Prepared, device: str) -> Iterator[Jax | Non
 
 def loops(sweep: Sweep, turns: int, device: str, jax_python: str | None = None) -> None:
     prepared = prepare(compose([*sweep.overrides, f"device={device}"]))
+    # On one split.
     configs = [replace(prepared.config, seed=seed) for seed in range(sweep.members)]
     stacked = Training(sweep, prepared, [configs])
     sides: dict[str, Side] = {"alone": Training(sweep, prepared, [[config] for config in configs]), "stacked": stacked}
@@ -178,6 +183,18 @@ def loops(sweep: Sweep, turns: int, device: str, jax_python: str | None = None) 
             each = [statistics.median(times[name]) / sweep.members / sweep.epochs for name in ("stacked", "JAX")]
             print(f"    a member-epoch: {each[0]:.2f} s and {each[1]:.2f} s; ", end="")
             print(f"mean validation accuracy after one epoch: {stacked.accuracy:.4f} and {jax.first_accuracy:.4f}")
+
+
+def splits(turns: int, device: str) -> None:
+    """What it costs that each seed has a split of its own."""
+    composer = Composer()
+    sides: dict[str, Side] = {}
+    for name, split in (("own splits", []), ("one split", ["dataset.seed=0"])):
+        given = [*SPLITS.overrides, *split, f"device={device}"]
+        configs = [composer.config([*given, f"seed={seed}"]) for seed in range(SPLITS.members)]
+        sides[name] = Training(SPLITS, prepare(configs[0]), [configs])
+    what = f"{SPLITS.name}, {SPLITS.members} seeds, {SPLITS.epochs} epochs"
+    report(what, measure(sides, turns), SPLITS.goal, "at most")
 
 
 def command(*more: str) -> Side:
@@ -211,6 +228,7 @@ def main() -> None:
         loops(XOR, args.turns, args.device)
     if not args.no_digits:
         loops(DIGITS, args.turns, args.device)
+        splits(args.turns, args.device)
     if not args.no_mnist:
         loops(MNIST, args.mnist_turns, args.device, args.jax_python)
     if not args.no_commands:

@@ -68,15 +68,16 @@ def _table(
     table.add_column("what its runs share")
     table.add_column("memory", justify="right")
     table.add_column("device")
-    if any(stack.alone for stack in stacks):
-        table.add_column("why alone")
+    whys = [stack.alone or stack.apart or "" for stack in stacks]
+    if any(whys):
+        table.add_column("why alone" if any(stack.alone for stack in stacks) else "why apart")
     for index, stack in enumerate(stacks[:_MOST_STACKS], 1):
         configs = [flat[number] for number in stack.numbers]
         own = [key for key in keys if len({show(config.get(key)) for config in configs}) == 1]
         shared = ", ".join(f"{key}={show(configs[0][key])}" for key in own if key in configs[0]) or "–"
         device = str(preparations.of(stack.jobs[0].config).device)
         row = [str(index), str(len(stack.jobs)), shared, _size(stack.n_bytes), device]
-        table.add_row(*row, *([stack.alone or ""] if len(table.columns) > 5 else []))
+        table.add_row(*row, *(whys[index - 1 : index] if any(whys) else []))
     return table
 
 

@@ -118,7 +118,7 @@ def _notes(with_runs: Sequence[Summary], n_shown: int) -> list[str]:
 def fitted_curves(comparison: Comparison) -> Figure | None:
     """The functions that each seed's network has learned by its best epoch and by its last, of one feature.
 
-    Settings of other data than the first are left out: their curves do not belong to the points shown.
+    Runs on other data than the first are left out: their curves do not belong to the points shown.
     """
     from mlpexp.figures.sweeps.fits import fits
     from mlpexp.run.pictures import points, true_function
@@ -131,14 +131,17 @@ def fitted_curves(comparison: Comparison) -> Figure | None:
     shown = load(first).data
     if shown.task.kind != "regression" or shown.n_axes != 1:
         return None
-    same = [summary for summary in with_runs if _data_of(summary.runs[0]) == _data_of(first)]
+    same = {
+        summary.label: runs
+        for summary in with_runs
+        if (runs := [run for run in median_first(summary, comparison.metric) if _data_of(run) == _data_of(first)])
+    }
     moments: dict[str, dict[str, list[Callable[[np.ndarray], np.ndarray]]]] = {}
     moments["weights of the best epoch, which are kept"] = {
-        summary.label: [load(run).predict for run in median_first(summary, comparison.metric)] for summary in same
+        label: [load(run).predict for run in runs] for label, runs in same.items()
     }
     moments["weights of the last epoch"] = {
-        summary.label: [load(run, "last").predict for run in median_first(summary, comparison.metric)]
-        for summary in same
+        label: [load(run, "last").predict for run in runs] for label, runs in same.items()
     }
     return fits(moments, points(shown), true_function(shown), (shown.feature_names[0], shown.target_name))
 

@@ -93,13 +93,29 @@ def _text(config: Mapping[str, Any], key: str) -> str:
 
 def group(runs: Sequence[StoredRun]) -> tuple[dict[str, tuple[Setting, list[StoredRun]]], Differences]:
     """The runs by setting, under its label, in the order in which settings first appear; and what differs."""
-    configs = [hyperparameters(run.record.config) for run in runs]
+    configs = _with_split_seeds([hyperparameters(run.record.config) for run in runs])
     found = differences(configs)
     groups: dict[str, tuple[Setting, list[StoredRun]]] = {}
     for run, config in zip(runs, configs, strict=True):
         setting = Setting({key: _text(config, key) for key in found.keys})
         groups.setdefault(setting.label, (setting, []))[1].append(run)
     return groups, found
+
+
+def _with_split_seeds(configs: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The configs, with ${seed} for a `dataset.seed` that is the seed: runs with splits of their own are one setting.
+
+    A split that runs with several seeds have is one that somebody has fixed.
+    """
+    seeds: dict[Any, set[Any]] = {}
+    for config in configs:
+        seeds.setdefault(config.get("dataset.seed"), set()).add(config.get("seed"))
+    own = [split for split, found in seeds.items() if found == {split}]
+    if len(own) < 2:
+        return list(configs)
+    return [
+        {**config, "dataset.seed": "${seed}"} if config.get("dataset.seed") in own else config for config in configs
+    ]
 
 
 def without_repeats(runs: Sequence[StoredRun]) -> tuple[list[StoredRun], int]:

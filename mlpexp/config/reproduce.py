@@ -28,6 +28,8 @@ Plain = Mapping[str, Any]
 # A new directory, where a command needs a name for it.
 _AGAIN = "again"
 _BARE = re.compile(r"[A-Za-z_][\w./-]*", re.ASCII)
+# The seed of a dataset that is the run's.
+_FOLLOWS = "${seed}"
 _NO_TEXT = {"true", "false", "null", "nan", "inf"}
 
 
@@ -131,6 +133,8 @@ def overrides(config: Plain) -> list[str]:
             # What the dataset recommends by its settings comes from them again.
             by_settings = {name: value["recommended"][name] for name, its in unchanged.items() if its is None}
             of_base = {**of_base, "recommended": unchanged | by_settings}
+            if of_base.get("seed") == _FOLLOWS:
+                of_base["seed"] = config["seed"]
         found += _differences(key, value, of_base)
     return found
 
@@ -274,6 +278,8 @@ def _base(
     for part in parts:
         merge(merged, {key: part[key] for key in part if key not in ("defaults", "hydra")}, "", closed=False)
     plain = copied(merged, merged)
+    if merged["dataset"].get("seed") == _FOLLOWS:
+        plain["dataset"]["seed"] = _FOLLOWS
     return {**plain, "report": as_plain(build(Report, plain["report"], "report"))}
 
 

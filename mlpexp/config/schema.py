@@ -107,7 +107,8 @@ class Config:
     that always answers no has 0.94): take roc_auc, balanced_accuracy or loss. Early stopping and scheduler=plateau
     watch the validation loss in any case."""
     seed: Index = 0
-    """Decides the initial weights, the order of the batches, dropout and noise; the data have dataset.seed."""
+    """Decides the initial weights, the order of the batches, dropout and noise; and the split of the data, unless
+    dataset.seed is given."""
     clip: Clip = field(default_factory=Clip)
     """Gradient clipping after each backward pass: by norm first, then by value. optimizer=lbfgs takes none."""
     precision: Literal["fp32", "bf16"] = "fp32"

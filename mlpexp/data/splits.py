@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from mlpexp.data.dataset import Dataset, Split
 from mlpexp.errors import ConfigError
@@ -21,12 +21,14 @@ Samples = Annotated[int, Range(low=10, high=10_000_000)]
 class RandomlySplit(Dataset):
     """Base of datasets whose rows are split at random."""
 
+    dealing: ClassVar[tuple[str, ...]] = ("seed",)
+
     val_fraction: OpenFraction = 0.2
     """Share of the rows in the validation split."""
     test_fraction: OpenFraction = 0.2
     """Share of the rows in the test split."""
     seed: Index = 0
-    """Decides the split, and the noise of the data if any; independent of the run's seed."""
+    """Decides the split, and the noise of the data if any. The run's seed, unless a number is given."""
 
     def __post_init__(self) -> None:
         if self.val_fraction + self.test_fraction >= 1:
@@ -36,7 +38,7 @@ class RandomlySplit(Dataset):
             )
 
     def generator(self) -> torch.Generator:
-        """A new generator seeded by the dataset's own seed, which is not the run's."""
+        """A new generator seeded by the dataset's seed."""
         import torch
 
         return torch.Generator().manual_seed(self.seed)

@@ -15,6 +15,7 @@ from mlpexp.doctor.case import Case, Layer, RareClass, Time
 from mlpexp.engine.loop import Engine
 from mlpexp.engine.member import Member
 from mlpexp.engine.objective import outputs_of, train_shares
+from mlpexp.engine.rows import Rows
 from mlpexp.engine.stack import ModuleStack, layers
 
 # Units whose incoming weights differ by less than this share of their size are the same: rounding lets equal ones
@@ -93,14 +94,13 @@ def rare_classes(shares: Sequence[float]) -> list[int]:
     return [c for c, share in enumerate(shares) if 0 < share < 0.5 / len(shares)]
 
 
-def _rare(engine: Engine, module: nn.Module) -> RareClass | None:
+def _rare(data: Data, engine: Engine, module: nn.Module) -> RareClass | None:
     """Of the rare classes that which is predicted worst on the validation split."""
-    data = engine.data
     shares = train_shares(data) if data.task.kind == "classification" else []
     rare = rare_classes(shares)
     if not rare:
         return None
-    outputs = outputs_of(ModuleStack(module, engine.stack.bf16), data, data.val)[0]
+    outputs = outputs_of(ModuleStack(module, engine.stack.bf16), Rows.of([data], "val"))[0]
     right = engine.loss.predict(outputs) == data.val.y
     counts = torch.bincount(data.val.y, minlength=len(shares)).tolist()
     recalls = (torch.bincount(data.val.y[right], minlength=len(shares)).cpu() / torch.tensor(counts)).tolist()
@@ -125,7 +125,7 @@ def case(
 
     `stack_size` is how many members the stack had when it began, `figures` the seconds that the member's own took.
     """
-    config, data = member.config, engine.data
+    config, data = member.config, member.data
     of_train, of_val = majority(data)
     return Case(
         config=config,
@@ -136,7 +136,7 @@ def case(
         val_is_train=data.val is data.train,
         majority=of_train,
         val_majority=of_val,
-        rare=_rare(engine, module),
+        rare=_rare(data, engine, module),
         constant_loss=constant_loss(data, config.loss.resolve(data.task), config.smoothing),
         steps_per_epoch=len(engine.batches.sizes),
         layers=layers_of(module),

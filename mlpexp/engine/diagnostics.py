@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from mlpexp.config.schema import Config
-from mlpexp.data.dataset import Data
+from mlpexp.engine.rows import Rows
 from mlpexp.engine.stack import Stack, layers
 
 
@@ -70,13 +70,16 @@ class UnitDiagnostics:
     so near to a limit of the activation that hardly any gradient passes.
     """
 
-    def __init__(self, config: Config, data: Data) -> None:
-        """`config` is that of any member: all have their activation and `log.diagnostics` in common."""
+    def __init__(self, config: Config, rows: Rows) -> None:
+        """`config` is that of any member: all have their activation and `log.diagnostics` in common.
+
+        `rows` are the training rows.
+        """
         activation = config.activation
         self._limits = activation.limits
         # Modules of another type, in a network of the user's own, are taken for unbounded.
         self._type = type(activation.build()) if activation.limits else None
-        self._x = data.inputs(data.train.sample(_PROBE_ROWS).x)
+        self._x = rows.sample(_PROBE_ROWS)
         self._n, self._total_epochs = config.log.diagnostics, config.epochs
 
     @torch.no_grad()
@@ -99,7 +102,7 @@ class UnitDiagnostics:
         stack.eval()
         try:
             # Not by calling the stack: a compiled one skips its hooks.
-            stack.forward(self._x.expand(len(stack), *self._x.shape))
+            stack.forward(self._x.expand(len(stack), *self._x.shape[1:]))
         finally:
             for hook in hooks:
                 hook.remove()

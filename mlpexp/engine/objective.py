@@ -13,14 +13,10 @@ from torch import Tensor
 
 from mlpexp.components.loss import Loss
 from mlpexp.data.batch import Batch
-from mlpexp.data.dataset import Data, Split
+from mlpexp.data.dataset import Data
 from mlpexp.data.task import Task
+from mlpexp.engine.rows import Rows
 from mlpexp.engine.stack import Stack, spans
-
-
-def varies(y: Tensor) -> Tensor:
-    """Whether targets differ, each of several. The mean of equal numbers may be rounded, and leave them a spread."""
-    return (y != y[0]).any(0).all()
 
 
 def train_shares(data: Data) -> list[float]:
@@ -89,18 +85,18 @@ class Objective:
             return score_sums
         return batch.lam * score_sums + (1 - batch.lam) * self.score_sums(outputs, batch.y_mixed)
 
-    def score(self, score_sums: Tensor, n: int, y: Tensor) -> Tensor:
-        """[K]: accuracy, or R², from `score_sums` summed over `n` samples with targets y."""
+    def score(self, score_sums: Tensor, rows: Rows) -> Tensor:
+        """[K]: accuracy, or R², from `score_sums` summed over all `rows`."""
         if self.task.kind == "classification":
-            return score_sums / n
-        return self.r2(score_sums, self.spread(y, y.mean(0)), varies(y))
+            return score_sums / len(rows)
+        return self.r2(score_sums, rows.spread, rows.varies)
 
     def spread(self, y: Tensor, mean: Tensor) -> Tensor:
-        """Σ(y − mean)² of values [N, T], or [K] of values [K, B, T]; `mean` [T]."""
+        """[K]: Σ(y − mean)² of values [K, B, T]; `mean` [1 or K, 1, T]."""
         return (y - mean).square().sum((-2, -1))
 
     def r2(self, errors: Tensor, spread: Tensor, varies: Tensor) -> Tensor:
-        """[K]: R² = 1 − Σ(y − ŷ)² / Σ(y − ȳ)², from both sums.
+        """[K]: R² = 1 − Σ(y − ŷ)² / Σ(y − ȳ)², from both sums; `varies` says whether targets do.
 
         R² compares the errors with the targets' variance: where these do not vary, it is nan.
         """
@@ -136,7 +132,7 @@ _PART_ELEMENTS = {"cpu": 2**21, "cuda": 2**22}
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Mean `loss` [K] and `score` [K] (accuracy, or R², nan without variance) of each member on one split.
+    """Mean `loss` [K] and `score` [K] (accuracy, or R², nan without variance) of each member on its rows.
 
     `outputs` [K, N, C] for all rows, where they were asked for.
     """
@@ -146,34 +142,34 @@ class Evaluation:
     outputs: Tensor | None = None
 
 
-def _parts(stack: Stack, data: Data, split: Split) -> Iterator[tuple[Tensor, Tensor]]:
-    """Outputs [K, b, C] and targets [K, b] or [K, b, 1] of consecutive rows of a split."""
+def _parts(stack: Stack, rows: Rows) -> Iterator[tuple[Tensor, Tensor]]:
+    """Outputs [K, b, C] and targets [K, b] or [K, b, T] of consecutive rows."""
     k = len(stack)
-    elements = _PART_ELEMENTS.get(split.x.device.type, _PART_ELEMENTS["cpu"])
-    rows = max(1, elements // (k * split.x.shape[1]))
-    for x, y in zip(split.x.split(rows), split.y.split(rows), strict=True):
-        inputs = data.inputs(x).expand(k, *x.shape)
-        yield stack(inputs), y.expand(k, *y.shape)
+    elements = _PART_ELEMENTS.get(rows.device.type, _PART_ELEMENTS["cpu"])
+    step = max(1, elements // (k * rows.n_features))
+    for start in range(0, len(rows), step):
+        x, y = rows.inputs(start, start + step), rows.y[:, start : start + step]
+        yield stack(x.expand(k, *x.shape[1:])), y.expand(k, *y.shape[1:])
 
 
 @torch.no_grad()
-def evaluate(stack: Stack, data: Data, split: Split, objective: Objective, *, keep: bool = False) -> Evaluation:
-    """Loss and score of every member on a split, in evaluation mode; with `keep` the outputs too."""
+def evaluate(stack: Stack, rows: Rows, objective: Objective, *, keep: bool = False) -> Evaluation:
+    """Loss and score of every member on its rows, in evaluation mode; with `keep` the outputs too."""
     stack.eval()
-    loss = torch.zeros(len(stack), device=split.x.device)
-    score_sums = torch.zeros(len(stack), device=split.x.device)
+    loss = torch.zeros(len(stack), device=rows.device)
+    score_sums = torch.zeros(len(stack), device=rows.device)
     kept: list[Tensor] = []
-    for outputs, y in _parts(stack, data, split):
+    for outputs, y in _parts(stack, rows):
         loss += objective.summed(outputs, y)
         score_sums += objective.score_sums(outputs, y)
         if keep:
             kept.append(outputs)
-    n, total = len(split), objective.total(split.y.expand(len(stack), *split.y.shape))
-    return Evaluation(loss / total, objective.score(score_sums, n, split.y), torch.cat(kept, 1) if keep else None)
+    total = objective.total(rows.y.expand(len(stack), *rows.y.shape[1:]))
+    return Evaluation(loss / total, objective.score(score_sums, rows), torch.cat(kept, 1) if keep else None)
 
 
 @torch.no_grad()
-def outputs_of(stack: Stack, data: Data, split: Split) -> Tensor:
-    """Outputs [K, N, C] of every member for all rows of a split, in evaluation mode."""
+def outputs_of(stack: Stack, rows: Rows) -> Tensor:
+    """Outputs [K, N, C] of every member for all of its rows, in evaluation mode."""
     stack.eval()
-    return torch.cat([outputs for outputs, _ in _parts(stack, data, split)], 1)
+    return torch.cat([outputs for outputs, _ in _parts(stack, rows)], 1)

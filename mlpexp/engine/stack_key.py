@@ -18,13 +18,13 @@ _FORMING = (*_LAYERS, "augment")
 
 
 def stack_key(config: Config) -> Hashable:
-    """What all members of a stack must agree on: data, architecture, batches, how it is computed and judged.
+    """What all members of a stack must agree on: dataset, architecture, batches, how it is computed and judged.
 
-    All else may differ: seeds, inits, optimizers and their numbers, schedules, strengths of regularizers, weights of
-    classes, clipping.
+    Their data must have one form besides, see `Data.form`. All else may differ: seeds, splits of the dataset, inits,
+    optimizers and their numbers, schedules, strengths of regularizers, weights of classes, clipping.
     """
     return (
-        *(config.dataset, config.data_dir, _unweighted(config.loss), config.epochs, config.batch_size),
+        *(config.dataset.undealt, config.data_dir, _unweighted(config.loss), config.epochs, config.batch_size),
         *(config.model, config.activation, tuple(_form(part) for part in config.regularizer if _forms(part))),
         *(config.device, config.precision, config.compile, config.deterministic, config.log.diagnostics),
         config.metric,

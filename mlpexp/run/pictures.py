@@ -129,7 +129,7 @@ def _predictions(results: Results) -> Picture:
     true = data.test.y.cpu().numpy()
     probability = probabilities[np.arange(len(true)), predicted]
     chosen = choose_examples(true, predicted, probability, MOST_IMAGES if data.image_shape else MOST_BAR_PANELS)
-    x = data.features_in_own_units(data.test.x[chosen.tolist()]).numpy()
+    x = data.features_in_own_units(data.test.take(data.test.y.new_tensor(chosen))).numpy()
     wrong = int((true != predicted).sum())
     title = f"Test split, {wrong:,} of {len(true):,} wrong"
     if wrong and len(chosen) < len(true):

@@ -22,6 +22,7 @@ from mlpexp.data.task import Task
 from mlpexp.doctor.measure import loss_of_constant
 from mlpexp.engine.metrics import Answers, metrics, undefined
 from mlpexp.engine.objective import Objective, evaluate, outputs_of, train_shares
+from mlpexp.engine.rows import Rows
 from mlpexp.engine.stack import ModuleStack
 from mlpexp.errors import pluralize
 
@@ -69,7 +70,7 @@ class Results:
     def metrics_of(self, split: Split, names: Collection[str] | None = None) -> dict[str, float]:
         """What `metrics` are of one split: all, or those of these `names`."""
         names = self.task.metrics if names is None else names
-        evaluation = evaluate(self._stack, self.data, split, self.objective, keep=True)
+        evaluation = evaluate(self._stack, self._rows(split), self.objective, keep=True)
         assert evaluation.outputs is not None
         given = Answers.of(evaluation.outputs, self.task, self.objective.loss, self.identity.preprocessing.values)
         found = metrics(given, split.y, names)
@@ -86,7 +87,10 @@ class Results:
 
     def outputs(self, split: Split) -> torch.Tensor:
         """Outputs [N, C] for the rows of a split, on the CPU."""
-        return outputs_of(self._stack, self.data, split)[0].cpu()
+        return outputs_of(self._stack, self._rows(split))[0].cpu()
+
+    def _rows(self, split: Split) -> Rows:
+        return Rows(((self.data, split),))
 
     def confusion(self, split: Split) -> np.ndarray:
         """How many rows of each true class (rows) were taken for each class (columns), [C, C]."""
@@ -114,7 +118,8 @@ class Results:
         preprocessing = self.identity.preprocessing
         rows = preprocessing.inputs(raw).to(self._device)
         split = Split(rows, rows[:, :1])
-        outputs = outputs_of(self._stack, Data("predict", self.task, split, split, split), split)[0].cpu()
+        data = Data("predict", self.task, split, split, split)
+        outputs = outputs_of(self._stack, Rows(((data, split),)))[0].cpu()
         if self.task.kind == "classification":
             # In float32 the probabilities of outputs near zero are equal, and the likeliest class would be the first.
             return self.objective.loss.probabilities(outputs.double()).numpy()

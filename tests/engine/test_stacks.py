@@ -48,9 +48,11 @@ def device(request: pytest.FixtureRequest) -> torch.device:
 
 def trained(configs: Sequence[Config], device: torch.device) -> tuple[Engine, list[list[Row]]]:
     """An engine that has trained `configs` together, and every member's rows."""
-    data = in_double(prepare(configs[0]).data)
-    loss = configs[0].loss.resolve(data.task)
-    engine = Engine(configs, data, device, [build_module(config, data, loss).double() for config in configs])
+    by_dataset = {config.dataset: in_double(prepare(config).data) for config in configs}
+    data = [by_dataset[config.dataset] for config in configs]
+    loss = configs[0].loss.resolve(data[0].task)
+    modules = [build_module(config, own, loss).double() for config, own in zip(configs, data, strict=True)]
+    engine = Engine(configs, data, device, modules)
     members = list(engine.members)
     histories: list[list[Row]] = [[] for _ in configs]
     for rows in engine.epochs():
@@ -80,11 +82,18 @@ def assert_close(mine: torch.nn.Module, theirs: torch.nn.Module, rel: float) -> 
 
 
 def four(small: Small, *overrides: str, dataset: str = "moons") -> list[Config]:
-    """Four members with different seeds and learning rates."""
+    """Four members with different seeds and learning rates, and two splits."""
     shape = [part for part in SHAPE if "perceptron" not in " ".join(overrides) or "hidden" not in part]
     one = small(f"dataset={dataset}", *shape, *overrides).to_dict()
     optimizer = one["optimizer"]
-    changes = [{"seed": n, "optimizer": {**optimizer, "lr": optimizer["lr"] * (1 + n / 2)}} for n in range(4)]
+    changes = [
+        {
+            "seed": n,
+            "dataset": {**one["dataset"], "seed": n % 2},
+            "optimizer": {**optimizer, "lr": optimizer["lr"] * (1 + n / 2)},
+        }
+        for n in range(4)
+    ]
     return [parse({**one, **changed}) for changed in changes]
 
 

@@ -38,6 +38,7 @@ def numbers(*configs: Config) -> list[list[int]]:
     "differs",
     [
         "seed=1",
+        "dataset.seed=1",
         "init=orthogonal",
         "optimizer=sgd",
         "optimizer.lr=0.3",
@@ -72,7 +73,7 @@ def test_what_members_of_a_stack_may_differ_in(differs: str, small: Small) -> No
         "model.hidden=[8]",
         "model=perceptron",
         "dataset=circles",
-        "dataset.seed=1",
+        "dataset.noise=0.1",
         "epochs=4",
         "batch_size=7",
         "precision=bf16",

@@ -40,6 +40,7 @@ STATEFUL = [
     "activation=relu,tanh",
     "optimizer.lr=0.3,0.001",
     "seed=0,1",
+    "dataset.seed=${seed}",
     "optimizer=momentum",
     "scheduler=plateau",
     "scheduler.patience=1",

@@ -62,6 +62,8 @@ class TableSettings(RandomlySplit):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        # From Python it may be a dict, and a dataset is hashed.
+        object.__setattr__(self, "columns", Named(self.columns))
         _ = self.text_form  # raises what is wrong with it
         rules = {"group": self.group, "time": self.time, "split": self.split}
         given = [f"{key}={value}" for key, value in rules.items() if value is not None]
