@@ -6,7 +6,7 @@ K members, B samples of a batch, F features, C outputs.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -68,7 +68,6 @@ class Engine:
         # Loss and score are measured in any case.
         self._own_metric = self.best_by not in ("loss", data.task.score)
         self.total_epochs = first.epochs
-        self._units = UnitDiagnostics(first, self.data)
         self.epoch = 0
         self.stopwatch = Stopwatch()
         if modules is None:
@@ -81,7 +80,7 @@ class Engine:
         configs = [member.config for member in members]
         first = configs[0]
         self.members = members
-        self.stack: Stack = _stack(modules, bf16=first.precision == "bf16").to(self.device)
+        self.stack: Stack = _stack(modules, configs).to(self.device)
         if first.compile:
             self.stack.compile()
         self.objective = Objective(
@@ -95,6 +94,7 @@ class Engine:
         self._recorded = cuda_graph_safe(configs, self.device)
         self.groups: list[Group] = groups(self.stack, configs, len(self.batches.sizes), self._recorded)
         self.gradient_norms = GradientNorms(self.stack)
+        self._units = UnitDiagnostics(configs, self.data)
         self._regularization = Regularization(configs)
         self._parameters = list(self.stack.parameters())
         self._clip = [config.clip.norm for config in configs], [config.clip.value for config in configs]
@@ -229,7 +229,7 @@ class Engine:
         columns = [train.loss, val.loss, train.score, val.score, *norms.T, *units.values()]
         rates = [group.lr for group in self.groups for _ in self.members[group.members]]
         return [
-            {"epoch": self.epoch, "lr": lr, **dict(zip(tags, values, strict=True)), **own}
+            {"epoch": self.epoch, "lr": lr, **_measured(tags, values, units), **own}
             for lr, values, own in zip(rates, torch.stack(columns, 1).tolist(), self._picking(val), strict=True)
         ]
 
@@ -286,10 +286,16 @@ class Engine:
         self._replay = Replay(self.device) if self._recorded else None
 
 
-def _stack(modules: Sequence[nn.Module], bf16: bool) -> Stack:
+def _measured(tags: Sequence[str], values: Sequence[float], units: Collection[str]) -> Row:
+    """The values by their tags; of `units` without those that the member does not have, which are nan."""
+    return {tag: value for tag, value in zip(tags, values, strict=True) if tag not in units or value == value}
+
+
+def _stack(modules: Sequence[nn.Module], configs: Sequence[Config]) -> Stack:
+    bf16 = configs[0].precision == "bf16"
     if len(modules) == 1:
         return ModuleStack(modules[0], bf16)
     # A single run need not wait for it to be imported.
     from mlpexp.engine.batched_stack import BatchedStack
 
-    return BatchedStack(modules, bf16)
+    return BatchedStack(modules, bf16, [config.activation for config in configs])
