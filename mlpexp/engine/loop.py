@@ -133,7 +133,7 @@ class Engine:
             ]
             self.stack.keep(better)
             for group in self.groups:
-                group.schedule.after_epoch(self.epoch, rows[group.members.start]["loss/val"])
+                group.after_epoch(self.epoch, [row["loss/val"] for row in rows[group.members]])
             # A device that computes on its own is waited for in the reading above: mostly for the training.
             self.stopwatch.lap("training")
             yield rows
@@ -227,7 +227,7 @@ class Engine:
         tags += units
         norms = self.gradient_norms.read()
         columns = [train.loss, val.loss, train.score, val.score, *norms.T, *units.values()]
-        rates = [group.lr for group in self.groups for _ in self.members[group.members]]
+        rates = [lr for group in self.groups for lr in group.lrs]
         return [
             {"epoch": self.epoch, "lr": lr, **_measured(tags, values, units), **own}
             for lr, values, own in zip(rates, torch.stack(columns, 1).tolist(), self._picking(val), strict=True)

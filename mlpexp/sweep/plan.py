@@ -14,6 +14,7 @@ from mlpexp.components.optimizer import optimizers
 from mlpexp.config.schema import Config
 from mlpexp.config.user_code import users_components
 from mlpexp.engine.batched_stack import unstackable
+from mlpexp.engine.own_rates import but_for_rates
 from mlpexp.engine.stack_key import stack_key
 from mlpexp.engine.trial import why_alone
 from mlpexp.sweep.jobs import Job
@@ -151,14 +152,19 @@ def _differing(one: Config, other: Config) -> list[str]:
 
 
 def _neighbours(jobs: Sequence[Job]) -> list[Job]:
-    """The jobs in order, but all with the same optimizer and schedule behind the first of these, and so on.
+    """The jobs in order, but all with the same optimizer, up to its rates, behind the first of these, and so on.
 
-    Neighbours share an optimizer, a call of their activation, and one of their regularizers' penalties.
+    Neighbours share an optimizer, a call of their activation, a rate and a schedule, and a call of their regularizers.
     """
     first: dict[Hashable, int] = {}
     keys = {}
     for position, job in enumerate(jobs):
         config = job.config
-        settings = [(config.optimizer, config.scheduler), config.activation, config.regularizer]
+        settings = [
+            but_for_rates(config.optimizer) or config.optimizer,
+            config.activation,
+            (config.optimizer, config.scheduler),
+            config.regularizer,
+        ]
         keys[job.number] = [first.setdefault(setting, position) for setting in settings]
     return sorted(jobs, key=lambda job: keys[job.number])
