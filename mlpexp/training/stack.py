@@ -70,7 +70,7 @@ def train_stack(
     stack_size = stack_size or len(runs)
     # By the size at the beginning: another number of threads would give other bits.
     step = stack_size * first.batch_size * prepared.n_linear_parameters
-    with runtime_context(first, step) as device:
+    with runtime_context(first, step, stack_size) as device:
         begun = _begun(kept, prepared, str(device))
         try:
             engine = Engine(configs, prepared.data, device)
