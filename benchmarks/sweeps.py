@@ -1,18 +1,22 @@
 """What a sweep gains by training its runs as one stack, and the same sweep in JAX.
 
     python benchmarks/sweeps.py [--turns 5] [--mnist-turns 3] [--command-turns 3]
-                                [--no-xor] [--no-digits] [--no-mnist] [--no-commands] [--jax-python PYTHON]
-                                [--device cuda]
+                                [--no-xor] [--no-digits] [--no-mnist] [--no-rates] [--no-commands]
+                                [--jax-python PYTHON] [--device cuda] [--clock processor]
 
 - Training loops: an engine for each seed, one after the other in one process, against one engine for all of them.
   The engines record what they always do; nothing is written. Building them is not timed.
 - Splits: 10 seeds of the digits with splits of their own against 10 on one split, in one stack each.
+- Rates and activations: one stack in which members differ in both, against a stack for each activation in which each
+  rate has an optimizer of its own. Of XOR 32 rates, against 32 seeds.
 - JAX: the MNIST sweep with jit, scan and vmap (jax_mnist.py), in a process of its own that takes its turn like the
   others and sleeps between. Needs `pip install 'mlpexp[bench]'`, here or for the interpreter that --jax-python names.
-- Whole commands: `mlpexp train -m` with Hydra's basic launcher against mlpexp's own, figures drawn or not.
+- Whole commands: `mlpexp train -m` with Hydra's basic launcher against mlpexp's own, figures drawn or not; and a sweep
+  of 80 digits runs.
 
 Sides take turns, in changing order, so that a change of the machine's speed meets all alike; printed are medians of
-seconds, and medians of the ratios within a turn. The first turn of the loops warms up and is not counted.
+seconds, and medians of the ratios within a turn. The first turn of the loops warms up and is not counted. On a machine
+that does other work, `--clock processor` counts the seconds that a side has computed, not those that it took.
 
 Threads: mlpexp trains tiny networks on one, as it always does (engine/threads.py), larger ones on as many as torch
 chooses; XLA takes as many as there are cores. `taskset -c 0,1` holds all sides to two cores.
@@ -39,6 +43,7 @@ import torch
 
 from mlpexp.config.compose import Composer, compose
 from mlpexp.config.schema import Config
+from mlpexp.engine import group
 from mlpexp.engine.heap import keep_freed_memory
 from mlpexp.engine.loop import Engine
 from mlpexp.engine.process import suited_threads
@@ -77,8 +82,27 @@ MNIST = Sweep(
     epochs=1,
     goal=1.5,
 )
-COMMAND = ["-m", "mlpexp", "train", "-m", "dataset=xor", "seed=range(32)"]
+COMMAND = ["dataset=xor", "seed=range(32)"]
 COMMAND_GOAL = 5
+STUDY = [
+    *["dataset=digits", "activation=relu,tanh,gelu,silu", "init=xavier_uniform,kaiming_uniform", "seed=range(10)"],
+    "log.figures=false",
+]
+WEIGHTS_FOR_A_RATE = group._WEIGHTS_FOR_A_RATE
+ACTIVATIONS = ["relu", "tanh", "gelu", "silu"]
+
+
+def wall() -> float:
+    return time.perf_counter()
+
+
+def processor() -> float:
+    """Of this process and of those that it has waited for."""
+    return sum(os.times()[:4])
+
+
+CLOCKS = {"wall": wall, "processor": processor}
+clock = wall
 
 
 def measure(sides: dict[str, Side], turns: int, warm_up: bool = True) -> dict[str, list[float]]:
@@ -104,22 +128,28 @@ def report(what: str, times: dict[str, list[float]], goal: float | None = None, 
 class Training:
     """Trains the members of a sweep in such stacks, one stack after the other."""
 
-    def __init__(self, sweep: Sweep, prepared: Prepared, stacks: Sequence[Sequence[Config]]) -> None:
+    def __init__(
+        self, sweep: Sweep, prepared: Prepared, stacks: Sequence[Sequence[Config]], *, shared: bool = True
+    ) -> None:
+        """Unless `shared`, each rate has an optimizer of its own."""
         self._sweep, self._prepared, self._stacks = sweep, prepared, stacks
         preparations = Preparations()
         self._data = [[preparations.of(config).data for config in configs] for configs in stacks]
+        self._weights_for_a_rate = WEIGHTS_FOR_A_RATE if shared else 0
         self.accuracy = 0.0
 
     def __call__(self) -> float:
+        group._WEIGHTS_FOR_A_RATE = self._weights_for_a_rate
         pairs = zip(self._stacks, self._data, strict=True)
         engines = [Engine(configs, data, self._prepared.device) for configs, data in pairs]
         last = []
-        began = time.perf_counter()
+        began = clock()
         for engine, configs in zip(engines, self._stacks, strict=True):
-            with suited_threads(len(configs) * configs[0].batch_size * self._prepared.n_linear_parameters):
+            step = len(configs) * configs[0].batch_size * self._prepared.n_linear_parameters
+            with suited_threads(step, len(configs)):
                 *_, rows = islice(engine.epochs(), self._sweep.epochs)
             last += rows
-        seconds = time.perf_counter() - began
+        seconds = clock() - began
         self.accuracy = statistics.mean(row["accuracy/val"] for row in last)
         return seconds
 
@@ -197,16 +227,46 @@ def splits(turns: int, device: str) -> None:
     report(what, measure(sides, turns), SPLITS.goal, "at most")
 
 
-def command(*more: str) -> Side:
-    """The whole sweep as a process, in a directory of its own."""
+def rates(turns: int, device: str) -> None:
+    """Members with rates, and activations, of their own."""
+    by_activation = [compose([*DIGITS.overrides, f"activation={name}", f"device={device}"]) for name in ACTIVATIONS]
+    prepared = prepare(by_activation[0])
+    stacks = [
+        [at_rate(config, factor, seed) for factor in (0.25, 0.5, 1, 2, 4) for seed in range(4)]
+        for config in by_activation
+    ]
+    whole = [[config for stack in stacks for config in stack]]
+    apart, one = Training(DIGITS, prepared, stacks, shared=False), Training(DIGITS, prepared, whole)
+    report("digits, 4 activations × 5 rates × 4 seeds", measure({"apart": apart, "one stack": one}, turns), 1 / 0.6)
+    prepared = prepare(compose([*XOR.overrides, f"device={device}"]))
+    alike = [at_rate(prepared.config, 1, seed) for seed in range(XOR.members)]
+    differing = [[at_rate(prepared.config, 1.1**k, k) for k in range(XOR.members)]]
+    sides: dict[str, Side] = {
+        "an optimizer a rate": Training(XOR, prepared, differing, shared=False),
+        "32 rates": Training(XOR, prepared, differing),
+        "32 seeds": Training(XOR, prepared, [alike]),
+    }
+    times = measure(sides, turns)
+    report("XOR, 32 rates", times)
+    report("XOR, 32 rates and 32 seeds", {name: times[name] for name in ("32 rates", "32 seeds")})
+
+
+def at_rate(config: Config, factor: float, seed: int) -> Config:
+    """The config with another learning rate and seed."""
+    return replace(config, seed=seed, optimizer=replace(config.optimizer, lr=factor * config.optimizer.lr))
+
+
+def command(*words: str) -> Side:
+    """A whole sweep as a process, in a directory of its own."""
 
     def turn() -> float:
         with tempfile.TemporaryDirectory() as directory:
-            began = time.perf_counter()
-            done = subprocess.run([sys.executable, *COMMAND, *more], cwd=directory, capture_output=True, text=True)
-            seconds = time.perf_counter() - began
+            began = clock()
+            line = [sys.executable, "-m", "mlpexp", "train", "-m", *words]
+            done = subprocess.run(line, cwd=directory, capture_output=True, text=True)
+            seconds = clock() - began
         if done.returncode:
-            sys.exit(f"mlpexp {' '.join(more)} failed:\n{done.stderr}")
+            sys.exit(f"mlpexp train -m {' '.join(words)} failed:\n{done.stderr}")
         return seconds
 
     return turn
@@ -217,11 +277,14 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=5, help="of the XOR and digits loops")
     parser.add_argument("--mnist-turns", type=int, default=3, help="of the MNIST loops and JAX")
     parser.add_argument("--command-turns", type=int, default=3, help="of the whole commands")
-    for part in ("xor", "digits", "mnist", "commands"):
+    for part in ("xor", "digits", "mnist", "rates", "commands"):
         parser.add_argument(f"--no-{part}", action="store_true")
     parser.add_argument("--jax-python", default=sys.executable, help="the interpreter that has jax and optax")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where all sides compute")
+    parser.add_argument("--clock", choices=CLOCKS, default="wall", help="which seconds are counted")
     args = parser.parse_args()
+    global clock
+    clock = CLOCKS[args.clock]
     keep_freed_memory()  # as the command line does
     print(f"torch {torch.__version__}, at most {torch.get_num_threads()} threads")
     if not args.no_xor:
@@ -231,11 +294,15 @@ def main() -> None:
         splits(args.turns, args.device)
     if not args.no_mnist:
         loops(MNIST, args.mnist_turns, args.device, args.jax_python)
+    if not args.no_rates:
+        rates(args.turns, args.device)
     if not args.no_commands:
         for name, more in (("", []), (", no figures", ["log.figures=false"])):
-            more = [*more, f"device={args.device}"]
+            more = [*COMMAND, *more, f"device={args.device}"]
             sides = {"basic": command("hydra/launcher=basic", *more), "stacked": command(*more)}
             report(f"mlpexp train -m, XOR, 32 seeds{name}", measure(sides, args.command_turns, False), COMMAND_GOAL)
+        study = measure({"": command(*STUDY, f"device={args.device}")}, args.command_turns, False)[""]
+        print(f"mlpexp train -m, digits, 80 runs, no figures: {statistics.median(study):.2f} s   goal: at most 5")
 
 
 if __name__ == "__main__":

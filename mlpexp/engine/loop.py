@@ -6,7 +6,7 @@ K members, B samples of a batch, F features, C outputs.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -90,12 +90,12 @@ class Engine:
         train = Rows.of(data, "train")
         self._val = Rows.of(data, "val")
         self.batches = Batches.of(first, train, modules[0])
-        self._units = UnitDiagnostics(first, train)
+        self._units = UnitDiagnostics(configs, train)
         # R² compares with the spread of the values that were learned from: an epoch may leave a row out, and mixup
         # draws them together around the same mean.
         self._mean = train.mean if self.task.kind == "regression" else None
         self._varies = train.varies
-        self.stack: Stack = _stack(modules, bf16=first.precision == "bf16").to(self.device)
+        self.stack: Stack = _stack(modules, configs).to(self.device)
         if first.compile:
             self.stack.compile()
         self.objective = Objective(
@@ -148,7 +148,7 @@ class Engine:
             ]
             self.stack.keep(better)
             for group in self.groups:
-                group.schedule.after_epoch(self.epoch, rows[group.members.start]["loss/val"])
+                group.after_epoch(self.epoch, [row["loss/val"] for row in rows[group.members]])
             # A device that computes on its own is waited for in the reading above: mostly for the training.
             self.stopwatch.lap("training")
             yield rows
@@ -242,9 +242,9 @@ class Engine:
         tags += units
         norms = self.gradient_norms.read()
         columns = [train.loss, val.loss, train.score, val.score, *norms.T, *units.values()]
-        rates = [group.lr for group in self.groups for _ in self.members[group.members]]
+        rates = [lr for group in self.groups for lr in group.lrs]
         return [
-            {"epoch": self.epoch, "lr": lr, **dict(zip(tags, values, strict=True)), **own}
+            {"epoch": self.epoch, "lr": lr, **_measured(tags, values, units), **own}
             for lr, values, own in zip(rates, torch.stack(columns, 1).tolist(), self._picking(val), strict=True)
         ]
 
@@ -303,10 +303,16 @@ class Engine:
         self._replay = Replay(self.device) if self._recorded else None
 
 
-def _stack(modules: Sequence[nn.Module], bf16: bool) -> Stack:
+def _measured(tags: Sequence[str], values: Sequence[float], units: Collection[str]) -> Row:
+    """The values by their tags; of `units` without those that the member does not have, which are nan."""
+    return {tag: value for tag, value in zip(tags, values, strict=True) if tag not in units or value == value}
+
+
+def _stack(modules: Sequence[nn.Module], configs: Sequence[Config]) -> Stack:
+    bf16 = configs[0].precision == "bf16"
     if len(modules) == 1:
         return ModuleStack(modules[0], bf16)
     # A single run need not wait for it to be imported.
     from mlpexp.engine.batched_stack import BatchedStack
 
-    return BatchedStack(modules, bf16)
+    return BatchedStack(modules, bf16, [config.activation for config in configs])

@@ -94,7 +94,7 @@ class RangeTest:
     @contextmanager
     def _engine(self, configs: Sequence[Config]) -> Iterator[Engine]:
         multiplications = len(configs) * configs[0].batch_size * self.prepared.n_linear_parameters
-        with runtime_context(configs[0], multiplications) as device:
+        with runtime_context(configs[0], multiplications, len(configs)) as device:
             yield Engine(configs, self.prepared.data, device)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import pairwise
 
 import torch
@@ -14,6 +15,7 @@ from mlpexp.config.schema import Config
 from mlpexp.config.user_code import users_components
 from mlpexp.data.dataset import Form
 from mlpexp.engine.batched_stack import unstackable
+from mlpexp.engine.own_rates import but_for_rates
 from mlpexp.engine.stack_key import stack_key
 from mlpexp.engine.trial import why_alone
 from mlpexp.errors import pluralize
@@ -32,6 +34,7 @@ class PlannedStack:
     n_bytes: int  # that training takes, about
     alone: str | None = None  # why its one job cannot share a stack
     apart: str | None = None  # why its jobs are not in a stack with others that differ in nothing else
+    limit: str | None = None  # what keeps it from being larger, where it is one part of a larger stack
 
     @property
     def numbers(self) -> list[int]:
@@ -47,9 +50,10 @@ def plan(jobs: Sequence[Job], preparations: Preparations) -> list[PlannedStack]:
     trials = _Trials()
     for job in jobs:
         key, form = stack_key(job.config), preparations.form(job.config)
-        if (key, form) not in reasons:
-            reasons[key, form] = _layer_alone(job.config, form)
-        reason = alone_by_config(job.config) or reasons[key, form] or trials.alone(job.config, form)
+        network = key, job.config.activation, form
+        if network not in reasons:
+            reasons[network] = _layer_alone(job.config, form)
+        reason = alone_by_config(job.config) or reasons[network] or trials.alone(job.config, form)
         if reason is None:
             together.setdefault((key, job.config.stack), {}).setdefault(form, []).append(job)
         else:
@@ -124,16 +128,62 @@ def _split(jobs: Sequence[Job], prepared: Prepared, apart: str | None) -> list[P
     n_stacks = -(-len(jobs) // most)
     ordered = _neighbours(jobs)
     bounds = [round(len(jobs) * i / n_stacks) for i in range(n_stacks + 1)]
+    chosen = jobs[0].config.stack.max_members
+    limit = f"stack.max_members={most}" if most == chosen else "free memory"
     return [
-        PlannedStack(tuple(ordered[start:stop]), each * (stop - start), apart=apart) for start, stop in pairwise(bounds)
+        PlannedStack(
+            tuple(ordered[start:stop]), each * (stop - start), apart=apart, limit=limit if n_stacks > 1 else None
+        )
+        for start, stop in pairwise(bounds)
     ]
 
 
+def why_apart(stacks: Sequence[PlannedStack], index: int) -> str:
+    """Why the jobs of a stack are not in one of the stacks before it; empty where nothing is before it."""
+    own = stacks[index]
+    if reason := own.alone or own.apart:
+        return reason
+    found = [
+        (_differing(own.jobs[0].config, other.jobs[0].config), number)
+        for number, other in enumerate(stacks[:index], 1)
+        if other.alone is None
+    ]
+    if not found:
+        return ""
+    keys, number = min(found, key=lambda each: len(each[0]))
+    return f"{', '.join(keys)}: other than in stack {number}" if keys else f"split by {own.limit}"
+
+
+def _differing(one: Config, other: Config) -> list[str]:
+    """The keys of configs in which members of a stack must agree, and these do not."""
+
+    def together(config: Config) -> Hashable:
+        return stack_key(config), config.stack
+
+    def with_other(name: str) -> Config:
+        # Not by `replace`: what the whole config checks may not hold for the mixture.
+        mixed = copy.copy(one)
+        object.__setattr__(mixed, name, getattr(other, name))
+        return mixed
+
+    names = [entry.name for entry in fields(Config)]
+    return [name for name in names if together(with_other(name)) != together(one)]
+
+
 def _neighbours(jobs: Sequence[Job]) -> list[Job]:
-    """The jobs in order, but all with the same optimizer and schedule behind the first of these, and so on."""
+    """The jobs in order, but all with the same optimizer, up to its rates, behind the first of these, and so on.
+
+    Neighbours share an optimizer, a call of their activation, a rate and a schedule, and a call of their regularizers.
+    """
     first: dict[Hashable, int] = {}
     keys = {}
     for position, job in enumerate(jobs):
-        settings = [(job.config.optimizer, job.config.scheduler), job.config.regularizer]
+        config = job.config
+        settings = [
+            but_for_rates(config.optimizer) or config.optimizer,
+            config.activation,
+            (config.optimizer, config.scheduler),
+            config.regularizer,
+        ]
         keys[job.number] = [first.setdefault(setting, position) for setting in settings]
     return sorted(jobs, key=lambda job: keys[job.number])

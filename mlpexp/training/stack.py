@@ -72,7 +72,7 @@ def train_stack(
     stack_size = stack_size or len(runs)
     # By the size at the beginning: another number of threads would give other bits.
     step = stack_size * first.batch_size * prepared[0].n_linear_parameters
-    with runtime_context(first, step) as device:
+    with runtime_context(first, step, stack_size) as device:
         begun = _begun(runs, prepared, str(device))
         try:
             engine = Engine(configs, [each.data for each in prepared], device)

@@ -58,7 +58,7 @@ def test_a_unit_that_is_active_for_one_class_only_is_not_dead() -> None:
     # A unit for each class, and one that is 0 for both.
     hidden.weight.data = torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, -1.0]])
     module = nn.Sequential(hidden, nn.ReLU(), nn.Linear(3, 1))
-    found = UnitDiagnostics(config, Rows.of([data], "train")).measure(ModuleStack(module), epoch=1)
+    found = UnitDiagnostics([config], Rows.of([data], "train")).measure(ModuleStack(module), epoch=1)
     assert found["dead_units/1"].tolist() == pytest.approx([1 / 3])
 
 

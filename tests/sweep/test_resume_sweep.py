@@ -37,7 +37,7 @@ ALWAYS, NEVER = "checkpoint.every_seconds=0", "checkpoint.every_seconds=1000"
 # Two stacks of four; everything that has a state is in play.
 STATEFUL = [
     *MOONS,
-    "activation=relu,tanh",
+    "activation=relu,prelu",
     "optimizer.lr=0.3,0.001",
     "seed=0,1",
     "dataset.seed=${seed}",
@@ -605,7 +605,7 @@ def diverging() -> None:
 def test_a_study_of_24_runs_of_which_one_diverges(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, contents: Contents
 ) -> None:
-    swept = ["activation=relu,gelu,tanh", "init=xavier_uniform,kaiming_uniform", "seed=0,1,2,3"]
+    swept = ["activation=relu,gelu,tanh", "init=xavier_uniform,kaiming_uniform", "seed=0,1,2,3", "stack.max_members=8"]
     words = ["train", "-m", "dataset=digits", "model.hidden=[16]", "epochs=2", *swept, *QUICK, "hydra.sweep.dir=sweep"]
     # To be put back at the end.
     monkeypatch.setattr(inits["kaiming_uniform"], "fill_weight", inits["kaiming_uniform"].fill_weight)
