@@ -130,6 +130,8 @@ class AtPath(RandomlySplit):
         n_train = found.parts.get("train", len(found.x))
         bounds = torch.tensor([0, *found.parts.values()]).cumsum(0).tolist()
         given = {name: torch.arange(*bounds[at : at + 2]) for at, name in enumerate(found.parts)}
+        if "test" in given and self.fold is not None:
+            raise ConfigError(f"{where}: says which rows are for test; dataset.fold={self.fold} cannot say it too.")
         if all(name in given for name in PARTS):
             return given["train"], given["val"], given["test"]
         groups = found.y[:n_train] if found.classes else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,18 @@ def test_a_split_of_its_own_is_a_seed_and_no_choice(
         write_run(f"s/{number}", "dataset=digits", f"dataset.seed={split}", seed=seed)
     groups, _ = group(find_runs(["s"])[0])
     assert {label: len(runs) for label, (_, runs) in groups.items()} == labels
+
+
+def test_a_fold_is_a_repetition_as_a_seed_is(write_run: WriteRun, here: Path) -> None:
+    for number, (activation, fold, seed) in enumerate(itertools.product(("relu", "tanh"), range(2), range(2))):
+        write_run(f"s/{number}", "dataset=moons", f"activation={activation}", f"dataset.fold={fold}", seed=seed)
+    comparison = compare("s")
+    assert {summary.label: len(summary.runs) for summary in comparison.summaries} == {
+        "activation=relu": 4,
+        "activation=tanh": 4,
+    }
+    repetitions = [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert list(comparison.summaries[0].values(comparison.metric)) == repetitions
 
 
 def test_long_values_that_differ_at_their_end_are_told_apart(write_run: WriteRun, here: Path) -> None:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from mlpexp.data.columns import MISSING, Category, Column, Date, Number, Scale, constant
 from mlpexp.data.oddity import Oddity
 from mlpexp.data.preprocessing import BOUNDS, Preprocessing, Target
-from mlpexp.data.splits import deal_at_random
 from mlpexp.data.tables.cells import is_missing
 from mlpexp.data.tables.finding import find_kinds
 from mlpexp.data.tables.kinds import Categories, Dates, Ignored, Kind
@@ -301,17 +300,17 @@ def _split(learned: Learned, settings: TableSettings) -> tuple[Tensor, Tensor, T
     table, kept, y, names = learned.table, learned.kept, learned.y, learned.targets
     classes = bool(learned.task.classes)
     labels = y[kept] if classes else None
-    val, test = settings.val_fraction, settings.test_fraction
+    val = settings.val_fraction
     if learned.tested is not None:
         train, middle = in_two(kept, labels, val, settings.seed, f"dataset.test_path={settings.test_path}")
         rows = (train, middle, learned.tested)
     elif settings.group is not None or settings.time is not None or settings.split is not None:
         given = kept.numpy()
         if settings.group is not None:
-            found = by_group(table, settings.group, given, val, test, settings.seed)
+            found = by_group(table, settings.group, given, settings)
         elif settings.time is not None:
             word = settings.columns.get(settings.time, "date")
-            found = by_time(table, settings.time, given, val, test, word)
+            found = by_time(table, settings.time, given, settings, word)
         else:
             assert settings.split is not None
             found = by_column(table, settings.split, given)
@@ -322,7 +321,7 @@ def _split(learned: Learned, settings: TableSettings) -> tuple[Tensor, Tensor, T
             )
             rows = (train, middle, rows[2])
     else:
-        train, middle, last = deal_at_random(len(kept), val, test, settings.generator(), labels)
+        train, middle, last = settings.deal(len(kept), labels)
         rows = (kept[train], kept[middle], kept[last])
     if classes:
         missing = set(y[kept].unique().tolist()) - set(y[rows[0]].unique().tolist())

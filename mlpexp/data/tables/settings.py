@@ -65,6 +65,9 @@ class TableSettings(RandomlySplit):
         # From Python it may be a dict, and a dataset is hashed.
         object.__setattr__(self, "columns", Named(self.columns))
         _ = self.text_form  # raises what is wrong with it
+        if self.fold is not None and (said := self.split or self.test_path) is not None:
+            key = "split" if self.split is not None else "test_path"
+            raise ConfigError(f"fold={self.fold}: {key}={said} says which rows are for test already.")
         rules = {"group": self.group, "time": self.time, "split": self.split}
         given = [f"{key}={value}" for key, value in rules.items() if value is not None]
         if self.test_path is not None:
