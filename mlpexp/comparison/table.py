@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from mlpexp.comparison.comparison import Comparison, Contrast
@@ -18,16 +19,19 @@ if TYPE_CHECKING:
 
 Rows = list[list[str]]
 
+_SHARED = "; settings that share a letter are not told apart"
 LETTERS, SECONDS = "alike", "seconds"
 
 
 def settings_title(comparison: Comparison) -> str:
+    counts = {len(summary.counted) for summary in comparison.summaries if summary.counted}
+    n = counts.pop() if len(counts) == 1 and 1 not in counts else "n"
     by = "" if comparison.ranking == comparison.metric else f" by {comparison.ranking.words}"
     title = (
-        f"Settings, best first{by}: mean over n {_unit(comparison)}s, each at its best epoch, "
+        f"Settings, best first{by}: mean over {n} {_unit(comparison)}s, each at its best epoch, "
         "± half-width of its 95 % confidence interval"
     )
-    return f"{title}; settings that share a letter are not told apart" if comparison.letters else title
+    return title + _SHARED if comparison.letters else title
 
 
 def _unit(comparison: Comparison) -> str:
@@ -132,7 +136,9 @@ def rich_table(comparison: Comparison, rows: Rows, title: str, width: int | None
 
     n_keys = len(key_titles(comparison))
     if width is not None:
-        rows, n_keys = _narrowed(rows, n_keys, width)
+        rows, n_keys = _narrowed(comparison, rows, width)
+    if LETTERS not in rows[0]:
+        title = title.removesuffix(_SHARED)
     table = Table(title=Text(title), title_justify="left", title_style="")
     for position, name in enumerate(rows[0]):
         if position < n_keys:
@@ -145,25 +151,35 @@ def rich_table(comparison: Comparison, rows: Rows, title: str, width: int | None
 
 
 # What a narrow table does without, the first of them first; the verdict and the files have them too.
-_LEAST = (SECONDS, "d", "failed", "p", "adjusted p", "n", "pairs")
+_LEAST = (SECONDS, "d", "failed")
+# And what it does without where the keys are stacked and it is still too wide.
+_LESS = ("p", "adjusted p", "n", "pairs", LETTERS)
 
 
-def _narrowed(rows: Rows, n_keys: int, width: int) -> tuple[Rows, int]:
+def _narrowed(comparison: Comparison, rows: Rows, width: int) -> tuple[Rows, int]:
+    """The rows that fit, and how many of the first columns are keys."""
+    n_keys = len(key_titles(comparison))
     if _needed(rows) > width:
-        rows = [[_folded(title) for title in rows[0]], *rows[1:]]
+        columns = [[_folded(column), *column[1:]] for column in map(list, zip(*rows, strict=True))]
+        rows = [list(row) for row in zip(*columns, strict=True)]
+    rows = _without(rows, _LEAST, n_keys, width)
     if n_keys > 1 and _needed(rows) > width:
         keys = rows[0][:n_keys]
         stacked = ["\n".join(f"{key}={value}" for key, value in zip(keys, row, strict=False)) for row in rows[1:]]
-        rows = [
-            ["setting", *rows[0][n_keys:]],
-            *([one, *row[n_keys:]] for one, row in zip(stacked, rows[1:], strict=True)),
-        ]
+        rows = [[first, *row[n_keys:]] for first, row in zip(["setting", *stacked], rows, strict=True)]
         n_keys = 1
-    for name in _LEAST:
-        if _needed(rows) > width and _folded(name) in rows[0][n_keys:]:
-            at = rows[0].index(_folded(name), n_keys)
+    others = [metric.title for metric in _shown_metrics(comparison.metric)[1:]]
+    return _without(rows, [*_LESS, *others], n_keys, width), n_keys
+
+
+def _without(rows: Rows, names: Sequence[str], n_keys: int, width: int) -> Rows:
+    """The rows without columns of these names, as far as they do not fit."""
+    for name in names:
+        titles = [title.replace("\n", " ") for title in rows[0]]
+        if _needed(rows) > width and name in titles[n_keys:]:
+            at = titles.index(name, n_keys)
             rows = [[*row[:at], *row[at + 1 :]] for row in rows]
-    return rows, n_keys
+    return rows
 
 
 def _needed(rows: Rows) -> int:
@@ -172,10 +188,10 @@ def _needed(rows: Rows) -> int:
     return sum(widest) + 3 * len(widest) + 1
 
 
-def _folded(title: str) -> str:
-    """A title of words in two lines."""
-    first, blank, rest = title.partition(" ")
-    return f"{first}\n{rest}" if blank else title
+def _folded(column: Sequence[str]) -> str:
+    """The title of a column, in two lines where it is longer than what stands below."""
+    title = column[0]
+    return title.replace(" ", "\n", 1) if len(title) > max(map(len, column[1:]), default=0) else title
 
 
 def markdown_table(comparison: Comparison, rows: Rows) -> str:

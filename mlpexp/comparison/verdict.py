@@ -134,7 +134,7 @@ def _conclusion(comparison: Comparison, contrast: Contrast) -> str:
         if contrast.decided and (low >= worth or high <= -worth):
             better = (low > 0) == comparison.metric.higher_is_better
             return f"{'better' if better else 'worse'} by {amount} or more"
-        noise = "more than noise, but whether it is" if contrast.decided else "undecided whether it is"
+        noise = "more than noise, but undecided whether it is" if contrast.decided else "undecided whether it is"
         return f"{noise} {amount} or more{outlook(comparison, contrast)}"
     if contrast.decided:
         return "more than noise"
@@ -197,10 +197,9 @@ def _winner(comparison: Comparison, best: Summary) -> list[str]:
     if free is None or ranking.shown(sign * free) == ranking.shown(found.mean) or free > sign * found.mean:
         return []
     unit = " %" if ranking.percent else ""
-    said = (
-        f"Its {ranking.words} of {ranking.shown(found.mean)}{unit}, as the best of {len(scores)}, is too good; chosen "
-        f"by all other seeds for each, the best has {ranking.shown(sign * free)}{unit}."
-    )
+    best_of = f"As the best of {len(scores)}, its {ranking.words} of {ranking.shown(found.mean)}{unit}"
+    free_of_it = f"where the other seeds choose the best for each, it is {ranking.shown(sign * free)}{unit}"
+    said = f"{best_of} is too good by chance; {free_of_it}."
     confirm = confirmation(comparison, best)
     return [f"{said} To confirm it on fresh seeds: {confirm}" if confirm else said]
 
@@ -227,7 +226,7 @@ def _cautions(comparison: Comparison) -> list[str]:
             f"{fewest} seeds miss a failure that strikes one in ten in {100 * missed:.0f} % of sweeps; the test does "
             "not allow for it."
         )
-    if any(contrast.p is not None and not contrast.decided for contrast in tested):
+    if comparison.worth is None and any(contrast.p is not None and not contrast.decided for contrast in tested):
         cautions.append(
             "Not distinguishable from noise does not mean equal: the interval shows how large the difference may be."
         )

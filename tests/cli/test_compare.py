@@ -39,7 +39,7 @@ def test_a_sweep(sweep: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     out = capsys.readouterr().out
     for part in (
         "│ perceptron │ 3 │",
-        "Highest mean test accuracy: model=",
+        "Best by val accuracy: model=",
         "to the best, model=",
         "written to sweep/",
     ):

@@ -47,6 +47,18 @@ def test_best_first_and_against_the_best(write_sweep: Write) -> None:
     )
 
 
+def test_the_validation_split_ranks_and_the_test_split_is_compared(write_run: Write, here: Path) -> None:
+    for seed in range(3):
+        for name, val, test in (("relu", 0.9, 0.7), ("tanh", 0.8, 0.95), ("gelu", 0.7, 0.8)):
+            by_split = {"val": val + seed / 100, "test": test + seed**2 / 100}
+            metrics = {split: {"accuracy": score, "loss": 1 - score} for split, score in by_split.items()}
+            write_run(f"{name}{seed}", f"activation={name}", seed=seed, metrics=metrics)
+    comparison = compare(here)
+    assert labels(comparison) == ["relu", "tanh", "gelu"]
+    assert (comparison.ranking.tag, comparison.metric.tag) == ("accuracy/val", "accuracy/test")
+    assert [contrast.difference.mean for contrast in comparison.contrasts] == pytest.approx([0.25, 0.1])
+
+
 def test_against_a_baseline_only_its_own_tests_count(write_sweep: Write) -> None:
     comparison = compare(write_sweep(SETTINGS), baseline="activation=relu")
     assert labels(comparison) == ["gelu", "relu", "tanh"]

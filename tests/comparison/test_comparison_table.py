@@ -17,6 +17,7 @@ from mlpexp.comparison.table import (
     contrasts_rows,
     contrasts_title,
     csv_text,
+    latex_table,
     markdown_table,
     p_value,
     rich_table,
@@ -58,17 +59,41 @@ def test_contrasts(write_sweep: Write) -> None:
     assert contrasts_rows(comparison)[1:] == [["leaky_relu", "2", "−10.50", "−16.85 to −4.15", f"{p:.3f}", "–"]]
 
 
-def test_a_terminal_of_100_columns_shows_numbers_whole(write_sweep: Write) -> None:
-    settings = {f"{one} init=xavier_uniform optimizer=momentum": scores for one, scores in SETTINGS.items()}
-    comparison = compare(write_sweep(settings | {"": [0.1, 0.3]}))
-    console = Console(width=100, file=io.StringIO())
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_a_terminal_shows_settings_and_scores_whole(width: int, write_sweep: Write) -> None:
+    keys = "init=xavier_uniform optimizer=momentum"
+    settings = {f"{one} {keys}": scores for one, scores in SETTINGS.items()} | {"": [0.1, 0.3]}
+    comparison = compare(write_sweep(settings))
     for rows in (settings_rows(comparison), contrasts_rows(comparison)):
-        console.print(rich_table(comparison, rows, "[title]"))
+        console = Console(width=width, file=io.StringIO())
+        console.print(rich_table(comparison, rows, "[title]", width))
         assert isinstance(console.file, io.StringIO)
         shown = console.file.getvalue()
+        assert all(len(line) <= width for line in shown.splitlines())
         assert "[title]" in shown
-        for row in rows:
-            assert all(cell in shown for cell in row[3:])
+        for row in rows[1:]:
+            assert all(cell in shown for cell in row[:3])
+        assert rows[1][3 if "difference" in rows[0] else 5] in shown
+        wide = Console(width=200, file=io.StringIO())
+        wide.print(rich_table(comparison, rows, "[title]"))
+        assert isinstance(wide.file, io.StringIO)
+        assert all(cell in wide.file.getvalue() for row in rows for cell in row)
+
+
+def test_latex(write_sweep: Write) -> None:
+    comparison = compare(write_sweep(SETTINGS))
+    comment, *lines = latex_table(comparison).splitlines()
+    assert comment.startswith("% Settings, best first by val accuracy")
+    assert lines == [
+        r"\begin{tabular}{lrrrr}",
+        r"\toprule",
+        r"activation & n & test accuracy (\%) & val accuracy (\%) & seconds \\",
+        r"\midrule",
+        r"relu & 2 & 91.00 $\pm$ 12.71 & 91.00 $\pm$ 12.71 & 2 \\",
+        r"leaky\_relu & 2 & 80.50 $\pm$ 6.35 & 80.50 $\pm$ 6.35 & 2 \\",
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
 
 
 def test_markdown(write_sweep: Write) -> None:
