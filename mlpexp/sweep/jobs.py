@@ -52,6 +52,13 @@ def expand(
     They are those of Hydra's basic sweeper, in its order; a shuffle(…) is shuffled here, once. ConfigError for values
     that cannot be listed, and for more than 100,000 jobs.
     """
+    return [list(itertools.chain(*job)) for job in itertools.product(*axes(overrides, params, config_dir))]
+
+
+def axes(
+    overrides: Sequence[str], params: Mapping[str, str] | None = None, config_dir: str | None = None
+) -> list[list[list[str]]]:
+    """What a line lists, key by key: for each of the values the overrides that set it. See `expand`."""
     given = [*(f"{key}={value}" for key, value in (params or {}).items()), *overrides]
     wrong: list[str] = []
     # As in Hydra's sweeper, the last value of a key takes precedence.
@@ -68,8 +75,13 @@ def expand(
     loader = config_loader(config_dir) if swept else None
     n_jobs = math.prod(count(override, loader) for override in by_key.values())
     if n_jobs > MOST_JOBS:
-        raise ConfigError(f"the sweep has {n_jobs:,} jobs, and more than {MOST_JOBS:,} are refused; give fewer values.")
-    return [list(job) for job in itertools.product(*(list(values(override, loader)) for override in by_key.values()))]
+        raise too_many(n_jobs)
+    return [[[value] for value in values(override, loader)] for override in by_key.values()]
+
+
+def too_many(n_jobs: int) -> ConfigError:
+    """The error for a sweep of more jobs than `MOST_JOBS`."""
+    return ConfigError(f"the sweep has {n_jobs:,} jobs, and more than {MOST_JOBS:,} are refused; give fewer values.")
 
 
 def check_jobs(
@@ -78,18 +90,21 @@ def check_jobs(
     *,
     numbered: bool = True,
     preparations: Preparations | None = None,
+    first: int = 0,
+    beside: Sequence[tuple[Config, Sequence[str]]] = (),
 ) -> list[Job]:
     """The jobs with their configs, or one error that lists each mistake in any of them once.
 
     With `numbered` the error names the jobs of a mistake, unless all have it. `preparations` keep what
-    had to be loaded.
+    had to be loaded. `first` is the number of the first one; `beside` are earlier jobs of the sweep, with their
+    overrides: a key that one of these uses may be given to all.
     """
     from mlpexp.training.prepare import Preparations
 
     preparations = preparations or Preparations()
     found: list[Job] = []
     wrong: dict[str, list[int]] = {}
-    for number, overrides in enumerate(jobs):
+    for number, overrides in enumerate(jobs, first):
         try:
             config = composer.config(overrides)
             preparations.of(config)
@@ -104,7 +119,7 @@ def check_jobs(
         ]
         more = [f"and {len(lines) - _MOST_LINES} more."] if len(lines) > _MOST_LINES else []
         raise ConfigError(*lines[:_MOST_LINES], *more)
-    check_keys([(job.config, job.overrides) for job in found])
+    check_keys([*beside, *((job.config, job.overrides) for job in found)])
     return found
 
 
