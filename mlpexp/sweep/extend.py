@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 from mlpexp.comparison.settings import differences
 from mlpexp.config.compose import Composer
-from mlpexp.config.overrides import is_about_hydra, parse_override
+from mlpexp.config.overrides import is_about_hydra, is_about_sweep, parse_override
 from mlpexp.config.reproduce import listed, overrides, value_at
 from mlpexp.config.schema import Config
 from mlpexp.errors import ConfigError
@@ -84,9 +84,12 @@ class _Sweep:
                 raise ConfigError(f"{text}: must be one value.")
             self.changes[_key(text)] = parsed.value()
         self._where = where
-        self._axes = axes([text for text in given if text not in where], config_dir=config_dir)
-        self.keys = list(dict.fromkeys(_key(text) for axis in self._axes for texts in axis for text in texts))
         self._composer = Composer(config_dir, about_hydra=_of_hydra(directory / MULTIRUN))
+        line = [text for text in given if text not in where]
+        # Not that of an experiment, which the sweep's jobs have followed already.
+        sweep = self._composer.sweep([text for text in line if is_about_sweep(text)])
+        self._axes = axes(line, config_dir=config_dir, sweep=sweep)
+        self.keys = list(dict.fromkeys(_key(text) for axis in self._axes for texts in axis for text in texts))
         self.jobs = [self._as_planned(job) for job in known.jobs]
 
     def _as_planned(self, job: JobRecord) -> Job:
