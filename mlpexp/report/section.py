@@ -11,8 +11,9 @@ from mlpexp.comparison.claims import Judgement
 from mlpexp.comparison.compare import Comparison, compare
 from mlpexp.comparison.figures import pictures
 from mlpexp.comparison.network_figures import median_first
-from mlpexp.comparison.report import dots_picture, format_of, lost_runs, method, symptoms
+from mlpexp.comparison.report import format_of, lost_runs, method, symptoms
 from mlpexp.comparison.runs import natural
+from mlpexp.comparison.settings_figure import settings_picture
 from mlpexp.comparison.table import SETTINGS_TITLE, key_titles, settings_rows
 from mlpexp.comparison.verdict import verdict
 from mlpexp.config.reproduce import sweep_command
@@ -26,7 +27,7 @@ MOST_BYTES = 2**24
 _PNG = b"\x89PNG"
 
 _ABOUT = {
-    "dots": "Every seed, the mean of each setting, and its 95 % confidence interval",
+    "settings": "The mean of each setting over its seeds, with its 95 % confidence interval",
     "learning_curves": "Validation loss and score over the epochs",
     "train_and_val": "Training and validation loss; dotted lines mark the epochs whose weights were kept",
     "decision_boundaries": "Decision boundaries; the deeper the colour, the more confident the network",
@@ -101,7 +102,9 @@ def section_of(path: Path, format: Format = "png") -> Section:
     report = comparison.report
     drawn, lacking = pictures(comparison, report.figures, format)
     content = (
-        {"dots": dots_picture(comparison).drawn(format), **drawn} if len(comparison.summaries) > 1 else dict(drawn)
+        {"settings": settings_picture(comparison).drawn(format), **drawn}
+        if len(comparison.summaries) > 1
+        else dict(drawn)
     )
     shown = [Picture(_ABOUT[name], file) for name, file in content.items()]
     of_one_run, unread = _of_one_run(comparison)
