@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from mlpexp.data.dataset import Dataset, Split
 from mlpexp.errors import ConfigError
-from mlpexp.fields.ranges import Index, OpenFraction, Range
+from mlpexp.fields.ranges import Index, OpenFraction, Range, Share
 
 if TYPE_CHECKING:
     import torch
@@ -25,6 +25,8 @@ class RandomlySplit(Dataset):
     """Share of the rows in the validation split."""
     test_fraction: OpenFraction = 0.2
     """Share of the rows in the test split."""
+    train_fraction: Share = 1.0
+    """Share of the training rows that is trained on, for learning curves; a smaller one is a part of a greater one."""
     seed: Index = 0
     """Decides the split, and the noise of the data if any; independent of the run's seed."""
 
@@ -43,13 +45,20 @@ class RandomlySplit(Dataset):
 
     def deal(self, n_rows: int, groups: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """The rows of train, val and test; see `deal_at_random`."""
-        return deal_at_random(n_rows, self.val_fraction, self.test_fraction, self.generator(), groups)
+        train, val, test = deal_at_random(n_rows, self.val_fraction, self.test_fraction, self.generator(), groups)
+        return self.part_of(train, groups), val, test
+
+    def part_of(self, train: Tensor, groups: Tensor | None) -> Tensor:
+        """`train_fraction` of the training rows; see `part_of`."""
+        return part_of(train, groups, self.train_fraction, self.seed)
 
     def split_rows(
         self, x: Tensor, y: Tensor, generator: torch.Generator, groups: Tensor | None
     ) -> tuple[Split, Split, Split]:
         """Train, val and test of rows `x` [N, F] and `y`; see `split_at_random`."""
-        return split_at_random(x, y, self.val_fraction, self.test_fraction, generator, groups)
+        train, val, test = deal_at_random(len(x), self.val_fraction, self.test_fraction, generator, groups)
+        train = self.part_of(train, groups)
+        return Split(x[train], y[train]), Split(x[val], y[val]), Split(x[test], y[test])
 
 
 def split_at_random(
@@ -91,3 +100,23 @@ def deal_at_random(
     in_test = rank >= (sizes - n_test)[of_row]
     train, val, test = (rows[chosen].sort().values for chosen in (in_train, ~in_train & ~in_test, in_test))
     return train, val, test
+
+
+def part_of(rows: Tensor, groups: Tensor | None, fraction: float, seed: int) -> Tensor:
+    """A share of the rows, drawn at random by the seed, in their old order: the same share of each of the groups.
+
+    `groups` [N] are those of all rows of a dataset, such as their classes (None: all alike). At least one row of each
+    group stays. For one seed the rows of a smaller fraction are among those of a greater one, so that a learning curve
+    adds rows and exchanges none.
+    """
+    import torch
+
+    if fraction == 1:
+        return rows
+    order = torch.rand(len(rows), dtype=torch.float64, generator=torch.Generator().manual_seed(seed)).argsort()
+    labels = torch.zeros(len(rows), dtype=torch.long) if groups is None else groups[rows]
+    order = order[labels[order].argsort(stable=True)]
+    _, of_row, sizes = labels[order].unique_consecutive(return_inverse=True, return_counts=True)
+    rank = torch.arange(len(rows)) - (sizes.cumsum(0) - sizes)[of_row]
+    n_kept = (sizes.double() * fraction).round().long().clamp(min=1)
+    return rows[order[rank < n_kept[of_row]]].sort().values

@@ -69,13 +69,15 @@ def test_only_a_seed_with_both_makes_two_settings(write_run: Write, here: Path) 
 
 
 def test_a_run_notes_the_content_of_its_plugins(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (here / "my_part").mkdir()
-    (here / "my_part" / "__init__.py").write_text("A = 1\n")
-    (here / "my_part" / "more.py").write_text("B = 2\n")
+    (here / "digested_part").mkdir()
+    (here / "digested_part" / "__init__.py").write_text("A = 1\n")
+    (here / "digested_part" / "more.py").write_text("B = 2\n")
     monkeypatch.syspath_prepend(str(here))
     quiet = ["dataset=xor", "epochs=1", "log.figures=false", "log.tensorboard=false"]
-    train(compose([*quiet, "plugins=[my_part]"]), "run")
-    monkeypatch.delitem(sys.modules, "my_part")
+    train(compose([*quiet, "plugins=[digested_part]"]), "run")
+    monkeypatch.delitem(sys.modules, "digested_part")
     expected = hashlib.sha256(b"A = 1\nB = 2\n").hexdigest()
     versions = record.read(here / "run").versions
-    assert {name: text for name, text in versions.items() if name.startswith("plugin ")} == {"plugin my_part": expected}
+    assert {name: text for name, text in versions.items() if name.startswith("plugin ")} == {
+        "plugin digested_part": expected
+    }

@@ -287,6 +287,7 @@ def _split(
     else:
         train, middle, last = deal_at_random(len(kept), val, test, settings.generator(), labels)
         rows = (kept[train], kept[middle], kept[last])
+    rows = (settings.part_of(rows[0], y if classes else None), *rows[1:])
     if classes:
         missing = set(y[kept].unique().tolist()) - set(y[rows[0]].unique().tolist())
         if missing:
