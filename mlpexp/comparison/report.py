@@ -76,9 +76,10 @@ def format_of(runs: Sequence[StoredRun]) -> Format:
 def write_report(comparison: Comparison, directory: Path, command: Sequence[str], format: Format = "png") -> list[Path]:
     """Writes comparison.md, comparison.csv, settings.png and what other figures there are; gives their paths.
 
-    These are the learning curves, and what the runs' own `report` asks for.
+    These are the learning curves, main effects and interactions of a full grid, and what the runs' own `report` asks
+    for.
     """
-    asked: list[FigureName] = ["learning_curves", *comparison.report.figures]
+    asked: list[FigureName] = ["learning_curves", "interactions", *comparison.report.figures]
     drawn, lacking = pictures(comparison, dict.fromkeys(asked), format)
     missed = [line for name, line in lacking.items() if name in comparison.report.figures]
     comparison = replace(comparison, notes=[*comparison.notes, *missed])

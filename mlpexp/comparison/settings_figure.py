@@ -74,7 +74,8 @@ def _named(summary: Summary, keys: Sequence[str]) -> str:
     return ", ".join(f"{key}={summary.setting.values[key]}" for key in keys if summary.setting.values[key] != MISSING)
 
 
-def _kind(comparison: Comparison) -> str:
+def metric_kind(comparison: Comparison) -> str:
+    """What the values are like, for `value_axis`."""
     metric = comparison.metric
     return "accuracy" if metric.percent else "r2" if metric.higher_is_better else "loss"
 
@@ -105,7 +106,7 @@ def _response(
         response,
         lines,
         choice=number[0],
-        metric=_kind(comparison),
+        metric=metric_kind(comparison),
         axis=metric.title,
         notes=_notes(comparison, title),
     )
@@ -143,7 +144,7 @@ def _dots(comparison: Comparison, title: str) -> Picture[Any]:
         rows.append(Row(summary.label, values, found.interval if found else None, _remark(summary)))
     if n > _MOST_ROWS:
         title += f": the best {_MOST_ROWS} of {n} settings"
-    return Picture(dots, rows, metric=_kind(comparison), axis=metric.title, title=title)
+    return Picture(dots, rows, metric=metric_kind(comparison), axis=metric.title, title=title)
 
 
 def _remark(summary: Summary) -> str:

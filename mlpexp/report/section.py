@@ -35,6 +35,7 @@ _ABOUT = {
     "gradients_by_layer": "Gradient norms from the first layer to the last",
     "gradient_norms": "Gradient norms before clipping, and the validation loss",
     "learning_rates": "The learning rate, and the validation score",
+    "interactions": "What each key does by itself, and how two of them act together",
     "reliability": "Reliability diagrams: how many of the predictions of some confidence are right",
     "curves": "Loss and score over the epochs",
     "confusion_matrix": "Confusion matrix on the test split",
