@@ -134,7 +134,7 @@ def test_learning_curves_end_with_the_first_seed_to_stop(write_run: Write, here:
 def test_learning_curves_of_the_best_eight(write_sweep: Write) -> None:
     sweep = write_sweep({f"epochs={n}": [n / 20] for n in range(1, 11)})
     found = histories(compare(sweep).summaries, ["loss/val"])
-    assert list(found.columns) == [f"model.hidden=[{n},1]" for n in range(10, 2, -1)]
+    assert list(found.columns) == [f"epochs={n}" for n in range(10, 2, -1)]
     assert found.remarks == ["the best 8 of 10 settings"]
 
 
