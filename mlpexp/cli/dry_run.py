@@ -78,7 +78,8 @@ def _table(
         shared = ", ".join(f"{key}={show(configs[0][key])}" for key in own if key in configs[0]) or "–"
         device = str(preparations.of(stack.jobs[0].config).device)
         row = [str(index), str(len(stack.jobs)), shared, _size(stack.n_bytes), device]
-        table.add_row(*row, *([reason] if any(reasons) else []))
+        # As texts: rich takes the brackets of a list for markup.
+        table.add_row(*map(Text, [*row, *([reason] if any(reasons) else [])]))
     return table
 
 

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mlpexp.comparison.claims import by_chance
 from mlpexp.comparison.compare import Comparison, compare_runs, own_metric, report_of
@@ -14,6 +14,7 @@ from mlpexp.comparison.figures import pictures
 from mlpexp.comparison.metric import default_name, score_names
 from mlpexp.comparison.repetition import Repetition
 from mlpexp.comparison.runs import StoredRun, find_runs, natural
+from mlpexp.comparison.settings_figure import settings_picture
 from mlpexp.comparison.summary import MissingResult, Summary
 from mlpexp.comparison.table import (
     code,
@@ -33,13 +34,10 @@ from mlpexp.run.files import make_directory, write_bytes, write_text
 
 if TYPE_CHECKING:
     from mlpexp.figures.drawing import Drawing
-    from mlpexp.figures.picture import Picture
 
 # Of the settings of a sweep, in its directory.
 TABLE = "sweep.csv"
 FIGURES = "figures"
-# A figure with more rows than this is too high to read; the CSV has them all.
-_MOST_ROWS = 40
 
 
 def sweep_summary(directory: str | Path, drawing: Drawing | None = None) -> Comparison:
@@ -56,12 +54,12 @@ def sweep_summary(directory: str | Path, drawing: Drawing | None = None) -> Comp
     mixed = report.metric is None and len(score_names(runs)) > 1 and default_name(runs) in SCORES
     metric = Metric("loss", "test") if mixed else own_metric(runs, report)
     comparison = compare_runs(runs, notes, None, metric, report)
-    picture = dots_picture(comparison)
+    picture = settings_picture(comparison)
     format = format_of(runs)
-    dots = drawing.begin(picture, format) if drawing else lambda: picture.drawn(format)
+    finished = drawing.begin(picture, format) if drawing else lambda: picture.drawn(format)
     write_text(directory / TABLE, csv_text(comparison))
     drawn, lacking = pictures(comparison, report.figures, format)
-    write_bytes(directory / f"sweep.{format}", dots())
+    write_bytes(directory / f"sweep.{format}", finished())
     for other in set(FORMATS) - {format}:
         (directory / f"sweep.{other}").unlink(missing_ok=True)
     if drawn:
@@ -80,15 +78,16 @@ def format_of(runs: Sequence[StoredRun]) -> Format:
 def write_report(
     comparison: Comparison, directory: Path, command: Sequence[str], format: Format = "png", *, latex: bool = False
 ) -> list[Path]:
-    """Writes comparison.md, comparison.csv, dots.png and what other figures there are; gives their paths.
+    """Writes comparison.md, comparison.csv, settings.png and what other figures there are; gives their paths.
 
-    These are the learning curves, and what the runs' own `report` asks for. `latex`, also comparison.tex.
+    These are the learning curves, main effects and interactions of a full grid, and what the runs' own `report` asks
+    for. `latex`, also comparison.tex.
     """
-    asked: list[FigureName] = ["learning_curves", *comparison.report.figures]
+    asked: list[FigureName] = ["learning_curves", "interactions", *comparison.report.figures]
     drawn, lacking = pictures(comparison, dict.fromkeys(asked), format)
     missed = [line for name, line in lacking.items() if name in comparison.report.figures]
     comparison = replace(comparison, notes=[*comparison.notes, *missed])
-    content = {"dots": dots_picture(comparison).drawn(format), **drawn}
+    content = {"settings": settings_picture(comparison).drawn(format), **drawn}
     files = {f"{name}.{format}": file for name, file in content.items()}
     for name, file in files.items():
         write_bytes(directory / name, file)
@@ -97,31 +96,6 @@ def write_report(
     if latex:
         write_text(directory / "comparison.tex", latex_table(comparison))
     return [directory / name for name in ("comparison.md", "comparison.csv", *["comparison.tex"] * latex, *files)]
-
-
-def dots_picture(comparison: Comparison) -> Picture[Any]:
-    """The dot plot, under the title of the runs' report, or under what was measured and varied."""
-    from mlpexp.figures.picture import Picture
-    from mlpexp.figures.sweeps.dots import Row, dots
-
-    metric, n = comparison.metric, len(comparison.summaries)
-    rows = []
-    for summary in comparison.summaries[:_MOST_ROWS]:
-        found = summary.estimate(metric)
-        values = list(summary.values(metric).values())
-        rows.append(Row(summary.label, values, found.interval if found else None, _remark(summary)))
-    words = metric.words[0].upper() + metric.words[1:]
-    title = comparison.report.title or f"{words} by {', '.join(comparison.keys)}".removesuffix(" by ")
-    if n > _MOST_ROWS:
-        title += f": the best {_MOST_ROWS} of {n} settings"
-    kind = "accuracy" if metric.percent else "r2" if metric.higher_is_better else "loss"
-    return Picture(dots, rows, metric=kind, axis=metric.title, title=title)
-
-
-def _remark(summary: Summary) -> str:
-    others = len(summary.failures) - len(summary.diverged)
-    counts = {"diverged": len(summary.diverged), "failed": others, "unfinished": len(summary.unfinished)}
-    return ", ".join([f"n = {len(summary.counted)}", *(f"{n} {what}" for what, n in counts.items() if n)])
 
 
 def lost_runs(comparison: Comparison) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mlpexp.comparison.revisions import revision, telling_apart
 from mlpexp.comparison.runs import Repeat, StoredRun
 from mlpexp.fields.convert import show
 from mlpexp.run.hyperparameters import NO_ACTIVATION, hyperparameters
@@ -91,15 +92,37 @@ def _text(config: Mapping[str, Any], key: str) -> str:
     return "".join(c if c.isprintable() else " " for c in text)
 
 
-def group(runs: Sequence[StoredRun]) -> tuple[dict[str, tuple[Setting, list[StoredRun]]], Differences]:
+Groups = dict[str, tuple[Setting, list[StoredRun]]]
+
+
+def group(runs: Sequence[StoredRun]) -> tuple[Groups, Differences]:
     """The runs by setting, under its label, in the order in which settings first appear; and what differs."""
     configs = _with_split_seeds([hyperparameters(run.record.config) for run in runs])
     found = differences(configs)
-    groups: dict[str, tuple[Setting, list[StoredRun]]] = {}
+    groups: Groups = {}
     for run, config in zip(runs, configs, strict=True):
         setting = Setting({key: _text(config, key) for key in found.keys})
         groups.setdefault(setting.label, (setting, []))[1].append(run)
-    return groups, found
+    return _by_revision(groups, found)
+
+
+def _by_revision(groups: Groups, found: Differences) -> tuple[Groups, Differences]:
+    """The settings of which a seed was trained with several revisions of the code, taken apart by what differs there.
+
+    As repeats the older runs would be left out, which may be just what is to be compared.
+    """
+    names = {label: telling_apart(runs) for label, (_, runs) in groups.items()}
+    more = list(dict.fromkeys(name for listed in names.values() for name in listed))
+    if not more:
+        return groups, found
+    apart: Groups = {}
+    for label, (setting, runs) in groups.items():
+        for run in runs:
+            made_with = revision(run)
+            values = {name: made_with.get(name, MISSING) if name in names[label] else MISSING for name in more}
+            own = Setting(setting.values | values)
+            apart.setdefault(own.label, (own, []))[1].append(run)
+    return apart, Differences([*found.keys, *more], found.implied)
 
 
 def _with_split_seeds(configs: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -121,9 +144,9 @@ def _with_split_seeds(configs: Sequence[Mapping[str, Any]]) -> list[Mapping[str,
 def without_repeats(runs: Sequence[StoredRun]) -> tuple[list[StoredRun], int]:
     """One run a seed and fold, and how many were left out.
 
-    A repeat of a setting and seed gives the same result, bit for bit on a CPU: counting it as a further sample
-    would make intervals too narrow. A run that has completed or diverged is preferred to one that has not, then the
-    one started last.
+    A repeat of a setting and seed, with the same revision of the code, gives the same result, bit for bit on a CPU:
+    counting it as a further sample would make intervals too narrow. A run that has completed or diverged is preferred
+    to one that has not, then the one started last.
     """
     chosen: dict[Repeat, StoredRun] = {}
     for run in runs:

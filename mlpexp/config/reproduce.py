@@ -82,7 +82,7 @@ def _grid(configs: Sequence[Plain]) -> str:
     # What an experiment sweeps over unless overrides change it.
     keys += [key for key in _params(_experiment(configs[0])) if key not in keys]
     runs = [
-        tuple(one[key] if key in one else _value_at(config, key) for key in keys)
+        tuple(one[key] if key in one else value_at(config, key) for key in keys)
         for one, config in zip(given, configs, strict=True)
     ]
     values = [list(dict.fromkeys(run[i] for run in runs)) for i in range(len(keys))]
@@ -91,7 +91,7 @@ def _grid(configs: Sequence[Plain]) -> str:
     # The keys with one value, then the swept ones, of which the first changes slowest.
     changes = [next((i for i, run in enumerate(runs) if run[at] != runs[0][at]), len(runs)) for at in range(len(keys))]
     order = sorted(range(len(keys)), key=lambda at: -changes[at])
-    return shlex.join(["mlpexp", "train", "-m", *(f"{keys[at]}={_listed(values[at])}" for at in order)])
+    return shlex.join(["mlpexp", "train", "-m", *(f"{keys[at]}={listed(values[at])}" for at in order)])
 
 
 def overrides(config: Plain) -> list[str]:
@@ -283,7 +283,7 @@ def _base(
     return {**plain, "report": as_plain(build(Report, plain["report"], "report"))}
 
 
-def _value_at(config: Plain, key: str) -> str:
+def value_at(config: Plain, key: str) -> str:
     """The value that a config has at the key of an override; KeyError where it has none."""
     if key in GROUPS:
         return str(config[key]["name"])
@@ -295,7 +295,7 @@ def _value_at(config: Plain, key: str) -> str:
     return written(value)
 
 
-def _listed(values: Sequence[str]) -> str:
+def listed(values: Sequence[str]) -> str:
     """Values to sweep over; whole numbers in a row as a range."""
     if len(values) > 3 and all(value.isdecimal() for value in values):
         first, last = int(values[0]), int(values[-1])

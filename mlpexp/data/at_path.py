@@ -18,7 +18,7 @@ from mlpexp.data.preprocessing import Preprocessing, Target
 from mlpexp.data.readings import Readings
 from mlpexp.data.selection import Selection
 from mlpexp.data.source import Source
-from mlpexp.data.splits import RandomlySplit
+from mlpexp.data.splits import RandomlySplit, deal_at_random
 from mlpexp.data.task import Task
 from mlpexp.errors import ConfigError, pluralize, unknown
 from mlpexp.fields.ranges import PathName
@@ -132,19 +132,20 @@ class AtPath(RandomlySplit):
         given = {name: torch.arange(*bounds[at : at + 2]) for at, name in enumerate(found.parts)}
         if "test" in given and self.fold is not None:
             raise ConfigError(f"{where}: says which rows are for test; dataset.fold={self.fold} cannot say it too.")
+        labels = found.y if found.classes else None
         if all(name in given for name in PARTS):
-            return given["train"], given["val"], given["test"]
+            return self.part_of(given["train"], labels), given["val"], given["test"]
         groups = found.y[:n_train] if found.classes else None
         for label, n in enumerate([n_train] if groups is None else groups.bincount().tolist()):
             if 0 < n < 3:
                 whose = f"the class '{found.classes[label]}'" if found.classes else "it"
                 raise ConfigError(f"{where}: {whose} has {pluralize(n, 'row')} to split; at least 3 are needed.")
-        train, val, test = self.deal(n_train, groups)
+        train, val, test = deal_at_random(n_train, self.val_fraction, self.test_fraction, self.generator(), groups)
         if "val" in given:
             train, val = torch.cat([train, val]).sort().values, given["val"]
         if "test" in given:
             train, test = torch.cat([train, test]).sort().values, given["test"]
-        return train, val, test
+        return self.part_of(train, labels), val, test
 
     def _dealt(self, found: Rows, rows: Dealt, known: Identity, path: Path) -> Data:
         """The data, dealt as `rows` say and preprocessed as `known` is."""

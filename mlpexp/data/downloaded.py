@@ -19,7 +19,7 @@ from mlpexp.data.selection import Selection
 from mlpexp.data.source import Source
 from mlpexp.data.task import Task
 from mlpexp.errors import ConfigError
-from mlpexp.fields.ranges import Count, Index
+from mlpexp.fields.ranges import Count, Index, Share
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,8 @@ class Downloaded(Dataset):
     """Number of training images that are held out for validation."""
     limit: Count | None = None
     """Number of rows that are kept of each split, for quick tries; null: all."""
+    train_fraction: Share = 1.0
+    """Share of the training rows that is trained on, for learning curves; a smaller one is a part of a greater one."""
     seed: Index = 0
     """Decides which images are held out for validation. The run's seed, unless a number is given."""
 
@@ -79,6 +81,8 @@ class Downloaded(Dataset):
             raise ConfigError(f"dataset.val_size={self.val_size}: must be less than the {len(known)} rows there are.")
         rows = torch.randperm(len(known), generator=torch.Generator().manual_seed(self.seed))
         val_rows, train_rows = rows[: self.val_size][: self.limit], rows[self.val_size :][: self.limit]
+        # They stand in random order.
+        train_rows = train_rows[: max(1, round(self.train_fraction * len(train_rows)))]
         train = Selection(known.x, train_rows, known.y[train_rows])
         return Data(
             name=datasets.name_of(self),

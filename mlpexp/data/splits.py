@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from mlpexp.data.dataset import Dataset, Split
 from mlpexp.errors import ConfigError
-from mlpexp.fields.ranges import Index, OpenFraction, Range
+from mlpexp.fields.ranges import Index, OpenFraction, Range, Share
 
 if TYPE_CHECKING:
     import torch
@@ -27,6 +27,8 @@ class RandomlySplit(Dataset):
     """Share of the rows in the validation split."""
     test_fraction: OpenFraction = 0.2
     """Share of the rows in the test split."""
+    train_fraction: Share = 1.0
+    """Share of the training rows that is trained on, for learning curves; a smaller one is a part of a greater one."""
     seed: Index = 0
     """Decides the split, and the noise of the data if any. The run's seed, unless a number is given."""
     folds: Annotated[int, Range(low=2, high=1000)] = 10
@@ -59,10 +61,16 @@ class RandomlySplit(Dataset):
         """The rows of train, val and test; see `deal_at_random`, of a fold `deal_fold`."""
         return self._rows_of(n_rows, groups, self.generator())
 
+    def part_of(self, train: Tensor, groups: Tensor | None) -> Tensor:
+        """`train_fraction` of the training rows; see `part_of`."""
+        return part_of(train, groups, self.train_fraction, self.seed)
+
     def _rows_of(self, n_rows: int, groups: Tensor | None, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         if self.fold is not None:
-            return deal_fold(n_rows, self.val_fraction, self.fold, self.folds, generator, groups)
-        return deal_at_random(n_rows, self.val_fraction, self.test_fraction, generator, groups)
+            train, val, test = deal_fold(n_rows, self.val_fraction, self.fold, self.folds, generator, groups)
+        else:
+            train, val, test = deal_at_random(n_rows, self.val_fraction, self.test_fraction, generator, groups)
+        return self.part_of(train, groups), val, test
 
     def split_rows(
         self, x: Tensor, y: Tensor, generator: torch.Generator, groups: Tensor | None
@@ -142,3 +150,23 @@ def _by_group(n_rows: int, generator: torch.Generator, groups: Tensor | None) ->
         whose = "a class" if len(sizes) > 1 else "it"
         raise ConfigError(f"dataset: {whose} has {fewest} rows; at least 3 are needed, for train, val and test.")
     return rows, of_row, sizes
+
+
+def part_of(rows: Tensor, groups: Tensor | None, fraction: float, seed: int) -> Tensor:
+    """A share of the rows, drawn at random by the seed, in their old order: the same share of each of the groups.
+
+    `groups` [N] are those of all rows of a dataset, such as their classes (None: all alike). At least one row of each
+    group stays. For one seed the rows of a smaller fraction are among those of a greater one, so that a learning curve
+    adds rows and exchanges none.
+    """
+    import torch
+
+    if fraction == 1:
+        return rows
+    order = torch.rand(len(rows), dtype=torch.float64, generator=torch.Generator().manual_seed(seed)).argsort()
+    labels = torch.zeros(len(rows), dtype=torch.long) if groups is None else groups[rows]
+    order = order[labels[order].argsort(stable=True)]
+    _, of_row, sizes = labels[order].unique_consecutive(return_inverse=True, return_counts=True)
+    rank = torch.arange(len(rows)) - (sizes.cumsum(0) - sizes)[of_row]
+    n_kept = (sizes.double() * fraction).round().long().clamp(min=1)
+    return rows[order[rank < n_kept[of_row]]].sort().values

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import math
 import os
 import platform
 import socket
 import subprocess
+import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -25,6 +28,8 @@ from mlpexp.run.files import read_bytes, with_checksum, without_checksum, write_
 from mlpexp.run.history import checked_written
 
 NAME = "run.json"
+# Of a plugin's name, among the versions.
+PLUGIN = "plugin "
 # Bytes: a config with lists of thousands of numbers is far less.
 _MOST = 2**24
 State = Literal["running", "completed", "failed", "interrupted"]
@@ -40,7 +45,7 @@ class Record:
     has failed because its loss was not finite. `constant_answer` is the answer that is the same for all rows, fitted to
     the training rows: the share of each class, or their mean. `constant` are its metrics, of a run that completed or
     diverged; a comparison counts them in place of those that are not finite. `findings` are the doctor's, each a
-    `Finding` as a mapping.
+    `Finding` as a mapping. Among the `versions` are those of packages, and of each plugin a digest of its source.
     """
 
     state: State
@@ -101,7 +106,7 @@ def start(
         device=device,
         seed=config["seed"],
         n_parameters=n_parameters,
-        versions=dict(_versions()),
+        versions=_versions() | _plugins(config.get("plugins") or ()),
         git_commit=_git_commit() if ask_git else None,
         host=socket.gethostname(),
         pid=os.getpid(),
@@ -114,6 +119,24 @@ def start(
 def _versions() -> dict[str, str]:
     packages = {name: version(name) for name in ("mlpexp", "torch", "hydra-core", "numpy")}
     return {"python": platform.python_version(), **packages}
+
+
+def _plugins(names: Iterable[str]) -> dict[str, str]:
+    """By plugin a digest of its source: of its file, or of all of a package's."""
+    found = {}
+    for name in names:
+        module = sys.modules.get(name)
+        if module is None or module.__file__ is None:
+            continue
+        path = Path(module.__file__)
+        files = sorted(path.parent.rglob("*.py")) if hasattr(module, "__path__") else [path]
+        try:
+            content = b"".join(file.read_bytes() for file in files)
+        except OSError:
+            # It was removed after it had been imported.
+            continue
+        found[f"{PLUGIN}{name}"] = hashlib.sha256(content).hexdigest()
+    return found
 
 
 def _git_commit() -> str | None:

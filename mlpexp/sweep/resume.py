@@ -100,7 +100,7 @@ def resume_sweep(directory: Path, changes: dict[str, Any], watcher: SweepWatcher
     if not known.jobs:
         raise ConfigError(f"{directory}: holds no job of a sweep.")
     with locked(directory):
-        _resume(directory, changes, watcher, file)
+        finish(directory, changes, watcher, file)
 
 
 def unfinished(directory: Path) -> bool:
@@ -108,7 +108,8 @@ def unfinished(directory: Path) -> bool:
     return not all(_look(directory, job, {}).ended for job in read(directory).jobs)
 
 
-def _resume(directory: Path, changes: dict[str, Any], watcher: SweepWatcher, file: Path | None) -> None:
+def finish(directory: Path, changes: dict[str, Any], watcher: SweepWatcher, file: Path | None) -> None:
+    """As `resume_sweep`, in a directory that is locked."""
     saved = read(directory)
     found = {job.number: _look(directory, job, changes) for job in saved.jobs}
     # Before the checkpoints of ended stacks are removed: a leftover file would keep their directory.

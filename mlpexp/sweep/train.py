@@ -10,12 +10,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from omegaconf import OmegaConf
+
 from mlpexp.errors import ConfigError, MlpexpError
 from mlpexp.interruption import InterruptedRunError, stopped_with
 from mlpexp.run import record, sweep_record
 from mlpexp.run.checkpoint import previous
 from mlpexp.run.directory import locked
-from mlpexp.run.files import allow_open_files
+from mlpexp.run.files import allow_open_files, writing
 from mlpexp.run.record import Record
 from mlpexp.run.sweep_record import checkpoint_of
 from mlpexp.sweep.jobs import Job, job_records
@@ -124,6 +126,15 @@ def tidy(path: Path | None) -> None:
         previous(path).unlink(missing_ok=True)
         if path.parent.is_dir() and not any(path.parent.iterdir()):
             path.parent.rmdir()
+
+
+def note_overrides(directory: Path, jobs: Sequence[Job]) -> None:
+    """Writes of each job what it adds to the config, where Hydra would, in the directory of the sweep."""
+    for job in jobs:
+        own = directory / job.directory / ".hydra"
+        with writing(own):
+            own.mkdir(parents=True, exist_ok=True)
+            (own / "overrides.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(job.overrides)))
 
 
 def train_jobs(

@@ -55,7 +55,7 @@ def test_a_sweep_with_a_report(runs: Path) -> None:
     assert section.title == "Bending <b>lines</b>"
     assert section.shows == "What a nonlinearity does."
     assert [judgement.claim.says for judgement in section.judgements] == ["Better"]
-    assert len(section.figures) == 2  # the dots, and what was asked for
+    assert len(section.figures) == 2  # that of the settings, and what was asked for
     assert section.table is not None
     assert section.table.rows[0][0] == "activation"
 

@@ -323,6 +323,7 @@ def _split(learned: Learned, settings: TableSettings) -> tuple[Tensor, Tensor, T
     else:
         train, middle, last = settings.deal(len(kept), labels)
         rows = (kept[train], kept[middle], kept[last])
+    rows = (settings.part_of(rows[0], y if classes else None), *rows[1:])
     if classes:
         missing = set(y[kept].unique().tolist()) - set(y[rows[0]].unique().tolist())
         if missing:
