@@ -321,7 +321,7 @@ def _split(learned: Learned, settings: TableSettings) -> tuple[Tensor, Tensor, T
             )
             rows = (train, middle, rows[2])
     else:
-        train, middle, last = settings.deal(len(kept), labels)
+        train, middle, last = settings.deal_whole(len(kept), labels)
         rows = (kept[train], kept[middle], kept[last])
     rows = (settings.part_of(rows[0], y if classes else None), *rows[1:])
     if classes:
