@@ -31,13 +31,19 @@ class Answers:
     own: Callable[[Tensor], Tensor] = Tensor.double
 
     @staticmethod
-    def of(outputs: Tensor, task: Task, loss: Loss, own: Callable[[Tensor], Tensor] = Tensor.double) -> Answers:
+    def of(
+        outputs: Tensor,
+        task: Task,
+        loss: Loss,
+        own: Callable[[Tensor], Tensor] = Tensor.double,
+        temperature: float = 1.0,
+    ) -> Answers:
         """What outputs [K, N, C] stand for, as `predict` gives it: in float32."""
         outputs = outputs.cpu()
         if task.kind == "regression":
             return Answers(values=outputs, own=own)
         k, n = outputs.shape[:2]
-        return Answers(loss.predict(outputs), loss.probabilities(outputs.flatten(0, 1)).view(k, n, -1))
+        return Answers(loss.predict(outputs), loss.probabilities(outputs.flatten(0, 1) / temperature).view(k, n, -1))
 
 
 def undefined(task: Task, y: Tensor, rows: str) -> dict[str, str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -24,18 +24,23 @@ from mlpexp.engine.metrics import Answers, metrics, undefined
 from mlpexp.engine.objective import Objective, evaluate, outputs_of, train_shares
 from mlpexp.engine.rows import Rows
 from mlpexp.engine.stack import ModuleStack
+from mlpexp.engine.temperature import fit_temperature
 from mlpexp.errors import pluralize
 
 
 @dataclass(frozen=True)
 class Results:
-    """Of one network, in evaluation mode; its data are read where they are asked for, and predictions need none."""
+    """Of one network, in evaluation mode; its data are read where they are asked for, and predictions need none.
+
+    Class probabilities are those of its outputs divided by the `temperature`, see engine/temperature.py.
+    """
 
     module: nn.Module
     identity: Identity
     objective: Objective
     read: Callable[[], Data]
     bf16: bool = False
+    temperature: float = 1.0
 
     def __repr__(self) -> str:
         n = sum(parameter.numel() for parameter in self.module.parameters())
@@ -63,6 +68,15 @@ class Results:
     def _stack(self) -> ModuleStack:
         return ModuleStack(self.module, self.bf16)
 
+    def calibrated(self) -> Results:
+        """The same with the temperature that is the best on the validation split."""
+        val = self.data.val
+        return replace(self, temperature=fit_temperature(self.objective.loss, self.outputs(val), val.y))
+
+    def probabilities(self, outputs: torch.Tensor) -> torch.Tensor:
+        """Class probabilities [N, n_classes] of outputs [N, C]."""
+        return self.objective.loss.probabilities(outputs / self.temperature)
+
     def metrics(self) -> dict[str, dict[str, float]]:
         """By split the task's metrics (mlpexp/config/metric.py says what each is); nan where it has none."""
         return _by_split(self.data, self.metrics_of)
@@ -72,7 +86,8 @@ class Results:
         names = self.task.metrics if names is None else names
         evaluation = evaluate(self._stack, self._rows(split), self.objective, keep=True)
         assert evaluation.outputs is not None
-        given = Answers.of(evaluation.outputs, self.task, self.objective.loss, self.identity.preprocessing.values)
+        own = self.identity.preprocessing.values
+        given = Answers.of(evaluation.outputs, self.task, self.objective.loss, own, self.temperature)
         found = metrics(given, split.y, names)
         numbers = {name: value.item() for name, value in found.items()}
         numbers |= {"loss": evaluation.loss.item(), self.task.score: evaluation.score.item()}
@@ -101,7 +116,7 @@ class Results:
 
     def calibration(self, split: Split) -> Calibration:
         """How sure the network is of the classes that it predicts, and how often it is right."""
-        probabilities = self.objective.loss.probabilities(self.outputs(split))
+        probabilities = self.probabilities(self.outputs(split))
         return calibration(probabilities.numpy(), split.y.cpu().numpy())
 
     def predict(self, x: Any) -> np.ndarray:
@@ -122,7 +137,7 @@ class Results:
         outputs = outputs_of(self._stack, Rows(((data, split),)))[0].cpu()
         if self.task.kind == "classification":
             # In float32 the probabilities of outputs near zero are equal, and the likeliest class would be the first.
-            return self.objective.loss.probabilities(outputs.double()).numpy()
+            return self.probabilities(outputs.double()).numpy()
         return preprocessing.values(outputs).numpy()
 
 
@@ -208,6 +223,21 @@ class Calibration:
         """
         total = self.counts.sum()
         return float((self.counts * np.abs(self.accuracy - self.confidence)).sum() / total) if total else math.nan
+
+    @property
+    def known(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean confidence and accuracy of the bins that hold samples."""
+        some = self.counts > 0
+        return self.confidence[some], self.accuracy[some]
+
+    @staticmethod
+    def pooled(parts: Sequence[Calibration]) -> Calibration:
+        """That of all samples of several together."""
+        counts = np.sum([part.counts for part in parts], 0)
+        some = np.maximum(counts, 1)
+        confidence = np.sum([part.counts * part.confidence for part in parts], 0) / some
+        accuracy = np.sum([part.counts * part.accuracy for part in parts], 0) / some
+        return Calibration(counts, confidence, accuracy)
 
 
 def calibration(probabilities: np.ndarray, true: np.ndarray, n_bins: int = N_BINS) -> Calibration:

@@ -144,7 +144,7 @@ def _answers(member: Results, split: Split) -> np.ndarray:
     """Class probabilities [N, C], or values [N, T] in their own units, float64."""
     outputs = member.outputs(split)
     if member.task.kind == "classification":
-        return member.objective.loss.probabilities(outputs).double().numpy()
+        return member.probabilities(outputs).double().numpy()
     return member.identity.preprocessing.values(outputs).double().numpy()
 
 

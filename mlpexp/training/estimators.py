@@ -140,6 +140,7 @@ class _Estimator(BaseEstimator):
                 raise ConfigError(f"validation_fraction={share!r}: must be None or a float between 0 and 1.")
             return share
         watched = config.scheduler.needs_metric or any(isinstance(part, EarlyStopping) for part in config.regularizer)
+        watched |= config.calibrate is not None
         said = any(override.startswith("dataset.val_fraction=") for override in self.overrides)
         assert isinstance(config.dataset, Table)
         return config.dataset.val_fraction if watched or said or config.metric is not None else None
@@ -164,7 +165,8 @@ class Classifier(ClassifierMixin, _Estimator):
 
     `validation_fraction` is the share of each class's rows that validates; the best epoch's weights are taken. None:
     all rows are learned from and the last epoch's weights are taken, unless the config needs rows to validate with
-    (early_stopping, plateau, metric) or names dataset.val_fraction. `random_state`: the seed; None: the config's.
+    (early_stopping, plateau, metric, calibrate) or names dataset.val_fraction. `random_state`: the seed; None: that of
+    the config.
 
     Fitted: `classes_`, `n_features_in_`, `feature_names_in_`, `n_iter_` epochs, and `history_`, a row for each of them.
     """
@@ -306,13 +308,14 @@ def _trained(config: Config, data: Data, *, best: bool) -> tuple[Results, list[R
         if member.failure is not None:
             raise DivergedError(f"{member.failure}.")
         module = engine.best_network(0) if best else engine.stack.member(0)
-        return _portable(Results.of(module, data, engine.objective.member(0), engine.stack.bf16)), history
+        results = Results.of(module, data, engine.objective.member(0), engine.stack.bf16)
+        return _portable(results.calibrated() if config.calibrate else results), history
 
 
 def _portable(results: Results) -> Results:
     """What predicts, on the CPU and without data: it is pickled as it is."""
     known = Identity(results.task, results.identity.preprocessing)
-    return Results(copy.deepcopy(results.module).cpu(), known, results.objective, _no_data, results.bf16)
+    return replace(results, module=copy.deepcopy(results.module).cpu(), identity=known, read=_no_data)
 
 
 def _no_data() -> Data:

@@ -96,7 +96,9 @@ def _load(
 
     of_classes = loss.class_weights(record.constant_answer(found, path), known.task)
     objective = Objective(known.task, loss, class_weights=(of_classes,))
-    results = Results(module.to(device), known, objective, read, config.precision == "bf16")
+    # It is fitted to the best weights of a run that has ended.
+    temperature = found.temperature if weights == "best" and found.temperature is not None else 1.0
+    results = Results(module.to(device), known, objective, read, config.precision == "bf16", temperature)
     return results, epoch, source
 
 
