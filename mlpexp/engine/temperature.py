@@ -17,21 +17,24 @@ LEAST, MOST = 0.01, 100.0
 _N_TRIED = 47
 
 
-def fit_temperature(loss: Loss, outputs: Tensor, y: Tensor) -> float:
+def fit_temperature(loss: Loss, outputs: Tensor, y: Tensor, weight: Tensor | None = None) -> float:
     """The T with which outputs [N, C] have the least negative log-likelihood of the classes y [N]: float64.
 
-    −Σ log p(y | z/T) / N, with p the `probabilities` of the loss (Guo et al. 2017, arXiv 1706.04599). T stays between
-    LEAST and MOST: where all rows are predicted right, 0 would be best, and ∞ where the outputs say nothing.
+    −Σ w·log p(y | z/T) / Σ w, with p the `probabilities` of the loss (Guo et al. 2017, arXiv 1706.04599), and w the
+    `weight` [N] of each row. T stays between LEAST and MOST: where all rows are predicted right, 0 would be best, and ∞
+    where the outputs say nothing.
     """
     from scipy.optimize import minimize_scalar
 
     outputs, y = outputs.double().cpu(), y.cpu()
     rows = torch.arange(len(y))
+    weights = torch.ones(len(y), dtype=torch.float64) if weight is None else weight.double().cpu()
+    shares = weights / weights.sum()
     tiny = torch.finfo(torch.float64).tiny
 
     def likelihood(log_t: float) -> float:
         of_true = loss.probabilities(outputs / float(np.exp(log_t)))[rows, y]
-        return -of_true.clamp(min=tiny).log().mean().item()
+        return -(shares * of_true.clamp(min=tiny).log()).sum().item()
 
     tried = np.linspace(np.log(LEAST), np.log(MOST), _N_TRIED)
     values = [likelihood(log_t) for log_t in tried]
