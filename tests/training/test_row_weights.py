@@ -140,11 +140,11 @@ def test_metrics_are_scikit_learns(n_classes: int) -> None:
         assert {name: float(value[k]) for name, value in found.items()} == pytest.approx(expected, rel=1e-9)
 
 
-@pytest.mark.parametrize("name", ["classes", "values"])
-def test_everything_that_is_measured(name: str, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(("name", "metric"), [("classes", "roc_auc"), ("values", "mae")])
+def test_everything_that_is_measured(name: str, metric: str, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     runs = [place / "sweep" / name / str(seed) for seed in (0, 1)]
     for seed, run in enumerate(runs):
-        mlpexp.train(config(place, name, "epochs=3", f"seed={seed}"), run)
+        mlpexp.train(config(place, name, "epochs=3", f"seed={seed}", f"metric={metric}"), run)
     found = record.read(runs[0])
     results, _ = mlpexp.load(runs[0])
     rows = of_split(results.data)
@@ -164,8 +164,8 @@ def test_everything_that_is_measured(name: str, place: Path, capsys: pytest.Capt
         expected = of(y[part], constant[part], W[part])
         assert {key: found.constant[split][key] for key in expected} == pytest.approx(expected, rel=1e-4, abs=1e-6)
     history = pl.read_csv(runs[0] / "metrics.csv")
-    score = results.task.score
-    assert history[f"{score}/val"][found.best_epoch - 1] == pytest.approx(found.metrics["val"][score], rel=1e-5)
+    for key in (results.task.score, metric):
+        assert history[f"{key}/val"][found.best_epoch - 1] == pytest.approx(found.metrics["val"][key], rel=1e-5)
     mean = np.mean(answers["test"], 0)
     expected = of(y[rows["test"]], mean, W[rows["test"]])
     ensemble = evaluate_ensemble(runs, place / "sweep" / name).metrics
