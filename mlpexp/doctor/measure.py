@@ -119,9 +119,9 @@ def _rare(data: Data, engine: Engine, module: nn.Module) -> RareClass | None:
     if not there:
         return None
     worst = min(there, key=recalls.__getitem__)
-    return RareClass(
-        data.task.classes[worst], shares[worst], counts[worst], recalls[worst], float(right.float().mean())
-    )
+    weight = data.val.weight
+    accuracy = float(right.float().mean() if weight is None else (weight * right).sum() / weight.sum())
+    return RareClass(data.task.classes[worst], shares[worst], counts[worst], recalls[worst], accuracy)
 
 
 def case(
