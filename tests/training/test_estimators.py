@@ -216,7 +216,8 @@ def test_weights_of_rows(kind: Any) -> None:
     weighted = kind(whole).fit(x, y, sample_weight=10.0 * weight)
     without = kind(whole).fit(x[weight > 0], y[weight > 0], sample_weight=weight[weight > 0])
     assert answers(weighted) == pytest.approx(answers(without), rel=1e-6)
-    assert np.abs(answers(weighted) - answers(kind(whole).fit(x, y))).max() > 1e-3
+    alike = kind(whole).fit(x[weight > 0], y[weight > 0])
+    assert np.abs(answers(weighted) - answers(alike)).max() > 1e-4
     metric = accuracy_score if kind is mlpexp.Classifier else r2_score
     expected = metric(y, weighted.predict(x), sample_weight=weight)
     assert weighted.score(x, y, sample_weight=weight) == pytest.approx(expected)
