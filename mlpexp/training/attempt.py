@@ -206,8 +206,13 @@ class Attempt:
             if self.member.failure is not None:
                 self._fail(engine, k)
                 return
-            self.recorder.checkpoint(engine.state_dict(k), final=True)
-            self._results = _results(engine, k, engine.best_network(k))
+            state = engine.state_dict(k)
+            results = _results(engine, k, engine.best_network(k))
+            if self.member.config.calibrate is not None:
+                results = results.calibrated()
+                self.recorder.note(temperature=results.temperature)
+            self.recorder.checkpoint(state, final=True)
+            self._results = results
             self.recorder.note(
                 **self._progress(engine),
                 metrics=self._results.metrics(),
