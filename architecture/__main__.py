@@ -40,7 +40,7 @@ def drawn() -> str:
         'markerUnits="userSpaceOnUse" orient="auto">'
         f'<path d="M0,0 L8,4 L0,8 z" fill="{ARC}"/></marker></defs>',
     ]
-    for (source, target), n in sorted(shown().items(), key=lambda entry: entry[1]):
+    for (source, target), n in sorted(shown().items(), key=lambda entry: (entry[1], entry[0])):
         start, end = FLOOR[source], FLOOR[target]
         y0, y1 = 20 + ROW * start + BOX * 0.6, 20 + ROW * end + BOX * 0.4
         x, out = LEFT + WIDTH, LEFT + WIDTH + REACH * (end - start) + 14

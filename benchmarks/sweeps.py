@@ -1,17 +1,22 @@
 """What a sweep gains by training its runs as one stack, and the same sweep in JAX.
 
     python benchmarks/sweeps.py [--turns 5] [--mnist-turns 3] [--command-turns 3]
-                                [--no-xor] [--no-digits] [--no-mnist] [--no-commands] [--jax-python PYTHON]
-                                [--device cuda]
+                                [--no-xor] [--no-digits] [--no-mnist] [--no-rates] [--no-commands]
+                                [--jax-python PYTHON] [--device cuda] [--clock processor]
 
 - Training loops: an engine for each seed, one after the other in one process, against one engine for all of them.
   The engines record what they always do; nothing is written. Building them is not timed.
+- Splits: 10 seeds of the digits with splits of their own against 10 on one split, in one stack each.
+- Rates and activations: one stack in which members differ in both, against a stack for each activation in which each
+  rate has an optimizer of its own. Of XOR 32 rates, against 32 seeds.
 - JAX: the MNIST sweep with jit, scan and vmap (jax_mnist.py), in a process of its own that takes its turn like the
   others and sleeps between. Needs `pip install 'mlpexp[bench]'`, here or for the interpreter that --jax-python names.
-- Whole commands: `mlpexp train -m` with Hydra's basic launcher against mlpexp's own, figures drawn or not.
+- Whole commands: `mlpexp train -m` with Hydra's basic launcher against mlpexp's own, figures drawn or not; and a sweep
+  of 80 digits runs.
 
 Sides take turns, in changing order, so that a change of the machine's speed meets all alike; printed are medians of
-seconds, and medians of the ratios within a turn. The first turn of the loops warms up and is not counted.
+seconds, and medians of the ratios within a turn. The first turn of the loops warms up and is not counted. On a machine
+that does other work, `--clock processor` counts the seconds that a side has computed, not those that it took.
 
 Threads: mlpexp trains tiny networks on one, as it always does (engine/threads.py), larger ones on as many as torch
 chooses; XLA takes as many as there are cores. `taskset -c 0,1` holds all sides to two cores.
@@ -36,12 +41,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mlpexp.config.compose import compose
+from mlpexp.config.compose import Composer, compose
 from mlpexp.config.schema import Config
+from mlpexp.engine import group
 from mlpexp.engine.heap import keep_freed_memory
 from mlpexp.engine.loop import Engine
 from mlpexp.engine.process import suited_threads
-from mlpexp.training.prepare import Prepared, prepare
+from mlpexp.training.prepare import Preparations, Prepared, prepare
 
 # One turn of a side: does its work, and gives the seconds that it took.
 Side = Callable[[], float]
@@ -59,6 +65,7 @@ class Sweep:
 
 
 XOR = Sweep("XOR", ["dataset=xor"], members=32, epochs=200, goal=15)
+SPLITS = Sweep("digits", ["dataset=digits"], members=10, epochs=10, goal=1.1)
 DIGITS = Sweep("digits", ["dataset=digits"], members=16, epochs=5, goal=4)
 MNIST = Sweep(
     "MNIST",
@@ -75,8 +82,27 @@ MNIST = Sweep(
     epochs=1,
     goal=1.5,
 )
-COMMAND = ["-m", "mlpexp", "train", "-m", "dataset=xor", "seed=range(32)"]
+COMMAND = ["dataset=xor", "seed=range(32)"]
 COMMAND_GOAL = 5
+STUDY = [
+    *["dataset=digits", "activation=relu,tanh,gelu,silu", "init=xavier_uniform,kaiming_uniform", "seed=range(10)"],
+    "log.figures=false",
+]
+WEIGHTS_FOR_A_RATE = group._WEIGHTS_FOR_A_RATE
+ACTIVATIONS = ["relu", "tanh", "gelu", "silu"]
+
+
+def wall() -> float:
+    return time.perf_counter()
+
+
+def processor() -> float:
+    """Of this process and of those that it has waited for."""
+    return sum(os.times()[:4])
+
+
+CLOCKS = {"wall": wall, "processor": processor}
+clock = wall
 
 
 def measure(sides: dict[str, Side], turns: int, warm_up: bool = True) -> dict[str, list[float]]:
@@ -90,32 +116,40 @@ def measure(sides: dict[str, Side], turns: int, warm_up: bool = True) -> dict[st
     return times
 
 
-def report(what: str, times: dict[str, list[float]], goal: float | None = None) -> None:
+def report(what: str, times: dict[str, list[float]], goal: float | None = None, bound: str = "at least") -> None:
     """One line for the first two sides and how often the second goes into the first."""
     (slow, slow_times), (fast, fast_times), *_ = times.items()
     ratio = statistics.median(one / other for one, other in zip(slow_times, fast_times, strict=True))
     said = f"{what:<43} {slow} {statistics.median(slow_times):.2f} s ÷ {fast} {statistics.median(fast_times):.2f} s"
-    aim = "" if goal is None else f"   goal: at least {goal:g}"
+    aim = "" if goal is None else f"   goal: {bound} {goal:g}"
     print(f"{said} = {ratio:.2f}   ({len(slow_times)} turns){aim}", flush=True)
 
 
 class Training:
     """Trains the members of a sweep in such stacks, one stack after the other."""
 
-    def __init__(self, sweep: Sweep, prepared: Prepared, stacks: Sequence[Sequence[Config]]) -> None:
+    def __init__(
+        self, sweep: Sweep, prepared: Prepared, stacks: Sequence[Sequence[Config]], *, shared: bool = True
+    ) -> None:
+        """Unless `shared`, each rate has an optimizer of its own."""
         self._sweep, self._prepared, self._stacks = sweep, prepared, stacks
+        preparations = Preparations()
+        self._data = [[preparations.of(config).data for config in configs] for configs in stacks]
+        self._weights_for_a_rate = WEIGHTS_FOR_A_RATE if shared else 0
         self.accuracy = 0.0
 
     def __call__(self) -> float:
-        data, device = self._prepared.data, self._prepared.device
-        engines = [Engine(configs, data, device) for configs in self._stacks]
+        group._WEIGHTS_FOR_A_RATE = self._weights_for_a_rate
+        pairs = zip(self._stacks, self._data, strict=True)
+        engines = [Engine(configs, data, self._prepared.device) for configs, data in pairs]
         last = []
-        began = time.perf_counter()
+        began = clock()
         for engine, configs in zip(engines, self._stacks, strict=True):
-            with suited_threads(len(configs) * configs[0].batch_size * self._prepared.n_linear_parameters):
+            step = len(configs) * configs[0].batch_size * self._prepared.n_linear_parameters
+            with suited_threads(step, len(configs)):
                 *_, rows = islice(engine.epochs(), self._sweep.epochs)
             last += rows
-        seconds = time.perf_counter() - began
+        seconds = clock() - began
         self.accuracy = statistics.mean(row["accuracy/val"] for row in last)
         return seconds
 
@@ -161,6 +195,7 @@ def jax_side(python: str, prepared: Prepared, device: str) -> Iterator[Jax | Non
 
 def loops(sweep: Sweep, turns: int, device: str, jax_python: str | None = None) -> None:
     prepared = prepare(compose([*sweep.overrides, f"device={device}"]))
+    # On one split.
     configs = [replace(prepared.config, seed=seed) for seed in range(sweep.members)]
     stacked = Training(sweep, prepared, [configs])
     sides: dict[str, Side] = {"alone": Training(sweep, prepared, [[config] for config in configs]), "stacked": stacked}
@@ -180,16 +215,58 @@ def loops(sweep: Sweep, turns: int, device: str, jax_python: str | None = None) 
             print(f"mean validation accuracy after one epoch: {stacked.accuracy:.4f} and {jax.first_accuracy:.4f}")
 
 
-def command(*more: str) -> Side:
-    """The whole sweep as a process, in a directory of its own."""
+def splits(turns: int, device: str) -> None:
+    """What it costs that each seed has a split of its own."""
+    composer = Composer()
+    sides: dict[str, Side] = {}
+    for name, split in (("own splits", []), ("one split", ["dataset.seed=0"])):
+        given = [*SPLITS.overrides, *split, f"device={device}"]
+        configs = [composer.config([*given, f"seed={seed}"]) for seed in range(SPLITS.members)]
+        sides[name] = Training(SPLITS, prepare(configs[0]), [configs])
+    what = f"{SPLITS.name}, {SPLITS.members} seeds, {SPLITS.epochs} epochs"
+    report(what, measure(sides, turns), SPLITS.goal, "at most")
+
+
+def rates(turns: int, device: str) -> None:
+    """Members with rates, and activations, of their own."""
+    by_activation = [compose([*DIGITS.overrides, f"activation={name}", f"device={device}"]) for name in ACTIVATIONS]
+    prepared = prepare(by_activation[0])
+    stacks = [
+        [at_rate(config, factor, seed) for factor in (0.25, 0.5, 1, 2, 4) for seed in range(4)]
+        for config in by_activation
+    ]
+    whole = [[config for stack in stacks for config in stack]]
+    apart, one = Training(DIGITS, prepared, stacks, shared=False), Training(DIGITS, prepared, whole)
+    report("digits, 4 activations × 5 rates × 4 seeds", measure({"apart": apart, "one stack": one}, turns), 1 / 0.6)
+    prepared = prepare(compose([*XOR.overrides, f"device={device}"]))
+    alike = [at_rate(prepared.config, 1, seed) for seed in range(XOR.members)]
+    differing = [[at_rate(prepared.config, 1.1**k, k) for k in range(XOR.members)]]
+    sides: dict[str, Side] = {
+        "an optimizer a rate": Training(XOR, prepared, differing, shared=False),
+        "32 rates": Training(XOR, prepared, differing),
+        "32 seeds": Training(XOR, prepared, [alike]),
+    }
+    times = measure(sides, turns)
+    report("XOR, 32 rates", times)
+    report("XOR, 32 rates and 32 seeds", {name: times[name] for name in ("32 rates", "32 seeds")})
+
+
+def at_rate(config: Config, factor: float, seed: int) -> Config:
+    """The config with another learning rate and seed."""
+    return replace(config, seed=seed, optimizer=replace(config.optimizer, lr=factor * config.optimizer.lr))
+
+
+def command(*words: str) -> Side:
+    """A whole sweep as a process, in a directory of its own."""
 
     def turn() -> float:
         with tempfile.TemporaryDirectory() as directory:
-            began = time.perf_counter()
-            done = subprocess.run([sys.executable, *COMMAND, *more], cwd=directory, capture_output=True, text=True)
-            seconds = time.perf_counter() - began
+            began = clock()
+            line = [sys.executable, "-m", "mlpexp", "train", "-m", *words]
+            done = subprocess.run(line, cwd=directory, capture_output=True, text=True)
+            seconds = clock() - began
         if done.returncode:
-            sys.exit(f"mlpexp {' '.join(more)} failed:\n{done.stderr}")
+            sys.exit(f"mlpexp train -m {' '.join(words)} failed:\n{done.stderr}")
         return seconds
 
     return turn
@@ -200,24 +277,32 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=5, help="of the XOR and digits loops")
     parser.add_argument("--mnist-turns", type=int, default=3, help="of the MNIST loops and JAX")
     parser.add_argument("--command-turns", type=int, default=3, help="of the whole commands")
-    for part in ("xor", "digits", "mnist", "commands"):
+    for part in ("xor", "digits", "mnist", "rates", "commands"):
         parser.add_argument(f"--no-{part}", action="store_true")
     parser.add_argument("--jax-python", default=sys.executable, help="the interpreter that has jax and optax")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where all sides compute")
+    parser.add_argument("--clock", choices=CLOCKS, default="wall", help="which seconds are counted")
     args = parser.parse_args()
+    global clock
+    clock = CLOCKS[args.clock]
     keep_freed_memory()  # as the command line does
     print(f"torch {torch.__version__}, at most {torch.get_num_threads()} threads")
     if not args.no_xor:
         loops(XOR, args.turns, args.device)
     if not args.no_digits:
         loops(DIGITS, args.turns, args.device)
+        splits(args.turns, args.device)
     if not args.no_mnist:
         loops(MNIST, args.mnist_turns, args.device, args.jax_python)
+    if not args.no_rates:
+        rates(args.turns, args.device)
     if not args.no_commands:
         for name, more in (("", []), (", no figures", ["log.figures=false"])):
-            more = [*more, f"device={args.device}"]
+            more = [*COMMAND, *more, f"device={args.device}"]
             sides = {"basic": command("hydra/launcher=basic", *more), "stacked": command(*more)}
             report(f"mlpexp train -m, XOR, 32 seeds{name}", measure(sides, args.command_turns, False), COMMAND_GOAL)
+        study = measure({"": command(*STUDY, f"device={args.device}")}, args.command_turns, False)[""]
+        print(f"mlpexp train -m, digits, 80 runs, no figures: {statistics.median(study):.2f} s   goal: at most 5")
 
 
 if __name__ == "__main__":

@@ -47,8 +47,9 @@ from threadpoolctl import threadpool_limits
 from benchmarks.tables_list import Cells, Style, Table, tables, write
 from mlpexp.config.compose import compose
 from mlpexp.config.schema import Config
-from mlpexp.data.columns import Category
+from mlpexp.data.table import Rows
 from mlpexp.data.table import Table as TableDataset
+from mlpexp.data.tables.kinds import Categories
 from mlpexp.data.tables.learning import Learned, learn
 from mlpexp.engine.heap import keep_freed_memory
 from mlpexp.engine.process import suited_threads
@@ -124,14 +125,15 @@ def ours(config: Config, directory: Path) -> Score:
     return Score(next(metrics[name] for name in ("accuracy", "r2") if name in metrics), time.process_time() - began)
 
 
-def learned_by(config: Config) -> Learned:
-    """The rows, columns and splits of a run; in ConfigError what is wrong with its table."""
+def learned_by(config: Config) -> tuple[Learned, Rows]:
+    """The rows and columns of a run, and those of train, val and test; in ConfigError what is wrong with its table."""
     dataset = config.dataset
     assert isinstance(dataset, TableDataset)
-    return learn(dataset.read(Path(dataset.path), dataset.path), None, dataset)
+    learned = learn(dataset.read(Path(dataset.path), dataset.path), None, dataset)
+    return learned, learned.dealt(dataset).rows
 
 
-def peers(learned: Learned, seed: int, boosting: bool = True) -> dict[str, Score]:
+def peers(learned: Learned, rows: Rows, seed: int, boosting: bool = True) -> dict[str, Score]:
     """scikit-learn's models on the training rows of a run."""
     from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
@@ -141,7 +143,7 @@ def peers(learned: Learned, seed: int, boosting: bool = True) -> dict[str, Score
     from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
     x, y = learned.x.numpy().copy(), learned.y.numpy()
-    is_category = np.array([isinstance(column, Category) for column in learned.fitted.columns])
+    is_category = np.array([isinstance(kind, Categories) for kind in learned.kinds])
     codes = x[:, is_category]
     x[:, is_category] = np.where(codes < 0, np.nan, codes.clip(max=_MOST_CODES - 1))
     columns = ColumnTransformer(
@@ -164,7 +166,7 @@ def peers(learned: Learned, seed: int, boosting: bool = True) -> dict[str, Score
     if boosting:
         kind = HistGradientBoostingClassifier if classes else HistGradientBoostingRegressor
         models[BOOSTING] = kind(random_state=seed, categorical_features=is_category)
-    train_rows, _, test_rows = learned.rows
+    train_rows, _, test_rows = rows
     y = y if classes else y[:, 0]
     found = {}
     for name, model in models.items():
@@ -192,15 +194,15 @@ def compare(chosen: Sequence[tuple[Table, Cells]], directory: Path, seeds: int, 
             config = config_for(table, path)
             found = []
             for seed in range(seeds):
-                learned = learned_by(with_seed(config, seed))
+                learned, rows = learned_by(with_seed(config, seed))
                 run = {OURS: ours(with_seed(config, seed), directory / f"score{number}.{seed}")}
-                found.append({**run, **peers(learned, seed)})
+                found.append({**run, **peers(learned, rows, seed)})
         except MlpexpError:
             continue  # told by the count
         mean = {name: _mean([one[name] for one in found]) for name in found[0]}
         scores.append((table.name, bool(learned.task.classes), mean))
         if each:
-            n = [len(part) for part in learned.rows]
+            n = [len(part) for part in rows]
             found_by = {name: [round(one.score, 4), round(one.seconds, 2)] for name, one in mean.items()}
             print(json.dumps([table.name, n, found_by]), flush=True)
     grid = Grid(title=f"test score, {len(scores)} tables, {seeds} splits each")
@@ -335,7 +337,7 @@ def rule(directory: Path, seeds: int) -> None:
                 fixed = replace(config, batch_size=32, epochs=_SAMPLED if n_rows > _LONG else 100)
                 at = directory / f"rule{n_rows}{task}{seed}"
                 one = {OURS: ours(config, at / "recommended"), "32, 100": ours(fixed, at / "fixed")}
-                found.append({**one, **peers(learned_by(config), seed, boosting=False)})
+                found.append({**one, **peers(*learned_by(config), seed, boosting=False)})
             mean = {name: _mean([one[name] for one in found]) for name in found[0]}
             own, fixed_score, mlp = mean[OURS], mean["32, 100"], mean[MLP]
             times = (f"{fixed_score.score:.4f}", f"{fixed_score.seconds:.1f}")

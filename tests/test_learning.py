@@ -26,7 +26,7 @@ def accuracy(overrides: list[str]) -> float:
     engine = Engine([prepared.config], prepared.data, prepared.device)
     for _ in engine.epochs():
         pass
-    return Results.of(engine.best_network(0), engine.data, engine.objective).metrics()["test"]["accuracy"]
+    return Results.of(engine.best_network(0), engine.members[0].data, engine.objective).metrics()["test"]["accuracy"]
 
 
 def test_the_default_run_learns_the_digits() -> None:
@@ -42,7 +42,7 @@ def test_xor_is_learned_by_almost_every_seed() -> None:
     engine = Engine(configs, prepare(configs[0]).data, torch.device("cpu"))
     for _ in engine.epochs():
         pass
-    x, y = engine.data.test.x, engine.data.test.y
+    x, y = engine.members[0].data.test.x, engine.members[0].data.test.y
     with torch.no_grad():
         right = sum(bool(((engine.best_network(k).eval()(x)[:, 0] > 0) == y).all()) for k in range(100))
     assert right >= 95

@@ -10,6 +10,7 @@ from mlpexp.cli.arguments import Parser, add_format
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
     from mlpexp.comparison.compare import Comparison
 
@@ -23,13 +24,22 @@ def run(arguments: list[str]) -> int:
     parser.add_argument(
         "--baseline", metavar="SETTING", help="the setting to compare with, such as activation=relu; else the best"
     )
-    parser.add_argument("--metric", metavar="TAG", help="what to rank by, such as accuracy/val; else the test score")
+    parser.add_argument("--metric", metavar="TAG", help="what to compare, such as loss/test; else the test score")
     parser.add_argument(
         "--failed",
         choices=["constant", "ignore"],
         default="constant",
         help="runs that diverged count as what a constant answer scores (the default), or are left out",
     )
+    parser.add_argument(
+        "--worth",
+        type=float,
+        metavar="SIZE",
+        help="the least difference that matters, in the unit of the table: each is then said to be better or worse by "
+        "that, equal in practice, or undecided",
+    )
+    parser.add_argument("--wide", action="store_true", help="print all columns, however narrow the terminal is")
+    parser.add_argument("--latex", action="store_true", help="write the table for LaTeX too, with booktabs' rules")
     parser.add_argument("--out", metavar="DIR", help="a new directory for Markdown, CSV and figures")
     add_format(parser)
     args = parser.parse_args(arguments)
@@ -42,12 +52,13 @@ def run(arguments: list[str]) -> int:
     from mlpexp.comparison.report import write_report
     from mlpexp.run.directory import claim_named, claim_new
 
-    comparison = compare(args.paths, baseline=args.baseline, metric=args.metric, failed=args.failed)
+    comparison = compare(args.paths, baseline=args.baseline, metric=args.metric, failed=args.failed, worth=args.worth)
     directory = claim_new(_default_directory(args.paths)) if args.out is None else claim_named(Path(args.out), "--out")
-    written = write_report(comparison, directory, ["mlpexp", "compare", *arguments], args.format)
+    command = ["mlpexp", "compare", *arguments]
+    written = write_report(comparison, directory, command, args.format, latex=args.latex)
 
     out = console()
-    show(comparison, out)
+    show(comparison, out, wide=args.wide)
     for line in damaged_histories(comparison.summaries):
         out.print(Text(line))
     names = ", ".join(path.name for path in written)
@@ -67,30 +78,39 @@ def _default_directory(paths: list[str]) -> Path:
     return Path("outputs") / "comparisons" / f"{now:%Y-%m-%d}" / f"{now:%H-%M-%S}"
 
 
-def show(comparison: Comparison, out: Console) -> None:
+def show(comparison: Comparison, out: Console, *, wide: bool = False) -> None:
     """Prints the tables and the verdict in sentences."""
     from rich.text import Text
 
     from mlpexp.comparison.table import contrasts_rows, contrasts_title, rich_table
     from mlpexp.comparison.verdict import verdict
 
-    show_settings(comparison, out)
+    show_settings(comparison, out, wide=wide)
     if comparison.contrasts:
         rows = contrasts_rows(comparison)[: 1 + _MOST_ROWS]
-        out.print(rich_table(comparison, rows, contrasts_title(comparison)))
+        _print(rich_table(comparison, rows, contrasts_title(comparison), None if wide else out.width), out, wide)
     for sentence in verdict(comparison, _MOST_SENTENCES):
         out.print(Text(sentence))
 
 
-def show_settings(comparison: Comparison, out: Console) -> None:
+def _print(table: Table, out: Console, wide: bool) -> None:
+    """A table; a wide one in lines as long as it takes."""
+    if wide:
+        out.print(table, width=max(out.width, out.measure(table).maximum), no_wrap=True, crop=False, overflow="ignore")
+    else:
+        out.print(table)
+
+
+def show_settings(comparison: Comparison, out: Console, *, wide: bool = False) -> None:
     """Prints the table of settings, notes on it, and the runs without a result."""
     from rich.text import Text
 
     from mlpexp.comparison.report import claim_lines, lost_runs
-    from mlpexp.comparison.table import SETTINGS_TITLE, rich_table, settings_rows
+    from mlpexp.comparison.table import rich_table, settings_rows, settings_title
 
     rows = settings_rows(comparison)
-    out.print(rich_table(comparison, rows[: 1 + _MOST_ROWS], SETTINGS_TITLE))
+    table = rich_table(comparison, rows[: 1 + _MOST_ROWS], settings_title(comparison), None if wide else out.width)
+    _print(table, out, wide)
     if len(rows) > 1 + _MOST_ROWS:
         out.print(Text(f"and {len(rows) - 1 - _MOST_ROWS} more settings"))
     lost = lost_runs(comparison)

@@ -108,8 +108,8 @@ def choices(line: str) -> list[str]:
     if command in ("eval", "resume") and given:
         allowed = importlib.import_module(f"mlpexp.cli.{MODULES.get(command, command)}").ALLOWED
         return [choice for choice in _overrides(begun, [], more) if re.split("[=.]", choice)[0] in allowed]
-    if command in ("train", "lr-find", "plot"):
-        return _overrides(begun, given[1:] if command == "plot" else given, more)
+    if command in ("train", "lr-find", "plot", "extend") and (given or command != "extend"):
+        return _overrides(begun, given[1:] if command in ("plot", "extend") else given, more)
     return []
 
 

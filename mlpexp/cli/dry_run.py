@@ -14,7 +14,7 @@ from mlpexp.errors import pluralize
 from mlpexp.fields.convert import show
 from mlpexp.run.hyperparameters import hyperparameters
 from mlpexp.sweep.jobs import Job
-from mlpexp.sweep.plan import PlannedStack, plan
+from mlpexp.sweep.plan import PlannedStack, plan, why_apart
 from mlpexp.training.prepare import Preparations, memory_needed, prepare
 
 # At most this many values of a key, and this many stacks, are shown.
@@ -61,22 +61,25 @@ def _table(
     keys: Sequence[str],
     preparations: Preparations,
 ) -> Table:
-    """A row for each stack: number of runs, the values that only they have, memory, and why a run trains alone."""
+    """A row for each stack: number of runs, the values that all of them have, memory, and why it is one of its own."""
     table = Table()
     for name in ("stack", "runs"):
         table.add_column(name, justify="right")
     table.add_column("what its runs share")
     table.add_column("memory", justify="right")
     table.add_column("device")
-    if any(stack.alone for stack in stacks):
-        table.add_column("why alone")
-    for index, stack in enumerate(stacks[:_MOST_STACKS], 1):
+    shown = stacks[:_MOST_STACKS]
+    reasons = [why_apart(stacks, index) for index in range(len(shown))]
+    if any(reasons):
+        table.add_column("why apart")
+    for index, (stack, reason) in enumerate(zip(shown, reasons, strict=True), 1):
         configs = [flat[number] for number in stack.numbers]
         own = [key for key in keys if len({show(config.get(key)) for config in configs}) == 1]
         shared = ", ".join(f"{key}={show(configs[0][key])}" for key in own if key in configs[0]) or "–"
         device = str(preparations.of(stack.jobs[0].config).device)
         row = [str(index), str(len(stack.jobs)), shared, _size(stack.n_bytes), device]
-        table.add_row(*row, *([stack.alone or ""] if len(table.columns) > 5 else []))
+        # As texts: rich takes the brackets of a list for markup.
+        table.add_row(*map(Text, [*row, *([reason] if any(reasons) else [])]))
     return table
 
 

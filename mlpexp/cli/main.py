@@ -20,6 +20,7 @@ COMMANDS = {
     "predict": "predict the rows of a file with a run: mlpexp predict RUN FILE",
     "export": "write a run as a model for torch.export or ONNX: mlpexp export RUN --format onnx|torch",
     "resume": "continue a run where it stopped: mlpexp resume RUN [epochs=N]",
+    "extend": "train more seeds or values of a sweep: mlpexp extend SWEEP seed=range(10,20)",
     "compare": "compare runs over seeds, with tests and figures: mlpexp compare RUN_OR_SWEEP ...",
     "report": "put runs and sweeps on a page for a browser: mlpexp report RUN_OR_SWEEP ...",
     "notebook": "run every experiment, and write one page of them all: mlpexp notebook",

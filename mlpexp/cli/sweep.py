@@ -20,6 +20,7 @@ from mlpexp.config import hydra_adapter
 from mlpexp.config.compose import Composer
 from mlpexp.config.effects import repeats
 from mlpexp.config.overrides import count, parse_override, values
+from mlpexp.config.schema import Sweep
 from mlpexp.errors import ConfigError, MlpexpError, RunError
 from mlpexp.figures.drawing import Drawing, process_beside
 from mlpexp.interruption import InterruptedRunError, stopped_with
@@ -130,9 +131,14 @@ def check_sweep(composer: Composer, overrides: Sequence[str]) -> CheckedSweep:
     sweeper = raw.hydra.sweeper
     # All combinations of the values; other sweepers choose their own.
     grid = str(sweeper.get("_target_")).endswith(".BasicSweeper")
+    layout = composer.sweep(overrides)
     if grid:
         params = {str(key): str(value) for key, value in (sweeper.params or {}).items()}
-        jobs = expand(overrides, params, composer.config_dir)
+        jobs = expand(overrides, params, composer.config_dir, layout)
+    elif layout != Sweep():
+        raise ConfigError(
+            "sweep.zip and sweep.settings: are for a sweep over given values; this sweeper chooses its own."
+        )
     else:
         jobs = _one_key_at_a_time(overrides)
     preparations = Preparations()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from mlpexp.cli.job_log import JobLog
 from mlpexp.cli.main import report
@@ -20,10 +20,9 @@ from mlpexp.engine.heap import keep_freed_memory
 from mlpexp.errors import DivergedError
 from mlpexp.interruption import InterruptedRunError
 from mlpexp.run.directory import locked
-from mlpexp.run.files import writing
 from mlpexp.run.record import NAME, Record
 from mlpexp.sweep.jobs import Job
-from mlpexp.sweep.train import train_jobs
+from mlpexp.sweep.train import note_overrides, train_jobs
 from mlpexp.training.attempt import Run
 from mlpexp.training.prepare import Preparations
 from mlpexp.training.stack import Watcher
@@ -107,11 +106,7 @@ class SweepTask:
         assert self._directory is not None
         self.called = True
         jobs = [self._job(number, list(given)) for number, given in enumerate(overrides, first)]
-        for job in jobs:
-            own = self._directory / job.directory / ".hydra"
-            with writing(own):
-                own.mkdir(parents=True, exist_ok=True)
-                (own / "overrides.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(job.overrides)))
+        note_overrides(self._directory, jobs)
         try:
             outcomes = train_jobs(self._directory, jobs, self._preparations, SweepTerminal(self._directory))
         except InterruptedRunError as error:

@@ -39,12 +39,13 @@ def run(arguments: list[str]) -> int:
         _refuse(about_hydra, "hydra.run.", "is for a single run; a sweep has hydra.sweep.dir")
         return run_sweep(composer, ours, dry_run=args.dry_run)
     _refuse(about_hydra, ("hydra/launcher", "hydra/sweeper", "hydra.launcher", "hydra.sweep"), "is for sweeps; add -m")
+    _refuse(ours, "sweep.", "is for sweeps; add -m")
     return _run_alone(composer, ours, dry_run=args.dry_run)
 
 
-def _refuse(about_hydra: Sequence[str], keys: str | tuple[str, ...], why: str) -> None:
+def _refuse(overrides: Sequence[str], keys: str | tuple[str, ...], why: str) -> None:
     """ConfigError for what would be ignored."""
-    wrong = [f"{given}: {why}." for given in about_hydra if given.lstrip("+~").startswith(keys)]
+    wrong = [f"{given}: {why}." for given in overrides if given.lstrip("+~").startswith(keys)]
     if wrong:
         raise ConfigError(*wrong)
 

@@ -9,9 +9,12 @@ from functools import partial
 from typing import Literal
 
 from mlpexp.comparison.measure import measured
+from mlpexp.comparison.repetition import Repetition
+from mlpexp.comparison.runs import Repeat
 from mlpexp.comparison.statistics import LEVEL, difference, estimate, has_spread, share_interval, skewness
 from mlpexp.comparison.summary import Summary, find_setting
-from mlpexp.config.measure import Measure, parse_measure
+from mlpexp.config.measure import BestWeights, Measure, parse_measure
+from mlpexp.config.metric import METRICS
 from mlpexp.config.report import Claim
 from mlpexp.errors import ConfigError
 
@@ -53,7 +56,7 @@ def evaluate_claim(claim: Claim, summaries: Sequence[Summary]) -> Judgement:
     Student's, for values that are near normal, or the exact one of a share where the claim names two `outcomes`. Of
     false claims 2.5 % at most hold by chance then. With 4 to 10 seeds they are 10 to 11 % where values are
     exponential, 16 to 18 % where they are log-normal (σ = 1), and 66 to 35 % where one seed in ten fails
-    (benchmarks/false_claims.py). So few values seldom show it: the caution names the assumption.
+    (benchmarks/verdicts.py). So few values seldom show it: the caution names the assumption.
 
     A claim about each seed is "in each seed", "in some seeds" or "in no seed", which says what was seen. What share
     of all seeds keeps to the bound has an exact interval.
@@ -69,7 +72,13 @@ def evaluate_claim(claim: Claim, summaries: Sequence[Summary]) -> Judgement:
     found = [_values(measure, setting) for setting in settings]
     if claim.outcomes is not None and (strange := _strange(claim.outcomes, found)) is not None:
         return Judgement(claim, "not tested", f"{measure.expression} is {strange:g}, none of outcomes={claim.outcomes}")
-    judgement = _of_one(claim, measure, found[0]) if len(found) == 1 else _of_two(claim, measure, *found)
+    # Numbers of the training history are measured on training or validation rows.
+    metric = measure.metric if isinstance(measure, BestWeights) else METRICS["loss/val"]
+    shared = max((setting.repetition(metric) for setting in settings), key=lambda one: one.overlap)
+    if len(found) == 1:
+        judgement = _of_one(claim, measure, found[0], shared)
+    else:
+        judgement = _of_two(claim, measure, found[0], found[1], shared)
     n_lost = sum(_lost(setting, values) for setting, values in zip(settings, found, strict=True))
     if n_lost and judgement.verdict != "not tested":
         evidence = f"{judgement.evidence}; without {n_lost} that diverged"
@@ -96,18 +105,18 @@ def _setting(summaries: Sequence[Summary], words: str) -> Summary:
     return summaries[0]
 
 
-def _values(measure: Measure, summary: Summary) -> dict[int, float]:
+def _values(measure: Measure, summary: Summary) -> dict[Repeat, float]:
     """The measure by seed, of the runs that have it; those that diverged count as a constant answer."""
-    found = {run.record.seed: measured(measure, run) for run in summary.counted}
+    found = {run.repeat: measured(measure, run) for run in summary.counted}
     return {seed: value for seed, value in found.items() if math.isfinite(value)}
 
 
-def _lost(setting: Summary, values: dict[int, float]) -> int:
+def _lost(setting: Summary, values: dict[Repeat, float]) -> int:
     """How many runs of the setting diverged and are in no value."""
-    return sum(run.record.seed not in values for run in setting.diverged)
+    return sum(run.repeat not in values for run in setting.diverged)
 
 
-def _strange(outcomes: Sequence[float], found: Sequence[dict[int, float]]) -> float | None:
+def _strange(outcomes: Sequence[float], found: Sequence[dict[Repeat, float]]) -> float | None:
     """A value that differs from both outcomes; None where there is no such value."""
     values = [value for by_seed in found for value in by_seed.values()]
     return next((value for value in values if not any(_same(value, outcome) for outcome in outcomes)), None)
@@ -117,31 +126,34 @@ def _same(value: float, other: float) -> bool:
     return math.isclose(value, other, rel_tol=_RESOLUTION, abs_tol=_RESOLUTION)
 
 
-def _of_one(claim: Claim, measure: Measure, by_seed: dict[int, float]) -> Judgement:
+def _of_one(claim: Claim, measure: Measure, by_seed: dict[Repeat, float], shared: Repetition) -> Judgement:
     values = list(by_seed.values())
-    found = estimate(values)
+    found = estimate(values, overlap=shared.overlap, exact=False)
     if found is None:
         return Judgement(claim, "not tested", f"no run has a value of {measure.expression}")
     asked = f"asked for {_asked(claim, measure.shown)}"
-    seeds = f"{found.n} seed" + ("s" if found.n > 1 else "")
+    over = shared.over(found.n)
     if claim.in_each:
-        return _in_each(claim, values, f"{measure.expression}: {_range(values, measure.shown)} over {seeds}, {asked}")
+        return _in_each(claim, values, f"{measure.expression}: {_range(values, measure.shown)} {over}, {asked}")
     mean = f"{measure.expression}: {measure.shown(found.mean)}"
     if claim.outcomes is not None:
         low, high = _exact(claim.outcomes, values, LEVEL)
         interval = f" (95 % CI {measure.shown(low)} to {measure.shown(high)})"
-        return Judgement(claim, _verdict(claim, (low, high)), f"{mean}{interval} over {seeds}, {asked}", _EXACT)
+        return Judgement(claim, _verdict(claim, (low, high)), f"{mean}{interval} {over}, {asked}", _EXACT)
     if not has_spread(values):
-        alike = " alike" if found.n > 1 else ""
-        return Judgement(claim, "undecided", f"{mean} over {seeds}{alike}, {asked}")
+        alike = ", all alike" if found.n > 1 else ""
+        return Judgement(claim, "undecided", f"{mean} {over}{alike}, {asked}")
     assert found.half_width is not None
-    evidence = f"{mean} ± {measure.shown(found.half_width)} over {seeds}, {asked}"
+    evidence = f"{mean} ± {measure.shown(found.half_width)} {over}, {asked}"
     return _by_student(claim, evidence, found.interval, values)
 
 
-def _of_two(claim: Claim, measure: Measure, values: dict[int, float], others: dict[int, float]) -> Judgement:
+def _of_two(
+    claim: Claim, measure: Measure, values: dict[Repeat, float], others: dict[Repeat, float], shared: Repetition
+) -> Judgement:
     seeds = sorted(values.keys() | others.keys())
-    found = difference([values.get(seed, math.nan) for seed in seeds], [others.get(seed, math.nan) for seed in seeds])
+    samples = [[every.get(seed, math.nan) for seed in seeds] for every in (values, others)]
+    found = difference(samples[0], samples[1], overlap=shared.overlap)
     if found.mean is None:
         return Judgement(claim, "not tested", "the settings share no seed")
     shown = partial(measure.shown, difference=True)
@@ -157,7 +169,7 @@ def _of_two(claim: Claim, measure: Measure, values: dict[int, float], others: di
     over = f"{found.n} against {found.n_reference} seeds, unpaired"
     if found.paired:
         samples = [[every[seed] for seed in pairs] for every in (values, others)]
-        over = f"{found.n} pairs"
+        over = f"{found.n} pairs{shared.where}"
     means = " against ".join(measure.shown(math.fsum(sample) / len(sample)) for sample in samples)
     interval = found.interval if found.case == "tested" else None
     if claim.outcomes is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,13 +13,14 @@ import numpy as np
 
 from mlpexp import markup
 from mlpexp.comparison.claims import evaluate_claim
+from mlpexp.comparison.closed_test import adjusted_pairs, holm, letters
 from mlpexp.comparison.comparison import Comparison, Contrast
 from mlpexp.comparison.metric import choose_metric, default_name, score_names
 from mlpexp.comparison.runs import StoredRun, find_runs
 from mlpexp.comparison.settings import Differences, group, without_repeats
-from mlpexp.comparison.statistics import difference, holm, p_values
+from mlpexp.comparison.statistics import ALPHA, difference, p_values, simultaneous
 from mlpexp.comparison.summary import Failed, Summary, find_setting, ranked, summarize
-from mlpexp.comparison.table import SETTINGS_TITLE, settings_rows
+from mlpexp.comparison.table import settings_rows, settings_title
 from mlpexp.comparison.verdict import verdict
 from mlpexp.config.metric import Metric
 from mlpexp.config.report import Report
@@ -36,7 +38,7 @@ class ShownComparison(Comparison):
 
     def _repr_html_(self) -> str:
         claims = [judgement.words for judgement in self.judgements]
-        parts = [markup.title(SETTINGS_TITLE), markup.table(settings_rows(self))]
+        parts = [markup.title(settings_title(self)), markup.table(settings_rows(self))]
         return "".join([*parts, markup.lines(verdict(self, most=_MOST_SENTENCES)), markup.lines(claims)])
 
 
@@ -45,11 +47,14 @@ def compare(
     baseline: str | None = None,
     metric: str | None = None,
     failed: Failed = "constant",
+    worth: float | None = None,
 ) -> Comparison:
     """Compares all runs in and below `paths`.
 
     `baseline` names a setting by enough of its keys (`activation=relu`), `metric` a tag (`accuracy/val`); without
-    them the runs' own `report` says, else the best setting is the reference, and the score on the test split decides.
+    them the runs' own `report` says, else the best setting is the reference, and the score on the test split is
+    compared. Settings are ranked by it on the validation split. `worth` is the least difference that matters, in the
+    unit that the metric is shown in: 0.2 are points of a per cent, where it is a share.
     A run that diverged counts as what a constant answer scores, or not at all where `failed` is "ignore". Of each run
     only run.json is read, and metrics.csv where a claim speaks of it.
     """
@@ -58,7 +63,9 @@ def compare(
     runs, notes = find_runs([paths] if isinstance(paths, str | Path) else paths)
     report = report_of(runs)
     chosen = own_metric(runs, report) if metric is None else choose_metric(runs, metric)
-    return compare_runs(runs, notes, baseline, chosen, report, failed)
+    if worth is not None and not (math.isfinite(worth) and worth > 0):
+        raise ConfigError(f"worth={worth:g}: must be greater than 0.")
+    return compare_runs(runs, notes, baseline, chosen, report, failed, worth)
 
 
 def own_metric(runs: Sequence[StoredRun], report: Report) -> Metric:
@@ -87,6 +94,7 @@ def compare_runs(
     metric: Metric,
     report: Report,
     failed: Failed = "constant",
+    worth: float | None = None,
 ) -> Comparison:
     """Groups, ranks and tests; `notes` are earlier notes on the runs."""
     groups, found = group(runs)
@@ -96,20 +104,23 @@ def compare_runs(
         kept, n_left_out = without_repeats(members)
         n_repeats += n_left_out
         summaries.append(summarize(setting, kept, metric, failed))
-    summaries = ranked(summaries, metric)
+    ranking = _ranking(summaries, metric)
+    summaries = ranked(summaries, ranking)
     named = find_setting(summaries, baseline) if baseline is not None else _own_baseline(summaries, report)
     reference = named or next(
         (summary for summary in summaries if summary.runs and len(summary.counted) > 1), summaries[0]
     )
-    contrasts, n_tests = _contrasts(summaries, reference, metric, chosen=named is None)
+    contrasts, n_tests, shared = _contrasts(summaries, reference, metric, chosen=named is None)
     return ShownComparison(
         metric=metric,
+        ranking=ranking,
         differences=found,
         summaries=summaries,
         reference=reference if any(summary.runs for summary in summaries) else None,
         baseline=named is not None,
         contrasts=contrasts,
         n_tests=n_tests,
+        letters=shared,
         notes=[
             *notes,
             *_notes(runs, found, metric, n_repeats),
@@ -117,6 +128,7 @@ def compare_runs(
             *_divergence(summaries, metric),
         ],
         report=report,
+        worth=None if worth is None else worth / 100 if metric.percent else worth,
         judgements=[evaluate_claim(claim, summaries) for claim in report.claims],
     )
 
@@ -132,10 +144,20 @@ def _own_baseline(summaries: Sequence[Summary], report: Report) -> Summary | Non
         return None
 
 
+def _ranking(summaries: Sequence[Summary], metric: Metric) -> Metric:
+    """What settings are ranked by: the metric on validation rows, where it is one of test rows, and all have it there.
+
+    The test split then says of the best setting what it says of any other, since it has not chosen it.
+    """
+    val = Metric(metric.name, "val")
+    values = [value for summary in summaries for value in summary.values(val).values()]
+    return val if metric.split == "test" and all(map(math.isfinite, values)) else metric
+
+
 def _contrasts(
     summaries: Sequence[Summary], reference: Summary, metric: Metric, chosen: bool
-) -> tuple[list[Contrast], int]:
-    """Each setting that has a value against the reference, and the number of tests that were corrected for.
+) -> tuple[list[Contrast], int, dict[str, str]]:
+    """Each setting that has a value against the reference, the number of tests that p counts, and shared letters.
 
     A baseline is named beforehand: the tests are those against it. The best setting is `chosen` by the same runs
     that it is then tested on, and the largest of many differences is large even where all settings are equal: with six
@@ -143,19 +165,34 @@ def _contrasts(
     for. So all pairs of settings count then, which holds whichever of them turns out best.
     """
     if not any(summary.runs for summary in summaries):
-        return [], 0
-    # The reference stands first: the first row of pairs is that of the contrasts shown.
+        return [], 0, {}
+    # The reference stands first: the first pairs are those of the contrasts shown.
     others = [summary for summary in summaries if summary.counted and summary is not reference]
-    values = [summary.values(metric) for summary in (reference, *others)]
-    seeds = sorted({seed for by_seed in values for seed in by_seed})
-    table = np.array([[by_seed.get(seed, np.nan) for seed in seeds] for by_seed in values])
+    compared = [reference, *others]
+    values = [summary.values(metric) for summary in compared]
+    repeats = sorted({repeat for by_repeat in values for repeat in by_repeat})
+    table = np.array([[by_repeat.get(repeat, np.nan) for repeat in repeats] for by_repeat in values])
+    overlaps = np.array([summary.repetition(metric).overlap for summary in compared])
     rows = range(len(table)) if chosen else range(1)
-    p = np.concatenate([p_values(table[i + 1 :], table[i]) for i in rows])
+    p = np.concatenate([p_values(table[i + 1 :], table[i], np.maximum(overlaps[i + 1 :], overlaps[i])) for i in rows])
+    adjusted = adjusted_pairs(p, len(table)) if chosen else holm(p)
+    n_tests, all_decided = int(np.isfinite(p).sum()), bool((adjusted[np.isfinite(p)] <= ALPHA).all())
     contrasts = []
-    for summary, row, corrected in zip(others, table[1:], holm(p), strict=False):
-        found = difference(row, table[0])
-        contrasts.append(Contrast(summary, found, None if np.isnan(corrected) else float(corrected)))
-    return contrasts, int(np.isfinite(p).sum())
+    for summary, row, of_pair, overlap in zip(others, table[1:], adjusted, overlaps[1:], strict=False):
+        found = difference(row, table[0], overlap=max(overlap, overlaps[0]))
+        interval = simultaneous(found, bool(of_pair <= ALPHA), all_decided, n_tests)
+        contrasts.append(Contrast(summary, found, None if np.isnan(of_pair) else float(of_pair), interval))
+    return contrasts, n_tests, _letters(summaries, compared, adjusted) if chosen and n_tests > 1 else {}
+
+
+def _letters(summaries: Sequence[Summary], compared: Sequence[Summary], adjusted: np.ndarray) -> dict[str, str]:
+    """The letters of the settings that were compared, in the order in which all are ranked."""
+    rank = [next(at for at, summary in enumerate(compared) if summary is one) for one in summaries if one.counted]
+    different = np.zeros((len(compared), len(compared)), bool)
+    different[np.triu_indices(len(compared), 1)] = adjusted <= ALPHA
+    different |= different.T
+    found = letters(different[np.ix_(rank, rank)])
+    return {compared[at].label: letter for at, letter in zip(rank, found, strict=True)}
 
 
 def _divergence(summaries: Sequence[Summary], metric: Metric) -> list[str]:

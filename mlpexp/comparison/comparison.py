@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mlpexp.comparison.claims import Judgement
 from mlpexp.comparison.settings import Differences
-from mlpexp.comparison.statistics import Difference
+from mlpexp.comparison.statistics import ALPHA, Difference
 from mlpexp.comparison.summary import Summary
 from mlpexp.config.metric import Metric
 from mlpexp.config.report import Report
@@ -15,11 +15,17 @@ from mlpexp.errors import pluralize
 
 @dataclass(frozen=True)
 class Contrast:
-    """A setting against the reference; `p` is adjusted by Holm's correction."""
+    """A setting against the reference; `p` is adjusted for all tests, `interval` holds for all of them together."""
 
     summary: Summary
     difference: Difference
     p: float | None
+    interval: tuple[float, float] | None
+
+    @property
+    def decided(self) -> bool:
+        """Whether the difference is more than noise."""
+        return self.p is not None and self.p <= ALPHA
 
 
 @dataclass(frozen=True)
@@ -27,19 +33,22 @@ class Comparison:
     """Settings, best first, and each against a reference.
 
     That is the baseline that the user named, else the best setting of those with more than one seed: from a single
-    one nothing can be tested.
+    one nothing can be tested. Settings are ranked by `ranking`, on validation rows where `metric` is of test rows.
     """
 
     metric: Metric
+    ranking: Metric
     differences: Differences
     summaries: list[Summary]
     reference: Summary | None  # None where no run has a result
     baseline: bool
     contrasts: list[Contrast]
-    n_tests: int  # that Holm's correction counts
+    n_tests: int  # that the adjusted p-values count
+    letters: dict[str, str]  # by label: settings that share a letter are not told apart; empty against a baseline
     notes: list[str]
     report: Report  # what the runs are to show
     judgements: list[Judgement]
+    worth: float | None = None  # the least difference that matters, in the unit of the metric's values
 
     def __repr__(self) -> str:
         n_runs = sum(len(summary.counted) for summary in self.summaries)
@@ -54,6 +63,11 @@ class Comparison:
     def keys(self) -> list[str]:
         """The keys that differ between settings."""
         return self.differences.keys
+
+    @property
+    def chosen(self) -> bool:
+        """Whether the runs themselves have chosen the reference: then p counts all pairs of settings."""
+        return not self.baseline
 
     @property
     def best(self) -> Summary | None:

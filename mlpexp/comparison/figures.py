@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlpexp.comparison.compare import Comparison
+from mlpexp.comparison.grid_figure import interactions
 from mlpexp.comparison.histories import MOST, Histories, histories, score_of
 from mlpexp.comparison.network_figures import decision_boundaries, fitted_curves, reliability_diagrams
 from mlpexp.config.report import FigureName
@@ -143,6 +144,7 @@ _PICTURES: dict[FigureName, Callable[[Comparison], Figure | None]] = {
     "gradient_norms": gradient_norms,
     "learning_rates": learning_rates,
     "reliability": reliability_diagrams,
+    "interactions": interactions,
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -118,7 +119,7 @@ def _notes(with_runs: Sequence[Summary], n_shown: int) -> list[str]:
 def fitted_curves(comparison: Comparison) -> Figure | None:
     """The functions that each seed's network has learned by its best epoch and by its last, of one feature.
 
-    Settings of other data than the first are left out: their curves do not belong to the points shown.
+    Runs on other data than the first are left out: their curves do not belong to the points shown.
     """
     from mlpexp.figures.sweeps.fits import fits
     from mlpexp.run.pictures import points, true_function
@@ -131,14 +132,17 @@ def fitted_curves(comparison: Comparison) -> Figure | None:
     shown = load(first).data
     if shown.task.kind != "regression" or shown.n_axes != 1:
         return None
-    same = [summary for summary in with_runs if _data_of(summary.runs[0]) == _data_of(first)]
+    same = {
+        summary.label: runs
+        for summary in with_runs
+        if (runs := [run for run in median_first(summary, comparison.metric) if _data_of(run) == _data_of(first)])
+    }
     moments: dict[str, dict[str, list[Callable[[np.ndarray], np.ndarray]]]] = {}
     moments["weights of the best epoch, which are kept"] = {
-        summary.label: [load(run).predict for run in median_first(summary, comparison.metric)] for summary in same
+        label: [load(run).predict for run in runs] for label, runs in same.items()
     }
     moments["weights of the last epoch"] = {
-        summary.label: [load(run, "last").predict for run in median_first(summary, comparison.metric)]
-        for summary in same
+        label: [load(run, "last").predict for run in runs] for label, runs in same.items()
     }
     return fits(moments, points(shown), true_function(shown), (shown.feature_names[0], shown.target_name))
 
@@ -148,8 +152,9 @@ def _data_of(run: StoredRun) -> tuple[object, object]:
 
 
 def reliability_diagrams(comparison: Comparison) -> Figure | None:
-    """Accuracy over confidence on the test split, all seeds of a setting together."""
+    """Accuracy over confidence on the test split, all seeds of a setting together; of calibrated runs also before."""
     from mlpexp.figures.sweeps.reliability import Reliability, reliability
+    from mlpexp.run.results import Calibration
 
     load = _Loader()
     error = Metric("calibration_error", "test")
@@ -158,14 +163,14 @@ def reliability_diagrams(comparison: Comparison) -> Figure | None:
         results = [load(run) for run in summary.runs]
         if any(result.data.task.kind != "classification" for result in results):
             continue
-        found = [result.calibration(result.data.test) for result in results]
-        counts = np.sum([one.counts for one in found], 0)
-        some = np.maximum(counts, 1)
-        confidence = np.sum([one.counts * one.confidence for one in found], 0) / some
-        accuracy = np.sum([one.counts * one.accuracy for one in found], 0) / some
+        found = Calibration.pooled([result.calibration(result.data.test) for result in results])
+        before = None
+        if any(result.temperature != 1 for result in results):
+            plain = [replace(result, temperature=1.0) for result in results]
+            before = Calibration.pooled([result.calibration(result.data.test) for result in plain]).known
         mean = summary.estimate(error)
         remark = "" if mean is None else f"calibration error: {error.shown(mean.mean)} %"
         if mean is not None and mean.half_width is not None:
             remark = f"calibration error: ({error.shown(mean.mean)} ± {error.shown(mean.half_width)}) %"
-        settings[summary.label] = Reliability(counts, confidence, accuracy, remark)
+        settings[summary.label] = Reliability(found.counts, found.confidence, found.accuracy, remark, before)
     return reliability(settings, ["test split, all seeds together"]) if settings else None

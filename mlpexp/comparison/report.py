@@ -6,22 +6,25 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mlpexp.comparison.claims import by_chance
 from mlpexp.comparison.compare import Comparison, compare_runs, own_metric, report_of
 from mlpexp.comparison.figures import pictures
 from mlpexp.comparison.metric import default_name, score_names
+from mlpexp.comparison.repetition import Repetition
 from mlpexp.comparison.runs import StoredRun, find_runs, natural
+from mlpexp.comparison.settings_figure import settings_picture
 from mlpexp.comparison.summary import MissingResult, Summary
 from mlpexp.comparison.table import (
-    SETTINGS_TITLE,
     code,
     contrasts_rows,
     contrasts_title,
     csv_text,
+    latex_table,
     markdown_table,
     settings_rows,
+    settings_title,
 )
 from mlpexp.comparison.verdict import verdict
 from mlpexp.config.metric import SCORES, Metric
@@ -31,13 +34,10 @@ from mlpexp.run.files import make_directory, write_bytes, write_text
 
 if TYPE_CHECKING:
     from mlpexp.figures.drawing import Drawing
-    from mlpexp.figures.picture import Picture
 
 # Of the settings of a sweep, in its directory.
 TABLE = "sweep.csv"
 FIGURES = "figures"
-# A figure with more rows than this is too high to read; the CSV has them all.
-_MOST_ROWS = 40
 
 
 def sweep_summary(directory: str | Path, drawing: Drawing | None = None) -> Comparison:
@@ -54,12 +54,12 @@ def sweep_summary(directory: str | Path, drawing: Drawing | None = None) -> Comp
     mixed = report.metric is None and len(score_names(runs)) > 1 and default_name(runs) in SCORES
     metric = Metric("loss", "test") if mixed else own_metric(runs, report)
     comparison = compare_runs(runs, notes, None, metric, report)
-    picture = dots_picture(comparison)
+    picture = settings_picture(comparison)
     format = format_of(runs)
-    dots = drawing.begin(picture, format) if drawing else lambda: picture.drawn(format)
+    finished = drawing.begin(picture, format) if drawing else lambda: picture.drawn(format)
     write_text(directory / TABLE, csv_text(comparison))
     drawn, lacking = pictures(comparison, report.figures, format)
-    write_bytes(directory / f"sweep.{format}", dots())
+    write_bytes(directory / f"sweep.{format}", finished())
     for other in set(FORMATS) - {format}:
         (directory / f"sweep.{other}").unlink(missing_ok=True)
     if drawn:
@@ -75,47 +75,27 @@ def format_of(runs: Sequence[StoredRun]) -> Format:
     return next((format for format in FORMATS if format == asked), "png")
 
 
-def write_report(comparison: Comparison, directory: Path, command: Sequence[str], format: Format = "png") -> list[Path]:
-    """Writes comparison.md, comparison.csv, dots.png and what other figures there are; gives their paths.
+def write_report(
+    comparison: Comparison, directory: Path, command: Sequence[str], format: Format = "png", *, latex: bool = False
+) -> list[Path]:
+    """Writes comparison.md, comparison.csv, settings.png and what other figures there are; gives their paths.
 
-    These are the learning curves, and what the runs' own `report` asks for.
+    These are the learning curves, main effects and interactions of a full grid, and what the runs' own `report` asks
+    for. `latex`, also comparison.tex.
     """
-    asked: list[FigureName] = ["learning_curves", *comparison.report.figures]
+    asked: list[FigureName] = ["learning_curves", "interactions", *comparison.report.figures]
     drawn, lacking = pictures(comparison, dict.fromkeys(asked), format)
     missed = [line for name, line in lacking.items() if name in comparison.report.figures]
     comparison = replace(comparison, notes=[*comparison.notes, *missed])
-    content = {"dots": dots_picture(comparison).drawn(format), **drawn}
+    content = {"settings": settings_picture(comparison).drawn(format), **drawn}
     files = {f"{name}.{format}": file for name, file in content.items()}
     for name, file in files.items():
         write_bytes(directory / name, file)
     write_text(directory / "comparison.csv", csv_text(comparison))
     write_text(directory / "comparison.md", markdown(comparison, command, list(files)))
-    return [directory / name for name in ("comparison.md", "comparison.csv", *files)]
-
-
-def dots_picture(comparison: Comparison) -> Picture[Any]:
-    """The dot plot, under the title of the runs' report, or under what was measured and varied."""
-    from mlpexp.figures.picture import Picture
-    from mlpexp.figures.sweeps.dots import Row, dots
-
-    metric, n = comparison.metric, len(comparison.summaries)
-    rows = []
-    for summary in comparison.summaries[:_MOST_ROWS]:
-        found = summary.estimate(metric)
-        values = list(summary.values(metric).values())
-        rows.append(Row(summary.label, values, found.interval if found else None, _remark(summary)))
-    words = metric.words[0].upper() + metric.words[1:]
-    title = comparison.report.title or f"{words} by {', '.join(comparison.keys)}".removesuffix(" by ")
-    if n > _MOST_ROWS:
-        title += f": the best {_MOST_ROWS} of {n} settings"
-    kind = "accuracy" if metric.percent else "r2" if metric.higher_is_better else "loss"
-    return Picture(dots, rows, metric=kind, axis=metric.title, title=title)
-
-
-def _remark(summary: Summary) -> str:
-    others = len(summary.failures) - len(summary.diverged)
-    counts = {"diverged": len(summary.diverged), "failed": others, "unfinished": len(summary.unfinished)}
-    return ", ".join([f"n = {len(summary.counted)}", *(f"{n} {what}" for what, n in counts.items() if n)])
+    if latex:
+        write_text(directory / "comparison.tex", latex_table(comparison))
+    return [directory / name for name in ("comparison.md", "comparison.csv", *["comparison.tex"] * latex, *files)]
 
 
 def lost_runs(comparison: Comparison) -> list[str]:
@@ -161,7 +141,7 @@ def markdown(comparison: Comparison, command: Sequence[str], pictures: Sequence[
     """The whole comparison for a reader: tables, the verdict in sentences, and how the numbers were computed."""
     n = len(comparison.summaries)
     parts = [f"# The {comparison.metric.words} of {n} setting{'' if n == 1 else 's'}"]
-    parts += [f"    {' '.join(shlex.join(command).split())}", f"{SETTINGS_TITLE}."]
+    parts += [f"    {' '.join(shlex.join(command).split())}", f"{settings_title(comparison)}."]
     parts.append(markdown_table(comparison, settings_rows(comparison)))
     if comparison.differences.implied:
         implied = ", ".join(map(code, comparison.differences.implied))
@@ -186,20 +166,58 @@ def _listed(lines: Sequence[str]) -> str:
 
 def method(comparison: Comparison) -> list[str]:
     """How the numbers were computed, and what they leave out."""
-    family = "against the baseline" if comparison.baseline else "between all pairs of settings"
-    why = "" if comparison.baseline else ", since the best was chosen by these same runs"
+    if comparison.chosen:
+        adjusted = (
+            f"between all pairs of settings ({comparison.n_tests}), since the best was chosen by these same runs: by a "
+            "closed test over all sets of settings that can be equal (Bergmann and Hommel 1988), each by Simes' test "
+            "(1986); above eight settings by Shaffer's (1986)"
+        )
+    else:
+        adjusted = f"against the baseline ({comparison.n_tests}), by Holm's correction (1979)"
+    shared = comparison.summaries[0].repetition(comparison.metric)
     of_differences = [
         "Differences are paired by seed; p is that of the two-sided paired t-test. Settings that share fewer than two "
-        "seeds are compared unpaired, by Welch's t-test.",
-        f"Tests that Holm's correction counts: {comparison.n_tests}, {family}{why}.",
+        "seeds are compared unpaired, by Welch's t-test. Pairs that differ by one amount or not at all have the p of "
+        "the sign test, where it is larger.",
+        f'p is adjusted for all tests {adjusted}. A false "more than noise" anywhere is then as rare as in one test.',
+        "Intervals of differences hold together at 95 %, and lie on one side of 0 where a difference is more than "
+        "noise.",
         "d is Cohen's d for pairs (mean ÷ standard deviation of the differences) with Hedges' correction; from two "
         "pairs there is none.",
+        "Numbers of seeds are those by which a difference is found in 80 % of studies, with the spread seen here.",
     ]
     return [
-        "Intervals are Student's, at 95 % for each mean separately; ± 0 means that all seeds gave the same value.",
+        "Intervals of means are Student's, at 95 % for each mean separately; where seeds have one of two values, exact "
+        "(Clopper and Pearson 1934). A mean without ± is that of seeds that are all alike, or of one.",
         *(of_differences if comparison.n_tests else []),
-        "Seeds differ in initial weights, batch order and dropout, and share the rows of all splits: intervals do "
-        "not contain the variation from one test set to another.",
-        "To choose a setting and then report its test score, rank by `--metric` on val: the best of many test "
-        "scores is biased upwards.",
+        *_of_data(shared),
+        f"Settings are ranked by {comparison.ranking.words}"
+        + (
+            f": the test split has not chosen the best, so that its {comparison.metric.words} is that of any setting."
+            if comparison.ranking != comparison.metric
+            else "."
+        ),
+        "The mean that the best was chosen by is too high. Chosen by all seeds but one, and scored on that one, each "
+        "in turn, it is not (cross-validatory choice, Stone 1974).",
     ]
+
+
+def _of_data(shared: Repetition) -> list[str]:
+    """What seeds vary, and how the variance allows for what they share."""
+    match shared.base:
+        case "splits" | "folds":
+            return [
+                f"Every {shared.unit} has training rows of its own of the same data, which overlap: the variance of a "
+                f"mean is (1/n + n_test/n_train)·s², with n_test/n_train = {shared.overlap:.2f} (Nadeau and Bengio "
+                "2003)."
+            ]
+        case "data":
+            return ["Every seed has data of its own: its differences are independent."]
+        case "one split" | "test set":
+            rows = "rows of all splits" if shared.base == "one split" else "test rows"
+            return [
+                f"Seeds differ in initial weights, batch order and dropout, and share the {rows}: intervals do not "
+                "contain the variation from one test set to another."
+            ]
+        case _:
+            return []

@@ -17,6 +17,8 @@ from mlpexp.run.directory import RunDirectory
 from mlpexp.run.history import read
 from mlpexp.run.record import Record
 
+Repeat = tuple[int, int]
+
 
 @dataclass(frozen=True)
 class StoredRun:
@@ -28,6 +30,18 @@ class StoredRun:
     @property
     def paths(self) -> RunDirectory:
         return RunDirectory(self.directory)
+
+    @property
+    def fold(self) -> int:
+        """Which part of the rows its test split is, in cross-validation; else 0."""
+        dataset = self.record.config.get("dataset")
+        fold = dataset.get("fold") if isinstance(dataset, dict) else None
+        return fold if isinstance(fold, int) else 0
+
+    @property
+    def repeat(self) -> Repeat:
+        """What tells the run from others of its setting: its seed, and its fold."""
+        return self.record.seed, self.fold
 
     @property
     def history(self) -> dict[str, list[float]]:

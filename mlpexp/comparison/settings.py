@@ -6,12 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mlpexp.comparison.runs import StoredRun
+from mlpexp.comparison.revisions import revision, telling_apart
+from mlpexp.comparison.runs import Repeat, StoredRun
 from mlpexp.fields.convert import show
 from mlpexp.run.hyperparameters import NO_ACTIVATION, hyperparameters
 
 MISSING = "–"  # shown for a key that a config does not have
 ALL_RUNS = "all runs"
+# What tells the repetitions of a setting apart.
+REPEATED = ("seed", "dataset.fold")
 
 
 @dataclass(frozen=True)
@@ -37,12 +40,12 @@ class Differences:
 
 
 def differences(configs: Sequence[Mapping[str, Any]]) -> Differences:
-    """The keys, seed aside, whose values differ between flat configs.
+    """The keys, seed and fold aside, whose values differ between flat configs.
 
     Left out are keys whose value follows from the component they belong to, as `optimizer.lr` does from `optimizer`
     where every run took its optimizer's usual learning rate, or from the dataset that recommends it.
     """
-    names = dict.fromkeys(key for config in configs for key in config if key != "seed")
+    names = dict.fromkeys(key for config in configs for key in config if key not in REPEATED)
     differing = [key for key in names if len({_text(config, key) for config in configs}) > 1]
     keys: list[str] = []
     implied: list[str] = []
@@ -89,29 +92,67 @@ def _text(config: Mapping[str, Any], key: str) -> str:
     return "".join(c if c.isprintable() else " " for c in text)
 
 
-def group(runs: Sequence[StoredRun]) -> tuple[dict[str, tuple[Setting, list[StoredRun]]], Differences]:
+Groups = dict[str, tuple[Setting, list[StoredRun]]]
+
+
+def group(runs: Sequence[StoredRun]) -> tuple[Groups, Differences]:
     """The runs by setting, under its label, in the order in which settings first appear; and what differs."""
-    configs = [hyperparameters(run.record.config) for run in runs]
+    configs = _with_split_seeds([hyperparameters(run.record.config) for run in runs])
     found = differences(configs)
-    groups: dict[str, tuple[Setting, list[StoredRun]]] = {}
+    groups: Groups = {}
     for run, config in zip(runs, configs, strict=True):
         setting = Setting({key: _text(config, key) for key in found.keys})
         groups.setdefault(setting.label, (setting, []))[1].append(run)
-    return groups, found
+    return _by_revision(groups, found)
+
+
+def _by_revision(groups: Groups, found: Differences) -> tuple[Groups, Differences]:
+    """The settings of which a seed was trained with several revisions of the code, taken apart by what differs there.
+
+    As repeats the older runs would be left out, which may be just what is to be compared.
+    """
+    names = {label: telling_apart(runs) for label, (_, runs) in groups.items()}
+    more = list(dict.fromkeys(name for listed in names.values() for name in listed))
+    if not more:
+        return groups, found
+    apart: Groups = {}
+    for label, (setting, runs) in groups.items():
+        for run in runs:
+            made_with = revision(run)
+            values = {name: made_with.get(name, MISSING) if name in names[label] else MISSING for name in more}
+            own = Setting(setting.values | values)
+            apart.setdefault(own.label, (own, []))[1].append(run)
+    return apart, Differences([*found.keys, *more], found.implied)
+
+
+def _with_split_seeds(configs: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The configs, with ${seed} for a `dataset.seed` that is the seed: runs with splits of their own are one setting.
+
+    A split that runs with several seeds have is one that somebody has fixed.
+    """
+    seeds: dict[Any, set[Any]] = {}
+    for config in configs:
+        seeds.setdefault(config.get("dataset.seed"), set()).add(config.get("seed"))
+    own = [split for split, found in seeds.items() if found == {split}]
+    if len(own) < 2:
+        return list(configs)
+    return [
+        {**config, "dataset.seed": "${seed}"} if config.get("dataset.seed") in own else config for config in configs
+    ]
 
 
 def without_repeats(runs: Sequence[StoredRun]) -> tuple[list[StoredRun], int]:
-    """One run a seed, and how many were left out.
+    """One run a seed and fold, and how many were left out.
 
-    A repeat of a setting and seed gives the same result, bit for bit on a CPU: counting it as a further sample
-    would make intervals too narrow. A run that has completed or diverged is preferred to one that has not, then the
-    one started last.
+    A repeat of a setting and seed, with the same revision of the code, gives the same result, bit for bit on a CPU:
+    counting it as a further sample would make intervals too narrow. A run that has completed or diverged is preferred
+    to one that has not, then the one started last.
     """
-    chosen: dict[int, StoredRun] = {}
+    chosen: dict[Repeat, StoredRun] = {}
     for run in runs:
-        other = chosen.get(run.record.seed)
+        other = chosen.get(run.repeat)
         if other is None or _preference(run) >= _preference(other):
-            chosen[run.record.seed] = run
+            chosen[run.repeat] = run
     return list(chosen.values()), len(runs) - len(chosen)
 
 

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from mlpexp.comparison.runs import StoredRun
+from mlpexp.comparison.repetition import Repetition, repetition
+from mlpexp.comparison.runs import Repeat, StoredRun
 from mlpexp.comparison.settings import Setting
 from mlpexp.comparison.statistics import Estimate, estimate
 from mlpexp.config.metric import Metric
@@ -60,20 +61,25 @@ class Summary:
     def counted(self) -> list[StoredRun]:
         """The runs that a mean is over, by seed: those with a result, and those that count as a constant answer."""
         stand_ins = self.diverged if self.failed == "constant" else []
-        return sorted([*self.runs, *stand_ins], key=lambda run: run.record.seed)
+        return sorted([*self.runs, *stand_ins], key=lambda run: run.repeat)
 
     @property
     def seeds(self) -> list[int]:
         return [run.record.seed for run in self.counted]
 
-    def values(self, metric: Metric) -> dict[int, float]:
-        """The metric by seed; nan where a run has no value."""
+    def values(self, metric: Metric) -> dict[Repeat, float]:
+        """The metric by seed and fold; nan where a run has no value."""
         value = StoredRun.counted_value if self.failed == "constant" else StoredRun.value
-        return {run.record.seed: value(run, metric) for run in self.counted}
+        return {run.repeat: value(run, metric) for run in self.counted}
+
+    def repetition(self, metric: Metric) -> Repetition:
+        """What a mean over the runs that count is a mean over."""
+        return repetition(self.counted, metric)
 
     def estimate(self, metric: Metric) -> Estimate | None:
         """The mean over the runs that count; None without any."""
-        return estimate([value for value in self.values(metric).values() if math.isfinite(value)])
+        values = [value for value in self.values(metric).values() if math.isfinite(value)]
+        return estimate(values, overlap=self.repetition(metric).overlap) if values else None
 
     @property
     def seconds(self) -> float | None:
@@ -100,7 +106,7 @@ def summarize(setting: Setting, runs: Sequence[StoredRun], metric: Metric, faile
     unfinished: list[MissingResult] = []
     undefined: list[MissingResult] = []
     diverged: list[StoredRun] = []
-    for run in sorted(runs, key=lambda run: run.record.seed):
+    for run in sorted(runs, key=lambda run: run.repeat):
         state, reason = run.record.state, run.record.reason
         if state == "failed":
             failures.append(MissingResult(run, reason or "failed"))

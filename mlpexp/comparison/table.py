@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from mlpexp.comparison.comparison import Comparison, Contrast
@@ -18,23 +19,40 @@ if TYPE_CHECKING:
 
 Rows = list[list[str]]
 
-SETTINGS_TITLE = (
-    "Settings, best first: mean over n seeds, each at its best epoch, ± half-width of its 95 % confidence interval"
-)
+_SHARED = "; settings that share a letter are not told apart"
+LETTERS, SECONDS = "alike", "seconds"
+
+
+def settings_title(comparison: Comparison) -> str:
+    counts = {len(summary.counted) for summary in comparison.summaries if summary.counted}
+    n = counts.pop() if len(counts) == 1 and 1 not in counts else "n"
+    by = "" if comparison.ranking == comparison.metric else f" by {comparison.ranking.words}"
+    title = (
+        f"Settings, best first{by}: mean over {n} {_unit(comparison)}s, each at its best epoch, "
+        "± half-width of its 95 % confidence interval"
+    )
+    return title + _SHARED if comparison.letters else title
+
+
+def _unit(comparison: Comparison) -> str:
+    return comparison.summaries[0].repetition(comparison.metric).unit
 
 
 def settings_rows(comparison: Comparison) -> Rows:
     """A header and a row a setting: the keys that differ, then numbers."""
     metrics = _shown_metrics(comparison.metric)
+    failed = any(summary.failures for summary in comparison.summaries)
     diverged = any(summary.diverged for summary in comparison.summaries)
     unfinished = any(summary.unfinished for summary in comparison.summaries)
-    rows = [[*key_titles(comparison), "n", *(metric.title for metric in metrics), "seconds", "failed"]]
-    rows[0] += ["diverged"] * diverged + ["unfinished"] * unfinished
+    lettered = bool(comparison.letters)
+    rows = [[*key_titles(comparison), *[LETTERS] * lettered, "n", *(metric.title for metric in metrics), SECONDS]]
+    rows[0] += ["failed"] * failed + ["diverged"] * diverged + ["unfinished"] * unfinished
     for summary in comparison.summaries:
         means = [_mean(metric, summary.estimate(metric)) for metric in metrics]
-        counts = [len(summary.failures)]
+        counts = [len(summary.failures)] * failed
         counts += [len(summary.diverged)] * diverged + [len(summary.unfinished)] * unfinished
-        numbers = [str(len(summary.counted)), *means, _seconds(summary.seconds), *map(str, counts)]
+        letter = [comparison.letters.get(summary.label, MISSING)] * lettered
+        numbers = [*letter, str(len(summary.counted)), *means, _seconds(summary.seconds), *map(str, counts)]
         rows.append([*_values(summary), *numbers])
     return rows
 
@@ -45,19 +63,24 @@ def contrasts_title(comparison: Comparison) -> str:
     if not comparison.baseline and comparison.reference is not comparison.best:
         what = "the best with more than one seed"
     unit = " (percentage points)" if comparison.metric.percent else ""
-    return f"{comparison.metric.words}{unit}, paired by seed: difference to {what}, {comparison.reference.label}"
+    together = ", with intervals that hold together" if comparison.n_tests > 1 else ""
+    return (
+        f"{comparison.metric.words}{unit}, paired by {_unit(comparison)}: difference to {what}, "
+        f"{comparison.reference.label}{together}"
+    )
 
 
 def contrasts_rows(comparison: Comparison) -> Rows:
     """A header and a row for each setting but the reference; d is the effect size."""
-    rows = [[*key_titles(comparison), "pairs", "difference", "95 % CI", "p", "p (Holm)", "d"]]
+    adjusted = "adjusted p" if comparison.n_tests > 1 else "p"
+    rows = [[*key_titles(comparison), "pairs", "difference", "95 % CI", adjusted, "d"]]
     for contrast in comparison.contrasts:
         difference = contrast.difference
         mean = MISSING if difference.mean is None else comparison.metric.signed(difference.mean)
         effect = MISSING if difference.effect is None else effect_size(difference.effect)
-        bounds = interval(comparison.metric, difference.interval)
+        bounds = interval(comparison.metric, contrast.interval)
         pairs = str(difference.n) if difference.paired else "unpaired"
-        numbers = [pairs, mean, bounds, p_value(difference.p), p_value(contrast.p), effect]
+        numbers = [pairs, mean, bounds, p_value(contrast.p), effect]
         rows.append([*_values(contrast.summary), *numbers])
     return rows
 
@@ -94,28 +117,81 @@ def _mean(metric: Metric, found: Estimate | None) -> str:
     if found is None:
         return MISSING
     shown = metric.shown(found.mean)
-    return shown if found.half_width is None else f"{shown} ± {metric.shown(found.half_width)}"
+    if found.half_width is not None:
+        return f"{shown} ± {metric.shown(found.half_width)}"
+    return shown if found.interval is None else f"{shown} ({' to '.join(map(metric.shown, found.interval))})"
 
 
 def _seconds(seconds: float | None) -> str:
     return MISSING if seconds is None else f"{seconds:.2g}" if seconds < 10 else f"{seconds:.0f}"
 
 
-def rich_table(comparison: Comparison, rows: Rows, title: str) -> Table:
-    """Rows of text, the first of them the header, for the terminal."""
+def rich_table(comparison: Comparison, rows: Rows, title: str, width: int | None = None) -> Table:
+    """Rows of text, the first of them the header, for a terminal of `width` columns; None: as wide as it is.
+
+    Where it is too wide, keys are stacked, and columns that tell least are left out: numbers and settings stay whole.
+    """
     from rich.table import Table
     from rich.text import Text
 
     n_keys = len(key_titles(comparison))
+    if width is not None:
+        rows, n_keys = _narrowed(comparison, rows, width)
+    if LETTERS not in rows[0]:
+        title = title.removesuffix(_SHARED)
     table = Table(title=Text(title), title_justify="left", title_style="")
     for position, name in enumerate(rows[0]):
         if position < n_keys:
             table.add_column(Text(name), overflow="fold")
         else:
-            table.add_column(name, justify="right", no_wrap=True)
+            table.add_column(Text(name), justify="right", no_wrap=True)
     for row in rows[1:]:
         table.add_row(*map(Text, row))
     return table
+
+
+# What a narrow table does without, the first of them first; the verdict and the files have them too.
+_LEAST = (SECONDS, "d", "failed")
+# And what it does without where the keys are stacked and it is still too wide.
+_LESS = ("p", "adjusted p", "n", "pairs", LETTERS)
+
+
+def _narrowed(comparison: Comparison, rows: Rows, width: int) -> tuple[Rows, int]:
+    """The rows that fit, and how many of the first columns are keys."""
+    n_keys = len(key_titles(comparison))
+    if _needed(rows) > width:
+        columns = [[_folded(column), *column[1:]] for column in map(list, zip(*rows, strict=True))]
+        rows = [list(row) for row in zip(*columns, strict=True)]
+    rows = _without(rows, _LEAST, n_keys, width)
+    if n_keys > 1 and _needed(rows) > width:
+        keys = rows[0][:n_keys]
+        stacked = ["\n".join(f"{key}={value}" for key, value in zip(keys, row, strict=False)) for row in rows[1:]]
+        rows = [[first, *row[n_keys:]] for first, row in zip(["setting", *stacked], rows, strict=True)]
+        n_keys = 1
+    others = [metric.title for metric in _shown_metrics(comparison.metric)[1:]]
+    return _without(rows, [*_LESS, *others], n_keys, width), n_keys
+
+
+def _without(rows: Rows, names: Sequence[str], n_keys: int, width: int) -> Rows:
+    """The rows without columns of these names, as far as they do not fit."""
+    for name in names:
+        titles = [title.replace("\n", " ") for title in rows[0]]
+        if _needed(rows) > width and name in titles[n_keys:]:
+            at = titles.index(name, n_keys)
+            rows = [[*row[:at], *row[at + 1 :]] for row in rows]
+    return rows
+
+
+def _needed(rows: Rows) -> int:
+    """How many columns of a terminal a table takes, with its lines and blanks."""
+    widest = [max(len(line) for cell in column for line in cell.split("\n")) for column in zip(*rows, strict=True)]
+    return sum(widest) + 3 * len(widest) + 1
+
+
+def _folded(column: Sequence[str]) -> str:
+    """The title of a column, in two lines where it is longer than what stands below."""
+    title = column[0]
+    return title.replace(" ", "\n", 1) if len(title) > max(map(len, column[1:]), default=0) else title
 
 
 def markdown_table(comparison: Comparison, rows: Rows) -> str:
@@ -125,6 +201,24 @@ def markdown_table(comparison: Comparison, rows: Rows) -> str:
     lines = [header, ["---"] * n_keys + ["---:"] * (len(header) - n_keys)]
     lines += [[*map(code, row[:n_keys]), *row[n_keys:]] for row in body]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def latex_table(comparison: Comparison) -> str:
+    r"""The table of settings for LaTeX, with the rules of the package booktabs."""
+    rows = settings_rows(comparison)
+    n_keys = len(key_titles(comparison))
+    header, *body = (" & ".join(map(_latex, row)) + r" \\" for row in rows)
+    columns = "l" * n_keys + "r" * (len(rows[0]) - n_keys)
+    lines = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", header, r"\midrule", *body, r"\bottomrule"]
+    return "\n".join([f"% {settings_title(comparison)}", *lines, r"\end{tabular}"]) + "\n"
+
+
+_LATEX = {"\\": r"\textbackslash{}", "±": r"$\pm$", "−": "$-$", "²": "$^2$", "–": "--", "~": r"\textasciitilde{}"}
+_LATEX |= {"^": r"\textasciicircum{}"} | {mark: rf"\{mark}" for mark in "&%$#_{}"}
+
+
+def _latex(text: str) -> str:
+    return "".join(_LATEX.get(mark, mark) for mark in text)
 
 
 def code(text: str) -> str:
@@ -141,13 +235,13 @@ def csv_text(comparison: Comparison) -> str:
     `rank`, `setting`, each key that differs; `n`, `seeds`; for every metric on test and val `TAG/mean`,
     `TAG/sd`, `TAG/ci95_low`, `TAG/ci95_high`, `TAG/min`, `TAG/max`; `seconds/mean` and `epochs/mean` of a run;
     `failed`, of these `diverged`, `unfinished`; and against the reference `pairs`, `difference`, `difference/ci95_low`,
-    `difference/ci95_high`, `p`, `p/holm`, `effect_size`.
+    `difference/ci95_high` (which hold together), `p`, `p/adjusted`, `effect_size`.
     """
     contrasts = {contrast.summary.label: contrast for contrast in comparison.contrasts}
     metrics = _metrics(comparison)
     rows = [
         {"rank": rank if summary.counted else None}
-        | _setting_cells(summary, metrics)
+        | _setting_cells(summary, metrics, comparison.letters.get(summary.label))
         | _contrast_cells(contrasts.get(summary.label))
         for rank, summary in enumerate(comparison.summaries, start=1)
     ]
@@ -165,10 +259,10 @@ def _metrics(comparison: Comparison) -> list[Metric]:
     return list(dict.fromkeys([comparison.metric, *measured]))
 
 
-def _setting_cells(summary: Summary, metrics: list[Metric]) -> Cells:
+def _setting_cells(summary: Summary, metrics: list[Metric], letter: str | None) -> Cells:
     cells: Cells = {"setting": summary.label}
     cells |= {key: None if value == MISSING else value for key, value in summary.setting.values.items()}
-    cells |= {"n": len(summary.counted), "seeds": " ".join(map(str, summary.seeds))}
+    cells |= {"n": len(summary.counted), "letters": letter, "seeds": " ".join(map(str, summary.seeds))}
     for metric in metrics:
         cells |= _estimate_cells(metric.tag, summary.estimate(metric))
     cells |= {"seconds/mean": summary.seconds, "epochs/mean": summary.epochs}
@@ -185,13 +279,13 @@ def _estimate_cells(tag: str, found: Estimate | None) -> Cells:
 
 def _contrast_cells(contrast: Contrast | None) -> Cells:
     difference = contrast.difference if contrast else None
-    low, high = (difference and difference.interval) or (None, None)
+    low, high = (contrast and contrast.interval) or (None, None)
     return {
         "pairs": difference.n if difference and difference.paired else None,
         "difference": difference.mean if difference else None,
         "difference/ci95_low": low,
         "difference/ci95_high": high,
         "p": difference.p if difference else None,
-        "p/holm": contrast.p if contrast else None,
+        "p/adjusted": contrast.p if contrast else None,
         "effect_size": difference.effect if difference else None,
     }

@@ -32,6 +32,9 @@ class Optimizer(ABC):
     elementwise: ClassVar[bool] = False
     # Whether torch's optimizer can be part of a CUDA graph, with its rate in a tensor.
     cuda_graph_safe: ClassVar[bool] = False
+    # How weight decay enters, where a step is else `lr` times what depends on gradients alone: λ·θ is "added" to the
+    # gradient, or θ loses η·λ·θ, "decoupled" from it. None where a step is something else.
+    decay: ClassVar[Literal["added", "decoupled"] | None] = None
     # Whether the length of a step depends on the rate and not on the size of the gradient, as in Adam.
     gradient_scale_invariant: ClassVar[bool] = True
 
@@ -64,6 +67,7 @@ class SGD(Optimizer):
     """θ ← θ − η·g, for parameters θ with the gradient g."""
 
     elementwise: ClassVar[bool] = True
+    decay: ClassVar[Literal["added", "decoupled"] | None] = "added"
     cuda_graph_safe: ClassVar[bool] = True
     gradient_scale_invariant: ClassVar[bool] = False
 
@@ -83,6 +87,7 @@ class Momentum(Optimizer):
     """v ← μ·v + g, θ ← θ − η·v (Polyak 1964)."""
 
     elementwise: ClassVar[bool] = True
+    decay: ClassVar[Literal["added", "decoupled"] | None] = "added"
     cuda_graph_safe: ClassVar[bool] = True
     gradient_scale_invariant: ClassVar[bool] = False
 
@@ -122,6 +127,7 @@ class AdaptiveMoments(Optimizer):
     # Of these only Adam and AdamW are safe in CUDA graphs: the capturable forms of the others correct in float32 what
     # is else done in float64, which makes other steps where β₂ is near 1.
     elementwise: ClassVar[bool] = True
+    decay: ClassVar[Literal["added", "decoupled"] | None] = "added"
 
     betas: tuple[Fraction, ...] = (0.9, 0.999)
     """β₁ and β₂: decay rates per step of m, the running mean of g, and of v, that of g²."""
@@ -166,6 +172,7 @@ class AdamW(AdaptiveMoments):
     """Adam with decoupled weight decay, θ ← θ − η·λ·θ (Loshchilov & Hutter 2019, arXiv 1711.05101)."""
 
     cuda_graph_safe: ClassVar[bool] = True
+    decay: ClassVar[Literal["added", "decoupled"] | None] = "decoupled"
 
     weight_decay: NonNegative = 0.01
     """λ, decoupled weight decay: each step also subtracts η·λ·θ from the parameters θ."""
@@ -210,6 +217,7 @@ class RMSprop(Optimizer):
     """v ← α·v + (1 − α)·g², θ ← θ − η·g/(√v + ε) (Hinton 2012, lecture 6e)."""
 
     elementwise: ClassVar[bool] = True
+    decay: ClassVar[Literal["added", "decoupled"] | None] = "added"
     cuda_graph_safe: ClassVar[bool] = True
 
     alpha: Fraction = 0.99
@@ -243,6 +251,7 @@ class Adagrad(Optimizer):
     """v ← v + g², θ ← θ − η·g/(√v + ε) (Duchi et al. 2011)."""
 
     elementwise: ClassVar[bool] = True
+    decay: ClassVar[Literal["added", "decoupled"] | None] = "added"
 
     lr_decay: NonNegative = 0.0
     """After t steps the rate is η/(1 + t·lr_decay)."""

@@ -25,11 +25,11 @@ from mlpexp.config.explain import Sources, explain, no_such_key, reason, wrong_c
 from mlpexp.config.interpolation import resolved, selected
 from mlpexp.config.locate import config_directory
 from mlpexp.config.nested import copied, find, make, merge
-from mlpexp.config.overrides import is_about_hydra, parse_override, several
-from mlpexp.config.schema import GROUPS, REGISTRIES, SETTINGS, Config, parse
+from mlpexp.config.overrides import is_about_hydra, is_about_sweep, parse_override, several
+from mlpexp.config.schema import GROUPS, REGISTRIES, SETTINGS, Config, Sweep, parse
 from mlpexp.config.user_code import load_plugins, refused
 from mlpexp.errors import ConfigError
-from mlpexp.fields.convert import Interpolated, Named, as_plain, hints_of, show
+from mlpexp.fields.convert import Interpolated, Named, as_plain, convert, hints_of, show
 
 
 class Composer:
@@ -108,6 +108,21 @@ class Composer:
         if plain is None or base is None:
             base, plain = self._base(())
         return _with_hydra(plain, base, parsed)
+
+    def sweep(self, overrides: Sequence[str]) -> Sweep:
+        """What an experiment, and overrides of `sweep`, say of the jobs of a sweep; ConfigError where that is wrong."""
+        about = [given for given in overrides if is_about_sweep(given)]
+        experiments = [given for given in overrides if given.startswith("experiment=") and "," not in given]
+        try:
+            wrong, plain, base = self._plain([*experiments, *about])
+        except ConfigError:
+            # What is wrong with an experiment is reported with the jobs.
+            wrong, plain, base = self._plain(about)
+        if wrong and about:
+            raise ConfigError(*wrong)
+        if plain is None or base is None:
+            return Sweep()
+        return convert(resolved({"sweep": plain["sweep"]}, base, base)["sweep"], Sweep, "sweep")
 
     def is_sweep(self, overrides: Sequence[str]) -> bool:
         """Whether an experiment, or hydra.mode, says that these overrides make a sweep."""

@@ -111,6 +111,11 @@ def is_about_hydra(given: str) -> bool:
     return given.lstrip("+~").startswith(("hydra.", "hydra/", "hydra="))
 
 
+def is_about_sweep(given: str) -> bool:
+    """Whether an override says which jobs a sweep has; see `schema.Sweep`."""
+    return given.lstrip("+~").startswith(("sweep.", "sweep="))
+
+
 def count(override: Override, loader: ConfigLoader | None = None) -> int:
     """How many values an override gives its key, found without listing them; ConfigError where it is unknown."""
     if not override.is_sweep_override():

@@ -19,6 +19,7 @@ FigureName = Literal[
     "gradient_norms",
     "learning_rates",
     "reliability",
+    "interactions",
 ]
 
 

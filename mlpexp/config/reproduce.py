@@ -28,6 +28,8 @@ Plain = Mapping[str, Any]
 # A new directory, where a command needs a name for it.
 _AGAIN = "again"
 _BARE = re.compile(r"[A-Za-z_][\w./-]*", re.ASCII)
+# The seed of a dataset that is the run's.
+_FOLLOWS = "${seed}"
 _NO_TEXT = {"true", "false", "null", "nan", "inf"}
 
 
@@ -80,7 +82,7 @@ def _grid(configs: Sequence[Plain]) -> str:
     # What an experiment sweeps over unless overrides change it.
     keys += [key for key in _params(_experiment(configs[0])) if key not in keys]
     runs = [
-        tuple(one[key] if key in one else _value_at(config, key) for key in keys)
+        tuple(one[key] if key in one else value_at(config, key) for key in keys)
         for one, config in zip(given, configs, strict=True)
     ]
     values = [list(dict.fromkeys(run[i] for run in runs)) for i in range(len(keys))]
@@ -89,7 +91,7 @@ def _grid(configs: Sequence[Plain]) -> str:
     # The keys with one value, then the swept ones, of which the first changes slowest.
     changes = [next((i for i, run in enumerate(runs) if run[at] != runs[0][at]), len(runs)) for at in range(len(keys))]
     order = sorted(range(len(keys)), key=lambda at: -changes[at])
-    return shlex.join(["mlpexp", "train", "-m", *(f"{keys[at]}={_listed(values[at])}" for at in order)])
+    return shlex.join(["mlpexp", "train", "-m", *(f"{keys[at]}={listed(values[at])}" for at in order)])
 
 
 def overrides(config: Plain) -> list[str]:
@@ -131,6 +133,8 @@ def overrides(config: Plain) -> list[str]:
             # What the dataset recommends by its settings comes from them again.
             by_settings = {name: value["recommended"][name] for name, its in unchanged.items() if its is None}
             of_base = {**of_base, "recommended": unchanged | by_settings}
+            if of_base.get("seed") == _FOLLOWS:
+                of_base["seed"] = config["seed"]
         found += _differences(key, value, of_base)
     return found
 
@@ -274,10 +278,12 @@ def _base(
     for part in parts:
         merge(merged, {key: part[key] for key in part if key not in ("defaults", "hydra")}, "", closed=False)
     plain = copied(merged, merged)
+    if merged["dataset"].get("seed") == _FOLLOWS:
+        plain["dataset"]["seed"] = _FOLLOWS
     return {**plain, "report": as_plain(build(Report, plain["report"], "report"))}
 
 
-def _value_at(config: Plain, key: str) -> str:
+def value_at(config: Plain, key: str) -> str:
     """The value that a config has at the key of an override; KeyError where it has none."""
     if key in GROUPS:
         return str(config[key]["name"])
@@ -289,7 +295,7 @@ def _value_at(config: Plain, key: str) -> str:
     return written(value)
 
 
-def _listed(values: Sequence[str]) -> str:
+def listed(values: Sequence[str]) -> str:
     """Values to sweep over; whole numbers in a row as a range."""
     if len(values) > 3 and all(value.isdecimal() for value in values):
         first, last = int(values[0]), int(values[-1])

@@ -67,6 +67,17 @@ class Stack:
 
 
 @dataclass(frozen=True)
+class Sweep:
+    """Which jobs the values that a sweep lists make, where these are not all combinations."""
+
+    zip: tuple[str, ...] = ()
+    """Keys whose values go together, the first with the first and so on, such as [optimizer,optimizer.lr]."""
+    settings: tuple[tuple[str, ...], ...] = ()
+    """Settings, each a list of overrides such as [optimizer=sgd, optimizer.lr=0.1]; each is combined with the other
+    values of the sweep. On the command line each override stands in quotes."""
+
+
+@dataclass(frozen=True)
 class Checkpoint:
     """Saving the state of a run."""
 
@@ -106,8 +117,13 @@ class Config:
     36 runs): take loss where these count. With unequal classes accuracy says little (where 6 % are positive, a network
     that always answers no has 0.94): take roc_auc, balanced_accuracy or loss. Early stopping and scheduler=plateau
     watch the validation loss in any case."""
+    calibrate: Literal["temperature"] | None = None
+    """temperature: after training one number T is fitted on the validation split, for the weights of the best epoch;
+    class probabilities are then those of outputs divided by T, wherever they come out (Guo et al. 2017). Which class
+    is predicted, and the loss, stay. For classification. null: none is fitted."""
     seed: Index = 0
-    """Decides the initial weights, the order of the batches, dropout and noise; the data have dataset.seed."""
+    """Decides the initial weights, the order of the batches, dropout and noise; and the split of the data, unless
+    dataset.seed is given."""
     clip: Clip = field(default_factory=Clip)
     """Gradient clipping after each backward pass: by norm first, then by value. optimizer=lbfgs takes none."""
     precision: Literal["fp32", "bf16"] = "fp32"
@@ -124,6 +140,8 @@ class Config:
     """When checkpoints/last.pt is written, besides at the end of a run."""
     stack: Stack = field(default_factory=Stack)
     """How the runs of a sweep are put together."""
+    sweep: Sweep = field(default_factory=Sweep, compare=False)
+    """Which jobs a sweep has; no part of what each of them is."""
     report: Report = field(default_factory=Report)
     """What the end of a sweep shows besides its table, as in `mlpexp list experiment activations`."""
     plugins: tuple[str, ...] = ()
@@ -150,10 +168,12 @@ class Config:
         return max((part.smoothing for part in self.regularizer), default=0.0)
 
     def to_dict(self) -> dict[str, Any]:
-        """The config as plain mappings, lists and scalars, each component with its `name`; see `parse`."""
+        """The config of a run as plain mappings, lists and scalars, each component with its `name`; see `parse`."""
         plain: dict[str, Any] = {}
         for entry in dataclasses.fields(self):
             value = getattr(self, entry.name)
+            if not entry.compare:
+                continue
             if entry.name in GROUPS:
                 plain[entry.name] = _named(GROUPS[entry.name], value)
             elif entry.name in LIST_GROUPS:

@@ -15,6 +15,8 @@ from mlpexp.data.dataset import Data, Split
 from mlpexp.data.identity import Identity, packed, unpacked
 from mlpexp.data.pixels import fitted_pixels
 from mlpexp.data.preprocessing import Preprocessing, Target
+from mlpexp.data.readings import Readings
+from mlpexp.data.selection import Selection
 from mlpexp.data.source import Source
 from mlpexp.data.splits import RandomlySplit
 from mlpexp.data.task import Task
@@ -59,24 +61,42 @@ class AtPath(RandomlySplit):
         `where`, where that cannot be."""
 
     def load(self, data_dir: Path) -> Data:
+        return self.load_with(data_dir, Readings())
+
+    def load_with(self, data_dir: Path, readings: Readings) -> Data:
         path, where = Path(self.path), f"dataset.path={self.path}"
-        found = self.read(path, where)
+        found, source = readings.of(self.undealt, lambda: self._content(path, where))
         if len(found.classes) == 1:
             raise ConfigError(f"{where}: has the one class '{found.classes[0]}'; at least two are needed.")
         if not found.classes and bool((found.y == found.y[0]).all()):
             raise ConfigError(f"{where}: y is {found.y[0].item():g} in every row: nothing to learn.")
         rows = self._deal(found, where)
         task = Task("classification", found.classes) if found.classes else Task("regression")
-        known = Identity(task, _fitted(found, rows[0]), self._source(path, found), packed(rows, len(found.x)))
+        known = Identity(task, _fitted(found, rows[0]), source, packed(rows, len(found.x)))
         return self._dealt(found, rows, known, path)
 
-    def load_again(self, data_dir: Path, known: Identity, run: Path, file: Path | None = None) -> Data:
-        if known.source is None:
+    def _content(self, path: Path, where: str) -> tuple[Rows, Source]:
+        found = self.read(path, where)
+        return found, self._source(path, found)
+
+    def load_again(
+        self, data_dir: Path, known: Identity, run: Path, file: Path | None = None, readings: Readings | None = None
+    ) -> Data:
+        source = known.source
+        if source is None:
             raise ConfigError(f"{run}: does not say what data it was trained on; its run.json is damaged.")
-        path = known.source.find_again(
-            self.path, data_dir, run, file, lambda other: self._source(other, self.read(other, f"data={other}"))
-        )
-        found = self._in_form(known, path)
+
+        def again() -> tuple[Rows, Path]:
+            path = source.find_again(
+                self.path, data_dir, run, file, lambda other: self._content(other, f"data={other}")[1]
+            )
+            return self._in_form(known, path), path
+
+        readings = readings or Readings()
+        shape = known.preprocessing.image_shape
+        found, path = readings.of((self.undealt, source, known.task, shape), again)
+        # Those of other seeds, which have not begun, are dealt from the same rows.
+        readings.of(self.undealt, lambda: (found, source))
         return self._dealt(found, unpacked(known.split, len(found.x)), known, path)
 
     def _source(self, path: Path, found: Rows) -> Source:
@@ -110,24 +130,30 @@ class AtPath(RandomlySplit):
         n_train = found.parts.get("train", len(found.x))
         bounds = torch.tensor([0, *found.parts.values()]).cumsum(0).tolist()
         given = {name: torch.arange(*bounds[at : at + 2]) for at, name in enumerate(found.parts)}
+        if "test" in given and self.fold is not None:
+            raise ConfigError(f"{where}: says which rows are for test; dataset.fold={self.fold} cannot say it too.")
+        labels = found.y if found.classes else None
         if all(name in given for name in PARTS):
-            return given["train"], given["val"], given["test"]
+            return self.part_of(given["train"], labels), given["val"], given["test"]
         groups = found.y[:n_train] if found.classes else None
         for label, n in enumerate([n_train] if groups is None else groups.bincount().tolist()):
             if 0 < n < 3:
                 whose = f"the class '{found.classes[label]}'" if found.classes else "it"
                 raise ConfigError(f"{where}: {whose} has {pluralize(n, 'row')} to split; at least 3 are needed.")
-        train, val, test = self.deal(n_train, groups)
+        train, val, test = self.deal_whole(n_train, groups)
         if "val" in given:
             train, val = torch.cat([train, val]).sort().values, given["val"]
         if "test" in given:
             train, test = torch.cat([train, test]).sort().values, given["test"]
-        return train, val, test
+        return self.part_of(train, labels), val, test
 
     def _dealt(self, found: Rows, rows: Dealt, known: Identity, path: Path) -> Data:
         """The data, dealt as `rows` say and preprocessed as `known` is."""
         every, target = _splits(found, known.preprocessing), known.preprocessing.target
-        train, val, test = (Split(every.x[part], every.y[part]) for part in rows)
+        if found.image is None:
+            train, val, test = (Split(every.x[part], every.y[part]) for part in rows)
+        else:
+            train, val, test = (Selection(every.x, part, every.y[part]) for part in rows)
         notes = [] if found.image is None else [_form(found.image, found.x.shape[1])]
         notes += [found.note] if found.note else []
         if found.parts:

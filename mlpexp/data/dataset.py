@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from mlpexp import markup
 from mlpexp.data.columns import Image
 from mlpexp.data.identity import Identity
 from mlpexp.data.oddity import Oddity
 from mlpexp.data.preprocessing import Preprocessing
+from mlpexp.data.readings import Readings
 from mlpexp.data.source import Source, changed
 from mlpexp.data.task import Task
 from mlpexp.errors import ConfigError, pluralize
@@ -31,16 +32,51 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Split:
-    """`x` [N, F] (float32, or uint8 for images), `y`: classes [N] (int64) or values [N, T] (float32)."""
+    """`x` [N, F] (float32, or uint8 for images), `y`: classes [N] (int64) or values [N, T] (float32).
+
+    `weight` [N], float32: how much each row counts, greater than 0, with mean 1 over the training rows; None where all
+    count alike.
+    """
 
     x: Tensor
     y: Tensor
+    weight: Tensor | None = None
 
     def __len__(self) -> int:
         return self.x.shape[0]
 
-    def to(self, device: torch.device) -> Split:
-        return Split(self.x.to(device), self.y.to(device))
+    @property
+    def device(self) -> torch.device:
+        return self.y.device
+
+    @property
+    def form(self) -> tuple[tuple[int, ...], torch.dtype]:
+        """The shape of `x` and its number format."""
+        return tuple(self.x.shape), self.x.dtype
+
+    @property
+    def n_bytes(self) -> int:
+        """How much memory it takes, without rows that are shared."""
+        return self.x.nbytes + self.y.nbytes + (0 if self.weight is None else self.weight.nbytes)
+
+    def take(self, rows: Tensor, out: Tensor | None = None) -> Tensor:
+        """`x` of some rows [n], written to `out` [n, F] if that is given."""
+        import torch
+
+        return torch.index_select(self.x, 0, rows, out=out)
+
+    def between(self, start: int, stop: int) -> Tensor:
+        """`x` of the rows from `start` on, up to `stop` or the last."""
+        return self.x[start:stop]
+
+    def to(self, device: torch.device, moved: dict[int, Tensor] | None = None) -> Split:
+        """On a device; see `moved_once`."""
+        weight = None if self.weight is None else moved_once(self.weight, device, moved)
+        return Split(moved_once(self.x, device, moved), moved_once(self.y, device, moved), weight)
+
+    def of(self, rows: Tensor) -> Split:
+        """Some rows [n]."""
+        return Split(self.take(rows), self.y[rows], None if self.weight is None else self.weight[rows])
 
     def sample(self, n: int) -> Split:
         """min(n, N) rows in their order: one from each of n equal parts of the split, the same ones each time.
@@ -54,7 +90,32 @@ class Split:
         bounds = torch.arange(n + 1) * len(self) // n
         within = torch.rand(n, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
         rows = bounds[:-1] + (within * bounds.diff()).long()
-        return Split(self.x[rows.to(self.x.device)], self.y[rows.to(self.y.device)])
+        rows = rows.to(self.device)
+        return self.of(rows)
+
+
+def moved_once(tensor: Tensor, device: torch.device, moved: dict[int, Tensor] | None) -> Tensor:
+    """A tensor on a device, copied there once for all that share it: `moved` holds the copies by the id of theirs."""
+    if moved is None:
+        return tensor.to(device)
+    if id(tensor) not in moved:
+        moved[id(tensor)] = tensor.to(device)
+    return moved[id(tensor)]
+
+
+@dataclass(frozen=True)
+class Form:
+    """What the data of all members of a stack agree in."""
+
+    task: Task
+    n_features: int
+    splits: tuple[tuple[Any, ...], ...]
+    """Of train, val and test the shape and number format of `x`, and those of `y` but for the rows."""
+
+    @property
+    def n_rows(self) -> tuple[int, ...]:
+        """Of train, val and test."""
+        return tuple(shape[0] for shape, *_ in self.splits)
 
 
 @dataclass(frozen=True)
@@ -86,11 +147,22 @@ class Data:
     @cached_property
     def identity(self) -> Identity:
         """What a run notes of the data."""
-        return Identity(self.task, self.preprocessing, self.source, self.dealt, self.test_source, self.odd)
+        n_rows = (len(self.train), len(self.val), len(self.test))
+        return Identity(self.task, self.preprocessing, self.source, self.dealt, self.test_source, self.odd, n_rows)
 
     @property
     def n_features(self) -> int:
-        return self.train.x.shape[1]
+        return self.train.form[0][1]
+
+    @cached_property
+    def form(self) -> Form:
+        splits = ((*split.form, tuple(split.y.shape[1:]), split.y.dtype) for split in self.splits().values())
+        return Form(self.task, self.n_features, tuple(splits))
+
+    @property
+    def n_bytes(self) -> int:
+        """How much memory the splits take, without rows that they share with those of other seeds."""
+        return sum(split.n_bytes for split in {id(split): split for split in self.splits().values()}.values())
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -132,7 +204,7 @@ class Data:
             return numbers[0]
         import torch
 
-        return torch.tensor(numbers, device=self.train.x.device).repeat_interleave(self.n_features // len(numbers))
+        return torch.tensor(numbers, device=self.train.device).repeat_interleave(self.n_features // len(numbers))
 
     def __repr__(self) -> str:
         rows = ", ".join(f"{len(split):,} {name}" for name, split in self.splits().items())
@@ -163,7 +235,11 @@ class Data:
         if x.is_floating_point():
             return x
         # Bytes less a float would be floats too, converted in a copy that the difference is not written to.
-        return x.float().sub_(self.shift).mul_(self.scale)
+        return self.standardise_(x.float())
+
+    def standardise_(self, pixels: Tensor) -> Tensor:
+        """Pixels [..., F], as floats, as the network sees them: in place."""
+        return pixels.sub_(self.shift).mul_(self.scale)
 
     def features_in_own_units(self, x: Tensor) -> Tensor:
         """Rows [N, F] of a split in the data's own units, on the CPU; as they are where there is no way back."""
@@ -173,10 +249,11 @@ class Data:
         """Values [N, T] of a split, or predicted ones, in the data's own units, on the CPU; classes as they are."""
         return self.preprocessing.values(y) if y.is_floating_point() else y.cpu()
 
-    def to(self, device: torch.device) -> Data:
+    def to(self, device: torch.device, moved: dict[int, Tensor] | None = None) -> Data:
+        """On a device; see `moved_once`."""
         # Splits that are one and the same stay so: truth tables are held once, not thrice.
-        moved = {id(split): split.to(device) for split in self.splits().values()}
-        return replace(self, train=moved[id(self.train)], val=moved[id(self.val)], test=moved[id(self.test)])
+        splits = {id(split): split.to(device, moved) for split in self.splits().values()}
+        return replace(self, train=splits[id(self.train)], val=splits[id(self.val)], test=splits[id(self.test)])
 
 
 @dataclass(frozen=True)
@@ -197,17 +274,36 @@ class Recommended:
     """Learning rate of sgd."""
 
 
+# What another seed of a dataset changes: which rows, always the same, are in which split; which of them are held out
+# for validation, beside given test rows; all rows, drawn anew; or nothing, since the splits are all rows there are.
+Resampling = Literal["split", "validation", "rows", "nothing"]
+
+
 @dataclass(frozen=True)
 class Dataset(ABC):
     """Base of all datasets: a config that can load the data it names."""
 
+    dealing: ClassVar[tuple[str, ...]] = ()
+    """The fields that only decide which rows go to which split, or how noise falls: runs that differ in these have data
+    of one form as a rule, share what is read, and train in one stack."""
+
     recommended: Recommended = field(default_factory=Recommended)
     """Settings with which this dataset is learned: the defaults of other keys refer to them."""
+
+    @property
+    def undealt(self) -> Dataset:
+        """The dataset with the defaults of the fields in `dealing`: the same for all seeds."""
+        defaults: dict[str, Any] = {part.name: part.default for part in fields(self) if part.name in self.dealing}
+        return replace(self, **defaults)
 
     @classmethod
     def recommend(cls, settings: Mapping[str, Any]) -> Recommended:
         """What suits the data of these settings; it is taken where `recommended` is null in the dataset's YAML file."""
         return Recommended()
+
+    def resampling(self) -> Resampling:
+        """What another seed of the dataset changes: how a mean over such seeds varies depends on it."""
+        return "split"
 
     def missing_files(self, data_dir: Path) -> list[str]:
         """The names of files that `load` would have to fetch into `data_dir`."""
@@ -217,14 +313,21 @@ class Dataset(ABC):
     def load(self, data_dir: Path) -> Data:
         """The data, on the CPU. ConfigError where files are missing or unreadable, naming them and what to do."""
 
-    def load_again(self, data_dir: Path, known: Identity, run: Path, file: Path | None = None) -> Data:
+    def load_with(self, data_dir: Path, readings: Readings) -> Data:
+        """As `load`; what is read is kept in `readings`, or taken from there."""
+        return self.load(data_dir)
+
+    def load_again(
+        self, data_dir: Path, known: Identity, run: Path, file: Path | None = None, readings: Readings | None = None
+    ) -> Data:
         """The data that the `run` was trained on, which is `known` of them, with its preprocessing.
 
         `file` is where they lie now, if that is said. ConfigError where they are others now, saying what has changed.
+        What is read is kept in `readings`, or taken from there.
         """
         if file is not None:
             raise ConfigError(f"data={file}: is for tables, and {run} was trained on dataset={datasets.name_of(self)}.")
-        data = self.load(data_dir)
+        data = self.load_with(data_dir, readings or Readings())
         if known.source is not None and data.source is not None and data.source.sha256 != known.source.sha256:
             raise changed(run, Path(data.source.path), known.source.difference(data.source))
         if (data.task, data.n_features) != (known.task, known.preprocessing.n_raw):

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING
 from mlpexp.data.columns import Image
 from mlpexp.data.dataset import Data, datasets
 from mlpexp.data.preprocessing import Preprocessing, Target
+from mlpexp.data.readings import Readings
+from mlpexp.data.selection import Selection
 from mlpexp.data.splits import RandomlySplit
 from mlpexp.data.task import Task
 
 if TYPE_CHECKING:
     import numpy as np
+    from torch import Tensor
 
 
 @datasets.register("digits")
@@ -23,11 +26,11 @@ class Digits(RandomlySplit):
     """1797 images of 8×8 pixels, 0..16 (Alpaydin & Kaynak 1998, the test part of UCI's optdigits)."""
 
     def load(self, data_dir: Path) -> Data:
-        import torch
+        return self.load_with(data_dir, Readings())
 
-        table = torch.from_numpy(_read_table())
-        x, y = table[:, :-1].contiguous(), table[:, -1].long()
-        train, val, test = self.split_rows(x, y, self.generator(), groups=y)
+    def load_with(self, data_dir: Path, readings: Readings) -> Data:
+        x, y = readings.of("digits", _read)
+        train, val, test = (Selection(x, rows, y[rows]) for rows in self.deal(len(x), groups=y))
         pixels = train.x.double()
         return Data(
             name="digits",
@@ -37,6 +40,14 @@ class Digits(RandomlySplit):
             test=test,
             fitted=Preprocessing((Image("pixels", 8, 8, float(pixels.mean()), float(pixels.std())),), Target("digit")),
         )
+
+
+def _read() -> tuple[Tensor, Tensor]:
+    """Pixels [1797, 64] (uint8) and digits [1797]."""
+    import torch
+
+    table = torch.from_numpy(_read_table())
+    return table[:, :-1].contiguous(), table[:, -1].long()
 
 
 def _read_table() -> np.ndarray:

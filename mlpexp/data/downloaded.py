@@ -11,19 +11,22 @@ from pathlib import Path
 from typing import ClassVar
 
 from mlpexp.data.columns import Image
-from mlpexp.data.dataset import Data, Dataset, Split, datasets
+from mlpexp.data.dataset import Data, Dataset, Resampling, Split, datasets
 from mlpexp.data.pixels import fitted_pixels
 from mlpexp.data.preprocessing import Preprocessing, Target
+from mlpexp.data.readings import Readings
+from mlpexp.data.selection import Selection
 from mlpexp.data.source import Source
 from mlpexp.data.task import Task
 from mlpexp.errors import ConfigError
-from mlpexp.fields.ranges import Count, Index
+from mlpexp.fields.ranges import Count, Index, Share
 
 
 @dataclass(frozen=True)
 class Downloaded(Dataset):
     """Base of image data sets with rows to train and validate on, and others to test on; torchvision fetches them."""
 
+    dealing: ClassVar[tuple[str, ...]] = ("seed",)
     folder: ClassVar[str]
     """Where the files lie in data_dir, as torchvision leaves them."""
     shape: ClassVar[tuple[int, int, int]]
@@ -35,8 +38,10 @@ class Downloaded(Dataset):
     """Number of training images that are held out for validation."""
     limit: Count | None = None
     """Number of rows that are kept of each split, for quick tries; null: all."""
+    train_fraction: Share = 1.0
+    """Share of the training rows that is trained on, for learning curves; a smaller one is a part of a greater one."""
     seed: Index = 0
-    """Decides which images are held out."""
+    """Decides which images are held out for validation. The run's seed, unless a number is given."""
 
     @abstractmethod
     def files(self) -> tuple[str, ...]:
@@ -58,35 +63,49 @@ class Downloaded(Dataset):
         """The preprocessing of each channel: mean and deviation of the training rows."""
         return fitted_pixels(train.x, self.shape)
 
+    def resampling(self) -> Resampling:
+        return "validation"
+
     def missing_files(self, data_dir: Path) -> list[str]:
         return [name for name in self.files() if find(data_dir / self.folder, name) is None]
 
     def load(self, data_dir: Path) -> Data:
+        return self.load_with(data_dir, Readings())
+
+    def load_with(self, data_dir: Path, readings: Readings) -> Data:
         import torch
 
         folder = data_dir / self.folder
-        if missing := self.missing_files(data_dir):
-            _download(self, data_dir, missing)
-        known, test = self.read(folder)
+        known, test, n_test, digest = readings.of((self.undealt, data_dir), lambda: self._content(data_dir))
         if self.val_size >= len(known):
             raise ConfigError(f"dataset.val_size={self.val_size}: must be less than the {len(known)} rows there are.")
-        content = hashlib.sha256()
-        for part in (known, test):
-            content.update(part.x.numpy().data)
-            content.update(part.y.numpy().data)
         rows = torch.randperm(len(known), generator=torch.Generator().manual_seed(self.seed))
         val_rows, train_rows = rows[: self.val_size][: self.limit], rows[self.val_size :][: self.limit]
-        train = Split(known.x[train_rows], known.y[train_rows])
+        # They stand in random order.
+        train_rows = train_rows[: max(1, round(self.train_fraction * len(train_rows)))]
+        train = Selection(known.x, train_rows, known.y[train_rows])
         return Data(
             name=datasets.name_of(self),
             task=Task("classification", self.class_names()),
             train=train,
-            val=Split(known.x[val_rows], known.y[val_rows]),
-            # The first half of MNIST's was written by other people than its second, and is easier (LeCun's page).
-            test=test if self.limit is None else test.sample(self.limit),
+            val=Selection(known.x, val_rows, known.y[val_rows]),
+            test=test,
             fitted=Preprocessing(self.fitted(train), Target(self.target)),
-            source=Source(str(folder.absolute()), len(known) + len(test), (), content.hexdigest()),
+            source=Source(str(folder.absolute()), len(known) + n_test, (), digest),
         )
+
+    def _content(self, data_dir: Path) -> tuple[Split, Split, int, str]:
+        """All training rows, the test rows that are kept, how many there are of these, and the digest of all."""
+        if missing := self.missing_files(data_dir):
+            _download(self, data_dir, missing)
+        known, test = self.read(data_dir / self.folder)
+        content = hashlib.sha256()
+        for part in (known, test):
+            content.update(part.x.numpy().data)
+            content.update(part.y.numpy().data)
+        # The first half of MNIST's was written by other people than its second, and is easier (LeCun's page).
+        kept = test if self.limit is None else test.sample(self.limit)
+        return known, kept, len(test), content.hexdigest()
 
 
 def find(folder: Path, name: str) -> Path | None:

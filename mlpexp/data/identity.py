@@ -16,6 +16,7 @@ from mlpexp.data.source import Source
 from mlpexp.data.task import Task
 from mlpexp.errors import ConfigError
 from mlpexp.fields.convert import as_plain, build, convert
+from mlpexp.fields.ranges import Index
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,6 +38,8 @@ class Identity:
     """The file of the test rows, where they are not in `source`; they are behind its rows in the `split`."""
     odd: tuple[Oddity, ...] = ()
     """What is odd in a table, as `mlpexp look` tells it."""
+    n_rows: tuple[Index, Index, Index] | None = None
+    """How many rows train, val and test have."""
 
     @property
     def n_features(self) -> int:
@@ -54,6 +57,7 @@ class Identity:
             **self.preprocessing.to_plain(),
             "split": self.split,
             "odd": as_plain(self.odd),
+            "n_rows": as_plain(self.n_rows),
         }
 
     @staticmethod
@@ -75,7 +79,8 @@ class Identity:
         )
         task = Task(kind, tuple(classes), len(preprocessing.outputs))
         odd = convert(plain.get("odd", []), tuple[Oddity, ...], "data.odd")
-        return Identity(task, preprocessing, source, split, tested, odd)
+        n_rows = convert(plain.get("n_rows"), tuple[Index, Index, Index] | None, "data.n_rows")
+        return Identity(task, preprocessing, source, split, tested, odd, n_rows)
 
 
 def packed(rows: tuple[Tensor, Tensor, Tensor], n_rows: int) -> str:
@@ -92,15 +97,20 @@ def packed(rows: tuple[Tensor, Tensor, Tensor], n_rows: int) -> str:
     return base64.b64encode(coder.compress(of_row.numpy().tobytes()) + coder.flush()).decode()
 
 
+def split_of_rows(split: str | None, n_rows: int) -> bytes:
+    """A byte a row: 0 train, 1 val, 2 test, 3 left out; no or other bytes where `split` is not that of `n_rows`."""
+    try:
+        # No more is unpacked than there should be, whatever the text holds.
+        return zlib.decompressobj().decompress(base64.b64decode(split or "", validate=True), n_rows + 1)
+    except (zlib.error, binascii.Error, ValueError):
+        return b""
+
+
 def unpacked(split: str | None, n_rows: int) -> tuple[Tensor, Tensor, Tensor]:
     """The rows of train, val and test, each in their order; ConfigError where `split` is not that of `n_rows`."""
     import torch
 
-    try:
-        # No more is unpacked than there should be, whatever the text holds.
-        content = zlib.decompressobj().decompress(base64.b64decode(split or "", validate=True), n_rows + 1)
-    except (zlib.error, binascii.Error, ValueError):
-        content = b""
+    content = split_of_rows(split, n_rows)
     of_row = torch.frombuffer(bytearray(content or b"\0"), dtype=torch.uint8)
     train, val, test = ((of_row == number).nonzero().squeeze(1) for number in range(_SPLITS))
     if len(content) != n_rows or not (len(train) and len(val) and len(test)) or int(of_row.max()) > _SPLITS:

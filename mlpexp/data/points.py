@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from mlpexp.data.dataset import Data, datasets
+from mlpexp.data.dataset import Data, Resampling, datasets
 from mlpexp.data.preprocessing import Preprocessing
 from mlpexp.data.splits import RandomlySplit, Samples
 from mlpexp.data.task import Task
@@ -29,6 +29,9 @@ class Points(RandomlySplit):
     """Points of all classes and splits together."""
     noise: NonNegative = 0.2
     """Standard deviation of the normal noise, in units of the coordinates."""
+
+    def resampling(self) -> Resampling:
+        return "rows" if self.noise else "split"
 
     def n_classes(self) -> int:
         return 2

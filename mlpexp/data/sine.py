@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
-from mlpexp.data.dataset import Data, Dataset, Split, datasets
+from mlpexp.data.dataset import Data, Dataset, Resampling, Split, datasets
 from mlpexp.data.preprocessing import Preprocessing
 from mlpexp.data.splits import Samples, split_at_random
 from mlpexp.data.task import Task
@@ -18,6 +18,8 @@ from mlpexp.fields.ranges import Index, NonNegative
 class Sine(Dataset):
     """y = sin x + noise·ε with ε ~ N(0, 1), at even steps over −3 ≤ x ≤ 3."""
 
+    dealing: ClassVar[tuple[str, ...]] = ("seed",)
+
     n_samples: Samples = 50
     """Points of all splits together."""
     noise: NonNegative = 0.3
@@ -25,8 +27,11 @@ class Sine(Dataset):
     split: Literal["random", "extrapolate"] = "random"
     """random: of any five neighbours three are for training, one for validation, one for test; extrapolate: the first
     70 % of the axis are for training, the rest for validation and test."""
-    seed: Index = 42
-    """Decides the noise, and the random split."""
+    seed: Index = 0
+    """Decides the noise, and the random split. The run's seed, unless a number is given."""
+
+    def resampling(self) -> Resampling:
+        return "rows" if self.noise else "split"
 
     def load(self, data_dir: Path) -> Data:
         import torch

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from mlpexp.data.dataset import Dataset, Split
 from mlpexp.errors import ConfigError
-from mlpexp.fields.ranges import Index, OpenFraction, Range
+from mlpexp.fields.ranges import Index, OpenFraction, Range, Share
 
 if TYPE_CHECKING:
     import torch
@@ -21,14 +21,30 @@ Samples = Annotated[int, Range(low=10, high=10_000_000)]
 class RandomlySplit(Dataset):
     """Base of datasets whose rows are split at random."""
 
+    dealing: ClassVar[tuple[str, ...]] = ("seed", "fold")
+
     val_fraction: OpenFraction = 0.2
     """Share of the rows in the validation split."""
     test_fraction: OpenFraction = 0.2
     """Share of the rows in the test split."""
+    train_fraction: Share = 1.0
+    """Share of the training rows that is trained on, for learning curves; a smaller one is a part of a greater one."""
     seed: Index = 0
-    """Decides the split, and the noise of the data if any; independent of the run's seed."""
+    """Decides the split, and the noise of the data if any. The run's seed, unless a number is given."""
+    folds: Annotated[int, Range(low=2, high=1000)] = 10
+    """Number of folds of a cross-validation."""
+    fold: Index | None = None
+    """Which of the folds the test split is, from 0 on; null: no cross-validation, test is as test_fraction says."""
 
     def __post_init__(self) -> None:
+        if self.fold is not None:
+            if self.fold >= self.folds:
+                raise ConfigError(f"fold={self.fold}: must be less than folds={self.folds}; the first is 0.")
+            if self.val_fraction + 1 / self.folds >= 1:
+                raise ConfigError(
+                    f"val_fraction={self.val_fraction:g}: with folds={self.folds} leaves nothing to train on."
+                )
+            return
         if self.val_fraction + self.test_fraction >= 1:
             raise ConfigError(
                 f"val_fraction={self.val_fraction:g}: with test_fraction={self.test_fraction:g} "
@@ -36,20 +52,38 @@ class RandomlySplit(Dataset):
             )
 
     def generator(self) -> torch.Generator:
-        """A new generator seeded by the dataset's own seed, which is not the run's."""
+        """A new generator seeded by the dataset's seed."""
         import torch
 
         return torch.Generator().manual_seed(self.seed)
 
     def deal(self, n_rows: int, groups: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        """The rows of train, val and test; see `deal_at_random`."""
-        return deal_at_random(n_rows, self.val_fraction, self.test_fraction, self.generator(), groups)
+        """The rows of train, val and test; see `deal_at_random`, of a fold `deal_fold`."""
+        return self._rows_of(n_rows, groups, self.generator())
+
+    def part_of(self, train: Tensor, groups: Tensor | None) -> Tensor:
+        """`train_fraction` of the training rows; see `part_of`."""
+        return part_of(train, groups, self.train_fraction, self.seed)
+
+    def _rows_of(self, n_rows: int, groups: Tensor | None, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        train, val, test = self.deal_whole(n_rows, groups, generator)
+        return self.part_of(train, groups), val, test
+
+    def deal_whole(
+        self, n_rows: int, groups: Tensor | None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """As `deal`, with all of the training rows."""
+        generator = generator or self.generator()
+        if self.fold is not None:
+            return deal_fold(n_rows, self.val_fraction, self.fold, self.folds, generator, groups)
+        return deal_at_random(n_rows, self.val_fraction, self.test_fraction, generator, groups)
 
     def split_rows(
         self, x: Tensor, y: Tensor, generator: torch.Generator, groups: Tensor | None
     ) -> tuple[Split, Split, Split]:
-        """Train, val and test of rows `x` [N, F] and `y`; see `split_at_random`."""
-        return split_at_random(x, y, self.val_fraction, self.test_fraction, generator, groups)
+        """Train, val and test of rows `x` [N, F] and `y`; see `deal`."""
+        train, val, test = self._rows_of(len(x), groups, generator)
+        return Split(x[train], y[train]), Split(x[val], y[val]), Split(x[test], y[test])
 
 
 def split_at_random(
@@ -75,15 +109,8 @@ def deal_at_random(
     """
     import torch
 
-    rows = torch.randperm(n_rows, generator=generator)
-    if groups is None:
-        groups = torch.zeros(n_rows, dtype=torch.long)
-    # The rows group by group, at random within each; of a group the first go to train, the last to test.
-    rows = rows[groups[rows].argsort(stable=True)]
-    _, of_row, sizes = groups[rows].unique_consecutive(return_inverse=True, return_counts=True)
-    if (fewest := min(sizes.tolist(), default=0)) < 3:
-        whose = "a class" if len(sizes) > 1 else "it"
-        raise ConfigError(f"dataset: {whose} has {fewest} rows; at least 3 are needed, for train, val and test.")
+    # Of a group the first go to train, the last to test.
+    rows, of_row, sizes = _by_group(n_rows, generator, groups)
     rank = torch.arange(n_rows) - (sizes.cumsum(0) - sizes)[of_row]
     n_val = (sizes.double() * val_fraction).round().long().clamp(min=1).minimum(sizes - 2)
     n_test = (sizes.double() * test_fraction).round().long().clamp(min=1).minimum(sizes - n_val - 1)
@@ -91,3 +118,61 @@ def deal_at_random(
     in_test = rank >= (sizes - n_test)[of_row]
     train, val, test = (rows[chosen].sort().values for chosen in (in_train, ~in_train & ~in_test, in_test))
     return train, val, test
+
+
+def deal_fold(
+    n_rows: int, val_fraction: float, fold: int, folds: int, generator: torch.Generator, groups: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The rows of train, val and test, where test is a fold of a cross-validation, stratified by `groups` [N].
+
+    The folds of one generator have each row once. Their sizes, and those of each group in them, differ by at most one.
+    Val is `val_fraction` of all rows, the same share of each group, drawn from the rest.
+    """
+    import torch
+
+    if n_rows < folds:
+        raise ConfigError(f"dataset.folds={folds}: there are {n_rows} rows; at least one for each fold is needed.")
+    rows, of_row, sizes = _by_group(n_rows, generator, groups)
+    in_test = torch.arange(n_rows) % folds == fold
+    rest, of_rest = rows[~in_test], of_row[~in_test]
+    left = of_rest.bincount(minlength=len(sizes))
+    rank = torch.arange(len(rest)) - (left.cumsum(0) - left)[of_rest]
+    n_val = (sizes.double() * val_fraction).round().long().clamp(min=1).minimum(left - 1)
+    in_train = rank < (left - n_val)[of_rest]
+    train, val, test = (part.sort().values for part in (rest[in_train], rest[~in_train], rows[in_test]))
+    return train, val, test
+
+
+def _by_group(n_rows: int, generator: torch.Generator, groups: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """The rows group by group, at random within each, the group of each of these, and how many rows each group has."""
+    import torch
+
+    rows = torch.randperm(n_rows, generator=generator)
+    if groups is None:
+        groups = torch.zeros(n_rows, dtype=torch.long)
+    rows = rows[groups[rows].argsort(stable=True)]
+    _, of_row, sizes = groups[rows].unique_consecutive(return_inverse=True, return_counts=True)
+    if (fewest := min(sizes.tolist(), default=0)) < 3:
+        whose = "a class" if len(sizes) > 1 else "it"
+        raise ConfigError(f"dataset: {whose} has {fewest} rows; at least 3 are needed, for train, val and test.")
+    return rows, of_row, sizes
+
+
+def part_of(rows: Tensor, groups: Tensor | None, fraction: float, seed: int) -> Tensor:
+    """A share of the rows, drawn at random by the seed, in their old order: the same share of each of the groups.
+
+    `groups` [N] are those of all rows of a dataset, such as their classes (None: all alike). At least one row of each
+    group stays. For one seed the rows of a smaller fraction are among those of a greater one, so that a learning curve
+    adds rows and exchanges none.
+    """
+    import torch
+
+    if fraction == 1:
+        return rows
+    order = torch.rand(len(rows), dtype=torch.float64, generator=torch.Generator().manual_seed(seed)).argsort()
+    labels = torch.zeros(len(rows), dtype=torch.long) if groups is None else groups[rows]
+    order = order[labels[order].argsort(stable=True)]
+    _, of_row, sizes = labels[order].unique_consecutive(return_inverse=True, return_counts=True)
+    rank = torch.arange(len(rows)) - (sizes.cumsum(0) - sizes)[of_row]
+    n_kept = (sizes.double() * fraction).round().long().clamp(min=1)
+    return rows[order[rank < n_kept[of_row]]].sort().values

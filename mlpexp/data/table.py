@@ -8,15 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlpexp.data.dataset import Data, Recommended, Split, datasets
+from mlpexp.data.dataset import Data, Dataset, Recommended, Split, datasets
 from mlpexp.data.identity import Identity, packed, unpacked
-from mlpexp.data.source import Source, digest
+from mlpexp.data.readings import Readings
+from mlpexp.data.source import Source
 from mlpexp.data.tables.settings import TableSettings
 from mlpexp.errors import ConfigError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from mlpexp.data.tables.learning import Learned
     from mlpexp.data.tables.raw import RawTable
 
 Rows = tuple["Tensor", "Tensor", "Tensor"]
@@ -52,22 +54,44 @@ class Table(TableSettings):
         return read_table(path, where, self.text_form, self.sheet)
 
     def load(self, data_dir: Path) -> Data:
-        return self.learned(self.read(Path(self.path), f"dataset.path={self.path}"), digest(Path(self.path)))
+        return self.load_with(data_dir, Readings())
+
+    def load_with(self, data_dir: Path, readings: Readings) -> Data:
+        from mlpexp.data.tables.learning import learn
+
+        def learned() -> tuple[Learned, Source, Source | None]:
+            # What is learned holds all that is needed of a table.
+            (table, source), *tested = readings.of(_tables_of(self.undealt), self._content, keep=False)
+            test, test_source = tested[0] if tested else (None, None)
+            return learn(table, test, self), source, test_source
+
+        return self._dealt(*readings.of(self.undealt, learned))
+
+    def _content(self) -> list[tuple[RawTable, Source]]:
+        """The table and, where its test rows lie in another file, that one, with their files."""
+        return [self._file("path", self.path), *self._test_file()]
+
+    def _test_file(self) -> list[tuple[RawTable, Source]]:
+        return [] if self.test_path is None else [self._file("test_path", self.test_path)]
+
+    def _file(self, key: str, name: str) -> tuple[RawTable, Source]:
+        table = self.read(Path(name), f"dataset.{key}={name}")
+        return table, _source(Path(name), table)
 
     def learned(self, table: RawTable, sha256: str) -> Data:
         """The data of a table that has been read from a file of this digest."""
         from mlpexp.data.tables.learning import learn
 
-        test = (
-            None if self.test_path is None else self.read(Path(self.test_path), f"dataset.test_path={self.test_path}")
-        )
-        learned = learn(table, test, self)
+        test, test_source = next(iter(self._test_file()), (None, None))
         source = Source(str(Path(self.path).absolute()), table.n_rows, table.names, sha256)
-        tested = None if test is None or self.test_path is None else _source(Path(self.test_path), test)
-        split = packed(learned.rows, len(learned.x))
-        known = Identity(learned.task, learned.fitted, source, split, tested, learned.odd)
-        notes = [*learned.notes, *self._recommendation(table.n_rows)]
-        return self._data(learned.x, learned.y, learned.rows, known, notes)
+        return self._dealt(learn(table, test, self), source, test_source)
+
+    def _dealt(self, learned: Learned, source: Source, tested: Source | None) -> Data:
+        dealt = learned.dealt(self)
+        split = packed(dealt.rows, len(learned.x))
+        known = Identity(learned.task, dealt.fitted, source, split, tested, learned.odd)
+        notes = [*dealt.notes, *self._recommendation(source.n_rows)]
+        return self._data(learned.x, learned.y, learned.weight, dealt.rows, known, notes)
 
     def _recommendation(self, n_rows: int) -> list[str]:
         """Where the settings are those that the number of rows recommends, which they are."""
@@ -76,11 +100,15 @@ class Table(TableSettings):
             return []
         return [f"recommended for {n_rows:,} rows: batch_size={given.batch_size}, epochs={given.epochs}"]
 
-    def _data(self, x: Tensor, y: Tensor, rows: Rows, known: Identity, notes: Sequence[str] = ()) -> Data:
+    def _data(
+        self, x: Tensor, y: Tensor, weight: Tensor | None, rows: Rows, known: Identity, notes: Sequence[str] = ()
+    ) -> Data:
         """The data of raw rows x [N, R] and classes or values y, split as `rows` say and preprocessed as `known` is."""
         fitted = known.preprocessing
         inputs, targets = fitted.inputs(x), y if known.task.classes else fitted.targets(y)
-        train, val, test = (Split(inputs[part], targets[part]) for part in rows)
+        weight = None if weight is None else (weight / weight[rows[0]].mean()).float()
+        every = Split(inputs, targets, weight)
+        train, val, test = (every.of(part) for part in rows)
         return Data(
             name=_name(self.path),
             task=known.task,
@@ -95,16 +123,28 @@ class Table(TableSettings):
             odd=known.odd,
         )
 
-    def load_again(self, data_dir: Path, known: Identity, run: Path, file: Path | None = None) -> Data:
+    def load_again(
+        self, data_dir: Path, known: Identity, run: Path, file: Path | None = None, readings: Readings | None = None
+    ) -> Data:
         import torch
 
         from mlpexp.data.tables.matrix import labelled_rows
+        from mlpexp.data.tables.weights import raw_weights
 
         if known.source is None or (known.test_source is None) != (self.test_path is None):
             raise ConfigError(f"{run}: does not say what table it was trained on; its run.json is damaged.")
-        tables = [self._again(data_dir, self.path, known.source, run, file)]
+        sources = [(self.path, known.source, file)]
         if known.test_source is not None and self.test_path is not None:
-            tables.append(self._again(data_dir, self.test_path, known.test_source, run, None))
+            sources.append((self.test_path, known.test_source, None))
+
+        def again() -> list[tuple[RawTable, Source]]:
+            return [(self._again(data_dir, name, source, run, at), source) for name, source, at in sources]
+
+        readings = readings or Readings()
+        found = readings.of((self.undealt, known.source, known.test_source), again)
+        # Those of other seeds, which have not begun, are dealt from the same rows.
+        readings.of(_tables_of(self.undealt), lambda: found)
+        tables = [table for table, _ in found]
         # Rows that were left out of all splits may have holes.
         parts = [labelled_rows(table, known.preprocessing, known.task, complete=False) for table in tables]
         x, y = (torch.cat(part) for part in zip(*parts, strict=True))
@@ -112,7 +152,12 @@ class Table(TableSettings):
         has = y >= 0 if known.task.classes else ~y.isnan().any(1)
         if not all(bool(has[part].all()) for part in rows):
             raise ConfigError(f"{run}: rows of its splits have no target; its run.json is damaged.")
-        return self._data(x, y, rows, known)
+        weight = None
+        if self.weight is not None:
+            weight = torch.cat([raw_weights(table, self.weight) for table in tables])
+            if not all(bool((weight[part] > 0).all()) for part in rows):
+                raise ConfigError(f"{run}: rows of its splits have no weight; its run.json is damaged.")
+        return self._data(x, y, weight, rows, known)
 
     def _again(self, data_dir: Path, named: str, source: Source, run: Path, file: Path | None) -> RawTable:
         """The table that a run was trained on; ConfigError where it is not there, or is another now."""
@@ -123,6 +168,7 @@ class Table(TableSettings):
 
     def labelled(self, known: Identity, file: Path) -> Split:
         from mlpexp.data.tables.matrix import check_classes, labelled_rows
+        from mlpexp.data.tables.weights import weights_of
 
         table = self.read(file, f"data={file}")
         x, y = labelled_rows(table, known.preprocessing, known.task)
@@ -132,8 +178,14 @@ class Table(TableSettings):
         if not bool(has.any()):
             names = ", ".join(target.name for target in known.preprocessing.outputs)
             raise ConfigError(f"data={file}: no row has a value of {names}; there is nothing to compare with.")
-        x, y = x[has], y[has]
-        return Split(known.preprocessing.inputs(x), y if known.task.classes else known.preprocessing.targets(y))
+        weight = None
+        if self.weight is not None and self.weight in table.names:
+            weight = weights_of(table, self.weight, has)
+            has &= weight > 0
+        y = y if known.task.classes else known.preprocessing.targets(y)
+        return Split(known.preprocessing.inputs(x), y, None if weight is None else weight.float()).of(
+            has.nonzero().squeeze(1)
+        )
 
 
 def suited(n: int) -> Recommended:
@@ -144,6 +196,11 @@ def suited(n: int) -> Recommended:
     batch_size = min(max(2 ** int(math.log2(n / _BATCHES)), 32), 1024) if n > _BATCHES else 32
     epochs = min(max(round(_STEPS * batch_size / n), _FEWEST_EPOCHS), _MOST_EPOCHS)
     return Recommended(epochs=epochs, batch_size=batch_size)
+
+
+def _tables_of(dataset: Dataset) -> tuple[str, Dataset]:
+    """What the tables of a dataset are kept under, where what is learned of them is kept under itself."""
+    return "tables", dataset
 
 
 def _source(path: Path, table: RawTable) -> Source:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from mlpexp.data.dataset import Data, Dataset, Split, datasets
+from mlpexp.data.dataset import Data, Dataset, Resampling, Split, datasets
 from mlpexp.data.preprocessing import Preprocessing
 from mlpexp.data.task import Task
 
@@ -17,6 +17,9 @@ class TruthTable(Dataset):
 
     gate: ClassVar[str]
     outputs: ClassVar[tuple[int, int, int, int]]  # for inputs 00, 01, 10, 11
+
+    def resampling(self) -> Resampling:
+        return "nothing"
 
     def load(self, data_dir: Path) -> Data:
         import torch

@@ -182,6 +182,27 @@ class StackedAlphaDropout(StackedDropout):
         return alpha_scaled(x, *self._masks(x)) if self.training else x
 
 
+class StackedFunctions(nn.Module):
+    """Functions of single elements, each for the members that have it."""
+
+    def __init__(self, parts: Sequence[tuple[slice, nn.Module]]) -> None:
+        """`parts` are consecutive members, all K in order, and their function."""
+        super().__init__()
+        self.members = [members for members, _ in parts]
+        self.functions = nn.ModuleList(function for _, function in parts)
+        self._sizes = [members.stop - members.start for members in self.members]
+
+    def of(self, k: int) -> nn.Module:
+        """The function of member `k`."""
+        parts = zip(self.members, self.functions, strict=True)
+        return next(function for members, function in parts if k < members.stop)
+
+    def forward(self, x: Tensor) -> Tensor:
+        # Not as views of x: a function may change in place what it is given.
+        inputs = x.unsafe_split_with_sizes(self._sizes)
+        return torch.cat([function(part) for function, part in zip(self.functions, inputs, strict=True)])
+
+
 # The stacked forms of layers that have parameters or buffers, or are not element-wise.
 STACKED: dict[type[nn.Module], Callable[[Sequence[Any]], StackedLayer]] = {
     nn.Linear: StackedLinear,

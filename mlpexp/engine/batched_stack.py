@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from mlpexp.engine import stack
-from mlpexp.engine.batched_layers import STACKED, StackedDropout, StackedLinear
+from mlpexp.engine.batched_layers import STACKED, StackedDropout, StackedFunctions, StackedLinear
 from mlpexp.engine.member_rng import MemberRng
 
 
@@ -27,8 +27,7 @@ def unstackable(module: nn.Module, activation: type[nn.Module]) -> str | None:
     if not isinstance(module, nn.Sequential):
         return type(module).__name__
     for layer in module:
-        stateless = not layer.state_dict() and not list(layer.children())
-        if type(layer) not in STACKED and not (type(layer) is activation and stateless):
+        if type(layer) not in STACKED and not (type(layer) is activation and stack.is_function(layer)):
             return type(layer).__name__
     return None
 
@@ -36,13 +35,19 @@ def unstackable(module: nn.Module, activation: type[nn.Module]) -> str | None:
 class BatchedStack(stack.Stack):
     """K plain networks in one: every product, activation and sum is computed for all members at once."""
 
-    def __init__(self, members: Sequence[nn.Module], bf16: bool = False) -> None:
-        """Takes the weights of plain networks of one architecture, for which `unstackable` finds nothing."""
+    def __init__(
+        self, members: Sequence[nn.Module], bf16: bool = False, activations: Sequence[Hashable] | None = None
+    ) -> None:
+        """Takes the weights of plain networks of one architecture, for which `unstackable` finds nothing.
+
+        `activations` [K] are equal where the members' are; without them all are.
+        """
         super().__init__(bf16)
         self._size = len(members)
         children = [dict(member.named_children()) for member in members]
+        alike = [members for members, _ in stack.spans(activations or [None] * len(members))]
         self.net = nn.Sequential(
-            OrderedDict((name, _stacked([child[name] for child in children])) for name in children[0])
+            OrderedDict((name, _stacked([child[name] for child in children], alike)) for name in children[0])
         )
         # In a tuple: its parameters are not those of the stack.
         self._plain = (copy.deepcopy(members[0]),)
@@ -71,6 +76,8 @@ class BatchedStack(stack.Stack):
         for name, layer in self.net.named_children():
             if isinstance(layer, StackedDropout):
                 plain.get_submodule(name).p = layer.p[k]  # type: ignore[assignment]
+            elif isinstance(layer, StackedFunctions):
+                setattr(plain, name, copy.deepcopy(layer.of(k)))
         return plain.to(next(self.net.parameters()).device)
 
     def state(self, k: int) -> stack.State:
@@ -177,8 +184,15 @@ class BatchedStack(stack.Stack):
     def _gradients(self) -> list[Tensor]:
         return [parameter.grad for parameter in self.net.parameters() if parameter.grad is not None]
 
-    def activations(self) -> dict[str, nn.Module]:
-        return {name: self.net.get_submodule(name) for name in stack.activations(self._plain[0])}
+    def activations(self) -> list[tuple[str, slice, nn.Module]]:
+        found: list[tuple[str, slice, nn.Module]] = []
+        for name in stack.activations(self._plain[0]):
+            layer = self.net.get_submodule(name)
+            if isinstance(layer, StackedFunctions):
+                found += [(name, *part) for part in zip(layer.members, layer.functions, strict=True)]
+            else:
+                found.append((name, slice(0, len(self)), layer))
+        return found
 
 
 def _mapped(change: Callable[..., Any], *states: dict[int, dict[str, Any]]) -> dict[int, dict[str, Any]]:
@@ -189,6 +203,9 @@ def _mapped(change: Callable[..., Any], *states: dict[int, dict[str, Any]]) -> d
     }
 
 
-def _stacked(layers: Sequence[nn.Module]) -> nn.Module:
+def _stacked(layers: Sequence[nn.Module], alike: Sequence[slice]) -> nn.Module:
+    """The layers of all members as one; of those that are functions, neighbours that are `alike` share theirs."""
     kind = STACKED.get(type(layers[0]))
-    return kind(layers) if kind is not None else layers[0]
+    if kind is not None:
+        return kind(layers)
+    return layers[0] if len(alike) == 1 else StackedFunctions([(members, layers[members.start]) for members in alike])

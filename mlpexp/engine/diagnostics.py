@@ -6,12 +6,14 @@ K members, B samples, P parameters, L layers, H units.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from mlpexp.config.schema import Config
-from mlpexp.data.dataset import Data
+from mlpexp.engine.rows import Rows
 from mlpexp.engine.stack import Stack, layers
 
 
@@ -70,36 +72,42 @@ class UnitDiagnostics:
     so near to a limit of the activation that hardly any gradient passes.
     """
 
-    def __init__(self, config: Config, data: Data) -> None:
-        """`config` is that of any member: all have their activation and `log.diagnostics` in common."""
-        activation = config.activation
-        self._limits = activation.limits
-        # Modules of another type, in a network of the user's own, are taken for unbounded.
-        self._type = type(activation.build()) if activation.limits else None
-        self._x = data.inputs(data.train.sample(_PROBE_ROWS).x)
-        self._n, self._total_epochs = config.log.diagnostics, config.epochs
+    def __init__(self, configs: Sequence[Config], rows: Rows) -> None:
+        """`configs` are those of the members, which have `log.diagnostics` in common; `rows` are the training rows."""
+        first = configs[0]
+        self._activations = [config.activation for config in configs]
+        self._x = rows.sample(_PROBE_ROWS)
+        self._n, self._total_epochs = first.log.diagnostics, first.epochs
 
     @torch.no_grad()
     def measure(self, stack: Stack, epoch: int) -> dict[str, Tensor]:
-        """`dead_units/<activation>` and `saturated/<activation>` [K]; empty at epochs without diagnostics."""
+        """`dead_units/<activation>` and `saturated/<activation>` [K]; empty at epochs without diagnostics.
+
+        Members without limits have nan for `saturated`; where all are without there is none.
+        """
         if not due(epoch, self._n, self._total_epochs):
             return {}
         found: dict[str, Tensor] = {}
         hooks = []
-        for name, layer in stack.activations().items():
 
-            def note(module: nn.Module, _inputs: object, output: Tensor, name: str = name) -> None:
-                values = output.float()
-                span = (values.amax(-2) - values.amin(-2)).view(len(stack), -1)
-                found[f"dead_units/{name}"] = (span <= _MOVES).float().mean(1)
-                if self._limits is not None and type(module) is self._type:
-                    found[f"saturated/{name}"] = _near(values, *self._limits).view(len(stack), -1).mean(1)
+        def note(name: str, members: slice, module: nn.Module, _inputs: object, output: Tensor) -> None:
+            values, n = output.float(), members.stop - members.start
+            span = (values.amax(-2) - values.amin(-2)).view(n, -1)
+            shares = {"dead_units": span <= _MOVES}
+            activation = self._activations[members.start]
+            # Modules of another type, in a network of the user's own, are taken for unbounded.
+            if activation.limits is not None and type(module) is type(activation.build()):
+                shares["saturated"] = _near(values, *activation.limits).view(n, -1)
+            for kind, share in shares.items():
+                column = found.setdefault(f"{kind}/{name}", torch.full((len(stack),), math.nan, device=values.device))
+                column[members] = share.float().mean(1)
 
-            hooks.append(layer.register_forward_hook(note))
+        for name, members, layer in stack.activations():
+            hooks.append(layer.register_forward_hook(partial(note, name, members)))
         stack.eval()
         try:
             # Not by calling the stack: a compiled one skips its hooks.
-            stack.forward(self._x.expand(len(stack), *self._x.shape))
+            stack.forward(self._x.expand(len(stack), *self._x.shape[1:]))
         finally:
             for hook in hooks:
                 hook.remove()
@@ -107,10 +115,10 @@ class UnitDiagnostics:
 
 
 def _near(values: Tensor, low: float, high: float) -> Tensor:
-    """1 where a value is near to one of the limits, else 0."""
+    """Whether a value is near to one of the limits."""
     half = (high - low) / 2
     # Both limits in one comparison: the distance from the middle of the range.
-    return ((values - (low + half)).abs() >= half * (1 - 2 * SATURATED)).float()
+    return (values - (low + half)).abs() >= half * (1 - 2 * SATURATED)
 
 
 def due(epoch: int, n: int, epochs: int) -> bool:

@@ -6,7 +6,7 @@ K members, B samples of a batch, F features, C outputs.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,8 +25,9 @@ from mlpexp.engine.diagnostics import GradientNorms, UnitDiagnostics
 from mlpexp.engine.group import Group, groups
 from mlpexp.engine.member import Member, build_module, copied
 from mlpexp.engine.metrics import Answers, metrics
-from mlpexp.engine.objective import Evaluation, Objective, evaluate, train_shares, varies
+from mlpexp.engine.objective import Evaluation, Objective, evaluate, train_shares
 from mlpexp.engine.regularization import Regularization
+from mlpexp.engine.rows import Rows, spread
 from mlpexp.engine.stack import ModuleStack, Stack
 from mlpexp.engine.stack_key import stack_key
 from mlpexp.engine.stopwatch import Stopwatch
@@ -38,7 +39,7 @@ Row = dict[str, float]
 
 
 class Engine:
-    """Trains K members that share an architecture, a dataset, a batch size and a number of epochs.
+    """Trains K members that share an architecture, a form of the data, a batch size and a number of epochs.
 
     Nothing inside an epoch waits for the device: losses and counts add up on it and are read once, at its end.
     """
@@ -46,50 +47,64 @@ class Engine:
     def __init__(
         self,
         configs: Sequence[Config],
-        data: Data,
+        data: Data | Sequence[Data],
         device: torch.device,
         modules: Sequence[nn.Module] | None = None,
     ) -> None:
-        """`modules` are the members' networks; without them each is built and initialised from its config."""
+        """`data` are those of all members, or of each.
+
+        `modules` are the members' networks; without them each is built and initialised from its config.
+        """
         first = configs[0]
-        for config in configs:
+        data = [data] * len(configs) if isinstance(data, Data) else data
+        for config, own in zip(configs, data, strict=True):
             assert stack_key(config) == stack_key(first), "these configs cannot share a stack"
-        self.data = data.to(device)
+            assert own.form == data[0].form, "these data cannot share a stack"
+        self.task = data[0].task
         self.device = device
-        self.loss = first.loss.resolve(data.task)
+        self.loss = first.loss.resolve(self.task)
         if not first.compile:
             skip_dynamo_import()
-        # R² compares with the spread of the values that were learned from: an epoch may leave a row out, and mixup
-        # draws them together around the same mean.
-        self._mean = data.train.y.mean(0).to(device) if data.task.kind == "regression" else None
-        self._varies = varies(data.train.y).to(device)
-        self._shares = train_shares(self.data) if data.task.kind == "classification" else []
-        self.best_by = picking(first.metric, data.task)
+        self.best_by = picking(first.metric, self.task)
         # Loss and score are measured in any case.
-        self._own_metric = self.best_by not in ("loss", data.task.score)
+        self._own_metric = self.best_by not in ("loss", self.task.score)
         self.total_epochs = first.epochs
-        self._units = UnitDiagnostics(first, self.data)
         self.epoch = 0
         self.stopwatch = Stopwatch()
         if modules is None:
-            modules = [build_module(config, data, self.loss) for config in configs]
-        self.batches = Batches.of(first, self.data, modules[0])
-        self._assemble([Member(config, device) for config in configs], modules)
+            modules = [build_module(config, own, self.loss) for config, own in zip(configs, data, strict=True)]
+        copies: dict[int, Tensor] = {}
+        moved = {id(own): own.to(device, copies) for own in {id(own): own for own in data}.values()}
+        classes = self.task.kind == "classification"
+        self._shares = {id(own): train_shares(own) if classes else [] for own in moved.values()}
+        self._assemble(
+            [Member(config, moved[id(own)], device) for config, own in zip(configs, data, strict=True)], modules
+        )
 
     def _assemble(self, members: list[Member], modules: Sequence[nn.Module]) -> None:
         """Makes a stack of members and their networks, with optimizers that have not made a step."""
         configs = [member.config for member in members]
         first = configs[0]
         self.members = members
-        self.stack: Stack = _stack(modules, bf16=first.precision == "bf16").to(self.device)
+        data = [member.data for member in members]
+        train = Rows.of(data, "train")
+        self._val = Rows.of(data, "val")
+        self.batches = Batches.of(first, train, modules[0])
+        self._units = UnitDiagnostics(configs, train)
+        # R² compares with the spread of the values that were learned from: an epoch may leave a row out, and mixup
+        # draws them together around the same mean.
+        self._mean = train.mean if self.task.kind == "regression" else None
+        self._varies = train.varies
+        self.stack: Stack = _stack(modules, configs).to(self.device)
         if first.compile:
             self.stack.compile()
         self.objective = Objective(
-            self.data.task,
+            self.task,
             self.loss,
             tuple(config.smoothing for config in configs),
             tuple(
-                config.loss.resolve(self.data.task).class_weights(self._shares, self.data.task) for config in configs
+                member.config.loss.resolve(self.task).class_weights(self._shares[id(member.data)], self.task)
+                for member in members
             ),
         )
         self._recorded = cuda_graph_safe(configs, self.device)
@@ -102,6 +117,7 @@ class Engine:
         self._loss = torch.zeros(len(self.stack), device=self.device)
         self._hits = torch.zeros(len(self.stack), device=self.device)
         self._spread = torch.zeros(len(self.stack), device=self.device)
+        self._seen = torch.zeros(len(self.stack), device=self.device)
         self._replay = Replay(self.device) if self._recorded else None
 
     @property
@@ -121,7 +137,7 @@ class Engine:
             self.epoch += 1
             train = self._train_epoch()
             self.stopwatch.lap("training")
-            val = evaluate(self.stack, self.data, self.data.val, self.objective, keep=self._own_metric)
+            val = evaluate(self.stack, self._val, self.objective, keep=self._own_metric)
             self.stopwatch.lap("validation")
             units = self._units.measure(self.stack, self.epoch)
             self.stopwatch.lap("diagnostics")
@@ -133,7 +149,7 @@ class Engine:
             ]
             self.stack.keep(better)
             for group in self.groups:
-                group.schedule.after_epoch(self.epoch, rows[group.members.start]["loss/val"])
+                group.after_epoch(self.epoch, [row["loss/val"] for row in rows[group.members]])
             # A device that computes on its own is waited for in the reading above: mostly for the training.
             self.stopwatch.lap("training")
             yield rows
@@ -151,7 +167,7 @@ class Engine:
     def _train_epoch(self) -> Evaluation:
         """One pass over the training rows; loss and score are those of each batch before its step."""
         sizes = self.batches.sizes
-        for sums in (self._loss, self._hits, self._spread):
+        for sums in (self._loss, self._hits, self._spread, self._seen):
             sums.zero_()
         stride = math.ceil(len(sizes) / GradientNorms.STEPS)
         with self.training_batches() as batches:
@@ -159,7 +175,8 @@ class Engine:
                 for group in self.groups:
                     group.apply_lr((self.epoch - 1) * len(sizes) + index)
                 self._advance(batch, index % stride == 0)
-        n = sum(sizes)
+        # Of weights the mean over all training rows is 1; an epoch may leave a row out.
+        n = sum(sizes) if self.batches.rows.weight is None else self._seen
         score = self._hits / n if self._mean is None else self.objective.r2(self._hits, self._spread, self._varies)
         return Evaluation(self._loss / n, score)
 
@@ -176,7 +193,9 @@ class Engine:
         self._loss.add_(losses, alpha=batch.x.shape[1])
         self._hits.add_(self.objective.training_score_sums(outputs, batch))
         if self._mean is not None:
-            self._spread.add_(self.objective.spread(batch.y, self._mean))
+            self._spread.add_(spread(batch.y, self._mean, batch.weight))
+        if batch.weight is not None:
+            self._seen.add_(batch.weight.sum(1))
 
     @contextmanager
     def training_batches(self) -> Iterator[Iterator[Batch]]:
@@ -221,15 +240,15 @@ class Engine:
 
     def _read(self, train: Evaluation, val: Evaluation, units: dict[str, Tensor]) -> list[Row]:
         """Reads an epoch's numbers from the device, all at once."""
-        score = self.data.task.score
+        score = self.task.score
         tags = ["loss/train", "loss/val", f"{score}/train", f"{score}/val", "grad_norm"]
         tags += [f"grad_norm/{name}" for name in self.gradient_norms.layer_names]
         tags += units
         norms = self.gradient_norms.read()
         columns = [train.loss, val.loss, train.score, val.score, *norms.T, *units.values()]
-        rates = [group.lr for group in self.groups for _ in self.members[group.members]]
+        rates = [lr for group in self.groups for lr in group.lrs]
         return [
-            {"epoch": self.epoch, "lr": lr, **dict(zip(tags, values, strict=True)), **own}
+            {"epoch": self.epoch, "lr": lr, **_measured(tags, values, units), **own}
             for lr, values, own in zip(rates, torch.stack(columns, 1).tolist(), self._picking(val), strict=True)
         ]
 
@@ -237,10 +256,12 @@ class Engine:
         """Of each member the metric that picks the best epoch, where no other column has it."""
         if val.outputs is None:
             return [{} for _ in self.members]
-        data = self.data
-        answers = Answers.of(val.outputs, data.task, self.loss, data.preprocessing.values)
-        values = metrics(answers, data.val.y, [self.best_by])[self.best_by].tolist()
-        return [{f"{self.best_by}/val": value} for value in values]
+        found: list[Row] = []
+        for members, data, split in self._val.members(len(self.members)):
+            answers = Answers.of(val.outputs[members], self.task, self.loss, data.preprocessing.values)
+            values = metrics(answers, split.y, [self.best_by], split.weight)[self.best_by].tolist()
+            found += [{f"{self.best_by}/val": value} for value in values]
+        return found
 
     def _score(self, row: Row) -> float:
         """What the best epoch has most of; see `Best`."""
@@ -286,10 +307,16 @@ class Engine:
         self._replay = Replay(self.device) if self._recorded else None
 
 
-def _stack(modules: Sequence[nn.Module], bf16: bool) -> Stack:
+def _measured(tags: Sequence[str], values: Sequence[float], units: Collection[str]) -> Row:
+    """The values by their tags; of `units` without those that the member does not have, which are nan."""
+    return {tag: value for tag, value in zip(tags, values, strict=True) if tag not in units or value == value}
+
+
+def _stack(modules: Sequence[nn.Module], configs: Sequence[Config]) -> Stack:
+    bf16 = configs[0].precision == "bf16"
     if len(modules) == 1:
         return ModuleStack(modules[0], bf16)
     # A single run need not wait for it to be imported.
     from mlpexp.engine.batched_stack import BatchedStack
 
-    return BatchedStack(modules, bf16)
+    return BatchedStack(modules, bf16, [config.activation for config in configs])

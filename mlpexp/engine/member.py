@@ -62,10 +62,11 @@ class Best:
 
 
 class Member:
-    """Sources of batch order and noise, best epoch, early stopping, and why the member ended."""
+    """Its data, sources of batch order and noise, best epoch, early stopping, and why the member ended."""
 
-    def __init__(self, config: Config, device: torch.device) -> None:
-        self.config = config
+    def __init__(self, config: Config, data: Data, device: torch.device) -> None:
+        """`data` are on the device."""
+        self.config, self.data = config, data
         seeds = derive_seeds(config.seed)
         self.order = torch.Generator().manual_seed(seeds["order"])
         self.noise = MemberRng(seeds["noise"], device)

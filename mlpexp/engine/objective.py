@@ -13,20 +13,17 @@ from torch import Tensor
 
 from mlpexp.components.loss import Loss
 from mlpexp.data.batch import Batch
-from mlpexp.data.dataset import Data, Split
+from mlpexp.data.dataset import Data
 from mlpexp.data.task import Task
+from mlpexp.engine.rows import Rows, weighted
 from mlpexp.engine.stack import Stack, spans
 
 
-def varies(y: Tensor) -> Tensor:
-    """Whether targets differ, each of several. The mean of equal numbers may be rounded, and leave them a spread."""
-    return (y != y[0]).any(0).all()
-
-
 def train_shares(data: Data) -> list[float]:
-    """The share of each class among the training rows."""
-    y = data.train.y.cpu()
-    shares: list[float] = (torch.bincount(y, minlength=data.task.n_classes).double() / len(y)).tolist()
+    """The share of each class among the training rows, by their weights."""
+    y, weight = data.train.y.cpu(), data.train.weight
+    counts = torch.bincount(y, None if weight is None else weight.cpu().double(), data.task.n_classes).double()
+    shares: list[float] = (counts / (len(y) if weight is None else counts.sum())).tolist()
     return shares
 
 
@@ -58,49 +55,55 @@ class Objective:
             self._on_device[y.device] = torch.tensor(rows, device=y.device)
         return self._on_device[y.device].gather(1, y)
 
-    def total(self, y: Tensor) -> Tensor | int:
-        """What a sum over rows of y [K, B] is divided by for their mean: the sum [K] of their weights, or B."""
+    def total(self, y: Tensor, weight: Tensor | None = None) -> Tensor | int:
+        """What a sum over rows of y [K, B] is divided by for their mean: the sum [K] of their weights, or B.
+
+        `weight` [K, B] are those of the rows themselves.
+        """
         weights = self.row_weights(y)
-        return y.shape[1] if weights is None else weights.sum(1)
+        if weights is None:
+            return y.shape[1] if weight is None else weight.sum(1)
+        return weighted(weights, weight).sum(1)
 
     def losses(self, outputs: Tensor, batch: Batch) -> Tensor:
-        """Mean training losses [K] of outputs [K, B, C]."""
-        losses = self._smoothed(outputs, batch.y)
+        """Mean training losses [K] of outputs [K, B, C]: Σ w·c·l / Σ c, of rows' weights w and those c of classes.
+
+        The weights of all training rows, and not those of each batch, have mean 1: a batch counts by those of its rows.
+        """
+        losses = self._smoothed(outputs, batch.y, batch.weight)
         if batch.y_mixed is None or batch.lam is None:
             return losses
-        others = self._smoothed(outputs, batch.y_mixed)
+        others = self._smoothed(outputs, batch.y_mixed, batch.weight_mixed)
         return batch.lam * losses + (1 - batch.lam) * others
 
-    def summed(self, outputs: Tensor, y: Tensor) -> Tensor:
+    def summed(self, outputs: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
         """Losses, by their weights, summed over samples [K], without smoothing: what validation and test report."""
-        losses, weights = self._per_sample(outputs, y, 0.0), self.row_weights(y)
-        return losses.sum(1) if weights is None else (weights * losses).sum(1)
+        losses = weighted(self._per_sample(outputs, y, 0.0), weight)
+        return weighted(losses, self.row_weights(y)).sum(1)
 
-    def score_sums(self, outputs: Tensor, y: Tensor) -> Tensor:
-        """[K]: how many classes are predicted right; for regression the sum of squared errors."""
+    def score_sums(self, outputs: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
+        """[K]: how many classes are predicted right; for regression the sum of squared errors; both by weight."""
         if self.task.kind == "regression":
-            return (outputs - y).square().sum((1, 2))
-        return (self.loss.predict(outputs) == y).sum(1)
+            errors = (outputs - y).square()
+            return errors.sum((1, 2)) if weight is None else (weight * errors.sum(2)).sum(1)
+        return weighted(self.loss.predict(outputs) == y, weight).sum(1)
 
     def training_score_sums(self, outputs: Tensor, batch: Batch) -> Tensor:
         """`score_sums` on a training batch; a sample that mixup made counts for each target by its share."""
-        score_sums = self.score_sums(outputs, batch.y)
+        score_sums = self.score_sums(outputs, batch.y, batch.weight)
         if batch.y_mixed is None or batch.lam is None:
             return score_sums
-        return batch.lam * score_sums + (1 - batch.lam) * self.score_sums(outputs, batch.y_mixed)
+        others = self.score_sums(outputs, batch.y_mixed, batch.weight_mixed)
+        return batch.lam * score_sums + (1 - batch.lam) * others
 
-    def score(self, score_sums: Tensor, n: int, y: Tensor) -> Tensor:
-        """[K]: accuracy, or R², from `score_sums` summed over `n` samples with targets y."""
+    def score(self, score_sums: Tensor, rows: Rows) -> Tensor:
+        """[K]: accuracy, or R², from `score_sums` summed over all `rows`."""
         if self.task.kind == "classification":
-            return score_sums / n
-        return self.r2(score_sums, self.spread(y, y.mean(0)), varies(y))
-
-    def spread(self, y: Tensor, mean: Tensor) -> Tensor:
-        """Σ(y − mean)² of values [N, T], or [K] of values [K, B, T]; `mean` [T]."""
-        return (y - mean).square().sum((-2, -1))
+            return score_sums / (len(rows) if rows.weight is None else rows.weight.sum(1))
+        return self.r2(score_sums, rows.spread, rows.varies)
 
     def r2(self, errors: Tensor, spread: Tensor, varies: Tensor) -> Tensor:
-        """[K]: R² = 1 − Σ(y − ŷ)² / Σ(y − ȳ)², from both sums.
+        """[K]: R² = 1 − Σ w(y − ŷ)² / Σ w(y − ȳ)², from both sums; `varies` says whether targets do.
 
         R² compares the errors with the targets' variance: where these do not vary, it is nan.
         """
@@ -108,16 +111,13 @@ class Objective:
         known = varies & (spread >= torch.finfo(spread.dtype).tiny)
         return torch.where(known, found.clamp(min=torch.finfo(found.dtype).min), torch.nan)
 
-    def _smoothed(self, outputs: Tensor, y: Tensor) -> Tensor:
+    def _smoothed(self, outputs: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
         """Mean losses [K] for smoothed targets."""
         parts, weights = spans(self.smoothing), self.row_weights(y)
         if len(parts) == 1:
-            return _mean(self._per_sample(outputs, y, self.smoothing[0]), weights)
-        means = [
-            _mean(self._per_sample(outputs[of], y[of], epsilon), None if weights is None else weights[of])
-            for of, epsilon in parts
-        ]
-        return torch.cat(means)
+            return _mean(weighted(self._per_sample(outputs, y, self.smoothing[0]), weight), weights)
+        losses = torch.cat([self._per_sample(outputs[of], y[of], epsilon) for of, epsilon in parts])
+        return _mean(weighted(losses, weight), weights)
 
     def _per_sample(self, outputs: Tensor, y: Tensor, smoothing: float) -> Tensor:
         k, b = outputs.shape[:2]
@@ -136,7 +136,7 @@ _PART_ELEMENTS = {"cpu": 2**21, "cuda": 2**22}
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Mean `loss` [K] and `score` [K] (accuracy, or R², nan without variance) of each member on one split.
+    """Mean `loss` [K] and `score` [K] (accuracy, or R², nan without variance) of each member on its rows.
 
     `outputs` [K, N, C] for all rows, where they were asked for.
     """
@@ -146,34 +146,37 @@ class Evaluation:
     outputs: Tensor | None = None
 
 
-def _parts(stack: Stack, data: Data, split: Split) -> Iterator[tuple[Tensor, Tensor]]:
-    """Outputs [K, b, C] and targets [K, b] or [K, b, 1] of consecutive rows of a split."""
+def _parts(stack: Stack, rows: Rows) -> Iterator[tuple[Tensor, Tensor]]:
+    """Outputs [K, b, C] and targets [K, b] or [K, b, T] of consecutive rows."""
     k = len(stack)
-    elements = _PART_ELEMENTS.get(split.x.device.type, _PART_ELEMENTS["cpu"])
-    rows = max(1, elements // (k * split.x.shape[1]))
-    for x, y in zip(split.x.split(rows), split.y.split(rows), strict=True):
-        inputs = data.inputs(x).expand(k, *x.shape)
-        yield stack(inputs), y.expand(k, *y.shape)
+    elements = _PART_ELEMENTS.get(rows.device.type, _PART_ELEMENTS["cpu"])
+    step = max(1, elements // (k * rows.n_features))
+    for start in range(0, len(rows), step):
+        x, y = rows.inputs(start, start + step), rows.y[:, start : start + step]
+        yield stack(x.expand(k, *x.shape[1:])), y.expand(k, *y.shape[1:])
 
 
 @torch.no_grad()
-def evaluate(stack: Stack, data: Data, split: Split, objective: Objective, *, keep: bool = False) -> Evaluation:
-    """Loss and score of every member on a split, in evaluation mode; with `keep` the outputs too."""
+def evaluate(stack: Stack, rows: Rows, objective: Objective, *, keep: bool = False) -> Evaluation:
+    """Loss and score of every member on its rows, in evaluation mode; with `keep` the outputs too."""
     stack.eval()
-    loss = torch.zeros(len(stack), device=split.x.device)
-    score_sums = torch.zeros(len(stack), device=split.x.device)
+    loss = torch.zeros(len(stack), device=rows.device)
+    score_sums = torch.zeros(len(stack), device=rows.device)
     kept: list[Tensor] = []
-    for outputs, y in _parts(stack, data, split):
-        loss += objective.summed(outputs, y)
-        score_sums += objective.score_sums(outputs, y)
+    done = 0
+    for outputs, y in _parts(stack, rows):
+        weight = None if rows.weight is None else rows.weight[:, done : done + y.shape[1]]
+        done += y.shape[1]
+        loss += objective.summed(outputs, y, weight)
+        score_sums += objective.score_sums(outputs, y, weight)
         if keep:
             kept.append(outputs)
-    n, total = len(split), objective.total(split.y.expand(len(stack), *split.y.shape))
-    return Evaluation(loss / total, objective.score(score_sums, n, split.y), torch.cat(kept, 1) if keep else None)
+    total = objective.total(rows.y.expand(len(stack), *rows.y.shape[1:]), rows.weight)
+    return Evaluation(loss / total, objective.score(score_sums, rows), torch.cat(kept, 1) if keep else None)
 
 
 @torch.no_grad()
-def outputs_of(stack: Stack, data: Data, split: Split) -> Tensor:
-    """Outputs [K, N, C] of every member for all rows of a split, in evaluation mode."""
+def outputs_of(stack: Stack, rows: Rows) -> Tensor:
+    """Outputs [K, N, C] of every member for all of its rows, in evaluation mode."""
     stack.eval()
-    return torch.cat([outputs for outputs, _ in _parts(stack, data, split)], 1)
+    return torch.cat([outputs for outputs, _ in _parts(stack, rows)], 1)

@@ -102,14 +102,22 @@ class Stack(nn.Module, ABC):
         """Scales each member's gradients down to an overall norm, then cuts each element to [−value, value]."""
 
     @abstractmethod
-    def activations(self) -> dict[str, nn.Module]:
-        """The modules that compute hidden activations, [B, H] or [K, B, H], by the names that they have in a member."""
+    def activations(self) -> list[tuple[str, slice, nn.Module]]:
+        """The modules that compute hidden activations: the name in a member, for which members, and the module.
+
+        It computes those of n members as [n, B, H], or of one as [B, H].
+        """
 
 
 def layers(module: nn.Module) -> dict[str, list[nn.Parameter]]:
     """The parameters of a plain network by the layer that owns them, in the order of the layers."""
     owned = {name: list(layer.parameters(recurse=False)) for name, layer in module.named_modules()}
     return {name or "model": parameters for name, parameters in owned.items() if parameters}
+
+
+def is_function(layer: nn.Module) -> bool:
+    """Whether a layer has neither parameters nor buffers nor layers of its own."""
+    return not layer.state_dict() and not list(layer.children())
 
 
 def activations(module: nn.Module) -> dict[str, nn.Module]:
@@ -185,8 +193,8 @@ class ModuleStack(Stack):
         if values[0] is not None:
             nn.utils.clip_grad_value_(self.module.parameters(), values[0])
 
-    def activations(self) -> dict[str, nn.Module]:
-        return activations(self.module)
+    def activations(self) -> list[tuple[str, slice, nn.Module]]:
+        return [(name, slice(0, 1), layer) for name, layer in activations(self.module).items()]
 
 
 def _norm(parameter: nn.Parameter) -> Tensor:

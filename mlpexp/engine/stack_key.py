@@ -5,12 +5,15 @@ from __future__ import annotations
 import copy
 from collections.abc import Hashable
 from dataclasses import replace
+from functools import cache
 
+from mlpexp.components.activation import Activation
 from mlpexp.components.loss import ClassWeighted, Loss
 from mlpexp.components.regularizer import Regularizer
 from mlpexp.config.schema import Config
 from mlpexp.config.user_code import is_ours
 from mlpexp.engine.regularization import overrides
+from mlpexp.engine.stack import is_function
 
 _LAYERS = ("before_activation", "after_activation")
 # Regularizers with one of these methods decide the form of the network or of its batches.
@@ -18,18 +21,31 @@ _FORMING = (*_LAYERS, "augment")
 
 
 def stack_key(config: Config) -> Hashable:
-    """What all members of a stack must agree on: data, architecture, batches, how it is computed and judged.
+    """What all members of a stack must agree on: dataset, architecture, batches, how it is computed and judged.
 
-    All else may differ: seeds, inits, optimizers and their numbers, schedules, strengths of regularizers, weights of
-    classes, clipping.
+    Their data must have one form besides, see `Data.form`. All else may differ: seeds, splits of the dataset, inits,
+    activations, optimizers and their numbers, schedules, strengths of regularizers, weights of classes, clipping.
     """
     return (
-        *(config.dataset, config.data_dir, _unweighted(config.loss), config.epochs, config.batch_size),
-        *(config.model, config.activation, tuple(_form(part) for part in config.regularizer if _forms(part))),
+        *(config.dataset.undealt, config.data_dir, _unweighted(config.loss), config.epochs, config.batch_size),
+        *(config.model, _activation_form(config), tuple(_form(part) for part in config.regularizer if _forms(part))),
         *(config.device, config.precision, config.compile, config.deterministic, config.log.diagnostics),
         config.metric,
         config.optimizer.elementwise,
     )
+
+
+def _activation_form(config: Config) -> Hashable:
+    """What members must have in common of their activations: nothing, where these are functions."""
+    # A user's model may be another network with another activation.
+    return _state_of(config.activation) if is_ours(config.model) else config.activation
+
+
+@cache
+def _state_of(activation: Activation) -> type | None:
+    """Which module an activation is that has parameters, as PReLU has; None for a function."""
+    module = activation.build()
+    return None if is_function(module) else type(module)
 
 
 def _unweighted(loss: Loss) -> Loss:

@@ -12,6 +12,7 @@ from mlpexp.config.schema import Config
 from mlpexp.engine.batches import Batches
 from mlpexp.engine.group import Schedule
 from mlpexp.engine.member import build_module
+from mlpexp.engine.rows import Rows
 from mlpexp.errors import ConfigError
 from mlpexp.figures.schedules import Rates, schedules
 from mlpexp.plots.choices import choose, described, differing
@@ -53,7 +54,7 @@ def draw(overrides: Sequence[str], config_dir: str | None) -> tuple[Figure, list
 def _steps_per_epoch(config: Config, prepared: Prepared) -> int:
     """Batches an epoch."""
     module = build_module(config, prepared.data, prepared.loss)
-    return len(Batches.of(config, prepared.data, module).sizes)
+    return len(Batches.of(config, Rows.of([prepared.data], "train"), module).sizes)
 
 
 def simulate(scheduler: Scheduler, lr: float, epochs: int, steps_per_epoch: int) -> Rates:

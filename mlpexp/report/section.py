@@ -11,9 +11,10 @@ from mlpexp.comparison.claims import Judgement
 from mlpexp.comparison.compare import Comparison, compare
 from mlpexp.comparison.figures import pictures
 from mlpexp.comparison.network_figures import median_first
-from mlpexp.comparison.report import dots_picture, format_of, lost_runs, method, symptoms
+from mlpexp.comparison.report import format_of, lost_runs, method, symptoms
 from mlpexp.comparison.runs import natural
-from mlpexp.comparison.table import SETTINGS_TITLE, key_titles, settings_rows
+from mlpexp.comparison.settings_figure import settings_picture
+from mlpexp.comparison.table import key_titles, settings_rows, settings_title
 from mlpexp.comparison.verdict import verdict
 from mlpexp.config.reproduce import sweep_command
 from mlpexp.figures.formats import Format
@@ -26,7 +27,7 @@ MOST_BYTES = 2**24
 _PNG = b"\x89PNG"
 
 _ABOUT = {
-    "dots": "Every seed, the mean of each setting, and its 95 % confidence interval",
+    "settings": "The mean of each setting over its seeds, with its 95 % confidence interval",
     "learning_curves": "Validation loss and score over the epochs",
     "train_and_val": "Training and validation loss; dotted lines mark the epochs whose weights were kept",
     "decision_boundaries": "Decision boundaries; the deeper the colour, the more confident the network",
@@ -34,6 +35,7 @@ _ABOUT = {
     "gradients_by_layer": "Gradient norms from the first layer to the last",
     "gradient_norms": "Gradient norms before clipping, and the validation loss",
     "learning_rates": "The learning rate, and the validation score",
+    "interactions": "What each key does by itself, and how two of them act together",
     "reliability": "Reliability diagrams: how many of the predictions of some confidence are right",
     "curves": "Loss and score over the epochs",
     "confusion_matrix": "Confusion matrix on the test split",
@@ -101,7 +103,9 @@ def section_of(path: Path, format: Format = "png") -> Section:
     report = comparison.report
     drawn, lacking = pictures(comparison, report.figures, format)
     content = (
-        {"dots": dots_picture(comparison).drawn(format), **drawn} if len(comparison.summaries) > 1 else dict(drawn)
+        {"settings": settings_picture(comparison).drawn(format), **drawn}
+        if len(comparison.summaries) > 1
+        else dict(drawn)
     )
     shown = [Picture(_ABOUT[name], file) for name, file in content.items()]
     of_one_run, unread = _of_one_run(comparison)
@@ -111,7 +115,7 @@ def section_of(path: Path, format: Format = "png") -> Section:
         shows=report.shows,
         judgements=comparison.judgements,
         figures=[*shown, *of_one_run],
-        table=Table(SETTINGS_TITLE, settings_rows(comparison), len(key_titles(comparison))),
+        table=Table(settings_title(comparison), settings_rows(comparison), len(key_titles(comparison))),
         words=verdict(comparison),
         method=method(comparison),
         notes=[*lost_runs(comparison), *comparison.notes, *lacking.values(), *unread, *symptoms(comparison)],

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import math
 import os
 import platform
 import socket
 import subprocess
+import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -20,11 +23,13 @@ from mlpexp.data.identity import Identity
 from mlpexp.doctor.finding import Finding
 from mlpexp.errors import ConfigError, MlpexpError
 from mlpexp.fields.convert import convert
-from mlpexp.fields.ranges import Finite, Index, NonNegative
+from mlpexp.fields.ranges import Finite, Index, NonNegative, Positive
 from mlpexp.run.files import read_bytes, with_checksum, without_checksum, write_text
 from mlpexp.run.history import checked_written
 
 NAME = "run.json"
+# Of a plugin's name, among the versions.
+PLUGIN = "plugin "
 # Bytes: a config with lists of thousands of numbers is far less.
 _MOST = 2**24
 State = Literal["running", "completed", "failed", "interrupted"]
@@ -47,7 +52,7 @@ class Record:
     n_parameters: int
     """How many numbers of the network are trained."""
     versions: dict[str, str]
-    """Of Python, mlpexp, torch, Hydra and NumPy."""
+    """Of Python and packages; of each plugin the digest of its source."""
     git_commit: str | None
     """Commit of the working directory's repository, with -dirty where files differ from it; null outside of one."""
     host: str
@@ -70,6 +75,8 @@ class Record:
     """By split (train, val, test), the metrics of the best weights; null where a split has none."""
     undefined: dict[str, dict[str, str]] = field(default_factory=dict)
     """By split, the metrics that it has not, and why."""
+    temperature: float | None = None
+    """T of calibrate=temperature, by which outputs are divided; null without it, and before training ends."""
     reason: str | None = None
     """Why the run failed."""
     diverged: bool = False
@@ -117,7 +124,7 @@ def start(
         device=device,
         seed=config["seed"],
         n_parameters=n_parameters,
-        versions=dict(_versions()),
+        versions=_versions() | _plugins(config.get("plugins") or ()),
         git_commit=_git_commit() if ask_git else None,
         host=socket.gethostname(),
         pid=os.getpid(),
@@ -130,6 +137,24 @@ def start(
 def _versions() -> dict[str, str]:
     packages = {name: version(name) for name in ("mlpexp", "torch", "hydra-core", "numpy")}
     return {"python": platform.python_version(), **packages}
+
+
+def _plugins(names: Iterable[str]) -> dict[str, str]:
+    """By plugin a digest of its source: of its file, or of all of a package's."""
+    found = {}
+    for name in names:
+        module = sys.modules.get(name)
+        if module is None or module.__file__ is None:
+            continue
+        path = Path(module.__file__)
+        files = sorted(path.parent.rglob("*.py")) if hasattr(module, "__path__") else [path]
+        try:
+            content = b"".join(file.read_bytes() for file in files)
+        except OSError:
+            # It was removed after it had been imported.
+            continue
+        found[f"{PLUGIN}{name}"] = hashlib.sha256(content).hexdigest()
+    return found
 
 
 def _git_commit() -> str | None:
@@ -189,6 +214,7 @@ _KINDS: dict[str, Any] = {
     # What is not finite is null there.
     "metrics": dict[str, dict[str, Finite | None]],
     "undefined": dict[str, dict[str, str]],
+    "temperature": Positive | None,
     "reason": str | None,
     "findings": list[Finding],
     "data": dict[str, Any],

@@ -45,7 +45,9 @@ def train_sweep(
     path = chosen(Path(directory), exist)
     watcher = watcher or (_NotebookSweep() if in_notebook() else SweepWatcher())
     preparations = Preparations()
-    jobs = check_jobs(expand(overrides, config_dir=config_dir), Composer(config_dir), preparations=preparations)
+    composer = Composer(config_dir)
+    listed = expand(overrides, config_dir=config_dir, sweep=composer.sweep(overrides))
+    jobs = check_jobs(listed, composer, preparations=preparations)
     if exist == "reuse" and sweep_record.is_sweep(path):
         return _reused(path, jobs, watcher)
     with claimed(path, "directory"):

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
+from hydra.core.override_parser.types import Override
+
 from mlpexp.config.compose import Composer
 from mlpexp.config.effects import check_keys
 from mlpexp.config.hydra_adapter import config_loader
-from mlpexp.config.overrides import count, parse_override, values
-from mlpexp.config.schema import Config
-from mlpexp.errors import ConfigError
+from mlpexp.config.overrides import count, is_about_hydra, is_about_sweep, parse_override, values
+from mlpexp.config.schema import Config, Sweep
+from mlpexp.errors import ConfigError, pluralize, unknown
 from mlpexp.fields.convert import show
 from mlpexp.run.sweep_record import JobRecord, lies_within
 
@@ -41,7 +43,10 @@ class Job:
 
 
 def expand(
-    overrides: Sequence[str], params: Mapping[str, str] | None = None, config_dir: str | None = None
+    overrides: Sequence[str],
+    params: Mapping[str, str] | None = None,
+    config_dir: str | None = None,
+    sweep: Sweep = Sweep(),  # noqa: B008  (it is frozen)
 ) -> list[list[str]]:
     """The overrides of each job that a command line makes together with the `hydra.sweeper.params` of a config.
 
@@ -52,7 +57,21 @@ def expand(
     They are those of Hydra's basic sweeper, in its order; a shuffle(…) is shuffled here, once. ConfigError for values
     that cannot be listed, and for more than 100,000 jobs.
     """
-    given = [*(f"{key}={value}" for key, value in (params or {}).items()), *overrides]
+    return [list(itertools.chain(*job)) for job in itertools.product(*axes(overrides, params, config_dir, sweep))]
+
+
+def axes(
+    overrides: Sequence[str],
+    params: Mapping[str, str] | None = None,
+    config_dir: str | None = None,
+    sweep: Sweep = Sweep(),  # noqa: B008  (it is frozen)
+) -> list[list[list[str]]]:
+    """What a line varies, axis by axis: the overrides that set each of its values. See `expand`.
+
+    An axis is a key, the keys that `sweep.zip` puts together, or `sweep.settings`.
+    """
+    listed = [*(f"{key}={value}" for key, value in (params or {}).items()), *overrides]
+    given = [text for text in listed if not is_about_sweep(text)]
     wrong: list[str] = []
     # As in Hydra's sweeper, the last value of a key takes precedence.
     by_key = {}
@@ -66,10 +85,59 @@ def expand(
         raise ConfigError(*wrong)
     swept = any(override.is_sweep_override() for override in by_key.values())
     loader = config_loader(config_dir) if swept else None
-    n_jobs = math.prod(count(override, loader) for override in by_key.values())
+    counts = {key: count(override, loader) for key, override in by_key.items()}
+    zipped = _zipped(sweep.zip, counts)
+    settings = _settings(sweep.settings, by_key)
+    n_jobs = math.prod(n for key, n in counts.items() if key not in zipped[1:]) * max(1, len(settings))
     if n_jobs > MOST_JOBS:
-        raise ConfigError(f"the sweep has {n_jobs:,} jobs, and more than {MOST_JOBS:,} are refused; give fewer values.")
-    return [list(job) for job in itertools.product(*(list(values(override, loader)) for override in by_key.values()))]
+        raise too_many(n_jobs)
+    lists = {key: [[value] for value in values(override, loader)] for key, override in by_key.items()}
+    if zipped:
+        together = zip(*(lists[key] for key in zipped), strict=True)
+        lists[zipped[0]] = [list(itertools.chain(*parts)) for parts in together]
+    return [*(lists[key] for key in lists if key not in zipped[1:]), *([settings] if settings else [])]
+
+
+def _zipped(names: Sequence[str], counts: Mapping[str, int]) -> list[str]:
+    """The keys, as the line has them, whose values go together; ConfigError where they cannot."""
+    given = f"sweep.zip={show(list(names))}"
+    known = {key.lstrip("+"): key for key in counts}
+    if lacking := next((name for name in names if name not in known), None):
+        raise ConfigError(unknown(f"{given}: the sweep gives {lacking} no values", lacking, known))
+    keys = [known[name] for name in dict.fromkeys(names)]
+    if len(keys) == 1:
+        raise ConfigError(f"{given}: must name at least two keys, whose values go together.")
+    if len({counts[key] for key in keys}) > 1:
+        numbers = ", ".join(f"{key} has {pluralize(counts[key], 'value')}" for key in keys)
+        raise ConfigError(f"{given}: {numbers}; values that go together must be equally many.")
+    return keys
+
+
+def _settings(settings: Sequence[Sequence[str]], by_key: Mapping[str, Override]) -> list[list[str]]:
+    """The overrides of each setting; ConfigError where one cannot be read, or sets what the line sets too."""
+    wrong: list[str] = []
+    taken = {key.lstrip("+") for key in by_key}
+    for text in dict.fromkeys(itertools.chain(*settings)):
+        try:
+            override = parse_override(text)
+        except ConfigError as error:
+            wrong += [f"sweep.settings: {line}" for line in error.lines]
+            continue
+        key = override.get_key_element().lstrip("+")
+        if override.is_sweep_override():
+            wrong.append(f"sweep.settings: {text}: must be one value; a setting for each, or a list in brackets.")
+        elif is_about_hydra(text) or is_about_sweep(text):
+            wrong.append(f"sweep.settings: {text}: is about the sweep as a whole, and no part of a setting.")
+        elif key in taken:
+            wrong.append(f"sweep.settings: {text}: {key} has a value of its own in this sweep; leave out one of them.")
+    if wrong:
+        raise ConfigError(*wrong)
+    return [list(setting) for setting in settings]
+
+
+def too_many(n_jobs: int) -> ConfigError:
+    """The error for a sweep of more jobs than `MOST_JOBS`."""
+    return ConfigError(f"the sweep has {n_jobs:,} jobs, and more than {MOST_JOBS:,} are refused; give fewer values.")
 
 
 def check_jobs(
@@ -78,18 +146,21 @@ def check_jobs(
     *,
     numbered: bool = True,
     preparations: Preparations | None = None,
+    first: int = 0,
+    beside: Sequence[tuple[Config, Sequence[str]]] = (),
 ) -> list[Job]:
     """The jobs with their configs, or one error that lists each mistake in any of them once.
 
     With `numbered` the error names the jobs of a mistake, unless all have it. `preparations` keep what
-    had to be loaded.
+    had to be loaded. `first` is the number of the first one; `beside` are earlier jobs of the sweep, with their
+    overrides: a key that one of these uses may be given to all.
     """
     from mlpexp.training.prepare import Preparations
 
     preparations = preparations or Preparations()
     found: list[Job] = []
     wrong: dict[str, list[int]] = {}
-    for number, overrides in enumerate(jobs):
+    for number, overrides in enumerate(jobs, first):
         try:
             config = composer.config(overrides)
             preparations.of(config)
@@ -104,7 +175,7 @@ def check_jobs(
         ]
         more = [f"and {len(lines) - _MOST_LINES} more."] if len(lines) > _MOST_LINES else []
         raise ConfigError(*lines[:_MOST_LINES], *more)
-    check_keys([(job.config, job.overrides) for job in found])
+    check_keys([*beside, *((job.config, job.overrides) for job in found)])
     return found
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import pairwise
 
 import torch
@@ -12,9 +13,12 @@ from mlpexp.components.device import free_memory
 from mlpexp.components.optimizer import optimizers
 from mlpexp.config.schema import Config
 from mlpexp.config.user_code import users_components
+from mlpexp.data.dataset import Form
 from mlpexp.engine.batched_stack import unstackable
+from mlpexp.engine.own_rates import but_for_rates
 from mlpexp.engine.stack_key import stack_key
 from mlpexp.engine.trial import why_alone
+from mlpexp.errors import pluralize
 from mlpexp.sweep.jobs import Job
 from mlpexp.training.prepare import Preparations, Prepared, memory_needed
 
@@ -29,6 +33,8 @@ class PlannedStack:
     jobs: tuple[Job, ...]
     n_bytes: int  # that training takes, about
     alone: str | None = None  # why its one job cannot share a stack
+    apart: str | None = None  # why its jobs are not in a stack with others that differ in nothing else
+    limit: str | None = None  # what keeps it from being larger, where it is one part of a larger stack
 
     @property
     def numbers(self) -> list[int]:
@@ -37,22 +43,25 @@ class PlannedStack:
 
 def plan(jobs: Sequence[Job], preparations: Preparations) -> list[PlannedStack]:
     """Stacks of the jobs, each as large as `stack.max_members` and the device's free memory allow."""
-    together: dict[Hashable, list[Job]] = {}
+    # By what a stack has in common; then by the form of the data.
+    together: dict[Hashable, dict[Form, list[Job]]] = {}
     stacks: list[PlannedStack] = []
     reasons: dict[Hashable, str | None] = {}
     trials = _Trials()
     for job in jobs:
-        prepared = preparations.of(job.config)
-        key = stack_key(job.config)
-        if key not in reasons:
-            reasons[key] = _layer_alone(job.config, prepared)
-        reason = alone_by_config(job.config) or reasons[key] or trials.alone(job.config, prepared)
+        key, form = stack_key(job.config), preparations.form(job.config)
+        network = key, job.config.activation, form
+        if network not in reasons:
+            reasons[network] = _layer_alone(job.config, form)
+        reason = alone_by_config(job.config) or reasons[network] or trials.alone(job.config, form)
         if reason is None:
-            together.setdefault((key, job.config.stack), []).append(job)
+            together.setdefault((key, job.config.stack), {}).setdefault(form, []).append(job)
         else:
-            stacks.append(PlannedStack((job,), _needed(job, prepared), reason))
-    for alike in together.values():
-        stacks += _split(alike, preparations.of(alike[0].config))
+            stacks.append(PlannedStack((job,), _needed(job, preparations.of(job.config)), reason))
+    for by_form in together.values():
+        for form, alike in by_form.items():
+            apart = _apart(form, list(by_form)) if len(by_form) > 1 else None
+            stacks += _split(alike, preparations.of(alike[0].config), apart)
     return sorted(stacks, key=lambda stack: min(stack.numbers))
 
 
@@ -63,9 +72,9 @@ def alone_by_config(config: Config) -> str | None:
     return "compile=true compiles a plain network" if config.compile else None
 
 
-def _layer_alone(config: Config, prepared: Prepared) -> str | None:
+def _layer_alone(config: Config, form: Form) -> str | None:
     """Why a config's network does not stack."""
-    sizes = prepared.data.n_features, prepared.loss.n_outputs(prepared.data.task)
+    sizes = form.n_features, config.loss.resolve(form.task).n_outputs(form.task)
     try:
         with torch.random.fork_rng(devices=[]):
             module = config.model.build(*sizes, config.activation, config.regularizer)
@@ -82,9 +91,9 @@ class _Trials:
     def __init__(self) -> None:
         self._known: dict[Hashable, str | None] = {}
 
-    def alone(self, config: Config, prepared: Prepared) -> str | None:
+    def alone(self, config: Config, form: Form) -> str | None:
         """Why a config cannot share a stack, by the first component of a user's that cannot."""
-        where = prepared.data.task, prepared.data.n_features
+        where = form.task, form.n_features
         for choice, component in users_components(config).items():
             key = (component, *where)
             if key not in self._known:
@@ -98,23 +107,83 @@ def _needed(job: Job, prepared: Prepared) -> int:
     return memory_needed(job.config, prepared.n_linear_parameters, prepared.data.n_features)
 
 
-def _split(jobs: Sequence[Job], prepared: Prepared) -> list[PlannedStack]:
+def _apart(form: Form, forms: Sequence[Form]) -> str:
+    """In what the data of some jobs have another form than those of others that differ in nothing else."""
+    if len({each.n_features for each in forms}) > 1:
+        return f"its data have {pluralize(form.n_features, 'input')}, others' another number"
+    if len({each.n_rows for each in forms}) > 1:
+        return f"its splits have {' / '.join(f'{n:,}' for n in form.n_rows)} rows, others' other numbers"
+    return "its data have another task than others'"
+
+
+def _split(jobs: Sequence[Job], prepared: Prepared, apart: str | None) -> list[PlannedStack]:
     """Stacks of nearly equal size of jobs that could share one; those with the same settings are neighbours in it."""
     each = max(_needed(job, prepared) for job in jobs)
+    if len({job.config.dataset for job in jobs}) > 1:
+        # Each member has rows of its own.
+        each += prepared.data.n_bytes
     free = free_memory(prepared.device)
     most = len(jobs) if free is None else max(1, int(_SHARE * free / each))
     most = min(most, jobs[0].config.stack.max_members or most)
     n_stacks = -(-len(jobs) // most)
     ordered = _neighbours(jobs)
     bounds = [round(len(jobs) * i / n_stacks) for i in range(n_stacks + 1)]
-    return [PlannedStack(tuple(ordered[start:stop]), each * (stop - start)) for start, stop in pairwise(bounds)]
+    chosen = jobs[0].config.stack.max_members
+    limit = f"stack.max_members={most}" if most == chosen else "free memory"
+    return [
+        PlannedStack(
+            tuple(ordered[start:stop]), each * (stop - start), apart=apart, limit=limit if n_stacks > 1 else None
+        )
+        for start, stop in pairwise(bounds)
+    ]
+
+
+def why_apart(stacks: Sequence[PlannedStack], index: int) -> str:
+    """Why the jobs of a stack are not in one of the stacks before it; empty where nothing is before it."""
+    own = stacks[index]
+    if reason := own.alone or own.apart:
+        return reason
+    found = [
+        (_differing(own.jobs[0].config, other.jobs[0].config), number)
+        for number, other in enumerate(stacks[:index], 1)
+        if other.alone is None
+    ]
+    if not found:
+        return ""
+    keys, number = min(found, key=lambda each: len(each[0]))
+    return f"{', '.join(keys)}: other than in stack {number}" if keys else f"split by {own.limit}"
+
+
+def _differing(one: Config, other: Config) -> list[str]:
+    """The keys of configs in which members of a stack must agree, and these do not."""
+
+    def together(config: Config) -> Hashable:
+        return stack_key(config), config.stack
+
+    def with_other(name: str) -> Config:
+        # Not by `replace`: what the whole config checks may not hold for the mixture.
+        mixed = copy.copy(one)
+        object.__setattr__(mixed, name, getattr(other, name))
+        return mixed
+
+    names = [entry.name for entry in fields(Config)]
+    return [name for name in names if together(with_other(name)) != together(one)]
 
 
 def _neighbours(jobs: Sequence[Job]) -> list[Job]:
-    """The jobs in order, but all with the same optimizer and schedule behind the first of these, and so on."""
+    """The jobs in order, but all with the same optimizer, up to its rates, behind the first of these, and so on.
+
+    Neighbours share an optimizer, a call of their activation, a rate and a schedule, and a call of their regularizers.
+    """
     first: dict[Hashable, int] = {}
     keys = {}
     for position, job in enumerate(jobs):
-        settings = [(job.config.optimizer, job.config.scheduler), job.config.regularizer]
+        config = job.config
+        settings = [
+            but_for_rates(config.optimizer) or config.optimizer,
+            config.activation,
+            (config.optimizer, config.scheduler),
+            config.regularizer,
+        ]
         keys[job.number] = [first.setdefault(setting, position) for setting in settings]
     return sorted(jobs, key=lambda job: keys[job.number])

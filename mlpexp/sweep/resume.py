@@ -100,7 +100,7 @@ def resume_sweep(directory: Path, changes: dict[str, Any], watcher: SweepWatcher
     if not known.jobs:
         raise ConfigError(f"{directory}: holds no job of a sweep.")
     with locked(directory):
-        _resume(directory, changes, watcher, file)
+        finish(directory, changes, watcher, file)
 
 
 def unfinished(directory: Path) -> bool:
@@ -108,13 +108,15 @@ def unfinished(directory: Path) -> bool:
     return not all(_look(directory, job, {}).ended for job in read(directory).jobs)
 
 
-def _resume(directory: Path, changes: dict[str, Any], watcher: SweepWatcher, file: Path | None) -> None:
+def finish(directory: Path, changes: dict[str, Any], watcher: SweepWatcher, file: Path | None) -> None:
+    """As `resume_sweep`, in a directory that is locked."""
     saved = read(directory)
     found = {job.number: _look(directory, job, changes) for job in saved.jobs}
     # Before the checkpoints of ended stacks are removed: a leftover file would keep their directory.
     for place in (directory, directory / CHECKPOINTS):
         remove_unfinished(place)
-    noted, stacks, left_out = _to_finish(directory, saved, found, file)
+    preparations = Preparations(file)
+    noted, stacks, left_out = _to_finish(directory, saved, found, preparations)
     not_chosen = _not_chosen(saved)
     # A sweep that died in the meantime still lacks its table.
     if not stacks and not left_out and (directory / TABLE).exists():
@@ -132,7 +134,7 @@ def _resume(directory: Path, changes: dict[str, Any], watcher: SweepWatcher, fil
         for run in stack.runs:
             if run.directory is not None:
                 run.directory.mkdir(parents=True, exist_ok=True)
-    train_stacks(directory, stacks, watcher)
+    train_stacks(directory, stacks, preparations, watcher)
     _tidy_ended(directory, saved, changes)
 
 
@@ -161,16 +163,15 @@ def _not_chosen(saved: SweepRecord) -> str:
 
 
 def _to_finish(
-    directory: Path, saved: SweepRecord, found: Mapping[int, _Found], file: Path | None
+    directory: Path, saved: SweepRecord, found: Mapping[int, _Found], preparations: Preparations
 ) -> tuple[SweepRecord, list[StackToTrain], list[LeftOut]]:
     """The record of a sweep, with missing jobs stacked again; what is left to train, in stacks; and what is too
     damaged to continue."""
     left_out: list[LeftOut] = [([number], entry.damaged) for number, entry in found.items() if entry.damaged]
-    preparations = Preparations(file)
-    # Jobs that begin anew are trained on the data of the others.
-    needed = [entry.job.config.dataset for entry in found.values() if not entry.ended]
+    # Jobs that begin anew are trained on the data of the others; their splits may be their own.
+    needed = [entry.job.config.dataset.undealt for entry in found.values() if not entry.ended]
     for entry in sorted(found.values(), key=lambda entry: entry.ended):
-        if entry.record is not None and entry.job.config.dataset in needed:
+        if entry.record is not None and entry.job.config.dataset.undealt in needed:
             preparations.go_on(entry.job.config, record.identity(entry.record, entry.directory), entry.directory)
     to_train: list[StackToTrain] = []
     missing: list[Job] = []
@@ -190,12 +191,14 @@ def _to_finish(
             continue
         for runs, path in resumed:
             stack_size = len(entries) if path is not None else None
-            to_train.append(StackToTrain(tuple(runs), preparations.of(runs[0].config), path, stack_size))
+            for run in runs:
+                preparations.of(run.config)
+            to_train.append(StackToTrain(tuple(runs), path, stack_size))
     # Jobs that another launcher was to run one by one can train together, since they have not begun.
     planned = plan(missing, preparations)
     at = {number: entry.directory for number, entry in found.items()}
     for stack in planned:
-        to_train.append(stack_to_train(stack.jobs, at, preparations, checkpoint_of(directory, stack.numbers)))
+        to_train.append(stack_to_train(stack.jobs, at, checkpoint_of(directory, stack.numbers)))
     return saved.extended([], [stack.numbers for stack in planned]), to_train, left_out
 
 

@@ -10,27 +10,28 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from omegaconf import OmegaConf
+
 from mlpexp.errors import ConfigError, MlpexpError
 from mlpexp.interruption import InterruptedRunError, stopped_with
 from mlpexp.run import record, sweep_record
 from mlpexp.run.checkpoint import previous
 from mlpexp.run.directory import locked
-from mlpexp.run.files import allow_open_files
+from mlpexp.run.files import allow_open_files, writing
 from mlpexp.run.record import Record
 from mlpexp.run.sweep_record import checkpoint_of
 from mlpexp.sweep.jobs import Job, job_records
 from mlpexp.sweep.plan import plan
 from mlpexp.training.attempt import Outcome, Pending, Run
-from mlpexp.training.prepare import Preparations, Prepared
+from mlpexp.training.prepare import Preparations
 from mlpexp.training.stack import Watcher, train_stack
 
 
 @dataclass(frozen=True)
 class StackToTrain:
-    """Runs that train together, and what they share. It can be sent to another process."""
+    """Runs that train together. It can be sent to another process."""
 
     runs: tuple[Pending, ...]
-    prepared: Prepared
     checkpoint: Path | None = None
     stack_size: int | None = None  # when it began, where some of it have ended since
 
@@ -53,16 +54,14 @@ class SweepWatcher(Watcher):
         """What became of a job, or of several with one error, when their stack has ended."""
 
 
-def stack_to_train(
-    jobs: Sequence[Job], directories: Mapping[int, Path], preparations: Preparations, checkpoint: Path | None
-) -> StackToTrain:
+def stack_to_train(jobs: Sequence[Job], directories: Mapping[int, Path], checkpoint: Path | None) -> StackToTrain:
     """Jobs that have not begun, in the directories of their numbers."""
     runs = tuple(Pending(job.config, directories[job.number], job.number) for job in jobs)
-    return StackToTrain(runs, preparations.of(jobs[0].config), checkpoint)
+    return StackToTrain(runs, checkpoint)
 
 
 def train_stacks(
-    directory: Path, stacks: Sequence[StackToTrain], watcher: SweepWatcher
+    directory: Path, stacks: Sequence[StackToTrain], preparations: Preparations, watcher: SweepWatcher
 ) -> dict[int, Record | Exception]:
     """What became of each job, by its number. Interruptions end the sweep, with the command that resumes it."""
     outcomes: dict[int, Record | Exception] = {}
@@ -70,7 +69,7 @@ def train_stacks(
     with stopped_with(said):
         for index, stack in enumerate(stacks):
             watcher.stack(index, stacks)
-            ended = _train(stack, watcher)
+            ended = _train(stack, preparations, watcher)
             alike: dict[int, list[int]] = {}
             for number, outcome in zip(stack.numbers, ended, strict=True):
                 alike.setdefault(id(outcome), []).append(number)
@@ -82,7 +81,7 @@ def train_stacks(
     return outcomes
 
 
-def _train(stack: StackToTrain, watcher: SweepWatcher) -> list[Outcome]:
+def _train(stack: StackToTrain, preparations: Preparations, watcher: SweepWatcher) -> list[Outcome]:
     """What became of each of the stack's runs that have a directory."""
     # Of each member the lock, metrics.csv and TensorBoard's file; and whatever else the program has open.
     allow_open_files(3 * len(stack.numbers) + 200)
@@ -92,7 +91,9 @@ def _train(stack: StackToTrain, watcher: SweepWatcher) -> list[Outcome]:
         runs = [replace(run, directory=None) if run.number in refused else run for run in stack.runs]
         trained = [run.number for run in runs if run.directory is not None]
         try:
-            ended = train_stack(runs, stack.prepared, watcher, stack.checkpoint, stack.stack_size) if trained else []
+            # Only now: the data of many seeds are more than those of one stack.
+            prepared = [preparations.of(run.config) for run in runs] if trained else []
+            ended = train_stack(runs, prepared, watcher, stack.checkpoint, stack.stack_size) if trained else []
         except InterruptedRunError:
             raise
         except Exception as error:
@@ -127,6 +128,15 @@ def tidy(path: Path | None) -> None:
             path.parent.rmdir()
 
 
+def note_overrides(directory: Path, jobs: Sequence[Job]) -> None:
+    """Writes of each job what it adds to the config, where Hydra would, in the directory of the sweep."""
+    for job in jobs:
+        own = directory / job.directory / ".hydra"
+        with writing(own):
+            own.mkdir(parents=True, exist_ok=True)
+            (own / "overrides.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(job.overrides)))
+
+
 def train_jobs(
     directory: Path, jobs: Sequence[Job], preparations: Preparations, watcher: SweepWatcher
 ) -> dict[int, Record | Exception]:
@@ -135,7 +145,5 @@ def train_jobs(
     at = {job.number: directory / job.directory for job in jobs}
     stacks = plan(jobs, preparations)
     sweep_record.read(directory).extended(records, [stack.numbers for stack in stacks]).write(directory)
-    to_train = [
-        stack_to_train(stack.jobs, at, preparations, checkpoint_of(directory, stack.numbers)) for stack in stacks
-    ]
-    return train_stacks(directory, to_train, watcher)
+    to_train = [stack_to_train(stack.jobs, at, checkpoint_of(directory, stack.numbers)) for stack in stacks]
+    return train_stacks(directory, to_train, preparations, watcher)

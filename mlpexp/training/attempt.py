@@ -16,6 +16,7 @@ from mlpexp import markup
 from mlpexp.config.metric import by_split, listed
 from mlpexp.config.schema import Config
 from mlpexp.config.user_code import explained
+from mlpexp.data.dataset import Data
 from mlpexp.doctor.examine import examined
 from mlpexp.doctor.finding import format_finding
 from mlpexp.doctor.measure import case
@@ -101,7 +102,7 @@ class Attempt:
         engine: Engine,
         member: Member,
         stack_size: int,
-        constant: Callable[[Objective], dict[str, dict[str, float]]],
+        constant: Callable[[Data, Objective], dict[str, dict[str, float]]],
     ) -> None:
         """`stack_size` is how many runs the stack had when it began; `constant` gives what a constant answer scores."""
         assert run.directory is not None
@@ -110,11 +111,11 @@ class Attempt:
         self.outcome: Outcome | None = None
         self._results: Results | None = None
         self._seconds_drawing = 0.0
-        self._constant = partial(constant, engine.objective.member(engine.members.index(member)))
+        self._constant = partial(constant, member.data, engine.objective.member(engine.members.index(member)))
         started = replace(
             begun, n_parameters=engine.n_parameters, epochs_done=engine.epoch, best_epoch=member.best.epoch
         )
-        self.recorder = Recorder(RunDirectory(run.directory), started, run.config, engine.data, run.state)
+        self.recorder = Recorder(RunDirectory(run.directory), started, run.config, member.data, run.state)
 
     @contextmanager
     def _own_errors(self) -> Iterator[None]:
@@ -205,8 +206,13 @@ class Attempt:
             if self.member.failure is not None:
                 self._fail(engine, k)
                 return
-            self.recorder.checkpoint(engine.state_dict(k), final=True)
-            self._results = _results(engine, k, engine.best_network(k))
+            state = engine.state_dict(k)
+            results = _results(engine, k, engine.best_network(k))
+            if self.member.config.calibrate is not None:
+                results = results.calibrated()
+                self.recorder.note(temperature=results.temperature)
+            self.recorder.checkpoint(state, final=True)
+            self._results = results
             self.recorder.note(
                 **self._progress(engine),
                 metrics=self._results.metrics(),
@@ -274,7 +280,7 @@ class Attempt:
 
 
 def _results(engine: Engine, k: int, module: nn.Module) -> Results:
-    return Results.of(module, engine.data, engine.objective.member(k), engine.stack.bf16)
+    return Results.of(module, engine.members[k].data, engine.objective.member(k), engine.stack.bf16)
 
 
 def _summary(module: nn.Module) -> str:

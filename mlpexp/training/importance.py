@@ -103,7 +103,7 @@ def permutation_importance(results: Results, metric: str, rows: str) -> Importan
     if not math.isfinite(base):
         why = undefined(results.task, split.y, rows).get(metric, "the network's outputs are not finite")
         raise ConfigError(f"--importance: there is no {KINDS[metric].words} on {rows}: {why}.")
-    orders = [torch.from_numpy(order).to(split.x.device) for order in _shuffles(len(split))]
+    orders = [torch.from_numpy(order).to(split.device) for order in _shuffles(len(split))]
     sign = 1 if KINDS[metric].higher_is_better else -1
     x = split.x.clone()
     changes = np.empty((len(preprocessing.columns), N_SHUFFLES))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -18,8 +20,9 @@ from mlpexp.components.regularizer import regularizers
 from mlpexp.config.metric import Picking
 from mlpexp.config.schema import Config
 from mlpexp.config.user_code import blamed_on, refused, users_components
-from mlpexp.data.dataset import Data
+from mlpexp.data.dataset import Data, Form
 from mlpexp.data.identity import Identity
+from mlpexp.data.readings import Readings
 from mlpexp.engine.metrics import undefined
 from mlpexp.errors import ConfigError
 from mlpexp.fields.convert import show
@@ -31,6 +34,8 @@ _LIKE_WEIGHTS = 8
 # Tensors of the size of a hidden layer's outputs: the product, the normalised one, the activation, dropout and its
 # mask, and gradients.
 _LIKE_OUTPUTS = 8
+# Bytes of data that are kept for a sweep, of which each seed may have a split.
+_MOST_KEPT = 2**30
 
 
 @dataclass(frozen=True)
@@ -50,93 +55,166 @@ def prepare(config: Config, data: Data | None = None) -> Prepared:
     `data` are those of the config, where they are loaded already.
     """
     with refused():
-        return _prepared(config, data)
+        return _prepared(config, lambda: _new(config, Readings()) if data is None else data, set())
 
 
-def _prepared(config: Config, data: Data | None) -> Prepared:
+def _prepared(config: Config, load: Callable[[], Data], tried: set[Hashable]) -> Prepared:
+    """As `prepare`; `tried` are users' components that have been, with data of this form."""
     device = config.device.find()
     if config.compile and device.type == "cpu" and not _has_compiler():
         raise ConfigError("compile=true: needs a C++ compiler, such as g++ or the one that CXX names; there is none.")
     users = users_components(config)
-    if data is None:
-        data = _loaded(config, users, lambda: config.dataset.load(data_dir(config)))
-        check_finite(data)
-    if users:
-        _check_components(config, users, data)
+    data = load()
+    to_try = users if (trial := (_source(config, undealt=True), _alike(config), data.form)) not in tried else {}
+    if to_try:
+        _check_components(config, to_try, data)
     loss = config.loss.resolve(data.task)
     for part in config.regularizer:
         if part.smoothing and data.task.kind != "classification":
             name = regularizers.name_of(part)
             raise ConfigError(f"regularizer={name}: is for classification, and the dataset is a regression task.")
+    if config.calibrate is not None and data.task.kind != "classification":
+        raise ConfigError(
+            f"calibrate={config.calibrate}: is for classification, and the dataset is a regression task; leave it out."
+        )
     _check_metric(config, data)
     n_parameters = config.model.n_parameters(data.n_features, loss.n_outputs(data.task))
     check_memory(config, n_parameters, data.n_features, device)
     _check_batches(config, data, loss)
-    if users:
-        _try(config, users, data)
+    if to_try:
+        _try(config, to_try, data)
+    tried.add(trial)
     return Prepared(config, data, device, loss, n_parameters)
 
 
-def load_again(config: Config, known: Identity, directory: Path, file: Path | None = None) -> Data:
+def _new(config: Config, readings: Readings) -> Data:
+    """The data of a config, checked."""
+    data = _loaded(config, lambda: config.dataset.load_with(data_dir(config), readings))
+    check_finite(data)
+    return data
+
+
+def load_again(
+    config: Config, known: Identity, directory: Path, file: Path | None = None, readings: Readings | None = None
+) -> Data:
     """The data that the run of a directory was trained on, as it notes them: nothing is fitted or split anew.
 
-    `file` is where its table lies now. ConfigError where the data are others now, or not there.
+    `file` is where its table lies now. ConfigError where the data are others now, or not there. What is read is kept in
+    `readings`.
     """
-    dataset, users = config.dataset, users_components(config)
+    dataset = config.dataset
     with refused():
-        return _loaded(config, users, lambda: dataset.load_again(data_dir(config), known, directory, file))
+        return _loaded(config, lambda: dataset.load_again(data_dir(config), known, directory, file, readings))
 
 
 class Preparations:
-    """Prepares configs, and loads each dataset once for all of them."""
+    """Prepares configs; each file is read once for all of them, and its rows are dealt once a dataset.
+
+    Data beyond a gigabyte are given up, the least recently used first, and dealt again when they are asked for.
+    """
 
     def __init__(self, file: Path | None = None) -> None:
         """`file` is where the table of runs that were trained before lies now."""
         self._file = file
-        self._data: dict[Hashable, Data] = {}
-        self._known: dict[Hashable, Prepared | ConfigError] = {}
-        self._stored: dict[Hashable, Data] = {}
+        self._readings = Readings()
+        self._data: OrderedDict[Hashable, Data] = OrderedDict()
+        self._forms: dict[Hashable, Form] = {}
+        self._known: dict[Hashable, _Checked | ConfigError] = {}
+        self._tried: set[Hashable] = set()
+        # Of runs that go on: how their data are loaded, and what identifies them; and the first of these of each file.
+        self._again: dict[Hashable, tuple[str, Callable[[], Data]]] = {}
+        self._first: dict[Hashable, Hashable] = {}
 
     def stored(self, config: Config, known: Identity, directory: Path) -> Data:
         """As `load_again`, once for all runs of the same data."""
         key = _source(config), json.dumps(known.plain)
-        if key not in self._stored:
-            self._stored[key] = load_again(config, known, directory, self._file)
-        return self._stored[key]
+        return self._kept(key, lambda: load_again(config, known, directory, self._file, self._readings))
 
     def go_on(self, config: Config, known: Identity, directory: Path) -> None:
-        """From here on, configs with this dataset are prepared with the data that a run was trained on."""
-        data = self.stored(config, known, directory)
-        if self._data.setdefault(_source(config), data) is not data:
+        """From here on, configs with this dataset are prepared with the data that a run was trained on.
+
+        Those with other splits of it are dealt the rows of the same file.
+        """
+        source, plain = _source(config), json.dumps(known.plain)
+        again = plain, partial(load_again, config, known, directory, self._file, self._readings)
+        if self._again.setdefault(source, again)[0] != plain:
             raise ConfigError(
                 f"{directory}: was trained on other data than others of its sweep; resume them one by one."
             )
+        self._first.setdefault(_source(config, undealt=True), source)
 
     def of(self, config: Config) -> Prepared:
-        """As `prepare`; configs that differ only in what preparing ignores, such as the seed, share one result."""
-        source = _source(config)
-        network = (config.model, config.loss, config.regularizer, config.batch_size, config.metric)
-        own = tuple(users_components(config).values())
-        how = (config.optimizer.full_batch, config.device, config.compile, config.deterministic)
-        key = (source, network, own, how)
+        """As `prepare`; of configs that differ only in what preparing ignores, such as the seed, one is checked."""
+        key = _source(config), _alike(config)
         if key not in self._known:
             try:
-                self._known[key] = prepare(config, self._data.get(source))
+                with refused():
+                    found = _prepared(config, lambda: self._data_of(config), self._tried)
+                self._known[key] = _Checked(found.device, found.loss, found.n_linear_parameters)
             except ConfigError as error:
                 self._known[key] = error
         known = self._known[key]
         if isinstance(known, ConfigError):
             raise known
-        self._data.setdefault(source, known.data)
-        return known
+        return Prepared(config, self._data_of(config), known.device, known.loss, known.n_linear_parameters)
+
+    def form(self, config: Config) -> Form:
+        """`Data.form` of a config's."""
+        source = _source(config)
+        return self._forms[source] if source in self._forms else self.of(config).data.form
+
+    def _data_of(self, config: Config) -> Data:
+        source, of_file = _source(config), _source(config, undealt=True)
+
+        def load() -> Data:
+            if source in self._again:
+                return self._again[source][1]()
+            if of_file in self._first:
+                # Which is refused where the file is another one now.
+                first = self._first[of_file]
+                self._kept(first, self._again[first][1])
+            if source in self._forms:
+                return config.dataset.load_with(data_dir(config), self._readings)
+            return _new(config, self._readings)
+
+        data = self._kept(source, load)
+        self._forms[source] = data.form
+        return data
+
+    def _kept(self, key: Hashable, load: Callable[[], Data]) -> Data:
+        if key not in self._data:
+            self._data[key] = load()
+        self._data.move_to_end(key)
+        n_bytes = sum(data.n_bytes for data in self._data.values())
+        while n_bytes > _MOST_KEPT and len(self._data) > 1:
+            n_bytes -= self._data.popitem(last=False)[1].n_bytes
+        return self._data[key]
 
 
-def _source(config: Config) -> Hashable:
-    return config.dataset, config.data_dir
+@dataclass(frozen=True)
+class _Checked:
+    """What `Prepared` has besides config and data."""
+
+    device: torch.device
+    loss: Loss
+    n_linear_parameters: int
 
 
-def _loaded(config: Config, users: Mapping[str, Any], load: Callable[[], Data]) -> Data:
+def _source(config: Config, *, undealt: bool = False) -> Hashable:
+    """What the data of a config are loaded by; `undealt`: without what only decides how rows are dealt."""
+    return config.dataset.undealt if undealt else config.dataset, config.data_dir
+
+
+def _alike(config: Config) -> Hashable:
+    """What preparing looks at, besides the data."""
+    network = (config.model, config.loss, config.regularizer, config.batch_size, config.metric, config.calibrate)
+    how = (config.optimizer.full_batch, config.device, config.compile, config.deterministic)
+    return network, tuple(users_components(config).values()), how
+
+
+def _loaded(config: Config, load: Callable[[], Data]) -> Data:
     """The data of a config that `load` gives; where its dataset is a user's, they are checked."""
+    users = users_components(config)
     choice = next((choice for choice, part in users.items() if part is config.dataset), None)
     if choice is None:
         return load()

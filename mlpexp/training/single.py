@@ -144,7 +144,7 @@ def run_in(path: Path, prepared: Prepared, watcher: Watcher | None = None) -> Ru
 
 def _alone(run: Pending, prepared: Prepared, watcher: Watcher | None) -> Run:
     """A stack of one; its error is raised."""
-    (outcome,) = train_stack([run], prepared, watcher)
+    (outcome,) = train_stack([run], [prepared], watcher)
     if isinstance(outcome, Exception):
         raise outcome
     return outcome

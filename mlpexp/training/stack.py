@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import cache, partial
+from functools import cache
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -51,13 +52,14 @@ class Watcher:
 
 def train_stack(
     runs: Sequence[Pending],
-    prepared: Prepared,
+    prepared: Sequence[Prepared],
     watcher: Watcher | None = None,
     together: Path | None = None,
     stack_size: int | None = None,
 ) -> list[Outcome]:
     """Trains runs whose configs fit into one stack, and says what became of each that has a directory.
 
+    `prepared` is what each of their configs was prepared to, with its data.
     A run that fails does not disturb the others. What ends them all, such as Ctrl-C, is raised once all directories
     say so. `together` is the file that holds the latest checkpoint of all members while they train; without it each
     run's own does. Members of a stack must go on from the same epoch: a file for all cannot be half written.
@@ -69,11 +71,11 @@ def train_stack(
     first = configs[0]
     stack_size = stack_size or len(runs)
     # By the size at the beginning: another number of threads would give other bits.
-    step = stack_size * first.batch_size * prepared.n_linear_parameters
-    with runtime_context(first, step) as device:
-        begun = _begun(kept, prepared, str(device))
+    step = stack_size * first.batch_size * prepared[0].n_linear_parameters
+    with runtime_context(first, step, stack_size) as device:
+        begun = _begun(runs, prepared, str(device))
         try:
-            engine = Engine(configs, prepared.data, device)
+            engine = Engine(configs, [each.data for each in prepared], device)
             states = [run.state for run in runs if run.state is not None]
             if states:
                 engine.load_state_dicts(states)
@@ -89,8 +91,8 @@ def train_stack(
                     replace(entry, state="failed", reason=str(told) or type(told).__name__).write(run.directory)
             raise told from error
         members = [member for run, member in zip(runs, engine.members, strict=True) if run.directory is not None]
-        # Once for members with the same loss: they share the data.
-        constant = cache(partial(constant_metrics, engine.data))
+        # Once for members with the same data and loss.
+        constant = cache(constant_metrics)
         attempts = [
             Attempt(run, entry, engine, member, stack_size, constant)
             for run, entry, member in zip(kept, begun, members, strict=True)
@@ -99,7 +101,7 @@ def train_stack(
         try:
             for attempt in attempts:
                 attempt.begin(engine)
-            watcher.started(prepared, engine, [attempt.directory for attempt in attempts])
+            watcher.started(prepared[0], engine, [attempt.directory for attempt in attempts])
             numbers = {member: run.number for run, member in zip(runs, engine.members, strict=True)}
             with drawing:
                 _epochs(engine, attempts, watcher, StackCheckpoint(together, numbers, attempts), drawing)
@@ -215,25 +217,28 @@ def _interrupt(engine: Engine, attempts: Sequence[Attempt], signal_number: int) 
     )
 
 
-def _begun(runs: Sequence[Pending], prepared: Prepared, device: str) -> list[Record]:
-    """The records of runs that begin now; what takes time to find out, such as the git commit, is looked up once."""
+def _begun(runs: Sequence[Pending], prepared: Sequence[Prepared], device: str) -> list[Record]:
+    """The records of the runs with directories, which begin now; what takes time to find out is looked up once."""
+    kept = [(run, each.data) for run, each in zip(runs, prepared, strict=True) if run.directory is not None]
     # Resuming does not call git: in a repository from somebody else git can be made to run programs.
-    new = any(run.resumed is None for run in runs)
+    new = any(run.resumed is None for run, _ in kept)
+    first, data = kept[0]
     now = record.start(
-        runs[0].config.to_dict(),
+        first.config.to_dict(),
         device=device,
-        n_parameters=prepared.n_linear_parameters,
-        data=prepared.data.identity.plain,
-        constant_answer=constant_answer(prepared.data),
+        n_parameters=prepared[0].n_linear_parameters,
+        data=data.identity.plain,
+        constant_answer=constant_answer(data),
         ask_git=new,
     )
-    return [_own_record(now, run) for run in runs]
+    answers = {id(own): constant_answer(own) for _, own in kept}
+    return [_own_record(now, run, own.identity.plain, answers[id(own)]) for run, own in kept]
 
 
-def _own_record(now: Record, run: Pending) -> Record:
-    """That of one of the runs that begin `now`, or go on."""
+def _own_record(now: Record, run: Pending, data: dict[str, Any], answer: list[float]) -> Record:
+    """That of one of the runs that begin `now`, or go on, with what it is to note of its data."""
     config, before = run.config.to_dict(), run.resumed
-    own = replace(now, config=config, seed=run.config.seed)
+    own = replace(now, config=config, seed=run.config.seed, data=data, constant_answer=answer)
     if before is not None:
         extended = before.state == "completed" and before.epochs_done < run.config.epochs
         own = replace(

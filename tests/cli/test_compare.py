@@ -39,13 +39,13 @@ def test_a_sweep(sweep: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     out = capsys.readouterr().out
     for part in (
         "│ perceptron │ 3 │",
-        "Highest mean test accuracy: model=",
+        "Best by val accuracy: model=",
         "to the best, model=",
         "written to sweep/",
     ):
         assert part in out
     new = files(sweep) - before
-    assert {path.name for path in new} == {"comparison.md", "comparison.csv", "dots.png", "learning_curves.png"}
+    assert {path.name for path in new} == {"comparison.md", "comparison.csv", "settings.png", "learning_curves.png"}
     (directory,) = {path.parent for path in new}
     assert directory.parent == sweep / "comparisons"
     assert re.fullmatch(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d(_\d+)?", directory.name)
@@ -59,7 +59,7 @@ def test_several_paths_baseline_metric_and_out(sweep: Path, here: Path, capsys: 
     assert {path.name for path in Path("new").iterdir()} == {
         "comparison.md",
         "comparison.csv",
-        "dots.png",
+        "settings.png",
         "learning_curves.png",
     }
     assert "to the baseline, model=perceptron" in capsys.readouterr().out
@@ -73,7 +73,7 @@ def test_several_paths_baseline_metric_and_out(sweep: Path, here: Path, capsys: 
 def test_one_run_says_that_there_is_no_interval(sweep: Path, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call(["compare", str(sweep / "0")]) == 0
     assert "One seed: there is no interval and no test." in capsys.readouterr().out
-    assert list(Path("outputs/comparisons").glob("*/*/dots.png"))
+    assert list(Path("outputs/comparisons").glob("*/*/settings.png"))
 
 
 def test_a_terminal_is_not_flooded(sweep: Path, here: Path, capsys: pytest.CaptureFixture[str]) -> None:

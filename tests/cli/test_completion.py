@@ -47,6 +47,8 @@ def complete(line: str, capsys: pytest.CaptureFixture[str]) -> list[str]:
         ("mlpexp completion bash ", []),
         ("mlpexp resume runs/xor epo", ["epochs="]),
         ("mlpexp eval runs/xor epo", []),
+        ("mlpexp extend ", []),
+        ("mlpexp extend runs/xor activation=relu,ge", ["activation=relu,gelu"]),
         ("mlpexp train -m activation=relu,ge", ["activation=relu,gelu"]),
         ("mlpexp train -m optimizer=sgd,adam seed=0,1 epo", ["epochs="]),
         ("mlpexp train optimizer=adam optimizer.be", ["optimizer.betas."]),

@@ -184,7 +184,7 @@ def make_a_step(prepared: Prepared) -> None:
                 group.apply_lr(0)
             engine.step(next(batches))
         for group in engine.groups:
-            group.schedule.after_epoch(1, 1.0)
+            group.after_epoch(1, [1.0])
 
 
 flags = st.sampled_from([["--dry-run"]] * 4 + [["-m", "--dry-run"]] * 4 + [["--cfg", "job"]])

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from mlpexp.comparison.closed_test import adjusted_pairs
 from mlpexp.comparison.compare import Comparison, compare, compare_runs
 from mlpexp.comparison.runs import StoredRun
-from mlpexp.comparison.statistics import holm
 from mlpexp.config.metric import Metric
 from mlpexp.config.report import Report
 from mlpexp.errors import ConfigError
@@ -38,11 +38,25 @@ def test_best_first_and_against_the_best(write_sweep: Write) -> None:
     relu, tanh, gelu = SETTINGS.values()
     raw = [stats.ttest_rel(relu, gelu).pvalue, stats.ttest_rel(tanh, gelu).pvalue, stats.ttest_rel(tanh, relu).pvalue]
     assert comparison.n_tests == 3
-    assert [contrast.p for contrast in comparison.contrasts] == pytest.approx(holm(raw)[:2].tolist())
+    assert [contrast.p for contrast in comparison.contrasts] == pytest.approx(
+        adjusted_pairs(np.array(raw), 3)[:2].tolist()
+    )
     assert [contrast.difference.p for contrast in comparison.contrasts] == pytest.approx(raw[:2])
     assert [contrast.difference.mean for contrast in comparison.contrasts] == pytest.approx(
         [np.mean(relu) - np.mean(gelu), np.mean(tanh) - np.mean(gelu)]
     )
+
+
+def test_the_validation_split_ranks_and_the_test_split_is_compared(write_run: Write, here: Path) -> None:
+    for seed in range(3):
+        for name, val, test in (("relu", 0.9, 0.7), ("tanh", 0.8, 0.95), ("gelu", 0.7, 0.8)):
+            by_split = {"val": val + seed / 100, "test": test + seed**2 / 100}
+            metrics = {split: {"accuracy": score, "loss": 1 - score} for split, score in by_split.items()}
+            write_run(f"{name}{seed}", f"activation={name}", seed=seed, metrics=metrics)
+    comparison = compare(here)
+    assert labels(comparison) == ["relu", "tanh", "gelu"]
+    assert (comparison.ranking.tag, comparison.metric.tag) == ("accuracy/val", "accuracy/test")
+    assert [contrast.difference.mean for contrast in comparison.contrasts] == pytest.approx([0.25, 0.1])
 
 
 def test_against_a_baseline_only_its_own_tests_count(write_sweep: Write) -> None:

@@ -75,7 +75,7 @@ def test_whatever_the_share_that_diverged(n: int, write_run: Write, tmp_path: Pa
             continue
         assert labels(comparison)[0] == SLOW, n_diverged
         assert f"({n_diverged} of {n} seeds diverged): " in verdict(comparison)[1]
-        assert " lower (" in verdict(comparison)[1]
+        assert " lower, " in verdict(comparison)[1]
 
 
 def test_a_setting_that_always_diverges_comes_after_all_that_learn(write_run: Write, tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_a_run_whose_metric_is_not_finite_counts_likewise(write_run: Write, here
         write_run(f"fast/{seed}", FAST, seed=seed, **lost)
     comparison = compare(here, metric="loss/test")
     assert labels(comparison) == [SLOW, FAST]
-    assert comparison.summaries[1].values(comparison.metric) == {0: 0.01, 1: 0.693, 2: 0.693}
+    assert comparison.summaries[1].values(comparison.metric) == {(0, 0): 0.01, (1, 0): 0.693, (2, 0): 0.693}
 
 
 def test_the_tables_say_how_many(write_lost: Write) -> None:

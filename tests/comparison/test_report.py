@@ -30,22 +30,22 @@ SETTINGS = {"activation=relu": [0.90, 0.92, 0.91], "activation=gelu": [0.80, 0.8
 def test_a_report(write_sweep: Write, tmp_path: Path) -> None:
     comparison = compare(write_sweep(SETTINGS))
     written = write_report(comparison, tmp_path, ["mlpexp", "compare", "my sweep"])
-    assert [path.name for path in written] == ["comparison.md", "comparison.csv", "dots.png", "learning_curves.png"]
+    assert [path.name for path in written] == ["comparison.md", "comparison.csv", "settings.png", "learning_curves.png"]
     assert {path.name for path in tmp_path.iterdir()} == {"sweep", *(path.name for path in written)}
     for path in written[2:]:
         with Image.open(path) as image:
             assert image.format == "PNG"
     assert written[1].read_text() == csv_text(comparison)
     text = written[0].read_text()
-    assert text == markdown(comparison, ["mlpexp", "compare", "my sweep"], ["dots.png", "learning_curves.png"])
+    assert text == markdown(comparison, ["mlpexp", "compare", "my sweep"], ["settings.png", "learning_curves.png"])
     for part in (
         "# The test accuracy of 2 settings",
         "    mlpexp compare 'my sweep'",
         "| `relu` | 3 | 91.00 ± 2.48 |",
         "follows from the keys above: `activation.approximate`",
         "- activation=gelu: 9.67 points lower",
-        "![dots](dots.png)",
-        "- Tests that Holm's correction counts: 1, between all pairs of settings, since the best",
+        "![settings](settings.png)",
+        "- p is adjusted for all tests between all pairs of settings (1), since the best",
     ):
         assert part in text
 
@@ -53,7 +53,7 @@ def test_a_report(write_sweep: Write, tmp_path: Path) -> None:
 def test_without_histories_there_are_no_curves(write_sweep: Write, tmp_path: Path) -> None:
     sweep = write_sweep(SETTINGS, history={})
     names = [path.name for path in write_report(compare(sweep), tmp_path, ["mlpexp"])]
-    assert names == ["comparison.md", "comparison.csv", "dots.png"]
+    assert names == ["comparison.md", "comparison.csv", "settings.png"]
 
 
 def test_every_lost_run_is_named_with_its_reason(write_run: Write, here: Path) -> None:
@@ -106,9 +106,9 @@ def test_the_dot_plot_shows_the_best_forty(write_sweep: Write, monkeypatch: pyte
         return dots(rows, **rest)
 
     monkeypatch.setattr("mlpexp.figures.sweeps.dots.dots", note)
-    sweep_summary(write_sweep({f"epochs={n}": [n / 50] for n in range(1, 43)}))
-    assert drawn["labels"] == [f"epochs={n}" for n in range(42, 2, -1)]
-    assert drawn["title"] == "Test accuracy by epochs: the best 40 of 42 settings"
+    sweep_summary(write_sweep({f"model.hidden=[{n},1]": [n / 50] for n in range(1, 43)}))
+    assert drawn["labels"] == [f"model.hidden=[{n},1]" for n in range(42, 2, -1)]
+    assert drawn["title"] == "Test accuracy by model.hidden: the best 40 of 42 settings"
 
 
 def history(loss: list[float]) -> dict[str, list[float]]:
@@ -155,7 +155,7 @@ print([name for name in ("torch", "hydra", "omegaconf", "scipy.stats", "matplotl
     [
         ([f"dataset={data} model={model}" for data in ("and", "or", "xor") for model in ("perceptron", "mlp")], 3, 3),
         ([f"model={model} epochs={n}" for model in ("perceptron", "mlp") for n in (1, 2, 3)], 3, 3),
-        ([f"epochs={n}" for n in range(1, 7)], 1, None),
+        ([f"model.hidden=[{n},1]" for n in range(1, 7)], 1, None),
         (["model=mlp epochs=1", "model=mlp epochs=2", "model=perceptron epochs=1"], 2, None),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ WriteRun = Callable[..., Path]
 @pytest.mark.parametrize(
     ("runs", "keys", "implied"),
     [
-        (["seed=0", "seed=1"], [], []),
+        (["seed=0", "seed=1"], [], ["dataset.seed"]),
         (["", ""], [], []),
         # How a run is watched, or where its data lie, is no setting.
         (["log.figures=false", "checkpoint.every_seconds=1 data_dir=x"], [], []),
@@ -73,6 +74,38 @@ def test_runs_are_grouped_by_setting(write_run: WriteRun, here: Path) -> None:
     }
     setting, _ = groups["activation=relu"]
     assert setting.values == {"activation": "relu", "activation.negative_slope": "–"}
+
+
+@pytest.mark.parametrize(
+    ("seeds", "labels"),
+    [
+        ([(0, 0), (1, 1), (2, 2)], {"all runs": 3}),
+        ([(0, 0), (1, 0), (2, 0)], {"all runs": 3}),
+        ([(0, 0), (0, 1), (0, 2)], {"dataset.seed=0": 1, "dataset.seed=1": 1, "dataset.seed=2": 1}),
+        ([(0, 7), (1, 7), (0, 8), (1, 8)], {"dataset.seed=7": 2, "dataset.seed=8": 2}),
+        # Splits of their own beside one that was fixed, which is that of a seed too.
+        ([(3, 3), (4, 4), (3, 7), (4, 7)], {"dataset.seed=${seed}": 2, "dataset.seed=7": 2}),
+    ],
+)
+def test_a_split_of_its_own_is_a_seed_and_no_choice(
+    seeds: list[tuple[int, int]], labels: dict[str, int], write_run: WriteRun, here: Path
+) -> None:
+    for number, (seed, split) in enumerate(seeds):
+        write_run(f"s/{number}", "dataset=digits", f"dataset.seed={split}", seed=seed)
+    groups, _ = group(find_runs(["s"])[0])
+    assert {label: len(runs) for label, (_, runs) in groups.items()} == labels
+
+
+def test_a_fold_is_a_repetition_as_a_seed_is(write_run: WriteRun, here: Path) -> None:
+    for number, (activation, fold, seed) in enumerate(itertools.product(("relu", "tanh"), range(2), range(2))):
+        write_run(f"s/{number}", "dataset=moons", f"activation={activation}", f"dataset.fold={fold}", seed=seed)
+    comparison = compare("s")
+    assert {summary.label: len(summary.runs) for summary in comparison.summaries} == {
+        "activation=relu": 4,
+        "activation=tanh": 4,
+    }
+    repetitions = [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert list(comparison.summaries[0].values(comparison.metric)) == repetitions
 
 
 def test_long_values_that_differ_at_their_end_are_told_apart(write_run: WriteRun, here: Path) -> None:

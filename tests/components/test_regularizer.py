@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -335,7 +336,8 @@ def test_the_loss_of_a_mixture_is_that_of_soft_targets() -> None:
 
 
 def member(*overrides: str) -> Member:
-    return Member(compose(["dataset=xor", "regularizer=[early_stopping]", *overrides]), torch.device("cpu"))
+    config = compose(["dataset=xor", "regularizer=[early_stopping]", *overrides])
+    return Member(config, config.dataset.load(Path()), torch.device("cpu"))
 
 
 def watched(one: Member, val_losses: list[float]) -> int:
@@ -402,9 +404,9 @@ def test_a_loss_that_is_no_number_ends_the_member(bad: float, which: str) -> Non
 
 def test_a_resumed_member_goes_on_counting() -> None:
     val_losses = [1.0, 0.9, 1.0, 0.95, 1.0, 1.0, 1.0]
-    config = member("regularizer.early_stopping.patience=4").config
+    one = member("regularizer.early_stopping.patience=4")
     for stop in range(6):
-        before, after = (Member(config, torch.device("cpu")) for _ in range(2))
+        before, after = (Member(one.config, one.data, torch.device("cpu")) for _ in range(2))
         watched(before, val_losses[:stop])
         after.load_state_dict(before.state_dict())
         assert watched(after, val_losses[stop:]) == 6 - stop

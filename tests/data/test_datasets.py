@@ -17,7 +17,7 @@ from torch import Tensor
 from mlpexp.config.compose import compose
 from mlpexp.data import bundled  # noqa: F401  (registers the datasets)
 from mlpexp.data.dataset import Data, Dataset, Split, datasets
-from mlpexp.data.splits import split_at_random
+from mlpexp.data.splits import RandomlySplit, split_at_random
 from mlpexp.errors import ConfigError
 from mlpexp.fields.convert import build
 from mlpexp.training.prepare import data_dir
@@ -151,6 +151,27 @@ def test_each_split_has_every_class_in_its_share(name: str, tmp_path: Path) -> N
     # A share is off by the rounding of one row at most.
     wanted = torch.tensor([0.6, 0.1, 0.3]).double().unsqueeze(1)
     assert bool(((shares - wanted).abs() <= 1 / counts.sum(0)).all())
+
+
+@pytest.mark.parametrize(
+    "name", all_datasets(without=("fashion_mnist", "kmnist", "emnist", "circles", "spirals", "sine", *SHARED_ROWS))
+)
+def test_a_part_of_the_training_rows(name: str, tmp_path: Path, made: Made) -> None:
+    small = {"limit": 500} if name == "mnist" else {}
+    whole, half, fifth = (load(name, tmp_path, made(name), train_fraction=f, **small) for f in (1.0, 0.5, 0.2))
+    for other in (half, fifth):
+        assert torch.equal(other.val.y, whole.val.y)
+        assert torch.equal(other.test.y, whole.test.y)
+    assert len(half.train) == pytest.approx(0.5 * len(whole.train), abs=whole.task.n_classes)
+    assert len(fifth.train) == pytest.approx(0.2 * len(whole.train), abs=whole.task.n_classes)
+    if isinstance(make(name, tmp_path, made(name))[0], RandomlySplit):
+        shares = torch.stack([part.train.y.bincount() for part in (whole, half, fifth)]).double()
+        assert ((shares[1:] - shares[0] * torch.tensor([[0.5], [0.2]])).abs() <= 0.5).all()
+    # The network sees them as the preprocessing of their own rows makes them: raw rows are compared.
+    x = [part.features_in_own_units(part.train.x) for part in (whole, half, fifth)]
+    if x[0].is_floating_point():
+        x = [rows.round(decimals=2) + 0.0 for rows in x]
+    assert rows_of(x[2]) < rows_of(x[1]) < rows_of(x[0])
 
 
 @pytest.mark.parametrize("name", ["digits", "moons", "table"])

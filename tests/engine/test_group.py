@@ -35,7 +35,7 @@ def untried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def engine_of(*configs: Config) -> Engine:
-    return Engine(configs, prepare(configs[0]).data, CPU)
+    return Engine(configs, [prepare(config).data for config in configs], CPU)
 
 
 def run(engine: Engine) -> Engine:
@@ -227,7 +227,7 @@ def test_groups_keep_the_ratio_of_their_rates(two_rates: Callable[..., Config]) 
     for name, value in written_out(config, prepare(config).data).state_dict().items():
         torch.testing.assert_close(engine.stack.state(0)[name], value)
     biases, weights = engine.groups[0].optimizer.param_groups
-    assert biases["lr"] == 2 * weights["lr"] == 2 * engine.groups[0].lr
+    assert biases["lr"] == 2 * weights["lr"] == 2 * engine.groups[0].lrs[0]
 
 
 def test_groups_keep_their_ratio_in_the_search_of_a_rate(two_rates: Callable[..., Config]) -> None:
@@ -294,11 +294,11 @@ def test_for_recorded_steps_the_rate_is_a_tensor_and_the_state_is_plain(small: S
     rate = torchs["lr"]
     recorded.apply_lr(5)
     assert torchs["lr"] is rate
-    assert rate.item() == pytest.approx(recorded.schedule.rate(5))
+    assert rate.item() == pytest.approx(recorded.parts[0].schedule.rate(5))
     assert torchs["capturable"] is True
     state = recorded.state_dict(0)
     (saved,) = state["optimizer"]["param_groups"]
-    assert (saved["lr"], saved["capturable"]) == (recorded.schedule.rate(5), False)
+    assert (saved["lr"], saved["capturable"]) == (recorded.lrs[0], False)
     other.load_state_dicts([state])
     (loaded,) = other.optimizer.param_groups
     assert torch.equal(loaded["lr"], rate)

@@ -101,7 +101,7 @@ def test_regression_scores_are_those_of_scikit_learn(small: Small) -> None:
     from sklearn.metrics import mean_squared_error, r2_score
 
     engine, rows = trained(small("dataset=sine"))
-    val = engine.data.val
+    val = engine.members[0].data.val
     with torch.no_grad():
         predicted = engine.stack.member(0).eval()(val.x)
     assert rows[-1][0]["r2/val"] == pytest.approx(r2_score(val.y, predicted), rel=1e-4)
@@ -255,7 +255,7 @@ def test_every_row_is_learned_from_in_each_epoch(small: Small) -> None:
     engine = engine_of(small("dataset=moons", "dataset.n_samples=55"))
     with engine.training_batches() as batches:
         rows = torch.cat([batch.x[0] for batch in batches])
-    assert torch.equal(rows.sort(0).values, engine.data.train.x.sort(0).values)
+    assert torch.equal(rows.sort(0).values, engine.members[0].data.train.x.sort(0).values)
 
 
 def test_r2_of_an_epoch_that_leaves_a_row_out(small: Small) -> None:
@@ -265,7 +265,7 @@ def test_r2_of_an_epoch_that_leaves_a_row_out(small: Small) -> None:
     engine.batches = dataclasses.replace(engine.batches, least=2)
     rows = list(engine.epochs())
     assert engine.batches.sizes == [8]
-    module, train = engine.stack.member(0).eval(), engine.data.train
+    module, train = engine.stack.member(0).eval(), engine.members[0].data.train
     with torch.no_grad():
         errors = (module(train.x) - train.y).square()
     true = 1 - errors.sum() / (train.y - train.y.mean()).square().sum()
@@ -284,7 +284,7 @@ def test_the_mean_has_an_r2_of_zero(small: Small, regularizer: str) -> None:
     assert isinstance(output, nn.Linear)
     with torch.no_grad():
         output.weight.zero_()
-        output.bias.fill_(engine.data.train.y.mean())
+        output.bias.fill_(engine.members[0].data.train.y.mean())
     ((row,),) = engine.epochs()
     assert row["r2/train"] == pytest.approx(0.0, abs=1e-5)
 
@@ -314,7 +314,7 @@ def test_every_look_of_a_step_is_at_the_same_loss(small: Small, name: str, own: 
         if own:
             torch.manual_seed(0)
             layers = (nn.Linear(2, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, 1))
-            engine = Engine([config], engine.data, torch.device("cpu"), [nn.Sequential(*layers)])
+            engine = Engine([config], engine.members[0].data, torch.device("cpu"), [nn.Sequential(*layers)])
         losses = looked(engine, looks)
         assert len(losses) == looks
         assert len(set(losses)) == 1
@@ -330,7 +330,7 @@ def test_lbfgs_moves_running_statistics_once_a_step(small: Small) -> None:
     config = small("dataset=moons", "optimizer=lbfgs", "regularizer=[batchnorm]", "epochs=1")
     engine, _ = trained(config)
     before = engine_of(config).stack.member(0).train()
-    before(engine.data.train.x)
+    before(engine.members[0].data.train.x)
     for name, buffer in engine.stack.member(0).named_buffers():
         # Up to the order of the rows.
         torch.testing.assert_close(buffer, before.get_buffer(name))
@@ -340,7 +340,7 @@ def test_the_gradient_norm_of_lbfgs_is_that_before_the_step(small: Small) -> Non
     config = small("dataset=moons", "optimizer=lbfgs", "epochs=1")
     _, (rows,) = trained(config)
     engine = engine_of(config)
-    module, train = engine.stack.member(0), engine.data.train
+    module, train = engine.stack.member(0), engine.members[0].data.train
     F.binary_cross_entropy_with_logits(module(train.x)[:, 0], train.y.float()).backward()
     gradients = [parameter.grad.flatten() for parameter in module.parameters() if parameter.grad is not None]
     assert rows[0]["grad_norm"] == pytest.approx(torch.cat(gradients).norm().item(), rel=1e-4)

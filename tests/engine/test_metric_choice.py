@@ -20,6 +20,7 @@ from mlpexp.config.schema import Config
 from mlpexp.data.task import METRICS_OF
 from mlpexp.engine.loop import Engine
 from mlpexp.engine.objective import outputs_of
+from mlpexp.engine.rows import Rows
 from mlpexp.engine.stack import ModuleStack
 from mlpexp.run.history import read
 from mlpexp.training.prepare import Prepared, prepare
@@ -56,8 +57,8 @@ def config(dataset: str, metric: str | None, seed: int = 0) -> Config:
 
 
 def by_scikit_learn(engine: Engine, k: int, name: str) -> float:
-    data = engine.data
-    outputs = outputs_of(ModuleStack(engine.stack.member(k)), data, data.val)[0]
+    data = engine.members[k].data
+    outputs = outputs_of(ModuleStack(engine.stack.member(k)), Rows.of([data], "val"))[0]
     y = data.val.y.numpy().ravel()
     if data.task.kind == "regression":
         return float(SKLEARN[name](y, outputs.numpy().ravel(), None))

@@ -9,15 +9,22 @@ import torch
 from sklearn.metrics import accuracy_score, r2_score
 
 from mlpexp.components.loss import MSE, CrossEntropy
+from mlpexp.data.dataset import Data, Split
 from mlpexp.data.task import Task
 from mlpexp.engine.objective import Objective
+from mlpexp.engine.rows import Rows
 
 VALUES = Objective(Task("regression"), MSE())
 
 
 def r2(true: list[float], predicted: list[float]) -> float:
     y, outputs = (torch.tensor(values).unsqueeze(1) for values in (true, predicted))
-    return VALUES.score(VALUES.score_sums(outputs[None], y[None]), len(y), y).item()
+    return VALUES.score(VALUES.score_sums(outputs[None], y[None]), rows(VALUES.task, y)).item()
+
+
+def rows(task: Task, y: torch.Tensor) -> Rows:
+    split = Split(torch.zeros(len(y), 1), y)
+    return Rows.of([Data("made up", task, split, split, split)], "val")
 
 
 @pytest.mark.parametrize(
@@ -47,5 +54,5 @@ def test_r2_of_enormous_errors_is_a_number() -> None:
 def test_accuracy_is_that_of_scikit_learn() -> None:
     objective = Objective(Task("classification", ("a", "b", "c")), CrossEntropy())
     outputs, y = torch.randn(1, 50, 3, generator=torch.Generator().manual_seed(0)), torch.arange(50)[None] % 3
-    score = objective.score(objective.score_sums(outputs, y), 50, y[0]).item()
+    score = objective.score(objective.score_sums(outputs, y), rows(objective.task, y[0])).item()
     assert score == pytest.approx(accuracy_score(y[0], outputs[0].argmax(-1)))

@@ -48,9 +48,11 @@ def device(request: pytest.FixtureRequest) -> torch.device:
 
 def trained(configs: Sequence[Config], device: torch.device) -> tuple[Engine, list[list[Row]]]:
     """An engine that has trained `configs` together, and every member's rows."""
-    data = in_double(prepare(configs[0]).data)
-    loss = configs[0].loss.resolve(data.task)
-    engine = Engine(configs, data, device, [build_module(config, data, loss).double() for config in configs])
+    by_dataset = {config.dataset: in_double(prepare(config).data) for config in configs}
+    data = [by_dataset[config.dataset] for config in configs]
+    loss = configs[0].loss.resolve(data[0].task)
+    modules = [build_module(config, own, loss).double() for config, own in zip(configs, data, strict=True)]
+    engine = Engine(configs, data, device, modules)
     members = list(engine.members)
     histories: list[list[Row]] = [[] for _ in configs]
     for rows in engine.epochs():
@@ -59,18 +61,21 @@ def trained(configs: Sequence[Config], device: torch.device) -> tuple[Engine, li
     return engine, histories
 
 
-def assert_alike(configs: Sequence[Config], device: torch.device, rel: float = 1e-4) -> None:
+def assert_alike(configs: Sequence[Config], device: torch.device, rel: float = 1e-4) -> Engine:
     """Every number of every epoch, the weights and the best weights are those of the runs alone."""
     stack, together = trained(configs, device)
     for config, history in zip(configs, together, strict=True):
         alone, (rows,) = trained([config], device)
         assert [row.keys() for row in history] == [row.keys() for row in rows]
-        for mine, theirs in zip(history, rows, strict=True):
+        # What comes after the last finite loss is that of no particular sum.
+        finite = [n for n, row in enumerate(rows, 1) if math.isfinite(row["loss/train"] + row["loss/val"])]
+        for mine, theirs in zip(history[: len(finite)], rows, strict=False):
             assert mine == pytest.approx(theirs, rel=rel, abs=1e-6)
         for k in [k for k, member in enumerate(stack.members) if member.config is config]:
             assert_close(stack.stack.member(k), alone.stack.member(0), rel)
             assert stack.members[k].best.epoch == alone.members[0].best.epoch
             assert_close(stack.best_network(k), alone.best_network(0), rel)
+    return stack
 
 
 def assert_close(mine: torch.nn.Module, theirs: torch.nn.Module, rel: float) -> None:
@@ -80,16 +85,23 @@ def assert_close(mine: torch.nn.Module, theirs: torch.nn.Module, rel: float) -> 
 
 
 def four(small: Small, *overrides: str, dataset: str = "moons") -> list[Config]:
-    """Four members with different seeds and learning rates."""
+    """Four members with different seeds and learning rates, and two splits."""
     shape = [part for part in SHAPE if "perceptron" not in " ".join(overrides) or "hidden" not in part]
     one = small(f"dataset={dataset}", *shape, *overrides).to_dict()
     optimizer = one["optimizer"]
-    changes = [{"seed": n, "optimizer": {**optimizer, "lr": optimizer["lr"] * (1 + n / 2)}} for n in range(4)]
+    changes = [
+        {
+            "seed": n,
+            "dataset": {**one["dataset"], "seed": n % 2},
+            "optimizer": {**optimizer, "lr": optimizer["lr"] * (1 + n / 2)},
+        }
+        for n in range(4)
+    ]
     return [parse({**one, **changed}) for changed in changes]
 
 
 CHOICES = [
-    *(f"activation={name}" for name in activations),
+    "activation=prelu",
     *(f"init={name}" for name in inits),
     *(f"model={name}" for name in models),
     *(f"optimizer={name}" for name in optimizers if name not in ALONE),
@@ -149,6 +161,50 @@ DIFFERENT = {
 def test_members_may_differ(small: Small, device: torch.device, what: str) -> None:
     configs = [small("dataset=moons", *SHAPE, f"seed={seed}", *part) for seed, part in enumerate(DIFFERENT[what])]
     assert_alike(configs, device)
+
+
+FUNCTIONS = [name for name in activations if name != "prelu"]
+
+
+def test_all_members_differ_in_all_that_they_may(small: Small, device: torch.device) -> None:
+    """A member for each activation, every other setting another one too; one diverges and one stops early."""
+    penalties = ("l1", "l2", "max_norm", "label_smoothing")
+    kinds = (
+        [f"init={name}" for name in inits],
+        [f"optimizer={name}" for name in optimizers if name not in ALONE],
+        [f"scheduler={name}" for name in schedulers],
+        [f"regularizer=[dropout,{name}]" for name in penalties],
+        ["clip.norm=0.5", "clip.norm=null", "clip.value=0.1"],
+    )
+    configs = []
+    for k, activation in enumerate(FUNCTIONS):
+        parts = [f"activation={activation}", *(choices[k % len(choices)] for choices in kinds)]
+        parts += [f"optimizer.lr={0.01 * 1.2**k}", f"regularizer.dropout.p={0.04 * k}", f"seed={k}"]
+        if k == 2:
+            parts += ["optimizer=sgd", "optimizer.lr=1e38", "scheduler=none", "clip.value=null"]
+        if k == 4:
+            parts += ["optimizer.lr=1e-9", "regularizer=[dropout,early_stopping]"]
+            parts += ["regularizer.early_stopping.patience=2", "regularizer.early_stopping.min_delta=0.01"]
+        configs.append(small("dataset=moons", *SHAPE, *parts))
+    stack = assert_alike(configs, device)
+    assert [member.config.seed for member in stack.members] == [k for k in range(len(configs)) if k not in (2, 4)]
+
+
+def test_an_activation_may_change_its_inputs_in_place() -> None:
+    def network(function: torch.nn.Module) -> torch.nn.Module:
+        return torch.nn.Sequential(torch.nn.Linear(2, 3), function, torch.nn.Linear(3, 1)).double()
+
+    # GELU keeps its inputs for the backward pass.
+    functions = [torch.nn.GELU(), torch.nn.ReLU(inplace=True), torch.nn.ReLU(inplace=True), torch.nn.GELU()]
+    plain = [network(function) for function in functions]
+    stack, x = BatchedStack(plain, activations=[0, 1, 1, 0]), torch.randn(4, 5, 2, dtype=torch.float64)
+    stack(x).sum().backward()
+    for k, module in enumerate(plain):
+        module(x[k]).sum().backward()
+        torch.testing.assert_close(stack(x)[k], module(x[k]))
+        for mine, theirs in zip(stack.parameters(), module.parameters(), strict=True):
+            assert mine.grad is not None
+            torch.testing.assert_close(mine.grad[k], theirs.grad)
 
 
 HUGE = [1e20, 1e38, math.inf, math.nan]

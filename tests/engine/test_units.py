@@ -13,6 +13,7 @@ from mlpexp.config.compose import compose
 from mlpexp.data.dataset import Split
 from mlpexp.engine.diagnostics import UnitDiagnostics
 from mlpexp.engine.loop import Engine
+from mlpexp.engine.rows import Rows
 from mlpexp.engine.stack import ModuleStack
 from mlpexp.training.prepare import prepare
 
@@ -27,7 +28,7 @@ def engine_of(*overrides: str, seeds: int = 1) -> Engine:
 def test_shares_are_those_of_a_plain_network(activation: str, seeds: int) -> None:
     engine = engine_of(f"activation={activation}", "init=normal", "init.std=2", "epochs=1", seeds=seeds)
     (rows,) = engine.epochs()
-    x = engine.data.inputs(engine.data.train.sample(512).x)
+    x = engine.members[0].data.inputs(engine.members[0].data.train.sample(512).x)
     limits = activations[activation].limits
     for k, row in enumerate(rows):
         module = engine.stack.member(k).eval()
@@ -57,7 +58,7 @@ def test_a_unit_that_is_active_for_one_class_only_is_not_dead() -> None:
     # A unit for each class, and one that is 0 for both.
     hidden.weight.data = torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, -1.0]])
     module = nn.Sequential(hidden, nn.ReLU(), nn.Linear(3, 1))
-    found = UnitDiagnostics(config, data).measure(ModuleStack(module), epoch=1)
+    found = UnitDiagnostics([config], Rows.of([data], "train")).measure(ModuleStack(module), epoch=1)
     assert found["dead_units/1"].tolist() == pytest.approx([1 / 3])
 
 

@@ -192,7 +192,7 @@ NINE = [0.9] * 5
 STEADY = [0.9, 0.91, 0.89, 0.9, 0.9, 0.91]
 LOST = [0.95, 0.96, None, None, None, None]
 # By what is to be seen: scores by seed of each setting, None where the run diverged; and what `compare` is given.
-COMPARED: dict[str, tuple[dict[str, Sequence[float | None]], dict[str, str]]] = {
+COMPARED: dict[str, tuple[dict[str, Sequence[float | None]], dict[str, Any]]] = {
     "more than noise": ({RELU: NINE, TANH: [0.82, 0.8, 0.78, 0.8, 0.8]}, {}),
     "not distinguishable from noise": ({RELU: NINE, TANH: [0.91, 0.89, 0.91, 0.89, 0.89]}, {}),
     "two seeds": ({RELU: [0.9, 0.9], TANH: [0.8, 0.9]}, {}),
@@ -202,6 +202,18 @@ COMPARED: dict[str, tuple[dict[str, Sequence[float | None]], dict[str, str]]] = 
     "one setting": ({"": [0.9, 0.8]}, {}),
     "what only many tests take away": (
         {RELU: NINE, GELU: [0.89, 0.88, 0.89, 0.88, 0.90], TANH: [0.90, 0.90, 0.85, 0.80, 0.88]},
+        {},
+    ),
+    "better by what matters": ({RELU: NINE, TANH: [0.82, 0.8, 0.78, 0.8, 0.8]}, {"worth": 5}),
+    "equal in practice": ({RELU: NINE, TANH: [0.899, 0.901, 0.9, 0.899, 0.9]}, {"worth": 1}),
+    "undecided whether it matters": ({RELU: NINE, TANH: [0.91, 0.89, 0.91, 0.89, 0.89]}, {"worth": 1}),
+    "more than noise, undecided whether it matters": (
+        {RELU: NINE, TANH: [0.82, 0.8, 0.78, 0.8, 0.8]},
+        {"worth": 10},
+    ),
+    "two outcomes": ({RELU: [1, 1, 1, 0.75, 1], TANH: [0.75, 0.75, 1, 0.75, 0.75]}, {}),
+    "the best of three, by luck": (
+        {RELU: [0.97, 0.9, 0.91, 0.92], TANH: [0.9, 0.93, 0.9, 0.92], GELU: [0.92, 0.93, 0.9, 0.91]},
         {},
     ),
     "a loss": ({RELU: [0.9, 0.8], TANH: [0.7, 0.2]}, {"metric": "loss/test"}),
@@ -215,6 +227,7 @@ COMPARED: dict[str, tuple[dict[str, Sequence[float | None]], dict[str, str]]] = 
     "other losses": ({"dataset=xor loss=bce": [0.5, 0.6], "dataset=xor loss=mse": [0.5, 0.6]}, {"metric": "loss/val"}),
     "many settings": ({f"epochs={n}": [n / 20, n / 30] for n in range(1, 7)}, {}),
     # What is asked for and is not there.
+    "a size that is none": ({RELU: [0.5]}, {"worth": 0}),
     "a baseline without its key": ({RELU: [0.5], GELU: [0.5]}, {"baseline": "relu"}),
     "a baseline of another key": ({RELU: [0.5], GELU: [0.5]}, {"baseline": "activatoin=relu"}),
     "a baseline of another value": ({RELU: [0.5], GELU: [0.5]}, {"baseline": "activation=rleu"}),
@@ -290,6 +303,14 @@ def test_what_comparisons_say(runs: Callable[..., Path], write_run: Callable[...
         write_run(f"apart/r{seed}", RELU, seed=seed, score=score)
         write_run(f"apart/g{seed}", GELU, seed=seed + 10, score=score - 0.1)
     said["settings that share no seed"] = compared(Path("apart"), {})
+    for seed, score in enumerate([0.9, 0.92, 0.91, 0.93]):
+        write_run(f"splits/r{seed}", RELU, f"dataset.seed={seed}", seed=seed, score=score)
+        write_run(f"splits/g{seed}", GELU, f"dataset.seed={seed}", seed=seed, score=0.91 + seed % 2 / 1000)
+    said["splits of their own"] = compared(Path("splits"), {})
+    for seed in range(3):
+        data = {"n_rows": [55_000, 5_000, 10_000]}
+        write_run(f"given/{seed}", "dataset=mnist", seed=seed, score=0.98 + seed / 1000, data=data)
+    said["a test set that is given"] = compared(Path("given"), {})
     write_run("alone/r", RELU, seed=0)
     write_run("alone/g", GELU, seed=1)
     said["one seed each, another one"] = compared(Path("alone"), {})

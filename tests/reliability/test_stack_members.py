@@ -21,7 +21,7 @@ Contents = Callable[[Path], dict[str, Any]]
 # Two stacks of four, of which the first is killed. Some of its members stop early, after epoch 3 the first.
 SWEEP = [
     *["train", "-m", "dataset=moons", "dataset.n_samples=143", "batch_size=20", "model.hidden=[8]", "epochs=12"],
-    *["activation=relu,tanh", "optimizer.lr=0.3,0.001", "seed=0,1", "log.figures=false", "log.tensorboard=false"],
+    *["activation=relu,prelu", "optimizer.lr=0.3,0.001", "seed=0,1", "log.figures=false", "log.tensorboard=false"],
     *["regularizer=[dropout,early_stopping]", "regularizer.early_stopping.patience=2", "hydra.sweep.dir=whole"],
     "device=cpu",
 ]

@@ -37,7 +37,7 @@ class Writing:
             prepared.config.to_dict(), device="cpu", n_parameters=1, data=data, constant_answer=[0.5, 0.5]
         )
         self.paths = RunDirectory(path)
-        self.recorder = Recorder(self.paths, begun, prepared.config, self.engine.data)
+        self.recorder = Recorder(self.paths, begun, prepared.config, self.engine.members[0].data)
         self.recorder.begin("", self.engine.stack.member(0))
         self._rows = self.engine.epochs()
 

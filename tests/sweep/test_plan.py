@@ -20,7 +20,7 @@ from mlpexp.config.compose import Composer
 from mlpexp.config.schema import Config, parse
 from mlpexp.fields.registry import Registry
 from mlpexp.sweep.jobs import Job
-from mlpexp.sweep.plan import PlannedStack, plan
+from mlpexp.sweep.plan import PlannedStack, plan, why_apart
 from mlpexp.training.prepare import Preparations
 
 Small = Callable[..., Config]
@@ -38,7 +38,9 @@ def numbers(*configs: Config) -> list[list[int]]:
     "differs",
     [
         "seed=1",
+        "dataset.seed=1",
         "init=orthogonal",
+        "activation=tanh",
         "optimizer=sgd",
         "optimizer.lr=0.3",
         "optimizer.betas=[0.5,0.9]",
@@ -68,11 +70,11 @@ def test_what_members_of_a_stack_may_differ_in(differs: str, small: Small) -> No
 @pytest.mark.parametrize(
     "differs",
     [
-        "activation=tanh",
+        "activation=prelu",
         "model.hidden=[8]",
         "model=perceptron",
         "dataset=circles",
-        "dataset.seed=1",
+        "dataset.noise=0.1",
         "epochs=4",
         "batch_size=7",
         "precision=bf16",
@@ -89,7 +91,10 @@ def test_what_members_of_a_stack_may_differ_in(differs: str, small: Small) -> No
 def test_what_makes_a_stack_of_its_own(differs: str, small: Small) -> None:
     one, other = small("dataset=moons"), small("dataset=moons", *differs.split())
     assert numbers(one, other, one, other) == [[0, 2], [1, 3]]
-    assert all(stack.alone is None for stack in planned(one, other))
+    stacks = planned(one, other)
+    assert all(stack.alone is None for stack in stacks)
+    key = differs.split("=")[0].split(".")[0]
+    assert [why_apart(stacks, index) for index in (0, 1)] == ["", f"{key}: other than in stack 1"]
 
 
 @pytest.mark.parametrize(
@@ -294,6 +299,8 @@ def test_a_stack_is_split_nearly_evenly(n: int, most: int, sizes: list[int], sma
     found = [len(stack.jobs) for stack in stacks]
     assert sorted(found) == sizes
     assert sorted(number for stack in stacks for number in stack.numbers) == list(range(n))
+    said = f"split by stack.max_members={most}"
+    assert [why_apart(stacks, index) for index in range(len(stacks))] == ["", *[said] * (len(stacks) - 1)]
 
 
 @pytest.mark.parametrize(("room", "sizes"), [(6.1, [6]), (3.1, [3, 3]), (1.0, [1] * 6), (0.0, [1] * 6), (None, [6])])
@@ -321,19 +328,19 @@ def test_the_smaller_of_both_limits_counts(small: Small, monkeypatch: pytest.Mon
 def test_neighbours_have_equal_settings(small: Small) -> None:
     """So that one optimizer, and one call of a regularizer, serves them all."""
     settings = [
-        (f"optimizer={name}", f"regularizer=[{regularizer}]")
+        (f"optimizer={name}", f"{other[0]}={other[1]}")
         for _ in range(2)
-        for regularizer in ("l1", "l2")
+        for other in (("regularizer", "[l1]"), ("regularizer", "[l2]"), ("activation", "gelu"))
         for name in ("sgd", "adam")
     ]
     configs = [small("dataset=moons", *pair, f"seed={seed}") for seed, pair in enumerate(settings)]
     (stack,) = planned(*configs)
-    assert stack.numbers == [0, 4, 2, 6, 1, 5, 3, 7]
+    assert stack.numbers == [0, 6, 2, 8, 4, 10, 1, 7, 3, 9, 5, 11]
 
 
 CHOICES = {
     "optimizer": ["sgd", "adam", "lbfgs"],
-    "activation": ["relu", "tanh"],
+    "activation": ["relu", "tanh", "prelu"],
     "regularizer": ["[]", "[l2]", "[batchnorm]"],
     "stack.max_members": ["null", "1", "2"],
 }
@@ -350,7 +357,8 @@ def test_every_job_is_in_one_stack(jobs: list[tuple[str, ...]]) -> None:
     assert counts == dict.fromkeys(range(len(jobs)), 1)
     assert [min(stack.numbers) for stack in stacks] == sorted(min(stack.numbers) for stack in stacks)
     for stack in stacks:
-        assert len({(jobs[number][1], "batchnorm" in jobs[number][2]) for number in stack.numbers}) == 1
+        members = [jobs[number] for number in stack.numbers]
+        assert len({("prelu" in job[1], "batchnorm" in job[2]) for job in members}) == 1
         limit = configs[stack.numbers[0]].stack.max_members
         assert limit is None or len(stack.jobs) <= limit
         assert (stack.alone is not None) == (jobs[stack.numbers[0]][0] == "optimizer=lbfgs")

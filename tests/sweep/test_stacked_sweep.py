@@ -275,13 +275,13 @@ def test_a_network_that_cannot_be_built_fails_its_stack_only(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def built(config: Config, *arguments: Any) -> nn.Module:
-        if config.activation == activations["tanh"]():
+        if config.activation == activations["prelu"]():
             raise KeyError("x")
         return build_module(config, *arguments)
 
     # Where the engine builds it; what cannot be built at all is refused before.
     monkeypatch.setattr("mlpexp.engine.loop.build_module", built)
-    assert call(["train", "-m", *MOONS, *QUICK, "activation=relu,tanh", "seed=0,1", "hydra.sweep.dir=sweep"]) == 1
+    assert call(["train", "-m", *MOONS, *QUICK, "activation=relu,prelu", "seed=0,1", "hydra.sweep.dir=sweep"]) == 1
     assert states(here / "sweep") == {"0": "completed", "1": "completed", "2": "failed", "3": "failed"}
     assert said(here / "sweep" / "2")["reason"] == "'x'"
     assert capsys.readouterr().err.splitlines() == [
@@ -324,13 +324,13 @@ def test_a_dry_run_shows_the_plan_and_writes_nothing(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mlpexp.sweep.plan.free_memory", lambda device: 2**40)
-    assert call(shown("optimizer=adam,lbfgs", "activation=relu,tanh", "seed=0,1,2", "stack.max_members=2")) == 0
+    assert call(shown("optimizer=adam,lbfgs", "activation=relu,prelu", "seed=0,1,2", "stack.max_members=2")) == 0
     out, err = capsys.readouterr()
     assert err == ""
     lines = out.splitlines()
     assert lines[0] == "12 runs in 10 stacks; all are valid"
     assert [line.strip() for line in lines[1:4]] == [
-        "activation: relu, tanh",
+        "activation: relu, prelu",
         "optimizer: adam, lbfgs",
         "seed: 0, 1, 2",
     ]
@@ -339,7 +339,7 @@ def test_a_dry_run_shows_the_plan_and_writes_nothing(
     assert sum(int(row[1]) for row in cells) == 12
     assert {row[2] for row in cells} == {
         f"activation={activation}, optimizer={optimizer}"
-        for activation in ("relu", "tanh")
+        for activation in ("relu", "prelu")
         for optimizer in ("adam", "lbfgs")
     }
     assert all(row[3].endswith("KiB") for row in cells)
@@ -396,7 +396,7 @@ def test_in_a_pipe_a_sweep_has_some_lines_and_each_stack_its_last(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     many = [*MOONS[:-1], *QUICK, "epochs=50", "seed=0,1", "hydra.sweep.dir=many"]
-    assert call(["train", "-m", *many, "activation=relu,tanh"]) == 0
+    assert call(["train", "-m", *many, "activation=relu,prelu"]) == 0
     lines = lines_of_stacks(capsys)
     assert len(lines) == 20
     assert lines[9].startswith("stack 1/2 (2 runs)  epoch 50/50  mean val accuracy ")

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from mlpexp.data.columns import MISSING, Category, Column, Date, Number, Scale, constant
 from mlpexp.data.oddity import Oddity
 from mlpexp.data.preprocessing import BOUNDS, Preprocessing, Target
-from mlpexp.data.splits import deal_at_random
 from mlpexp.data.tables.cells import is_missing
 from mlpexp.data.tables.finding import find_kinds
 from mlpexp.data.tables.kinds import Categories, Dates, Ignored, Kind
@@ -23,6 +22,7 @@ from mlpexp.data.tables.splitting import by_column, by_group, by_time, in_two
 from mlpexp.data.tables.targets import FEWEST as _FEWEST
 from mlpexp.data.tables.targets import Target as Found
 from mlpexp.data.tables.targets import find_target
+from mlpexp.data.tables.weights import check_column, weights_of
 from mlpexp.data.task import Task
 from mlpexp.errors import ConfigError, pluralize
 
@@ -37,19 +37,54 @@ _MOST_SEARCHED = 100_000
 
 @dataclass(frozen=True)
 class Learned:
-    """Raw rows `x` [N, R], classes or values `y`, and which of the rows are in train, val and test."""
+    """Raw rows `x` [N, R], classes or values `y`, and what they are: the same for all seeds."""
 
+    table: RawTable
+    """With the column by which rows are split, if there is one, and no other."""
     x: Tensor
     y: Tensor
     task: Task
-    fitted: Preprocessing
-    rows: tuple[Tensor, Tensor, Tensor]
+    kept: Tensor
+    """Which of the rows are learned from."""
+    tested: Tensor | None
+    """The test rows, where they lie in a file of their own; they are behind the others in `x` and `y`."""
+    weight: Tensor | None
+    """[N]: how much each row counts, more than 0 for those in use; None where all count alike."""
+    kinds: tuple[Kind, ...]
+    with_holes: tuple[bool, ...]
+    """Of each column, whether rows have no value."""
+    targets: tuple[str, ...]
+    merged: tuple[str, ...]
     notes: tuple[str, ...]
     odd: tuple[Oddity, ...]
 
+    def dealt(self, settings: TableSettings) -> Dealt:
+        """Splits the rows, and fits the preprocessing to those of train; ConfigError where that cannot be."""
+        rows = _split(self, settings)
+        train = rows[0]
+        columns = [
+            _fit(kind, self.x[:, at], train, settings.scale, self.with_holes[at]) for at, kind in enumerate(self.kinds)
+        ]
+        if self.task.classes:
+            return Dealt(rows, Preprocessing(tuple(columns), Target(self.targets[0], merged=self.merged)), self.notes)
+        outputs = [
+            Target.fit(name, self.y[train, at], settings.target_transform) for at, name in enumerate(self.targets)
+        ]
+        fitted = Preprocessing(tuple(columns), outputs[0], tuple(outputs[1:]))
+        return Dealt(rows, fitted, (*self.notes, on_values(outputs)))
+
+
+@dataclass(frozen=True)
+class Dealt:
+    """Which rows are in train, val and test, and the preprocessing that is fitted to those of train."""
+
+    rows: tuple[Tensor, Tensor, Tensor]
+    fitted: Preprocessing
+    notes: tuple[str, ...]
+
 
 def learn(table: RawTable, test: RawTable | None, settings: TableSettings) -> Learned:
-    """Finds the columns and the target of a table, splits its rows and fits the preprocessing to those of train.
+    """Finds the columns and the target of a table, and which of its rows are learned from.
 
     `test` has the test rows, where they lie in a file of their own. ConfigError with a line for each thing wrong.
     """
@@ -68,6 +103,8 @@ def learn(table: RawTable, test: RawTable | None, settings: TableSettings) -> Le
             table.column(name, f"dataset.{key}={short(name)}")
     # What splits the rows is no input, unless it is said to be one.
     beside = [name for name in rules if name not in settings.columns and name not in names]
+    if settings.weight is not None:
+        check_column(table, settings.weight, names, settings.columns)
     kinds = _kinds(table, settings, names, beside)
     used = _used(table, kinds, names)
     x = values_of(table, used)
@@ -87,6 +124,12 @@ def learn(table: RawTable, test: RawTable | None, settings: TableSettings) -> Le
         if n := int(left.sum()):
             notes.append(f"{pluralize(n, 'row')} with missing values left out")
         without = without | left
+    weight = None
+    if settings.weight is not None:
+        weight = weights_of(table, settings.weight, ~without)
+        if n := int((weight[~without] == 0).sum()):
+            notes.append(f"{pluralize(n, 'row')} of weight 0 left out")
+        without = without | (weight == 0)
     kept = (~without).nonzero().squeeze(1)
     if len(kept) < FEWEST:
         raise ConfigError(
@@ -94,32 +137,42 @@ def learn(table: RawTable, test: RawTable | None, settings: TableSettings) -> Le
             "train, val and test."
         )
     _check_target(table, names, y, kept, settings, bool(target.classes))
-    rows = _split(table, names, kept, y, settings, bool(target.classes), test is not None)
     with_holes = holes[kept].any(0)
+    n_rows, tested = len(x), None
     if test is not None:
         x_test, y_test, tested = _of_test(test, used, names, found[0], target, settings)
+        if weight is not None and settings.weight is not None:
+            is_tested = torch.isin(torch.arange(len(x_test)), tested)
+            require(test, [settings.weight])
+            of_test = weights_of(test, settings.weight, is_tested)
+            tested, weight = tested[of_test[tested] > 0], torch.cat([weight, of_test])
         if n := len(x_test) - len(tested):
             notes.append(f"{pluralize(n, 'row')} of {settings.test_path} left out likewise")
         with_holes |= holes_of(used, x_test[tested]).any(0)
-    columns = [_fit(kind, x[:, at], rows[0], settings.scale, bool(with_holes[at])) for at, kind in enumerate(used)]
-    if target.classes:
-        outputs = [Target(names[0], merged=merged(found[0], target))]
-    else:
-        outputs = [Target.fit(name, y[rows[0], at], settings.target_transform) for at, name in enumerate(names)]
-    fitted = Preprocessing(tuple(columns), outputs[0], tuple(outputs[1:]))
+        x, y, tested = torch.cat([x, x_test]), torch.cat([y, y_test]), n_rows + tested
     task = Task("classification", target.classes) if target.classes else Task("regression", n_values=len(names))
     notes = [*table.notes, *on_columns(kinds, beside), *notes, *(note for part in found for note in part.notes)]
-    if not target.classes:
-        notes.append(on_values(outputs))
     odd: tuple[Oddity, ...] = ()
     if table.n_rows > _MOST_SEARCHED:
         notes.append(f"mlpexp look tells what is odd; a run searches at most {_MOST_SEARCHED:,} rows for it")
     elif len(names) == 1:
         odd = tuple(find_oddities(table, kinds, found[0]))
-    if test is None:
-        return Learned(x, y, task, fitted, rows, tuple(notes), odd)
-    rows = rows[0], rows[1], len(x) + tested
-    return Learned(torch.cat([x, x_test]), torch.cat([y, y_test]), task, fitted, rows, tuple(notes), odd)
+    of_rules = tuple(column for column in table.columns if column.name in rules)
+    return Learned(
+        table=RawTable(table.where, of_rules, places=table.places),
+        x=x,
+        y=y,
+        task=task,
+        kept=kept,
+        tested=tested,
+        weight=weight,
+        kinds=tuple(used),
+        with_holes=tuple(with_holes.tolist()),
+        targets=names,
+        merged=merged(found[0], target) if target.classes else (),
+        notes=tuple(notes),
+        odd=odd,
+    )
 
 
 def fitted_columns(table: RawTable, settings: TableSettings, train: Tensor) -> tuple[list[Column], Tensor]:
@@ -198,8 +251,11 @@ def _kinds(table: RawTable, settings: TableSettings, targets: Sequence[str], bes
     ]
     if lines:
         raise ConfigError(*lines)
-    kinds = find_kinds(table, settings.columns, (*settings.ignore, *beside), targets)
-    return tuple(Ignored(kind.name, "splits the rows") if kind.name in beside else kind for kind in kinds)
+    reasons = dict.fromkeys(beside, "splits the rows")
+    if settings.weight is not None:
+        reasons.setdefault(settings.weight, "weights the rows")
+    kinds = find_kinds(table, settings.columns, (*settings.ignore, *reasons), targets)
+    return tuple(Ignored(kind.name, reasons[kind.name]) if kind.name in reasons else kind for kind in kinds)
 
 
 def _check_several(found: Sequence[Found]) -> None:
@@ -257,24 +313,24 @@ def _check_transform(table: RawTable, names: Sequence[str], y: Tensor, rows: Ten
             )
 
 
-def _split(
-    table: RawTable, names: Sequence[str], kept: Tensor, y: Tensor, settings: TableSettings, classes: bool, tested: bool
-) -> tuple[Tensor, Tensor, Tensor]:
-    """The rows of train, val and test; of train and val alone where the test rows lie elsewhere."""
+def _split(learned: Learned, settings: TableSettings) -> tuple[Tensor, Tensor, Tensor]:
+    """The rows of train, val and test."""
     import torch
 
+    table, kept, y, names = learned.table, learned.kept, learned.y, learned.targets
+    classes = bool(learned.task.classes)
     labels = y[kept] if classes else None
-    val, test = settings.val_fraction, settings.test_fraction
-    if tested:
+    val = settings.val_fraction
+    if learned.tested is not None:
         train, middle = in_two(kept, labels, val, settings.seed, f"dataset.test_path={settings.test_path}")
-        rows = (train, middle, kept[:0])
+        rows = (train, middle, learned.tested)
     elif settings.group is not None or settings.time is not None or settings.split is not None:
         given = kept.numpy()
         if settings.group is not None:
-            found = by_group(table, settings.group, given, val, test, settings.seed)
+            found = by_group(table, settings.group, given, settings)
         elif settings.time is not None:
             word = settings.columns.get(settings.time, "date")
-            found = by_time(table, settings.time, given, val, test, word)
+            found = by_time(table, settings.time, given, settings, word)
         else:
             assert settings.split is not None
             found = by_column(table, settings.split, given)
@@ -285,8 +341,9 @@ def _split(
             )
             rows = (train, middle, rows[2])
     else:
-        train, middle, last = deal_at_random(len(kept), val, test, settings.generator(), labels)
+        train, middle, last = settings.deal_whole(len(kept), labels)
         rows = (kept[train], kept[middle], kept[last])
+    rows = (settings.part_of(rows[0], y if classes else None), *rows[1:])
     if classes:
         missing = set(y[kept].unique().tolist()) - set(y[rows[0]].unique().tolist())
         if missing:

@@ -48,6 +48,11 @@ class TableSettings(RandomlySplit):
     """Column that says of each row whether it is for train, val or test."""
     test_path: PathName | None = None
     """File with the test rows, with the same columns; the rows of `path` are then for train and val."""
+    weight: str | None = None
+    """Column of the rows' weights w, numbers of at least 0; it is no input. They are divided by their mean over the
+    training rows. The loss of a batch of B rows is Σ w·loss / B; with loss.class_weight, c of the row's class,
+    Σ w·c·loss / Σ c. All metrics are weighted, as scikit-learn's with sample_weight: a mean is Σ w·m / Σ w. Rows of
+    weight 0 are left out. What mixup makes of two rows counts by the weights of both. null: all rows count alike."""
     sep: str | None = None
     """What stands between the values of a text file: one character, or tab, space, comma, semicolon, pipe; null: it is
     found."""
@@ -62,7 +67,12 @@ class TableSettings(RandomlySplit):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        # From Python it may be a dict, and a dataset is hashed.
+        object.__setattr__(self, "columns", Named(self.columns))
         _ = self.text_form  # raises what is wrong with it
+        if self.fold is not None and (said := self.split or self.test_path) is not None:
+            key = "split" if self.split is not None else "test_path"
+            raise ConfigError(f"fold={self.fold}: {key}={said} says which rows are for test already.")
         rules = {"group": self.group, "time": self.time, "split": self.split}
         given = [f"{key}={value}" for key, value in rules.items() if value is not None]
         if self.test_path is not None:

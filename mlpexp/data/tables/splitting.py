@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mlpexp.data.splits import RandomlySplit
 from mlpexp.data.tables.dates import find_form
 from mlpexp.data.tables.finding import find_kinds
 from mlpexp.data.tables.kinds import Dates
@@ -30,11 +31,15 @@ NAMES = {
 _SEEDS = 2**32
 
 
-def by_group(table: RawTable, name: str, rows: Rows, val: float, test: float, seed: int) -> Splits:
-    """No group is in two splits: shares of the groups are drawn at random, by scikit-learn's GroupShuffleSplit."""
+def by_group(table: RawTable, name: str, rows: Rows, settings: RandomlySplit) -> Splits:
+    """No group is in two splits: shares of the groups are drawn at random, by scikit-learn's GroupShuffleSplit.
+
+    Folds have equally many groups, up to one.
+    """
     import numpy as np
     from sklearn.model_selection import GroupShuffleSplit
 
+    val, test, seed = settings.val_fraction, settings.test_fraction, settings.seed
     key = f"dataset.group={short(name)}"
     texts = texts_of(table.column(name, key))
     groups = texts.to_numpy()[rows]
@@ -54,18 +59,32 @@ def by_group(table: RawTable, name: str, rows: Rows, val: float, test: float, se
         return among[kept], among[off]
 
     everything = np.arange(len(rows))
-    rest, last = part(everything, min(test, (n - 2) / n))
+    if settings.fold is None:
+        rest, last = part(everything, min(test, (n - 2) / n))
+    else:
+        if n < settings.folds:
+            raise ConfigError(f"dataset.folds={settings.folds}: {key} has {n} groups; each fold needs one.")
+        shuffled = np.random.RandomState(seed % _SEEDS).permutation(np.unique(groups))
+        in_fold = np.isin(groups, np.array_split(shuffled, settings.folds)[settings.fold])
+        rest, last = everything[~in_fold], everything[in_fold]
+        test = 1 / settings.folds
+        if len(np.unique(groups[rest])) < 2:
+            raise ConfigError(f"dataset.folds={settings.folds}: leaves one group of {key} to train and validate on.")
     train, middle = part(rest, val / (1 - test))
     return rows[np.sort(train)], rows[np.sort(middle)], rows[np.sort(last)]
 
 
-def by_time(table: RawTable, name: str, rows: Rows, val: float, test: float, word: str = "date") -> Splits:
+def by_time(table: RawTable, name: str, rows: Rows, settings: RandomlySplit, word: str = "date") -> Splits:
     """The last part is the test, the part before it val; rows of one time are in one split.
+
+    Folds are those of scikit-learn's TimeSeriesSplit, up to times: of F + 1 parts the first k + 1 are before the test,
+    which is the next one; the rows behind it are in no split.
 
     `word` is what the column is said to be, such as month_first.
     """
     import numpy as np
 
+    val, test = settings.val_fraction, settings.test_fraction
     key = f"dataset.time={short(name)}"
     times = _times(table, table.column(name, key), key, word)
     _complete(table, np.isnan(times), rows, key)
@@ -78,6 +97,14 @@ def by_time(table: RawTable, name: str, rows: Rows, val: float, test: float, wor
         raise ConfigError(
             f"{key}: has {len(begins) + 1} different times; at least 3 are needed, for train, val and test."
         )
+    if settings.fold is not None:
+        size = n // (settings.folds + 1)
+        test_from = n - (settings.folds - settings.fold) * size
+        ends = [*begins[2:], n]
+        end = int(min(ends, key=lambda at: abs(at - (test_from + size))))
+        order, sorted_times = order[:end], sorted_times[:end]
+        begins = begins[begins < end]
+        n, test, val = end, 1 - test_from / end, settings.val_fraction * test_from / end
     second = begins[np.abs(begins[1:] - round(n * (1 - test))).argmin() + 1]
     before = begins[begins < second]
     first = before[np.abs(before - round(n * (1 - test - val))).argmin()]

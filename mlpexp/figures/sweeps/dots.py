@@ -55,7 +55,9 @@ def dots(rows: Sequence[Row], *, metric: str, axis: str, title: str = "") -> Fig
     labels = [broken(row.label, _MOST_LABEL) for row in rows]
     label_width = max(style.text_width(line, style.SMALL) for lines in labels for line in lines)
     remark_width = max(style.text_width(row.remark, style.SMALL) for row in rows)
-    span = _span(rows, metric)
+    span = span_of(
+        [value for row in rows for value in row.values], [end for row in rows for end in row.interval or ()], metric
+    )
     piles = [_piled(row.values, span) for row in rows]
     highest = max((2 * np.abs(pile).max() + 1 for pile in piles if len(pile)), default=1)
     row_height = max(0.15 + 0.155 * max(map(len, labels)), _GAP + _APART * min(highest, _HIGHEST))
@@ -90,8 +92,8 @@ def dots(rows: Sequence[Row], *, metric: str, axis: str, title: str = "") -> Fig
 
 
 @dataclass(frozen=True)
-class _Span:
-    """The ends of the horizontal axis."""
+class Span:
+    """The ends of an axis of scores."""
 
     low: float
     high: float
@@ -106,26 +108,29 @@ class _Span:
         return np.clip(np.asarray(values, dtype=float), self.low, self.high)
 
 
-def _span(rows: Sequence[Row], metric: str) -> _Span:
-    values = np.array([value for row in rows for value in row.values], dtype=float)
-    ends = np.array([end for row in rows for end in row.interval or ()], dtype=float)
-    if not len(values):
-        return _Span(0.0, 1.0)
+def span_of(scores: Sequence[float], ends: Sequence[float], metric: str) -> Span:
+    """The axis of scores and of the `ends` of their intervals; `metric` as for `dots`.
+
+    It has room for all scores and as much again.
+    """
+    if not len(scores):
+        return Span(0.0, 1.0)
+    values = np.array(scores, dtype=float)
     hopeless = metric == "r2" and values.max() > LOWEST_R2 > values.min()
     values = values.clip(LOWEST_R2) if hopeless else values
     low, high = float(values.min()), float(values.max())
     if metric == "loss" and low > 0 and high / low > LOG_FROM:
-        return _Span(low / 1.5, high * 1.5, log=True)
+        return Span(low / 1.5, high * 1.5, log=True)
     spread = high - low or 0.02 * abs(high) or 0.02
     low = low if hopeless else max(low - spread, min([low, *ends])) - 0.06 * spread
     high = min(high + spread, max([high, *ends])) + 0.06 * spread
     if metric != "loss":
         # No score is greater than 1, whatever a symmetric interval says.
         high = min(high, 1 + 0.04 * (1 - low))
-    return _Span(low, high)
+    return Span(low, high)
 
 
-def _piled(values: Sequence[float], span: _Span) -> np.ndarray:
+def _piled(values: Sequence[float], span: Span) -> np.ndarray:
     """Levels [N] around 0, one dot high each, on which dots in the given order do not touch any before them."""
     places = span.inches(np.asarray(values, dtype=float))
     levels = np.zeros(len(places), dtype=int)
@@ -135,7 +140,7 @@ def _piled(values: Sequence[float], span: _Span) -> np.ndarray:
     return levels
 
 
-def _draw(panel: Axes, y: int, row: Row, heights: np.ndarray, row_height: float, span: _Span) -> dict[str, Artist]:
+def _draw(panel: Axes, y: int, row: Row, heights: np.ndarray, row_height: float, span: Span) -> dict[str, Artist]:
     """Draws one setting, its dots at `heights` [N] in rows of `row_height` inches; returns the legend's entries."""
     from matplotlib.lines import Line2D
 

@@ -1,12 +1,35 @@
-"""How often a false claim is called true, simulated; the long forms draw enough sweeps for the figures stated."""
+"""How often verdicts and claims are wrong, and what they see, simulated; the bounds allow for the number of tables.
+
+The long forms draw enough sweeps for the figures stated; benchmarks/verdicts.py draws more of all.
+"""
 
 from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
-from benchmarks.false_claims import NORMAL, SEEDS, SKEWED, TWO_VALUED, Scores, false_share, judgements, two_valued
+from benchmarks.verdicts import (
+    EQUAL,
+    NORMAL,
+    SEEDS,
+    SKEWED,
+    TWO_VALUED,
+    UNEQUAL,
+    Scores,
+    best_of_equal,
+    cautioned,
+    coverage,
+    false_share,
+    family_error,
+    found_share,
+    judgements,
+    named_seeds,
+    overlapping,
+    two_valued,
+    two_valued_coverage,
+)
 from mlpexp.comparison.claims import by_chance
 
 SHORT, LONG = 300, 20_000
@@ -83,3 +106,55 @@ def test_of_many_claims_some_hold_by_chance() -> None:
         "are skewed)."
     )
     assert by_chance(found[:1]) is None
+
+
+@pytest.mark.parametrize("n", [3, 5, 10])
+@pytest.mark.parametrize("k", [2, 4, 8])
+@pytest.mark.parametrize("name", EQUAL)
+def test_equal_settings_are_seldom_told_apart(name: str, k: int, n: int) -> None:
+    n_tables = 1600 // k
+    scores = EQUAL[name](np.random.default_rng(k + n), (n_tables, k, n))
+    assert family_error(scores) <= at_most(0.05, n_tables)
+
+
+@pytest.mark.parametrize("k", [2, 4])
+def test_overlapping_splits_need_the_corrected_variance(k: int) -> None:
+    scores = overlapping(k, 10, 300)
+    assert family_error(scores, 1 / 3) <= at_most(0.05, 300)
+    assert family_error(scores) > 0.15
+
+
+def test_a_closed_test_finds_more_than_holm_does() -> None:
+    # Holm's correction finds 22 to 25 % of them.
+    assert min(found_share(means, 10, 2000) for means in ([1, 0, 0, 0], [1, 1, 0, 0])) >= 0.27
+
+
+@pytest.mark.parametrize("means", [[0, 0, 0, 0], [20, 0, 0, 0], [0, 0, 20, 40], [0, 1, 2, 3]])
+def test_intervals_hold_together(means: list[float]) -> None:
+    share = coverage(means, 10, 300)
+    assert 1 - share <= at_most(0.065, 300)
+
+
+@pytest.mark.parametrize("means", [[1, 0], [1, 0, 0, 0]])
+def test_the_named_number_of_seeds_finds_the_difference(means: list[float]) -> None:
+    found, _ = named_seeds(means, 150)
+    assert found == pytest.approx(0.8, abs=0.05 + 3 * math.sqrt(0.8 * 0.2 / 150))
+
+
+@pytest.mark.parametrize("share", [0.5, 0.8])
+def test_the_interval_of_two_values_holds(share: float) -> None:
+    assert two_valued_coverage(share, 5, 500)[0] >= 0.9
+
+
+def test_the_best_of_equal_settings_is_corrected() -> None:
+    best, corrected = best_of_equal(8, 5, 1500)
+    # Of eight means of five: 1.4236 / √5
+    assert best == pytest.approx(0.6367, abs=0.03)
+    assert corrected == pytest.approx(0, abs=0.05)
+
+
+@pytest.mark.parametrize("name", UNEQUAL)
+def test_what_the_test_does_not_hold_has_a_caution(name: str) -> None:
+    scores = UNEQUAL[name](np.random.default_rng(0), (60, 2, 10))
+    assert family_error(scores) > 0.05
+    assert cautioned(scores) >= 0.9

@@ -1,0 +1,37 @@
+"""`mlpexp extend`: trains more seeds or other values of a sweep, in its directory; what is trained stays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mlpexp.cli.arguments import Parser
+
+
+def run(arguments: list[str]) -> int:
+    parser = Parser(prog="mlpexp extend", description=__doc__.split(": ", 1)[1])
+    parser.add_argument("sweep", metavar="SWEEP", type=Path, help="the directory of a sweep")
+    parser.add_argument(
+        "overrides",
+        nargs="+",
+        metavar="KEY=VALUES",
+        help="values that are added to those of the key, such as seed=range(10,20) or activation=mish: every job of "
+        "the sweep again with each of them",
+    )
+    parser.add_argument("--data", type=Path, metavar="FILE", help="the sweep's table where it lies now")
+    parser.add_argument("--config-dir", metavar="DIR", help="a directory of options of your own, as with train")
+    args = parser.parse_intermixed_args(arguments)
+
+    from mlpexp.cli.console import console
+    from mlpexp.cli.sweep_terminal import SweepTerminal, conclude
+    from mlpexp.config.locate import config_directory
+    from mlpexp.figures.drawing import Drawing, process_beside
+    from mlpexp.sweep.extend import extend_sweep
+
+    config_dir = None if args.config_dir is None else str(config_directory(args.config_dir))
+    with Drawing(process_beside()) as drawing:
+        drawing.start()
+        if extend_sweep(args.sweep, args.overrides, SweepTerminal(args.sweep), config_dir, args.data):
+            conclude(args.sweep, drawing)
+        else:
+            console().print(f"{args.sweep}: has every job of these values already; nothing new to train", markup=False)
+    return 0

@@ -1,0 +1,138 @@
+"""The rows that the members of a stack see: the same for all, or of each its own.
+
+K members, N rows of a split, F features, T values. A leading axis of length 1 stands for all members.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from mlpexp.data.dataset import Data, Split
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """One split of the data of K members, which is as long for each: a part for all of them, or one for each."""
+
+    parts: tuple[tuple[Data, Split], ...]
+
+    @staticmethod
+    def of(members: Sequence[Data], split: Literal["train", "val", "test"]) -> Rows:
+        """A split of the members' data; those of one form are equally long."""
+        shared = all(data is members[0] for data in members)
+        return Rows(tuple((data, data.splits()[split]) for data in (members[:1] if shared else members)))
+
+    def __len__(self) -> int:
+        """N."""
+        return len(self.parts[0][1])
+
+    @property
+    def n_features(self) -> int:
+        return self.parts[0][0].n_features
+
+    @property
+    def device(self) -> torch.device:
+        return self.parts[0][1].device
+
+    @cached_property
+    def y(self) -> Tensor:
+        """Targets, [1 or K, N] or [1 or K, N, T]."""
+        return _joined([split.y for _, split in self.parts])
+
+    @cached_property
+    def mean(self) -> Tensor:
+        """Mean of each value, by weight, [1 or K, 1, T]."""
+        return _joined([_mean(split)[None] for _, split in self.parts])
+
+    @cached_property
+    def spread(self) -> Tensor:
+        """Σ w(y − ȳ)² of values, [1 or K]."""
+        return self._of_each(lambda split: spread(split.y, _mean(split), split.weight))
+
+    @cached_property
+    def varies(self) -> Tensor:
+        """Whether targets differ, each of several, [1 or K]. The mean of equal numbers may be rounded, and leave them a
+        spread."""
+        return self._of_each(lambda split: (split.y != split.y[0]).any(0).all())
+
+    def _of_each(self, number: Callable[[Split], Tensor]) -> Tensor:
+        # One by one: sums over a stack of targets may be rounded in another way.
+        return torch.stack([number(split) for _, split in self.parts])
+
+    @cached_property
+    def weight(self) -> Tensor | None:
+        """How much each row counts, [1 or K, N]; None where all count alike.
+
+        Members of a stack have one dataset: all of them have weights, or none.
+        """
+        weights = [split.weight for _, split in self.parts if split.weight is not None]
+        return _joined(weights) if weights else None
+
+    def weights(self, rows: Tensor) -> Tensor | None:
+        """Those of each member's `rows` [K, b]."""
+        if self.weight is None:
+            return None
+        return self.weight.expand(len(rows), -1).gather(1, rows)
+
+    def inputs(self, start: int, stop: int) -> Tensor:
+        """The rows from `start` on, up to `stop` or the last, as networks see them: [1 or K, b, F]."""
+        return self._standardised(_joined([split.between(start, stop) for _, split in self.parts]))
+
+    def take(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Inputs [K, b, F] and targets of each member's `rows` [K, b]."""
+        if len(self.parts) == 1:
+            ((data, split),), flat = self.parts, rows.flatten()
+            x, y = data.inputs(split.take(flat)), split.y.index_select(0, flat)
+            return x.unflatten(0, rows.shape), y.unflatten(0, rows.shape)
+        _, number_format = self.parts[0][1].form
+        x = torch.empty(*rows.shape, self.n_features, dtype=number_format, device=rows.device)
+        for (_, split), own, out in zip(self.parts, rows, x, strict=True):
+            split.take(own, out)
+        targets = [split.y.index_select(0, own) for (_, split), own in zip(self.parts, rows, strict=True)]
+        return self._standardised(x), torch.stack(targets)
+
+    def _standardised(self, x: Tensor) -> Tensor:
+        """Raw rows [1 or K, b, F] of each part as networks see them."""
+        if x.is_floating_point():
+            return x
+        x = x.float()
+        for (data, _), own in zip(self.parts, x, strict=True):
+            data.standardise_(own)
+        return x
+
+    def sample(self, n: int) -> Tensor:
+        """Inputs [1 or K, min(n, N), F] of rows from all over the split, see `Split.sample`."""
+        return _joined([data.inputs(split.sample(n).x) for data, split in self.parts])
+
+    def members(self, k: int) -> Iterator[tuple[slice, Data, Split]]:
+        """Which of `k` members a part is for."""
+        for number, (data, split) in enumerate(self.parts):
+            yield (slice(0, k) if len(self.parts) == 1 else slice(number, number + 1)), data, split
+
+
+def weighted(numbers: Tensor, weight: Tensor | None) -> Tensor:
+    """Numbers of rows [..., N] times their weights."""
+    return numbers if weight is None else weight * numbers
+
+
+def spread(y: Tensor, mean: Tensor, weight: Tensor | None) -> Tensor:
+    """Σ w(y − mean)² of values [..., N, T], over rows and values."""
+    squares = (y - mean).square()
+    return squares.sum((-2, -1)) if weight is None else (weight * squares.sum(-1)).sum(-1)
+
+
+def _mean(split: Split) -> Tensor:
+    """[T]: Σ w·y / Σ w of values [N, T]."""
+    if split.weight is None:
+        return split.y.mean(0)
+    return (split.weight[:, None] * split.y).sum(0) / split.weight.sum()
+
+
+def _joined(parts: Sequence[Tensor]) -> Tensor:
+    return parts[0][None] if len(parts) == 1 else torch.stack(list(parts))
