@@ -1,6 +1,6 @@
 """What following `mlpexp lr-find` costs: the score at the rate of each rule against the best of a grid of rates.
 
-    python benchmarks/lr_find.py [--cache FILE] [--seed 0]
+    python benchmarks/lr_find.py [--datasets xor wine ...] [--cache FILE] [--seed 0]
 
 Six data sets of mlpexp and two tables of scikit-learn, six optimizers, five seeds; all else is as the config has it.
 Each pair of data set and optimizer is trained at eight rates, each √10 times the one before, as one stack a data set.
@@ -165,13 +165,14 @@ def report(grid: Grid, findings: dict[Pair, Finding]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--datasets", nargs="+", choices=DATASETS, default=DATASETS, help="at least two; else all")
     parser.add_argument("--cache", type=Path, metavar="FILE", help="a JSON file that keeps the scores of the grid")
     parser.add_argument("--seed", type=int, default=0, help="the first seed of the range tests")
     args = parser.parse_args()
     grid: Grid = json.loads(args.cache.read_text()) if args.cache is not None and args.cache.exists() else {}
     findings: dict[Pair, Finding] = {}
     with tempfile.TemporaryDirectory() as directory:
-        for dataset in DATASETS:
+        for dataset in args.datasets:
             began = time.perf_counter()
             if dataset not in grid:
                 grid[dataset] = trained(dataset, Path(directory))
@@ -181,7 +182,7 @@ def main() -> None:
                 config = dataclasses.replace(config_of(dataset, optimizer, Path(directory)), seed=args.seed)
                 findings[dataset, optimizer] = find_lr(config)
             print(f"{dataset}: {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
-    report(grid, findings)
+    report({dataset: grid[dataset] for dataset in args.datasets}, findings)
 
 
 if __name__ == "__main__":

@@ -66,7 +66,8 @@ class Objective:
         return weighted(weights, weight).sum(1)
 
     def losses(self, outputs: Tensor, batch: Batch) -> Tensor:
-        """Mean training losses [K] of outputs [K, B, C]: Σ w·c·l / Σ c, of rows' weights w and those c of classes.
+        """Mean training losses [K] of outputs [K, B, C]: Σ w·l / B of rows' weights w, with those c of classes
+        Σ w·c·l / Σ w·c, as torch's losses have it.
 
         The weights of all training rows, and not those of each batch, have mean 1: a batch counts by those of its rows.
         """
@@ -113,20 +114,19 @@ class Objective:
 
     def _smoothed(self, outputs: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
         """Mean losses [K] for smoothed targets."""
-        parts, weights = spans(self.smoothing), self.row_weights(y)
+        parts, of_classes = spans(self.smoothing), self.row_weights(y)
         if len(parts) == 1:
-            return _mean(weighted(self._per_sample(outputs, y, self.smoothing[0]), weight), weights)
-        losses = torch.cat([self._per_sample(outputs[of], y[of], epsilon) for of, epsilon in parts])
-        return _mean(weighted(losses, weight), weights)
+            losses = self._per_sample(outputs, y, self.smoothing[0])
+        else:
+            losses = torch.cat([self._per_sample(outputs[of], y[of], epsilon) for of, epsilon in parts])
+        if of_classes is None:
+            return weighted(losses, weight).mean(1)
+        both = weighted(of_classes, weight)
+        return (both * losses).sum(1) / both.sum(1)
 
     def _per_sample(self, outputs: Tensor, y: Tensor, smoothing: float) -> Tensor:
         k, b = outputs.shape[:2]
         return self.loss.per_sample(outputs.flatten(0, 1), y.flatten(0, 1), smoothing).view(k, b)
-
-
-def _mean(losses: Tensor, weights: Tensor | None) -> Tensor:
-    """[K] of losses [K, B]: Σ w·l / Σ w."""
-    return losses.mean(1) if weights is None else (weights * losses).sum(1) / weights.sum(1)
 
 
 # Rows are evaluated in parts whose inputs hold about this many numbers, so that memory stays bounded. On a GPU the

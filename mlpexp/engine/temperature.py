@@ -21,12 +21,14 @@ def fit_temperature(loss: Loss, outputs: Tensor, y: Tensor, weight: Tensor | Non
     """The T with which outputs [N, C] have the least negative log-likelihood of the classes y [N]: float64.
 
     −Σ w·log p(y | z/T) / Σ w, with p the `probabilities` of the loss (Guo et al. 2017, arXiv 1706.04599), and w the
-    `weight` [N] of each row. T stays between LEAST and MOST: where all rows are predicted right, 0 would be best, and ∞
-    where the outputs say nothing.
+    `weight` [N] of each row. T is at most MOST: where the outputs say nothing, ∞ would be best. Where all rows are
+    predicted right, no T is best, since 0 would be: it is 1 then, which changes nothing.
     """
     from scipy.optimize import minimize_scalar
 
     outputs, y = outputs.double().cpu(), y.cpu()
+    if bool((loss.predict(outputs) == y).all()):
+        return 1.0
     rows = torch.arange(len(y))
     weights = torch.ones(len(y), dtype=torch.float64) if weight is None else weight.double().cpu()
     shares = weights / weights.sum()

@@ -52,7 +52,7 @@ def test_the_fit(scale: float) -> None:
 
 def test_the_fit_has_bounds() -> None:
     z = torch.tensor([[2.0, -1.0], [-1.0, 2.0]])
-    assert fit_temperature(CrossEntropy(), z, torch.tensor([0, 1])) == pytest.approx(LEAST)
+    assert fit_temperature(CrossEntropy(), z, torch.tensor([0, 1])) == 1
     assert fit_temperature(CrossEntropy(), z, torch.tensor([1, 0])) == pytest.approx(MOST)
 
 
