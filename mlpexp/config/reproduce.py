@@ -142,6 +142,9 @@ def overrides(config: Plain) -> list[str]:
 def differences(config: Plain, base: Plain) -> list[str]:
     """The overrides in which `config` differs from another one."""
     found = [override for key, value in config.items() for override in _differences(key, value, base.get(key))]
+    if all(each["dataset"].get("seed") == each["seed"] for each in (config, base)):
+        # It follows the seed.
+        found = [override for override in found if not override.startswith("dataset.seed=")]
     return [override.replace(".name=", "=", 1) for override in found]
 
 

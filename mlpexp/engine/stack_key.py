@@ -37,8 +37,9 @@ def stack_key(config: Config) -> Hashable:
 
 def _activation_form(config: Config) -> Hashable:
     """What members must have in common of their activations: nothing, where these are functions."""
-    # A user's model may be another network with another activation.
-    return _state_of(config.activation) if is_ours(config.model) else config.activation
+    # A user's model may be another network with another activation; one of a user's that fails ends its stack.
+    ours = is_ours(config.model) and is_ours(config.activation)
+    return _state_of(config.activation) if ours else config.activation
 
 
 @cache

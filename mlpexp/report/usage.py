@@ -6,7 +6,6 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlpexp.data.columns import Category, Date
 from mlpexp.data.identity import Identity
 from mlpexp.data.pixels import image_axes
 from mlpexp.run import record
@@ -29,10 +28,8 @@ def usage(directory: Path, found: Record) -> Usage:
     """How to use a run that has completed; FILE and new.csv stand for the reader's own."""
     known = record.identity(found, directory)
     image, names = known.preprocessing.image_shape, known.preprocessing.names
-    run, columns = shlex.quote(str(directory)), known.preprocessing.columns
-    by_name = (
-        any(isinstance(column, Category | Date) for column in columns) or found.config["dataset"]["name"] == "table"
-    )
+    run = shlex.quote(str(directory))
+    by_name = image is None and known.source is not None
     if image is not None:
         takes = f"images of {image[1]} × {image[2]} pixels: a folder, one image, or an .npz or .npy file"
     else:

@@ -24,7 +24,7 @@ from mlpexp.training.single import train
 # A run that has each symptom, and one that has none at all: where it can be, the same but for one setting.
 SMALL = ["device=cpu", "log.figures=false", "log.tensorboard=false"]
 DEEP = "model.hidden=[8,8,8,8,8,8]"
-NOISY = ["dataset=sine", "dataset.noise=0.6", "batch_size=30", "optimizer.lr=0.01", "epochs=300"]
+NOISY = ["dataset=sine", "dataset.seed=42", "dataset.noise=0.6", "batch_size=30", "optimizer.lr=0.01", "epochs=300"]
 ILL_AND_WELL = {
     "diverged": (["dataset=sine", "optimizer=sgd", "optimizer.lr=1"], ["dataset=sine", "optimizer=sgd", "epochs=100"]),
     "symmetric_units": (["dataset=xor", "init=zeros", "activation=sigmoid"], ["dataset=xor", "activation=sigmoid"]),

@@ -19,6 +19,7 @@ INSIDE: dict[str, list[float]] = {
     "Probability": [0.0, 0.5, 1.0],
     "Fraction": [0.0, 0.5, math.nextafter(1, 0)],
     "OpenFraction": [5e-324, 0.5, math.nextafter(1, 0)],
+    "Share": [5e-324, 0.5, 1.0],
     "Count": [1, 2, 2**53],
     "Index": [0, 1, 2**53],
 }
@@ -29,6 +30,7 @@ OUTSIDE: dict[str, list[float]] = {
     "Probability": [-1e-9, math.nextafter(1, 2), INF, NAN],
     "Fraction": [-1e-9, 1.0, INF, NAN],
     "OpenFraction": [0.0, 1.0, INF, NAN],
+    "Share": [0.0, math.nextafter(1, 2), INF, NAN],
     "Count": [0, -1, 2**53 + 1],
     "Index": [-1, 2**53 + 1],
 }

@@ -56,7 +56,7 @@ def test_every_command_writes_the_format_that_it_is_asked_for(here: Path, capsys
         for path in figures:
             assert path.suffix == f".{format}"
             assert path.read_bytes().startswith(BEGINS[format])
-    assert "\n[dots](dots.pdf)" in (here / "compared" / "comparison.md").read_text()
+    assert "\n[settings](settings.pdf)" in (here / "compared" / "comparison.md").read_text()
     assert call(["report", "sweep", "--format=svg", "--out=page.html"]) == 0
     page = (here / "page.html").read_text()
     assert "data:image/svg+xml;base64," in page

@@ -504,7 +504,7 @@ def test_a_split_without_variance_has_no_r2(
     assert len(re.findall(r" – (?=│)", out := capsys.readouterr().out)) == 4 - len(with_r2)
     assert "no R²: the targets of the test split do not vary" in out
 
-    assert call(["train", "-m", *table, "seed=0,1", "hydra.sweep.dir=sweep"]) == 0
+    assert call(["train", "-m", *table, "dataset.seed=0", "seed=0,1", "hydra.sweep.dir=sweep"]) == 0
     out = capsys.readouterr().out
     assert "No run has a test R², since the targets of the test split do not vary: settings are ranked by" in out
     assert "e+" not in out + (here / "sweep/sweep.csv").read_text()

@@ -416,7 +416,15 @@ def test_on_a_terminal_a_stack_has_one_line_that_ends_at_its_last_epoch(
         "mlpexp.cli.sweep_terminal.console",
         lambda: Console(force_terminal=True, width=columns, highlight=False, color_system=None),
     )
-    words = [*MOONS[:-1], *QUICK, "epochs=1000", "seed=0,1", "optimizer.lr=3", "hydra.sweep.dir=sweep"]
+    words = [
+        *MOONS[:-1],
+        *QUICK,
+        "epochs=1000",
+        "seed=0,1",
+        "dataset.seed=0",
+        "optimizer.lr=3",
+        "hydra.sweep.dir=sweep",
+    ]
     stopping = ["regularizer=[early_stopping]", "regularizer.early_stopping.patience=1"]
     assert call(["train", "-m", *words, *stopping]) == 0
     done = max(said(here / "sweep" / run)["epochs_done"] for run in "01")
