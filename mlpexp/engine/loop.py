@@ -154,6 +154,10 @@ class Engine:
             yield rows
             self.stopwatch.lap("writing")
 
+    def has_ended(self, member: Member) -> bool:
+        """Whether a member has no further epochs."""
+        return not member.active or self.epoch == self.total_epochs
+
     def _leave_out_ended(self) -> None:
         """Continues with a stack of only those members that still learn."""
         active = [k for k, member in enumerate(self.members) if member.active]
@@ -274,6 +278,10 @@ class Engine:
         if self.members[k].best.epoch:
             module.load_state_dict(self.stack.best_weights(k))
         return module
+
+    def best_stack(self, members: Sequence[int]) -> Stack:
+        """The `best_network` of some members as a stack, to be evaluated."""
+        return _stack([self.best_network(k) for k in members], [self.members[k].config for k in members])
 
     def best(self, k: int) -> dict[str, Any]:
         """The best epoch of member `k`: its number, validation loss and score, and weights; plain data."""

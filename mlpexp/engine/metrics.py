@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -114,14 +115,20 @@ def roc_auc(probabilities: Tensor, y: Tensor) -> Tensor:
     counted half (Mann and Whitney 1947).
     """
     n_classes = probabilities.shape[-1]
-    found = [_ranked_right(probabilities[..., c], y == c) for c in ([1] if n_classes == 2 else range(n_classes))]
+    found = [
+        _ranked_right(probabilities[..., c].contiguous(), y == c) for c in ([1] if n_classes == 2 else range(n_classes))
+    ]
     known = probabilities.isfinite().all(2).all(1)
     return torch.where(known, torch.stack(found).mean(0), torch.nan)
 
 
 def _ranked_right(scores: Tensor, positive: Tensor) -> Tensor:
     """[K] of scores [K, N], for rows [N] of the class."""
-    of_class, others = scores[:, positive].contiguous(), scores[:, ~positive].sort(1).values
+    # numpy sorts ten times as fast as torch, and sorted values are found in one another faster.
+    of_class, others = (
+        torch.from_numpy(np.sort(scores.index_select(1, rows.nonzero()[:, 0]).numpy(), 1))
+        for rows in (positive, ~positive)
+    )
     below = torch.searchsorted(others, of_class) + torch.searchsorted(others, of_class, right=True)
     # Without a row on either side 0/0 is nan.
     return below.double().sum(1) / (2 * of_class.shape[1] * torch.tensor(float(others.shape[1])).double())

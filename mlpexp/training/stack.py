@@ -28,6 +28,7 @@ from mlpexp.run.directory import RunDirectory
 from mlpexp.run.record import Record
 from mlpexp.run.results import constant_answer, constant_metrics
 from mlpexp.training.attempt import Attempt, Outcome, Pending
+from mlpexp.training.judging import judge
 from mlpexp.training.prepare import Prepared
 
 # A run has two to four.
@@ -157,14 +158,14 @@ def _epochs(
     of = {attempt.member: attempt for attempt in attempts}
     with watched() as interruption:
         # Of runs that go on, some may have ended before.
-        _evaluate_best(engine, [of[member] for member in engine.members if member in of and not member.active])
+        judge(engine, [of[member] for member in engine.members if member in of and engine.has_ended(member)])
         for rows in engine.epochs():
             here = [of[member] for member in engine.members if member in of]
             for k, (member, row) in enumerate(zip(engine.members, rows, strict=True)):
                 if member in of:
                     of[member].epoch(row, engine, k)
             watcher.epoch(engine, rows)
-            ended = [attempt for attempt in here if attempt.ended(engine)]
+            ended = [attempt for attempt in here if engine.has_ended(attempt.member)]
             going_on = [attempt for attempt in here if attempt not in ended]
             asked = interruption.signal_number
             due = any(attempt.recorder.checkpoint_due() for attempt in going_on)
@@ -184,16 +185,10 @@ def _epochs(
             if not going_on:
                 # The processes import matplotlib while the runs are evaluated.
                 drawing.start()
-            _evaluate_best(engine, ended)
-        _evaluate_best(engine, [of[member] for member in engine.members if member in of])
+            judge(engine, ended)
         # The signal may have come while the last runs were evaluated.
         if interruption.signal_number:
             _interrupt(engine, attempts, interruption.signal_number)
-
-
-def _evaluate_best(engine: Engine, attempts: Sequence[Attempt]) -> None:
-    for attempt in attempts:
-        attempt.evaluate_best(engine)
 
 
 def _finish(engine: Engine, attempts: Sequence[Attempt], drawing: Drawing) -> None:
@@ -208,9 +203,8 @@ def _finish(engine: Engine, attempts: Sequence[Attempt], drawing: Drawing) -> No
 
 
 def _interrupt(engine: Engine, attempts: Sequence[Attempt], signal_number: int) -> None:
+    judge(engine, [attempt for attempt in attempts if attempt.member.failure is not None])
     for attempt in attempts:
-        if attempt.member.failure is not None:
-            attempt.evaluate_best(engine)
         attempt.interrupted()
     raise InterruptedRunError(
         f"interrupted after epoch {engine.epoch}; go on with: mlpexp resume {attempts[0].directory}", signal_number
