@@ -6,7 +6,7 @@ K members, B samples of a batch, F features, C outputs.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -279,9 +279,9 @@ class Engine:
             module.load_state_dict(self.stack.best_weights(k))
         return module
 
-    def best_stack(self, members: Sequence[int]) -> Stack:
-        """The `best_network` of some members as a stack, to be evaluated."""
-        return _stack([self.best_network(k) for k in members], [self.members[k].config for k in members])
+    def stack_of(self, networks: Mapping[int, nn.Module]) -> Stack:
+        """Plain networks of some members as a stack, to be evaluated."""
+        return _stack(list(networks.values()), [self.members[k].config for k in networks])
 
     def best(self, k: int) -> dict[str, Any]:
         """The best epoch of member `k`: its number, validation loss and score, and weights; plain data."""

@@ -151,15 +151,15 @@ class Attempt:
     def begin(self, engine: Engine) -> None:
         """Notes what there is before the first epoch."""
         with self.own_errors():
-            module = engine.stack.member(self._k(engine))
-            self.recorder.begin(_summary(module), module)
+            k = self._k(engine)
+            self.recorder.begin(lambda: _summary(engine.stack.member(k)), lambda: engine.stack.named_parameters_of(k))
 
     def epoch(self, row: Row, engine: Engine, k: int) -> None:
         """Notes an epoch of the engine's member `k`, which is this one."""
         with self.own_errors():
             self.recorder.epoch(
                 row,
-                lambda: engine.stack.member(k),
+                lambda: engine.stack.named_parameters_of(k),
                 lambda: _results(engine, k, engine.stack.member(k)),
                 last=engine.has_ended(self.member),
             )
@@ -205,6 +205,12 @@ class Attempt:
             self.recorder.checkpoint(engine.state_dict(k), final=True)
             self._results = _results(engine, k, engine.best_network(k))
         return self.outcome is None
+
+    @property
+    def network(self) -> nn.Module:
+        """The best weights of a member that has ended."""
+        assert self._results is not None
+        return self._results.module
 
     def judged(self, engine: Engine, metrics: dict[str, dict[str, float]]) -> None:
         """Notes the metrics of the best weights."""

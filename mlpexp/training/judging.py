@@ -5,10 +5,11 @@ K members, N rows of a split, C outputs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 
 from mlpexp.engine.loop import Engine
+from mlpexp.engine.member import Member
 from mlpexp.run.results import judged
 from mlpexp.training.attempt import Attempt
 
@@ -27,12 +28,12 @@ def judge(engine: Engine, attempts: Sequence[Attempt]) -> None:
         found: Sequence[dict[str, dict[str, float]] | None] = [None] * len(some)
         # Where it fails each is judged alone, so that the error is that of the members that have it.
         with suppress(Exception):
-            found = _judged(engine, some)
+            found = _judged(engine, some, pending)
         for k, metrics in zip(some, found, strict=True):
             attempt = pending.get(engine.members[k])
             if attempt is not None:
                 with attempt.own_errors():
-                    attempt.judged(engine, metrics or _judged(engine, [k])[0])
+                    attempt.judged(engine, metrics or _judged(engine, [k], pending)[0])
 
 
 def _parts(engine: Engine, members: Sequence[int]) -> Iterator[Sequence[int]]:
@@ -45,5 +46,9 @@ def _parts(engine: Engine, members: Sequence[int]) -> Iterator[Sequence[int]]:
         yield members[start : start + step]
 
 
-def _judged(engine: Engine, members: Sequence[int]) -> list[dict[str, dict[str, float]]]:
-    return judged(engine.best_stack(members), [engine.members[k].data for k in members], engine.objective.of(members))
+def _judged(
+    engine: Engine, members: Sequence[int], pending: Mapping[Member, Attempt]
+) -> list[dict[str, dict[str, float]]]:
+    attempts = {k: pending.get(engine.members[k]) for k in members}
+    networks = {k: engine.best_network(k) if own is None else own.network for k, own in attempts.items()}
+    return judged(engine.stack_of(networks), [engine.members[k].data for k in members], engine.objective.of(members))
