@@ -240,13 +240,18 @@ class Attempt:
         with self.own_errors(), self._drawing():
             self.recorder.draw(self._results, drawing)
 
+    def write_figures(self) -> None:
+        """Writes the figures whose drawing has begun."""
+        if self._results is None or self.outcome is not None:
+            return
+        with self.own_errors(), self._drawing():
+            self.recorder.write_figures()
+
     def finish(self, engine: Engine) -> None:
-        """Writes the figures of a run that has been evaluated, and examines it."""
+        """Examines a run that has been evaluated, and notes that it is complete."""
         if self._results is None or self.outcome is not None:
             return
         with self.own_errors():
-            with self._drawing():
-                self.recorder.write_figures()
             findings = self._examined(engine, self._results.module)
             self.recorder.finish(findings, completed=True)
             self.outcome = Run(self.directory, self.recorder.update("completed"), self._results)

@@ -10,6 +10,7 @@ from contextlib import suppress
 
 from mlpexp.engine.loop import Engine
 from mlpexp.engine.member import Member
+from mlpexp.run.files import side_by_side
 from mlpexp.run.results import judged
 from mlpexp.training.attempt import Attempt
 
@@ -19,7 +20,8 @@ _OUTPUTS = 2**23
 
 def judge(engine: Engine, attempts: Sequence[Attempt]) -> None:
     """Saves members that have ended, once, and judges their best weights; or records why they failed."""
-    pending = {attempt.member: attempt for attempt in attempts if attempt.end(engine)}
+    now = side_by_side(lambda attempt: attempt.end(engine), attempts)
+    pending = {attempt.member: attempt for attempt, ended in zip(attempts, now, strict=True) if ended}
     if not pending:
         return
     # With those that are only replayed: see `_parts`.

@@ -25,6 +25,7 @@ from mlpexp.figures.drawing import Drawing, processes_for
 from mlpexp.interruption import InterruptedRunError, watched
 from mlpexp.run import checkpoint, record
 from mlpexp.run.directory import RunDirectory
+from mlpexp.run.files import WRITERS, side_by_side
 from mlpexp.run.record import Record
 from mlpexp.run.results import constant_answer, constant_metrics
 from mlpexp.training.attempt import Attempt, Outcome, Pending
@@ -100,8 +101,7 @@ def train_stack(
         ]
         drawing = Drawing(processes_for(_PICTURES * sum(run.config.log.figures for run in kept)))
         try:
-            for attempt in attempts:
-                attempt.begin(engine)
+            side_by_side(lambda attempt: attempt.begin(engine), attempts)
             watcher.started(prepared[0], engine, [attempt.directory for attempt in attempts])
             numbers = {member: run.number for run, member in zip(runs, engine.members, strict=True)}
             with drawing:
@@ -175,10 +175,8 @@ def _epochs(
                     attempt.flush()
                 if not together.save(engine) or asked:
                     # A member that ended in the epoch of the signal is evaluated when it is resumed.
-                    for attempt in here if asked else going_on:
-                        attempt.checkpoint(engine)
-                for attempt in going_on:
-                    attempt.note_progress(engine)
+                    side_by_side(lambda attempt: attempt.checkpoint(engine), here if asked else going_on)
+                side_by_side(lambda attempt: attempt.note_progress(engine), going_on)
                 engine.stopwatch.lap("checkpoints")
             if asked:
                 _interrupt(engine, attempts, asked)
@@ -196,10 +194,13 @@ def _finish(engine: Engine, attempts: Sequence[Attempt], drawing: Drawing) -> No
     upcoming = iter(attempts)
     for attempt in islice(upcoming, drawing.ahead // _PICTURES):
         attempt.draw(drawing)
-    for attempt in attempts:
-        for later in islice(upcoming, 1):
-            later.draw(drawing)
-        attempt.finish(engine)
+    for start in range(0, len(attempts), WRITERS):
+        some = attempts[start : start + WRITERS]
+        for attempt in some:
+            for later in islice(upcoming, 1):
+                later.draw(drawing)
+            attempt.write_figures()
+        side_by_side(lambda attempt: attempt.finish(engine), some)
 
 
 def _interrupt(engine: Engine, attempts: Sequence[Attempt], signal_number: int) -> None:
