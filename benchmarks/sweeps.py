@@ -288,7 +288,8 @@ def around_training(turns: int, device: str) -> None:
     prepared = prepare(compose(given))
     configs = [replace(prepared.config, seed=seed) for seed in range(MNIST.members)]
     words = [*given, f"seed=range({MNIST.members})", f"epochs={MNIST.epochs}", "log.figures=false"]
-    sides = {"whole command": command(*words), "training loop": Training(MNIST, prepared, [configs])}
+    loop = Training(MNIST, prepared, [configs])
+    sides: dict[str, Side] = {"whole command": command(*words), "training loop": loop}
     report(f"MNIST, {MNIST.members} seeds, {MNIST.epochs} epoch", measure(sides, turns, False), 1.5, "at most")
 
 

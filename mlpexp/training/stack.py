@@ -48,8 +48,11 @@ class Watcher:
     def epoch(self, engine: Engine, rows: Sequence[Row]) -> None:
         """After each epoch, with a row for each of the engine's members."""
 
+    def doing(self, what: str) -> None:
+        """After the last epoch: what becomes of the runs next, in a word or two."""
+
     def ended(self) -> None:
-        """After the last epoch, for any reason; before the last figures."""
+        """At the end of the stack, for any reason."""
 
 
 def train_stack(
@@ -106,8 +109,8 @@ def train_stack(
             numbers = {member: run.number for run, member in zip(runs, engine.members, strict=True)}
             with drawing:
                 _epochs(engine, attempts, watcher, StackCheckpoint(together, numbers, attempts), drawing)
-                watcher.ended()
-                _finish(engine, attempts, drawing)
+                _finish(engine, attempts, drawing, watcher)
+            watcher.ended()
         except BaseException as error:
             watcher.ended()
             reason = explained(error, RunError)
@@ -183,19 +186,21 @@ def _epochs(
             if not going_on:
                 # The processes import matplotlib while the runs are evaluated.
                 drawing.start()
+                watcher.doing("judging")
             judge(engine, ended)
         # The signal may have come while the last runs were evaluated.
         if interruption.signal_number:
             _interrupt(engine, attempts, interruption.signal_number)
 
 
-def _finish(engine: Engine, attempts: Sequence[Attempt], drawing: Drawing) -> None:
+def _finish(engine: Engine, attempts: Sequence[Attempt], drawing: Drawing, watcher: Watcher) -> None:
     """Writes the figures, in order, while those of the next runs are drawn already."""
     upcoming = iter(attempts)
     for attempt in islice(upcoming, drawing.ahead // _PICTURES):
         attempt.draw(drawing)
     for start in range(0, len(attempts), WRITERS):
         some = attempts[start : start + WRITERS]
+        watcher.doing(f"drawing and writing {start}/{len(attempts)}")
         for attempt in some:
             for later in islice(upcoming, 1):
                 later.draw(drawing)

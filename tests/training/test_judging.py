@@ -16,7 +16,7 @@ from mlpexp.run.results import judged
 from mlpexp.training import judging
 from mlpexp.training.attempt import Pending, Run
 from mlpexp.training.prepare import prepare
-from mlpexp.training.stack import train_stack
+from mlpexp.training.stack import Watcher, train_stack
 
 Small = Callable[..., Config]
 
@@ -44,8 +44,8 @@ def pending(config: Config, seeds: Sequence[int], own_splits: bool = True) -> li
     return runs
 
 
-def train(runs: Sequence[Pending]) -> list[Any]:
-    return train_stack(runs, [prepare(run.config) for run in runs])
+def train(runs: Sequence[Pending], watcher: Watcher | None = None) -> list[Any]:
+    return train_stack(runs, [prepare(run.config) for run in runs], watcher)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -91,3 +91,24 @@ def test_a_member_that_cannot_be_judged_leaves_the_others(
     assert isinstance(first, ValueError)
     assert all(isinstance(run, Run) for run in others)
     assert {name for run in others for name in chain(*run.metrics.values())} >= {"accuracy", "roc_auc"}
+
+
+def test_a_watcher_is_told_what_comes_after_the_last_epoch(small: Small, here: Path) -> None:
+    class Notes(Watcher):
+        def __init__(self) -> None:
+            self.told: list[str] = []
+
+        def epoch(self, engine: Any, rows: Any) -> None:
+            self.told.append(f"epoch {engine.epoch}")
+
+        def doing(self, what: str) -> None:
+            self.told.append(what)
+
+        def ended(self) -> None:
+            self.told.append("ended")
+
+    watcher = Notes()
+    runs = pending(small("dataset=xor", *QUIET), range(10), own_splits=False)
+    assert all(isinstance(run, Run) for run in train(runs, watcher))
+    written = ["drawing and writing 0/10", "drawing and writing 8/10"]
+    assert watcher.told == ["epoch 1", "epoch 2", "epoch 3", "judging", *written, "ended"]
