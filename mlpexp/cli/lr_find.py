@@ -24,7 +24,7 @@ def run(arguments: list[str]) -> int:
         "--from", dest="lowest", type=float, metavar="LR", help="the first rate; else 1e-5 for SGD, 1e-6 for others"
     )
     parser.add_argument("--to", dest="highest", type=float, default=10.0, metavar="LR", help="the last rate; else 10")
-    parser.add_argument("--steps", type=int, default=100, metavar="N", help="how many rates, a step each; else 100")
+    parser.add_argument("--steps", type=int, default=300, metavar="N", help="how many rates, a step each; else 300")
     parser.add_argument("--seeds", type=int, default=4, metavar="N", help="how many seeds, from seed on; else 4")
     parser.add_argument("--config-dir", "-cd", metavar="DIR", help="a directory of your own options")
     parser.add_argument("--config-name", "-cn", metavar="NAME", default="config", help="the main config; else config")
@@ -83,16 +83,19 @@ def _setup(test: RangeTest) -> str:
 
 
 def _table(finding: Finding) -> Table:
-    """A row for each rule: the rate that it found, and the meaning of this rate."""
+    """A row for each rule: the rate that it found, what this rate is meant for, and where it is read off."""
     from rich.table import Table
 
     table = Table(title="Learning rates", title_justify="left", title_style="")
     table.add_column("rule")
     table.add_column("lr", justify="right")
-    table.add_column("what it is")
+    table.add_column("meant for")
+    table.add_column("read off where")
     for found in finding.suggestions:
-        table.add_row(found.rule.name, "–" if found.lr is None else f"{found.lr:.2g}", found.rule.meaning)
-    table.add_row("config", f"{finding.config.optimizer.lr:.2g}", "what the config has")
+        table.add_row(
+            found.rule.name, "–" if found.lr is None else f"{found.lr:.2g}", found.rule.meant_for, found.rule.where
+        )
+    table.add_row("config", f"{finding.config.optimizer.lr:.2g}", "", "")
     return table
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -151,8 +152,9 @@ def _data_of(run: StoredRun) -> tuple[object, object]:
 
 
 def reliability_diagrams(comparison: Comparison) -> Figure | None:
-    """Accuracy over confidence on the test split, all seeds of a setting together."""
+    """Accuracy over confidence on the test split, all seeds of a setting together; of calibrated runs also before."""
     from mlpexp.figures.sweeps.reliability import Reliability, reliability
+    from mlpexp.run.results import Calibration
 
     load = _Loader()
     error = Metric("calibration_error", "test")
@@ -161,14 +163,14 @@ def reliability_diagrams(comparison: Comparison) -> Figure | None:
         results = [load(run) for run in summary.runs]
         if any(result.data.task.kind != "classification" for result in results):
             continue
-        found = [result.calibration(result.data.test) for result in results]
-        counts = np.sum([one.counts for one in found], 0)
-        some = np.maximum(counts, 1)
-        confidence = np.sum([one.counts * one.confidence for one in found], 0) / some
-        accuracy = np.sum([one.counts * one.accuracy for one in found], 0) / some
+        found = Calibration.pooled([result.calibration(result.data.test) for result in results])
+        before = None
+        if any(result.temperature != 1 for result in results):
+            plain = [replace(result, temperature=1.0) for result in results]
+            before = Calibration.pooled([result.calibration(result.data.test) for result in plain]).known
         mean = summary.estimate(error)
         remark = "" if mean is None else f"calibration error: {error.shown(mean.mean)} %"
         if mean is not None and mean.half_width is not None:
             remark = f"calibration error: ({error.shown(mean.mean)} ± {error.shown(mean.half_width)}) %"
-        settings[summary.label] = Reliability(counts, confidence, accuracy, remark)
+        settings[summary.label] = Reliability(found.counts, found.confidence, found.accuracy, remark, before)
     return reliability(settings, ["test split, all seeds together"]) if settings else None

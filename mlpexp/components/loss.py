@@ -67,19 +67,20 @@ class Loss(ABC):
         """
         return None
 
-    def weighted_shares(self, targets: Tensor, task: Task) -> Tensor:
+    def weighted_shares(self, targets: Tensor, task: Task, weight: Tensor | None = None) -> Tensor:
         """How much of the mean each class has among training `targets`, [n_classes]: its share times its weight."""
-        shares = class_shares(targets, task)
+        shares = class_shares(targets, task, weight)
         weights = self.class_weights(shares.tolist(), task)
         if weights is None:
             return shares
         weighted = shares * shares.new_tensor(weights)
         return weighted / weighted.sum()
 
-    def constant(self, targets: Tensor, task: Task, smoothing: float = 0.0) -> Tensor:
+    def constant(self, targets: Tensor, task: Task, smoothing: float = 0.0, weight: Tensor | None = None) -> Tensor:
         """The constant outputs [C], the same for each input, with the least mean loss on `targets`.
 
-        Found numerically, for convex losses; a loss whose best constant is known gives that.
+        Found numerically, for convex losses; a loss whose best constant is known gives that. `weight` [N] is how much
+        each target counts; without it all count alike.
         """
         import torch
 
@@ -87,18 +88,20 @@ class Loss(ABC):
             from scipy.optimize import minimize_scalar
 
             best = []
+            shares = None if weight is None else (weight / weight.sum()).double().cpu()
             for y in targets.double().cpu().split(1, dim=1):
                 low, high = y.min().item(), y.max().item()
 
                 def mean_of(value: float, y: Tensor = y) -> float:
-                    return self.per_sample(y.new_full((len(y), 1), value), y).mean().item()
+                    losses = self.per_sample(y.new_full((len(y), 1), value), y)
+                    return losses.mean().item() if shares is None else (shares * losses).sum().item()
 
                 options = {"xatol": 1e-6 * (high - low)}
                 best.append(minimize_scalar(mean_of, bounds=(low, high), method="bounded", options=options).x)
             return targets.new_tensor(best)
         from scipy.optimize import minimize
 
-        shares = self.weighted_shares(targets, task).double().cpu()
+        shares = self.weighted_shares(targets, task, weight).double().cpu()
         classes = torch.arange(task.n_classes)[shares > 0]
 
         def mean_loss(outputs: np.ndarray) -> tuple[float, np.ndarray]:
@@ -119,10 +122,12 @@ class Loss(ABC):
 _LARGEST = 14.0
 
 
-def class_shares(targets: Tensor, task: Task) -> Tensor:
-    """How frequent each class is among `targets`, [n_classes]."""
+def class_shares(targets: Tensor, task: Task, weight: Tensor | None = None) -> Tensor:
+    """How frequent each class is among `targets`, [n_classes]; by weight [N], where that is given."""
     import torch
 
+    if weight is not None:
+        return torch.bincount(targets, weight, task.n_classes).float() / weight.sum()
     return torch.bincount(targets, minlength=task.n_classes).float() / len(targets)
 
 
@@ -221,8 +226,8 @@ class CrossEntropy(ClassWeighted):
 
         return F.cross_entropy(outputs, targets, reduction="none", label_smoothing=smoothing)
 
-    def constant(self, targets: Tensor, task: Task, smoothing: float = 0.0) -> Tensor:
-        return _smoothed_shares(self.weighted_shares(targets, task), task, smoothing).log()
+    def constant(self, targets: Tensor, task: Task, smoothing: float = 0.0, weight: Tensor | None = None) -> Tensor:
+        return _smoothed_shares(self.weighted_shares(targets, task, weight), task, smoothing).log()
 
 
 @losses.register("bce")
@@ -262,8 +267,8 @@ class BCE(ClassWeighted):
             return torch.cat([1 - ones, ones], -1)
         return ones / ones.sum(-1, keepdim=True)
 
-    def constant(self, targets: Tensor, task: Task, smoothing: float = 0.0) -> Tensor:
-        shares = _smoothed_shares(self.weighted_shares(targets, task), task, smoothing)
+    def constant(self, targets: Tensor, task: Task, smoothing: float = 0.0, weight: Tensor | None = None) -> Tensor:
+        shares = _smoothed_shares(self.weighted_shares(targets, task, weight), task, smoothing)
         return shares.logit()[-self.n_outputs(task) :]
 
 
@@ -277,8 +282,8 @@ class MSE(Loss):
     def per_sample(self, outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
         return (outputs - targets).square().mean(-1)
 
-    def constant(self, targets: Tensor, task: Task, smoothing: float = 0.0) -> Tensor:
-        return targets.mean(0)
+    def constant(self, targets: Tensor, task: Task, smoothing: float = 0.0, weight: Tensor | None = None) -> Tensor:
+        return targets.mean(0) if weight is None else (weight[:, None] * targets).sum(0) / weight.sum()
 
 
 @losses.register("mae")
@@ -291,8 +296,12 @@ class MAE(Loss):
     def per_sample(self, outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
         return (outputs - targets).abs().mean(-1)
 
-    def constant(self, targets: Tensor, task: Task, smoothing: float = 0.0) -> Tensor:
-        return targets.median(0).values
+    def constant(self, targets: Tensor, task: Task, smoothing: float = 0.0, weight: Tensor | None = None) -> Tensor:
+        if weight is None:
+            return targets.median(0).values
+        ordered, order = targets.sort(0)
+        half = weight[order].cumsum(0) >= weight.sum() / 2
+        return ordered.gather(0, half.float().argmax(0, keepdim=True))[0]
 
 
 @losses.register("huber")

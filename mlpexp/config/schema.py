@@ -117,6 +117,10 @@ class Config:
     36 runs): take loss where these count. With unequal classes accuracy says little (where 6 % are positive, a network
     that always answers no has 0.94): take roc_auc, balanced_accuracy or loss. Early stopping and scheduler=plateau
     watch the validation loss in any case."""
+    calibrate: Literal["temperature"] | None = None
+    """temperature: after training one number T is fitted on the validation split, for the weights of the best epoch;
+    class probabilities are then those of outputs divided by T, wherever they come out (Guo et al. 2017). Which class
+    is predicted, and the loss, stay. For classification. null: none is fitted."""
     seed: Index = 0
     """Decides the initial weights, the order of the batches, dropout and noise; and the split of the data, unless
     dataset.seed is given."""

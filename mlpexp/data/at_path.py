@@ -18,7 +18,7 @@ from mlpexp.data.preprocessing import Preprocessing, Target
 from mlpexp.data.readings import Readings
 from mlpexp.data.selection import Selection
 from mlpexp.data.source import Source
-from mlpexp.data.splits import RandomlySplit, deal_at_random
+from mlpexp.data.splits import RandomlySplit
 from mlpexp.data.task import Task
 from mlpexp.errors import ConfigError, pluralize, unknown
 from mlpexp.fields.ranges import PathName
@@ -140,7 +140,7 @@ class AtPath(RandomlySplit):
             if 0 < n < 3:
                 whose = f"the class '{found.classes[label]}'" if found.classes else "it"
                 raise ConfigError(f"{where}: {whose} has {pluralize(n, 'row')} to split; at least 3 are needed.")
-        train, val, test = deal_at_random(n_train, self.val_fraction, self.test_fraction, self.generator(), groups)
+        train, val, test = self.deal_whole(n_train, groups)
         if "val" in given:
             train, val = torch.cat([train, val]).sort().values, given["val"]
         if "test" in given:

@@ -32,10 +32,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Split:
-    """`x` [N, F] (float32, or uint8 for images), `y`: classes [N] (int64) or values [N, T] (float32)."""
+    """`x` [N, F] (float32, or uint8 for images), `y`: classes [N] (int64) or values [N, T] (float32).
+
+    `weight` [N], float32: how much each row counts, greater than 0, with mean 1 over the training rows; None where all
+    count alike.
+    """
 
     x: Tensor
     y: Tensor
+    weight: Tensor | None = None
 
     def __len__(self) -> int:
         return self.x.shape[0]
@@ -52,7 +57,7 @@ class Split:
     @property
     def n_bytes(self) -> int:
         """How much memory it takes, without rows that are shared."""
-        return self.x.nbytes + self.y.nbytes
+        return self.x.nbytes + self.y.nbytes + (0 if self.weight is None else self.weight.nbytes)
 
     def take(self, rows: Tensor, out: Tensor | None = None) -> Tensor:
         """`x` of some rows [n], written to `out` [n, F] if that is given."""
@@ -66,7 +71,12 @@ class Split:
 
     def to(self, device: torch.device, moved: dict[int, Tensor] | None = None) -> Split:
         """On a device; see `moved_once`."""
-        return Split(moved_once(self.x, device, moved), moved_once(self.y, device, moved))
+        weight = None if self.weight is None else moved_once(self.weight, device, moved)
+        return Split(moved_once(self.x, device, moved), moved_once(self.y, device, moved), weight)
+
+    def of(self, rows: Tensor) -> Split:
+        """Some rows [n]."""
+        return Split(self.take(rows), self.y[rows], None if self.weight is None else self.weight[rows])
 
     def sample(self, n: int) -> Split:
         """min(n, N) rows in their order: one from each of n equal parts of the split, the same ones each time.
@@ -81,7 +91,7 @@ class Split:
         within = torch.rand(n, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
         rows = bounds[:-1] + (within * bounds.diff()).long()
         rows = rows.to(self.device)
-        return Split(self.take(rows), self.y[rows])
+        return self.of(rows)
 
 
 def moved_once(tensor: Tensor, device: torch.device, moved: dict[int, Tensor] | None) -> Tensor:

@@ -66,11 +66,17 @@ class RandomlySplit(Dataset):
         return part_of(train, groups, self.train_fraction, self.seed)
 
     def _rows_of(self, n_rows: int, groups: Tensor | None, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        if self.fold is not None:
-            train, val, test = deal_fold(n_rows, self.val_fraction, self.fold, self.folds, generator, groups)
-        else:
-            train, val, test = deal_at_random(n_rows, self.val_fraction, self.test_fraction, generator, groups)
+        train, val, test = self.deal_whole(n_rows, groups, generator)
         return self.part_of(train, groups), val, test
+
+    def deal_whole(
+        self, n_rows: int, groups: Tensor | None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """As `deal`, with all of the training rows."""
+        generator = generator or self.generator()
+        if self.fold is not None:
+            return deal_fold(n_rows, self.val_fraction, self.fold, self.folds, generator, groups)
+        return deal_at_random(n_rows, self.val_fraction, self.test_fraction, generator, groups)
 
     def split_rows(
         self, x: Tensor, y: Tensor, generator: torch.Generator, groups: Tensor | None

@@ -91,7 +91,7 @@ class Table(TableSettings):
         split = packed(dealt.rows, len(learned.x))
         known = Identity(learned.task, dealt.fitted, source, split, tested, learned.odd)
         notes = [*dealt.notes, *self._recommendation(source.n_rows)]
-        return self._data(learned.x, learned.y, dealt.rows, known, notes)
+        return self._data(learned.x, learned.y, learned.weight, dealt.rows, known, notes)
 
     def _recommendation(self, n_rows: int) -> list[str]:
         """Where the settings are those that the number of rows recommends, which they are."""
@@ -100,11 +100,15 @@ class Table(TableSettings):
             return []
         return [f"recommended for {n_rows:,} rows: batch_size={given.batch_size}, epochs={given.epochs}"]
 
-    def _data(self, x: Tensor, y: Tensor, rows: Rows, known: Identity, notes: Sequence[str] = ()) -> Data:
+    def _data(
+        self, x: Tensor, y: Tensor, weight: Tensor | None, rows: Rows, known: Identity, notes: Sequence[str] = ()
+    ) -> Data:
         """The data of raw rows x [N, R] and classes or values y, split as `rows` say and preprocessed as `known` is."""
         fitted = known.preprocessing
         inputs, targets = fitted.inputs(x), y if known.task.classes else fitted.targets(y)
-        train, val, test = (Split(inputs[part], targets[part]) for part in rows)
+        weight = None if weight is None else (weight / weight[rows[0]].mean()).float()
+        every = Split(inputs, targets, weight)
+        train, val, test = (every.of(part) for part in rows)
         return Data(
             name=_name(self.path),
             task=known.task,
@@ -125,6 +129,7 @@ class Table(TableSettings):
         import torch
 
         from mlpexp.data.tables.matrix import labelled_rows
+        from mlpexp.data.tables.weights import raw_weights
 
         if known.source is None or (known.test_source is None) != (self.test_path is None):
             raise ConfigError(f"{run}: does not say what table it was trained on; its run.json is damaged.")
@@ -147,7 +152,12 @@ class Table(TableSettings):
         has = y >= 0 if known.task.classes else ~y.isnan().any(1)
         if not all(bool(has[part].all()) for part in rows):
             raise ConfigError(f"{run}: rows of its splits have no target; its run.json is damaged.")
-        return self._data(x, y, rows, known)
+        weight = None
+        if self.weight is not None:
+            weight = torch.cat([raw_weights(table, self.weight) for table in tables])
+            if not all(bool((weight[part] > 0).all()) for part in rows):
+                raise ConfigError(f"{run}: rows of its splits have no weight; its run.json is damaged.")
+        return self._data(x, y, weight, rows, known)
 
     def _again(self, data_dir: Path, named: str, source: Source, run: Path, file: Path | None) -> RawTable:
         """The table that a run was trained on; ConfigError where it is not there, or is another now."""
@@ -158,6 +168,7 @@ class Table(TableSettings):
 
     def labelled(self, known: Identity, file: Path) -> Split:
         from mlpexp.data.tables.matrix import check_classes, labelled_rows
+        from mlpexp.data.tables.weights import weights_of
 
         table = self.read(file, f"data={file}")
         x, y = labelled_rows(table, known.preprocessing, known.task)
@@ -167,8 +178,14 @@ class Table(TableSettings):
         if not bool(has.any()):
             names = ", ".join(target.name for target in known.preprocessing.outputs)
             raise ConfigError(f"data={file}: no row has a value of {names}; there is nothing to compare with.")
-        x, y = x[has], y[has]
-        return Split(known.preprocessing.inputs(x), y if known.task.classes else known.preprocessing.targets(y))
+        weight = None
+        if self.weight is not None and self.weight in table.names:
+            weight = weights_of(table, self.weight, has)
+            has &= weight > 0
+        y = y if known.task.classes else known.preprocessing.targets(y)
+        return Split(known.preprocessing.inputs(x), y, None if weight is None else weight.float()).of(
+            has.nonzero().squeeze(1)
+        )
 
 
 def suited(n: int) -> Recommended:

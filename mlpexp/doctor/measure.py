@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mlpexp.components.device import available
 from mlpexp.components.loss import Loss, class_shares
-from mlpexp.data.dataset import Data
+from mlpexp.data.dataset import Data, Split
 from mlpexp.data.task import Task
 from mlpexp.doctor.case import Case, Layer, RareClass, Time
 from mlpexp.engine.loop import Engine
@@ -57,31 +57,42 @@ def majority(data: Data) -> tuple[float, float]:
     """
     if data.task.kind == "regression":
         return 0.0, 0.0
-    shares = class_shares(data.train.y, data.task)
+    shares = class_shares(data.train.y, data.task, data.train.weight)
     most = shares.argmax()
-    return float(shares[most]), float(class_shares(data.val.y, data.task)[most])
+    return float(shares[most]), float(class_shares(data.val.y, data.task, data.val.weight)[most])
 
 
 @torch.no_grad()
 def constant_loss(data: Data, loss: Loss, smoothing: float) -> float:
     """The mean training loss of the best answer that is the same for all inputs: the baseline of learning."""
-    y = data.train.y
-    weights = loss.class_weights(class_shares(y, data.task).tolist(), data.task) if data.task.n_classes else None
-    return loss_of_constant(y, data.task, loss, loss.constant(y, data.task, smoothing), weights, smoothing)
+    train, task = data.train, data.task
+    shares = class_shares(train.y, task, train.weight).tolist() if task.n_classes else []
+    weights = loss.class_weights(shares, task) if task.n_classes else None
+    return loss_of_constant(train, task, loss, constant_outputs(data, loss, smoothing), weights, smoothing)
+
+
+def constant_outputs(data: Data, loss: Loss, smoothing: float = 0.0) -> Tensor:
+    """The outputs [C], the same for all inputs, with the least mean loss on the training rows."""
+    train = data.train
+    if train.weight is None:
+        # A user's loss need not know of weights.
+        return loss.constant(train.y, data.task, smoothing)
+    return loss.constant(train.y, data.task, smoothing, train.weight)
 
 
 @torch.no_grad()
 def loss_of_constant(
-    y: Tensor, task: Task, loss: Loss, outputs: Tensor, weights: Sequence[float] | None, smoothing: float = 0.0
+    split: Split, task: Task, loss: Loss, outputs: Tensor, weights: Sequence[float] | None, smoothing: float = 0.0
 ) -> float:
-    """The mean loss of `outputs` [C] that are the same for all rows with targets y, on the same device.
+    """The mean loss of `outputs` [C] that are the same for all rows of a split, on the same device.
 
     `weights` are those of the classes, None where all rows count alike.
     """
     if task.kind == "regression":
-        return float(loss.per_sample(outputs.expand(len(y), -1), y).mean())
+        losses = loss.per_sample(outputs.expand(len(split), -1), split.y)
+        return float(losses.mean() if split.weight is None else (split.weight * losses).sum() / split.weight.sum())
     # Rows of one class have one loss.
-    shares = class_shares(y, task)
+    shares = class_shares(split.y, task, split.weight)
     if weights is not None:
         shares = shares * shares.new_tensor(weights)
         shares = shares / shares.sum()
@@ -108,9 +119,9 @@ def _rare(data: Data, engine: Engine, module: nn.Module) -> RareClass | None:
     if not there:
         return None
     worst = min(there, key=recalls.__getitem__)
-    return RareClass(
-        data.task.classes[worst], shares[worst], counts[worst], recalls[worst], float(right.float().mean())
-    )
+    weight = data.val.weight
+    accuracy = float(right.float().mean() if weight is None else (weight * right).sum() / weight.sum())
+    return RareClass(data.task.classes[worst], shares[worst], counts[worst], recalls[worst], accuracy)
 
 
 def case(

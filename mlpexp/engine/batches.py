@@ -69,7 +69,10 @@ class Batches:
         start = 0
         for first in range(0, len(sizes), batches_at_once):
             chunk = sizes[first : first + batches_at_once]
-            x, y = self.rows.take(order[:, start : start + sum(chunk)])
+            rows = order[:, start : start + sum(chunk)]
+            x, y = self.rows.take(rows)
+            weights = self.rows.weights(rows)
+            of_batches = [None] * len(chunk) if weights is None else weights.split(chunk, 1)
             start += sum(chunk)
-            for x_batch, y_batch in zip(x.split(chunk, 1), y.split(chunk, 1), strict=True):
-                yield Batch(x_batch, y_batch, generators=generators, orders=orders)
+            for x_batch, y_batch, weight in zip(x.split(chunk, 1), y.split(chunk, 1), of_batches, strict=True):
+                yield Batch(x_batch, y_batch, weight=weight, generators=generators, orders=orders)

@@ -27,7 +27,7 @@ from mlpexp.engine.member import Member, build_module, copied
 from mlpexp.engine.metrics import Answers, metrics
 from mlpexp.engine.objective import Evaluation, Objective, evaluate, train_shares
 from mlpexp.engine.regularization import Regularization
-from mlpexp.engine.rows import Rows
+from mlpexp.engine.rows import Rows, spread
 from mlpexp.engine.stack import ModuleStack, Stack
 from mlpexp.engine.stack_key import stack_key
 from mlpexp.engine.stopwatch import Stopwatch
@@ -117,6 +117,7 @@ class Engine:
         self._loss = torch.zeros(len(self.stack), device=self.device)
         self._hits = torch.zeros(len(self.stack), device=self.device)
         self._spread = torch.zeros(len(self.stack), device=self.device)
+        self._seen = torch.zeros(len(self.stack), device=self.device)
         self._replay = Replay(self.device) if self._recorded else None
 
     @property
@@ -170,7 +171,7 @@ class Engine:
     def _train_epoch(self) -> Evaluation:
         """One pass over the training rows; loss and score are those of each batch before its step."""
         sizes = self.batches.sizes
-        for sums in (self._loss, self._hits, self._spread):
+        for sums in (self._loss, self._hits, self._spread, self._seen):
             sums.zero_()
         stride = math.ceil(len(sizes) / GradientNorms.STEPS)
         with self.training_batches() as batches:
@@ -178,7 +179,8 @@ class Engine:
                 for group in self.groups:
                     group.apply_lr((self.epoch - 1) * len(sizes) + index)
                 self._advance(batch, index % stride == 0)
-        n = sum(sizes)
+        # Of weights the mean over all training rows is 1; an epoch may leave a row out.
+        n = sum(sizes) if self.batches.rows.weight is None else self._seen
         score = self._hits / n if self._mean is None else self.objective.r2(self._hits, self._spread, self._varies)
         return Evaluation(self._loss / n, score)
 
@@ -195,7 +197,9 @@ class Engine:
         self._loss.add_(losses, alpha=batch.x.shape[1])
         self._hits.add_(self.objective.training_score_sums(outputs, batch))
         if self._mean is not None:
-            self._spread.add_(self.objective.spread(batch.y, self._mean))
+            self._spread.add_(spread(batch.y, self._mean, batch.weight))
+        if batch.weight is not None:
+            self._seen.add_(batch.weight.sum(1))
 
     @contextmanager
     def training_batches(self) -> Iterator[Iterator[Batch]]:
@@ -259,7 +263,7 @@ class Engine:
         found: list[Row] = []
         for members, data, split in self._val.members(len(self.members)):
             answers = Answers.of(val.outputs[members], self.task, self.loss, data.preprocessing.values)
-            values = metrics(answers, split.y, [self.best_by])[self.best_by].tolist()
+            values = metrics(answers, split.y, [self.best_by], split.weight)[self.best_by].tolist()
             found += [{f"{self.best_by}/val": value} for value in values]
         return found
 

@@ -15,14 +15,15 @@ from mlpexp.components.loss import Loss
 from mlpexp.data.batch import Batch
 from mlpexp.data.dataset import Data
 from mlpexp.data.task import Task
-from mlpexp.engine.rows import Rows
+from mlpexp.engine.rows import Rows, weighted
 from mlpexp.engine.stack import Stack, spans
 
 
 def train_shares(data: Data) -> list[float]:
-    """The share of each class among the training rows."""
-    y = data.train.y.cpu()
-    shares: list[float] = (torch.bincount(y, minlength=data.task.n_classes).double() / len(y)).tolist()
+    """The share of each class among the training rows, by their weights."""
+    y, weight = data.train.y.cpu(), data.train.weight
+    counts = torch.bincount(y, None if weight is None else weight.cpu().double(), data.task.n_classes).double()
+    shares: list[float] = (counts / (len(y) if weight is None else counts.sum())).tolist()
     return shares
 
 
@@ -61,49 +62,56 @@ class Objective:
             self._on_device[y.device] = torch.tensor(rows, device=y.device)
         return self._on_device[y.device].gather(1, y)
 
-    def total(self, y: Tensor) -> Tensor | int:
-        """What a sum over rows of y [K, B] is divided by for their mean: the sum [K] of their weights, or B."""
+    def total(self, y: Tensor, weight: Tensor | None = None) -> Tensor | int:
+        """What a sum over rows of y [K, B] is divided by for their mean: the sum [K] of their weights, or B.
+
+        `weight` [K, B] are those of the rows themselves.
+        """
         weights = self.row_weights(y)
-        return y.shape[1] if weights is None else weights.sum(1)
+        if weights is None:
+            return y.shape[1] if weight is None else weight.sum(1)
+        return weighted(weights, weight).sum(1)
 
     def losses(self, outputs: Tensor, batch: Batch) -> Tensor:
-        """Mean training losses [K] of outputs [K, B, C]."""
-        losses = self._smoothed(outputs, batch.y)
+        """Mean training losses [K] of outputs [K, B, C]: Σ w·l / B of rows' weights w, with those c of classes
+        Σ w·c·l / Σ w·c, as torch's losses have it.
+
+        The weights of all training rows, and not those of each batch, have mean 1: a batch counts by those of its rows.
+        """
+        losses = self._smoothed(outputs, batch.y, batch.weight)
         if batch.y_mixed is None or batch.lam is None:
             return losses
-        others = self._smoothed(outputs, batch.y_mixed)
+        others = self._smoothed(outputs, batch.y_mixed, batch.weight_mixed)
         return batch.lam * losses + (1 - batch.lam) * others
 
-    def summed(self, outputs: Tensor, y: Tensor) -> Tensor:
+    def summed(self, outputs: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
         """Losses, by their weights, summed over samples [K], without smoothing: what validation and test report."""
-        losses, weights = self._per_sample(outputs, y, 0.0), self.row_weights(y)
-        return losses.sum(1) if weights is None else (weights * losses).sum(1)
+        losses = weighted(self._per_sample(outputs, y, 0.0), weight)
+        return weighted(losses, self.row_weights(y)).sum(1)
 
-    def score_sums(self, outputs: Tensor, y: Tensor) -> Tensor:
-        """[K]: how many classes are predicted right; for regression the sum of squared errors."""
+    def score_sums(self, outputs: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
+        """[K]: how many classes are predicted right; for regression the sum of squared errors; both by weight."""
         if self.task.kind == "regression":
-            return (outputs - y).square().sum((1, 2))
-        return (self.loss.predict(outputs) == y).sum(1)
+            errors = (outputs - y).square()
+            return errors.sum((1, 2)) if weight is None else (weight * errors.sum(2)).sum(1)
+        return weighted(self.loss.predict(outputs) == y, weight).sum(1)
 
     def training_score_sums(self, outputs: Tensor, batch: Batch) -> Tensor:
         """`score_sums` on a training batch; a sample that mixup made counts for each target by its share."""
-        score_sums = self.score_sums(outputs, batch.y)
+        score_sums = self.score_sums(outputs, batch.y, batch.weight)
         if batch.y_mixed is None or batch.lam is None:
             return score_sums
-        return batch.lam * score_sums + (1 - batch.lam) * self.score_sums(outputs, batch.y_mixed)
+        others = self.score_sums(outputs, batch.y_mixed, batch.weight_mixed)
+        return batch.lam * score_sums + (1 - batch.lam) * others
 
     def score(self, score_sums: Tensor, rows: Rows) -> Tensor:
         """[K]: accuracy, or R², from `score_sums` summed over all `rows`."""
         if self.task.kind == "classification":
-            return score_sums / len(rows)
+            return score_sums / (len(rows) if rows.weight is None else rows.weight.sum(1))
         return self.r2(score_sums, rows.spread, rows.varies)
 
-    def spread(self, y: Tensor, mean: Tensor) -> Tensor:
-        """[K]: Σ(y − mean)² of values [K, B, T]; `mean` [1 or K, 1, T]."""
-        return (y - mean).square().sum((-2, -1))
-
     def r2(self, errors: Tensor, spread: Tensor, varies: Tensor) -> Tensor:
-        """[K]: R² = 1 − Σ(y − ŷ)² / Σ(y − ȳ)², from both sums; `varies` says whether targets do.
+        """[K]: R² = 1 − Σ w(y − ŷ)² / Σ w(y − ȳ)², from both sums; `varies` says whether targets do.
 
         R² compares the errors with the targets' variance: where these do not vary, it is nan.
         """
@@ -111,25 +119,21 @@ class Objective:
         known = varies & (spread >= torch.finfo(spread.dtype).tiny)
         return torch.where(known, found.clamp(min=torch.finfo(found.dtype).min), torch.nan)
 
-    def _smoothed(self, outputs: Tensor, y: Tensor) -> Tensor:
+    def _smoothed(self, outputs: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
         """Mean losses [K] for smoothed targets."""
-        parts, weights = spans(self.smoothing), self.row_weights(y)
+        parts, of_classes = spans(self.smoothing), self.row_weights(y)
         if len(parts) == 1:
-            return _mean(self._per_sample(outputs, y, self.smoothing[0]), weights)
-        means = [
-            _mean(self._per_sample(outputs[of], y[of], epsilon), None if weights is None else weights[of])
-            for of, epsilon in parts
-        ]
-        return torch.cat(means)
+            losses = self._per_sample(outputs, y, self.smoothing[0])
+        else:
+            losses = torch.cat([self._per_sample(outputs[of], y[of], epsilon) for of, epsilon in parts])
+        if of_classes is None:
+            return weighted(losses, weight).mean(1)
+        both = weighted(of_classes, weight)
+        return (both * losses).sum(1) / both.sum(1)
 
     def _per_sample(self, outputs: Tensor, y: Tensor, smoothing: float) -> Tensor:
         k, b = outputs.shape[:2]
         return self.loss.per_sample(outputs.flatten(0, 1), y.flatten(0, 1), smoothing).view(k, b)
-
-
-def _mean(losses: Tensor, weights: Tensor | None) -> Tensor:
-    """[K] of losses [K, B]: Σ w·l / Σ w."""
-    return losses.mean(1) if weights is None else (weights * losses).sum(1) / weights.sum(1)
 
 
 # Rows are evaluated in parts whose inputs hold about this many numbers, so that memory stays bounded. On a GPU the
@@ -166,12 +170,15 @@ def evaluate(stack: Stack, rows: Rows, objective: Objective, *, keep: bool = Fal
     loss = torch.zeros(len(stack), device=rows.device)
     score_sums = torch.zeros(len(stack), device=rows.device)
     kept: list[Tensor] = []
+    done = 0
     for outputs, y in _parts(stack, rows):
-        loss += objective.summed(outputs, y)
-        score_sums += objective.score_sums(outputs, y)
+        weight = None if rows.weight is None else rows.weight[:, done : done + y.shape[1]]
+        done += y.shape[1]
+        loss += objective.summed(outputs, y, weight)
+        score_sums += objective.score_sums(outputs, y, weight)
         if keep:
             kept.append(outputs)
-    total = objective.total(rows.y.expand(len(stack), *rows.y.shape[1:]))
+    total = objective.total(rows.y.expand(len(stack), *rows.y.shape[1:]), rows.weight)
     return Evaluation(loss / total, objective.score(score_sums, rows), torch.cat(kept, 1) if keep else None)
 
 

@@ -58,23 +58,38 @@ class Rows:
 
     @cached_property
     def mean(self) -> Tensor:
-        """Mean of each value, [1 or K, 1, T]."""
-        return _joined([split.y.mean(0, keepdim=True) for _, split in self.parts])
+        """Mean of each value, by weight, [1 or K, 1, T]."""
+        return _joined([_mean(split)[None] for _, split in self.parts])
 
     @cached_property
     def spread(self) -> Tensor:
-        """Σ(y − ȳ)² of values, [1 or K]."""
-        return self._of_each(lambda y: (y - y.mean(0)).square().sum((-2, -1)))
+        """Σ w(y − ȳ)² of values, [1 or K]."""
+        return self._of_each(lambda split: spread(split.y, _mean(split), split.weight))
 
     @cached_property
     def varies(self) -> Tensor:
         """Whether targets differ, each of several, [1 or K]. The mean of equal numbers may be rounded, and leave them a
         spread."""
-        return self._of_each(lambda y: (y != y[0]).any(0).all())
+        return self._of_each(lambda split: (split.y != split.y[0]).any(0).all())
 
-    def _of_each(self, number: Callable[[Tensor], Tensor]) -> Tensor:
+    def _of_each(self, number: Callable[[Split], Tensor]) -> Tensor:
         # One by one: sums over a stack of targets may be rounded in another way.
-        return torch.stack([number(split.y) for _, split in self.parts])
+        return torch.stack([number(split) for _, split in self.parts])
+
+    @cached_property
+    def weight(self) -> Tensor | None:
+        """How much each row counts, [1 or K, N]; None where all count alike.
+
+        Members of a stack have one dataset: all of them have weights, or none.
+        """
+        weights = [split.weight for _, split in self.parts if split.weight is not None]
+        return _joined(weights) if weights else None
+
+    def weights(self, rows: Tensor) -> Tensor | None:
+        """Those of each member's `rows` [K, b]."""
+        if self.weight is None:
+            return None
+        return self.weight.expand(len(rows), -1).gather(1, rows)
 
     def inputs(self, start: int, stop: int) -> Tensor:
         """The rows from `start` on, up to `stop` or the last, as networks see them: [1 or K, b, F]."""
@@ -110,6 +125,24 @@ class Rows:
         """Which of `k` members a part is for."""
         for number, (data, split) in enumerate(self.parts):
             yield (slice(0, k) if len(self.parts) == 1 else slice(number, number + 1)), data, split
+
+
+def weighted(numbers: Tensor, weight: Tensor | None) -> Tensor:
+    """Numbers of rows [..., N] times their weights."""
+    return numbers if weight is None else weight * numbers
+
+
+def spread(y: Tensor, mean: Tensor, weight: Tensor | None) -> Tensor:
+    """Σ w(y − mean)² of values [..., N, T], over rows and values."""
+    squares = (y - mean).square()
+    return squares.sum((-2, -1)) if weight is None else (weight * squares.sum(-1)).sum(-1)
+
+
+def _mean(split: Split) -> Tensor:
+    """[T]: Σ w·y / Σ w of values [N, T]."""
+    if split.weight is None:
+        return split.y.mean(0)
+    return (split.weight[:, None] * split.y).sum(0) / split.weight.sum()
 
 
 def _joined(parts: Sequence[Tensor]) -> Tensor:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _LEFT, _WIDTH, _HEIGHT = 0.85, 5.2, 3.4
 # Colour and marker of each rule, whichever of them found a rate.
-_MARKS = {"valley": (style.WRONG, "o"), "steepest": (style.RIGHT, "s"), "minimum ÷ 10": (style.TEST, "^")}
+_MARKS = {"divergence ÷ 30": (style.WRONG, "o"), "steepest": (style.RIGHT, "s")}
 # Room above the loss from before the descent, as a share of all that it falls.
 _ROOM = 0.35
 # The panel spans at least this share of the loss.

@@ -22,7 +22,7 @@ from mlpexp.sweep.jobs import Job
 from mlpexp.sweep.plan import PlannedStack, plan
 from mlpexp.training.prepare import Preparations, Prepared
 
-HIGHEST, STEPS, SEEDS = 10.0, 100, 4
+HIGHEST, STEPS, SEEDS = 10.0, 300, 4
 _LEAST_STEPS, _MOST_STEPS, _MOST_SEEDS = 20, 10_000, 256
 _MOST_RATE = 1e30  # float32 holds up to 3e38
 
@@ -171,7 +171,7 @@ def losses(engine: Engine, rates: np.ndarray) -> Generator[np.ndarray]:
 def _read(curve: Curve, rates: np.ndarray) -> tuple[list[Suggestion], list[str]]:
     """What each rule suggests, and what a reader must know of it."""
     n, tenth = len(curve.rates), len(rates) // 10
-    found = descent(curve.mean, curve.smoothed, curve.beta, tenth, complete=bool(curve.ending))
+    found = descent(curve.mean, curve.smoothed, curve.beta, tenth, failed=bool(curve.ending))
     ended = f"Stopped after {n} of {len(rates)} steps: {curve.ending}." if curve.ending else ""
     if found is None:
         return [Suggestion(rule, None) for rule in RULES], [*[ended] * bool(ended), _nothing(curve, rates)]

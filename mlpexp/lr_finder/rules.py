@@ -1,8 +1,9 @@
 """Rules that read a learning rate off a curve of loss against rate; none of them is always right.
 
-All are functions of arrays: rates [n] that rise by the same factor from step to step, and smoothed mean losses [n]
-of training at them (Smith 2017, arXiv 1506.01186). They look at the descent only: before it the rates are too small
-to matter, after it an apparent fall is only the recovery from divergence.
+Each finds a landmark of the curve (a function of arrays: rates [n] that rise by the same factor from step to step, and
+smoothed mean losses [n] of training at them; Smith 2017, arXiv 1506.01186) and divides its rate. The divisors were
+calibrated on curves of the default 300 steps (benchmarks/lr_find.py). Smoothing sees a landmark about a tenth of the
+curve late, and the divisors make up for that too.
 """
 
 from __future__ import annotations
@@ -24,18 +25,21 @@ class Descent:
     """Where the smoothed loss falls: from the point `first` to its minimum, the point `last`.
 
     `complete` says whether the curve goes on behind the minimum, or ends because training failed right there.
+    `diverged` is the point behind the minimum at which the loss is back where it was before the descent, or the last
+    point of a curve that ends because training failed; None where the curve has neither.
     """
 
     first: int
     last: int
     complete: bool
+    diverged: int | None
 
 
-def descent(losses: np.ndarray, smoothed: np.ndarray, beta: float, flat: int, complete: bool) -> Descent | None:
+def descent(losses: np.ndarray, smoothed: np.ndarray, beta: float, flat: int, failed: bool) -> Descent | None:
     """The descent of mean losses [n] and the same smoothed; None where they do not fall by more than noise.
 
-    The loss before the descent is the mean over the first `flat` points. With `complete` a curve whose minimum is its
-    last point is complete all the same.
+    The loss before the descent is the mean over the first `flat` points. `failed` says that the curve ends because
+    training failed.
     """
     if len(losses) <= flat:
         return None
@@ -48,27 +52,18 @@ def descent(losses: np.ndarray, smoothed: np.ndarray, beta: float, flat: int, co
         return None
     above = np.flatnonzero(smoothed[: last + 1] >= level - _BEGUN * fall)
     first = int(above[-1]) if len(above) else 0
-    return Descent(first, last, complete or last < len(smoothed) - 1)
+    behind = np.flatnonzero(smoothed[last:] > level)
+    end = len(smoothed) - 1
+    diverged = last + int(behind[0]) if len(behind) else end if failed else None
+    return Descent(first, last, failed or last < end, diverged)
 
 
-def valley(rates: np.ndarray, smoothed: np.ndarray, found: Descent, reach: int) -> float | None:
-    """The rate halfway down the longest run of falling losses: fastai's `valley`.
+def divergence(rates: np.ndarray, smoothed: np.ndarray, found: Descent, reach: int) -> float | None:
+    """The rate at which the loss is back where it was before the descent, or at which training failed.
 
-    The run is the longest strictly decreasing subsequence; with its last element at j and of length m, the rate is
-    that of point j − m + ⌊m/3⌋ + ⌊m/6⌋ + 1. fastai looks for it from the first tenth of the curve on; where the loss
-    falls a little all along, as on truth tables, the rate then depends on where the curve begins, and is often a
-    hundred times too small. Here it is looked for in the descent. None where the descent is not complete.
+    None where the curve ends before: the training set may be so small that it is learned by then.
     """
-    if not found.complete:
-        return None
-    falling = smoothed[found.first : found.last + 1]
-    # Length of the longest decreasing subsequence that ends at each point.
-    lengths = np.ones(len(falling), dtype=int)
-    for i in range(1, len(falling)):
-        lengths[i] += np.max(lengths[:i], where=falling[:i] > falling[i], initial=0)
-    end = int(np.argmax(lengths))
-    m = int(lengths[end])
-    return float(rates[found.first + end - m + m // 3 + m // 6 + 1])
+    return None if found.diverged is None else float(rates[found.diverged])
 
 
 def steepest(rates: np.ndarray, smoothed: np.ndarray, found: Descent, reach: int) -> float | None:
@@ -83,23 +78,28 @@ def steepest(rates: np.ndarray, smoothed: np.ndarray, found: Descent, reach: int
     return float(rates[points[np.argmin(slopes)]])
 
 
-def minimum(rates: np.ndarray, smoothed: np.ndarray, found: Descent, reach: int) -> float | None:
-    """A tenth of the rate with the least smoothed loss: there training is about to diverge. None for an open end."""
-    return float(rates[found.last]) / 10 if found.complete else None
-
-
 @dataclass(frozen=True)
 class Rule:
-    """A way to read a rate off a curve, and in words what this rate is."""
+    """A landmark of the curve, where that is in words, by what its rate is divided, and what for."""
 
-    name: str
-    meaning: str
-    find: Callable[[np.ndarray, np.ndarray, Descent, int], float | None]
+    landmark: Callable[[np.ndarray, np.ndarray, Descent, int], float | None]
+    where: str
+    divisor: int
+    meant_for: str
+
+    @property
+    def name(self) -> str:
+        name = self.landmark.__name__
+        return name if self.divisor == 1 else f"{name} ÷ {self.divisor}"
+
+    def find(self, rates: np.ndarray, smoothed: np.ndarray, found: Descent, reach: int) -> float | None:
+        """The suggested rate; None where the curve lacks the landmark."""
+        rate = self.landmark(rates, smoothed, found, reach)
+        return None if rate is None else rate / self.divisor
 
 
-# The first of these that finds a rate is the one to begin with.
+# The first of these that finds a rate is the one to begin with. Divisors of 1, 3, 10, 30 and 100 were tried.
 RULES = (
-    Rule("valley", "halfway down the longest run of falling losses", valley),
-    Rule("steepest", "where the loss falls fastest with log(lr)", steepest),
-    Rule("minimum ÷ 10", "a tenth of the rate with the least loss", minimum),
+    Rule(divergence, "training diverges", 30, "to begin with"),
+    Rule(steepest, "the loss falls fastest", 1, "if nothing diverges"),
 )

@@ -78,8 +78,8 @@ EXHIBITS: tuple[Exhibit, ...] = (
     Command(
         "lr_find",
         "The learning-rate finder",
-        "One step at each of a hundred rising rates, over four seeds: the loss falls fastest where the rate is good, "
-        "and rises where it is too large. No single rule finds the best rate always, so several are marked.",
+        "One step at each of 300 rising rates, over four seeds: the loss falls fastest where the rate is good, and "
+        "rises where it is too large. A thirtieth of the rate at which training diverges is the one to begin with.",
         ("lr-find", "dataset=mnist", "optimizer=sgd", "model.hidden=[256,256]"),
     ),
     Experiment("label_smoothing"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +18,7 @@ from mlpexp.figures.curves import curves
 from mlpexp.figures.picture import Picture
 from mlpexp.figures.predictions import MOST_BAR_PANELS, MOST_IMAGES, choose_examples, image_grid, probability_bars
 from mlpexp.figures.regression import fitted_curve, line, predicted_against_true
+from mlpexp.figures.sweeps.reliability import Reliability, reliability
 
 if TYPE_CHECKING:
     from mlpexp.data.dataset import Data
@@ -100,12 +102,23 @@ def further_pictures(results: Results, title: str = "Test split") -> Iterator[tu
     """Names and pictures of a run's test rows that are not drawn of every run: they would take as long as the rest."""
     data = results.data
     if data.task.kind == "classification":
-        probabilities = results.objective.loss.probabilities(results.outputs(data.test)).numpy()
+        probabilities = results.probabilities(results.outputs(data.test)).numpy()
         true = data.test.y.cpu().numpy()
         yield "class_curves", Picture(class_curves, probabilities, true, data.task.classes, title=title)
         if data.task.n_classes <= MOST_CLASSES:
             counts = results.confusion(data.test)
             yield "class_scores", Picture(class_scores, counts, data.task.classes, title=title)
+        if results.temperature != 1:
+            yield "reliability", _reliability(results, title)
+
+
+def _reliability(results: Results, title: str) -> Picture:
+    """How well a run is calibrated on the test split, with its temperature and without."""
+    after, before = (one.calibration(results.data.test) for one in (results, replace(results, temperature=1.0)))
+    shown = METRICS["calibration_error/test"].shown
+    remark = f"T = {results.temperature:.3g}; error {shown(before.error)} → {shown(after.error)} %"
+    found = Reliability(after.counts, after.confidence, after.accuracy, remark, before.known)
+    return Picture(reliability, {title: found})
 
 
 def points(data: Data) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -124,7 +137,7 @@ def points(data: Data) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 def _predictions(results: Results) -> Picture:
     data = results.data
     outputs = results.outputs(data.test)
-    probabilities = results.objective.loss.probabilities(outputs).numpy()
+    probabilities = results.probabilities(outputs).numpy()
     predicted = results.objective.loss.predict(outputs).numpy()
     true = data.test.y.cpu().numpy()
     probability = probabilities[np.arange(len(true)), predicted]

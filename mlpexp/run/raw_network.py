@@ -24,6 +24,7 @@ class RawNetwork(nn.Module):
         super().__init__()
         self.preprocessing = results.identity.preprocessing
         self.loss = results.objective.loss if results.task.kind == "classification" else None
+        self.temperature = results.temperature
         self.network = results.module.cpu()
         mean, deviation = self.preprocessing.moments
         self.register_buffer("mean", mean)
@@ -37,6 +38,9 @@ class RawNetwork(nn.Module):
         """
         inputs = (self.preprocessing.encoded(raw) - self.mean) / self.deviation
         outputs = self.network(inputs.float())
-        found = self.preprocessing.values(outputs) if self.loss is None else self.loss.probabilities(outputs).double()
+        if self.loss is None:
+            found = self.preprocessing.values(outputs)
+        else:
+            found = self.loss.probabilities(outputs / self.temperature).double()
         # A layer may make a number of NaN, as torch.where(x > 0, x, 0) does.
         return torch.where(inputs.isnan().any(1, keepdim=True), torch.nan, found)

@@ -23,7 +23,7 @@ from mlpexp.data.identity import Identity
 from mlpexp.doctor.finding import Finding
 from mlpexp.errors import ConfigError, MlpexpError
 from mlpexp.fields.convert import convert
-from mlpexp.fields.ranges import Finite, Index, NonNegative
+from mlpexp.fields.ranges import Finite, Index, NonNegative, Positive
 from mlpexp.run.files import read_bytes, with_checksum, without_checksum, write_text
 from mlpexp.run.history import checked_written
 
@@ -46,6 +46,7 @@ class Record:
     the training rows: the share of each class, or their mean. `constant` are its metrics, of a run that completed or
     diverged; a comparison counts them in place of those that are not finite. `findings` are the doctor's, each a
     `Finding` as a mapping. Among the `versions` are those of packages, and of each plugin a digest of its source.
+    `temperature` is that of `calibrate=temperature`; null without it, and before training ends.
     """
 
     state: State
@@ -66,6 +67,7 @@ class Record:
     best_epoch: int = 0
     metrics: dict[str, dict[str, float]] = field(default_factory=dict)
     undefined: dict[str, dict[str, str]] = field(default_factory=dict)
+    temperature: float | None = None
     reason: str | None = None
     diverged: bool = False
     constant_answer: list[float] = field(default_factory=list)
@@ -196,6 +198,7 @@ _KINDS: dict[str, Any] = {
     # What is not finite is null there.
     "metrics": dict[str, dict[str, Finite | None]],
     "undefined": dict[str, dict[str, str]],
+    "temperature": Positive | None,
     "reason": str | None,
     "findings": list[Finding],
     "data": dict[str, Any],

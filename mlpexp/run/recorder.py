@@ -150,11 +150,13 @@ class Recorder:
     def save_best(self, best: dict[str, Any]) -> None:
         """Writes best.pt, where there has been an epoch with a finite validation loss.
 
-        With what raw rows need to become inputs: `mean` and `std` [F], float64, and all that the run notes of its data.
+        With what raw rows need to become inputs, `mean` and `std` [F], float64, all that the run notes of its data, and
+        the `temperature` by which outputs are divided, None for 1.
         """
         if best["epoch"]:
             mean, std = self._data.preprocessing.moments
             raw = {"mean": mean, "std": std, "classes": self.record.data["classes"], "data": self.record.data}
+            raw["temperature"] = self.record.temperature
             checkpoint.save(self.paths.best, {**best, **raw})
 
     def note(self, **changes: Any) -> None:

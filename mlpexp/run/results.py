@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -19,11 +19,12 @@ from mlpexp.data.arrays import raw_rows
 from mlpexp.data.dataset import Data, Split
 from mlpexp.data.identity import Identity
 from mlpexp.data.task import Task
-from mlpexp.doctor.measure import loss_of_constant
+from mlpexp.doctor.measure import constant_outputs, loss_of_constant
 from mlpexp.engine.metrics import Answers, metrics, undefined
 from mlpexp.engine.objective import Objective, evaluate, outputs_of, train_shares
-from mlpexp.engine.rows import Rows
+from mlpexp.engine.rows import Rows, spread
 from mlpexp.engine.stack import ModuleStack, Stack
+from mlpexp.engine.temperature import fit_temperature
 from mlpexp.errors import pluralize
 
 T = TypeVar("T")
@@ -31,13 +32,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Results:
-    """Of one network, in evaluation mode; its data are read where they are asked for, and predictions need none."""
+    """Of one network, in evaluation mode; its data are read where they are asked for, and predictions need none.
+
+    Class probabilities are those of its outputs divided by the `temperature`, see engine/temperature.py.
+    """
 
     module: nn.Module
     identity: Identity
     objective: Objective
     read: Callable[[], Data]
     bf16: bool = False
+    temperature: float = 1.0
 
     def __repr__(self) -> str:
         n = sum(parameter.numel() for parameter in self.module.parameters())
@@ -65,14 +70,23 @@ class Results:
     def _stack(self) -> ModuleStack:
         return ModuleStack(self.module, self.bf16)
 
+    def calibrated(self) -> Results:
+        """The same with the temperature that is the best on the validation split."""
+        val = self.data.val
+        return replace(self, temperature=fit_temperature(self.objective.loss, self.outputs(val), val.y, val.weight))
+
+    def probabilities(self, outputs: torch.Tensor) -> torch.Tensor:
+        """Class probabilities [N, n_classes] of outputs [N, C]."""
+        return self.objective.loss.probabilities(outputs / self.temperature)
+
     def metrics(self) -> dict[str, dict[str, float]]:
         """By split the task's metrics (mlpexp/config/metric.py says what each is); nan where it has none."""
-        return judged(self._stack, [self.data], self.objective)[0]
+        return judged(self._stack, [self.data], self.objective, [self.temperature])[0]
 
     def metrics_of(self, split: Split, names: Collection[str] | None = None) -> dict[str, float]:
         """What `metrics` are of one split: all, or those of these `names`."""
         names = self.task.metrics if names is None else names
-        return _metrics_of(self._stack, self._rows(split), self.objective, names)[0]
+        return _metrics_of(self._stack, self._rows(split), self.objective, names, [self.temperature])[0]
 
     def undefined(self) -> dict[str, dict[str, str]]:
         """By split the metrics that it has not, whatever the network, and why."""
@@ -95,8 +109,8 @@ class Results:
 
     def calibration(self, split: Split) -> Calibration:
         """How sure the network is of the classes that it predicts, and how often it is right."""
-        probabilities = self.objective.loss.probabilities(self.outputs(split))
-        return calibration(probabilities.numpy(), split.y.cpu().numpy())
+        probabilities = self.probabilities(self.outputs(split))
+        return _calibration(probabilities, split)
 
     def predict(self, x: Any) -> np.ndarray:
         """Class probabilities [N, C], or values [N, T], both in float64, for inputs [N, F] in the data's own units.
@@ -116,30 +130,39 @@ class Results:
         outputs = outputs_of(self._stack, Rows(((data, split),)))[0].cpu()
         if self.task.kind == "classification":
             # In float32 the probabilities of outputs near zero are equal, and the likeliest class would be the first.
-            return self.objective.loss.probabilities(outputs.double()).numpy()
+            return self.probabilities(outputs.double()).numpy()
         return preprocessing.values(outputs).numpy()
 
 
-def judged(stack: Stack, data: Sequence[Data], objective: Objective) -> list[dict[str, dict[str, float]]]:
+def judged(
+    stack: Stack, data: Sequence[Data], objective: Objective, temperatures: Sequence[float]
+) -> list[dict[str, dict[str, float]]]:
     """What `Results.metrics` are of each member of a stack on its `data`: all are judged in one pass over a split."""
-    found = _by_split(data, lambda rows: _metrics_of(stack, rows, objective, objective.task.metrics))
+    found = _by_split(data, lambda rows: _metrics_of(stack, rows, objective, objective.task.metrics, temperatures))
     return [{name: dict(of_members[k]) for name, of_members in found.items()} for k in range(len(stack))]
 
 
-def _metrics_of(stack: Stack, rows: Rows, objective: Objective, names: Collection[str]) -> list[dict[str, float]]:
+def _metrics_of(
+    stack: Stack, rows: Rows, objective: Objective, names: Collection[str], temperatures: Sequence[float]
+) -> list[dict[str, float]]:
     """Those of `names` of each member."""
     task, evaluation = objective.task, evaluate(stack, rows, objective, keep=True)
     assert evaluation.outputs is not None
     found: list[dict[str, float]] = []
     for members, data, split in rows.members(len(stack)):
-        given = Answers.of(evaluation.outputs[members], task, objective.loss, data.preprocessing.values)
-        numbers = {name: values.tolist() for name, values in metrics(given, split.y, names).items()}
+        outputs, own = evaluation.outputs[members], data.preprocessing.values
+        given = Answers.of(outputs, task, objective.loss, own, temperatures[members])
+        numbers = {name: values.tolist() for name, values in metrics(given, split.y, names, split.weight).items()}
         numbers |= {"loss": evaluation.loss[members].tolist(), task.score: evaluation.score[members].tolist()}
         if given.probabilities is not None and "calibration_error" in names:
-            true = split.y.cpu().numpy()
-            numbers["calibration_error"] = [calibration(own.numpy(), true).error for own in given.probabilities]
-        found += [{name: numbers[name][k] for name in names} for k in range(len(numbers["loss"]))]
+            numbers["calibration_error"] = [_calibration(each, split).error for each in given.probabilities]
+        found += [{name: numbers[name][k] for name in names} for k in range(len(outputs))]
     return found
+
+
+def _calibration(probabilities: torch.Tensor, split: Split) -> Calibration:
+    weight = None if split.weight is None else split.weight.cpu().double().numpy()
+    return calibration(probabilities.numpy(), split.y.cpu().numpy(), weight=weight)
 
 
 def _by_split(data: Sequence[Data], of: Callable[[Rows], T]) -> dict[str, T]:
@@ -152,11 +175,19 @@ def _by_split(data: Sequence[Data], of: Callable[[Rows], T]) -> dict[str, T]:
 def constant_answer(data: Data) -> list[float]:
     """The answer that is the same for all rows: the share of each class of the training rows, or their mean.
 
-    The mean is that of what the network is to give, such as of ln y, in the target's own units.
+    The mean is that of what the network is to give, such as of ln y, in the target's own units. Both are by weight.
     """
     if data.task.kind == "classification":
         return train_shares(data)
-    return data.targets_in_own_units(data.train.y.double().mean(0, keepdim=True))[0].tolist()
+    return data.targets_in_own_units(_mean(data.train)[None])[0].tolist()
+
+
+def _mean(split: Split) -> torch.Tensor:
+    """[T]: Σ w·y / Σ w, float64."""
+    if split.weight is None:
+        return split.y.double().mean(0)
+    weight = split.weight.double()[:, None]
+    return (weight * split.y.double()).sum(0) / weight.sum()
 
 
 def constant_metrics(data: Data, objective: Objective) -> dict[str, dict[str, float]]:
@@ -165,11 +196,11 @@ def constant_metrics(data: Data, objective: Objective) -> dict[str, dict[str, fl
     It is fitted to the training rows: see `constant_of`. The loss is that of the outputs with the least training loss.
     """
     answer = constant_answer(data)
-    outputs = objective.loss.constant(data.train.y, data.task)
+    outputs = constant_outputs(data, objective.loss)
 
     def of(rows: Rows) -> dict[str, float]:
         ((_, split),) = rows.parts
-        loss = loss_of_constant(split.y, data.task, objective.loss, outputs, objective.class_weights[0])
+        loss = loss_of_constant(split, data.task, objective.loss, outputs, objective.class_weights[0])
         return {"loss": loss, **constant_of(answer, split, data.identity)}
 
     found = _by_split([data], of)
@@ -184,21 +215,21 @@ def constant_of(answer: Sequence[float], split: Split, identity: Identity) -> di
     has learned nothing would look well calibrated.
     """
     task, n = identity.task, len(split)
-    y = split.y.cpu()
+    y, weight = split.y.cpu(), None if split.weight is None else split.weight.cpu().double()
     if task.kind == "classification":
         shares = torch.tensor(answer, dtype=torch.float32)
         predicted = shares.argmax().expand(1, n)
         given = Answers(predicted, shares.expand(1, n, -1))
-        right = (predicted == y).double().mean().item()
+        right = float(np.average((predicted[0] == y).numpy(), weights=weight))
         numbers = {"accuracy": right, "calibration_error": 1 - right}
     else:
         preprocessing = identity.preprocessing
         value = preprocessing.targets(torch.tensor([answer], dtype=torch.float64)).double()
         given = Answers(values=value.expand(1, n, -1), own=preprocessing.values)
-        spread = (y.double() - y.double().mean(0)).square().sum().item()
-        errors = (y.double() - value).square().sum().item()
-        numbers = {"r2": 1 - errors / spread if (y != y[0]).any(0).all() else math.nan}
-    return numbers | {name: value.item() for name, value in metrics(given, y, task.metrics).items()}
+        spread_around = spread(y.double(), _mean(split).cpu(), weight).item()
+        errors = spread(y.double(), value, weight).item()
+        numbers = {"r2": 1 - errors / spread_around if (y != y[0]).any(0).all() else math.nan}
+    return numbers | {name: value.item() for name, value in metrics(given, y, task.metrics, split.weight).items()}
 
 
 N_BINS = 15  # as in Guo et al.
@@ -224,21 +255,41 @@ class Calibration:
         total = self.counts.sum()
         return float((self.counts * np.abs(self.accuracy - self.confidence)).sum() / total) if total else math.nan
 
+    @property
+    def known(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean confidence and accuracy of the bins that hold samples."""
+        some = self.counts > 0
+        return self.confidence[some], self.accuracy[some]
 
-def calibration(probabilities: np.ndarray, true: np.ndarray, n_bins: int = N_BINS) -> Calibration:
+    @staticmethod
+    def pooled(parts: Sequence[Calibration]) -> Calibration:
+        """That of all samples of several together."""
+        counts = np.sum([part.counts for part in parts], 0)
+        some = np.where(counts > 0, counts, 1)
+        confidence = np.sum([part.counts * part.confidence for part in parts], 0) / some
+        accuracy = np.sum([part.counts * part.accuracy for part in parts], 0) / some
+        return Calibration(counts, confidence, accuracy)
+
+
+def calibration(
+    probabilities: np.ndarray, true: np.ndarray, n_bins: int = N_BINS, weight: np.ndarray | None = None
+) -> Calibration:
     """Bins of equal width for class probabilities [N, C] and true classes [N]; bin m holds (m − 1)/M < p ≤ m/M.
 
-    Samples whose probabilities are no numbers are left out.
+    Samples whose probabilities are no numbers are left out. With a `weight` [N] counts are by weight, of mean 1.
     """
     known = np.isfinite(probabilities).all(1)
     probabilities, true = probabilities[known], true[known]
+    if weight is not None:
+        weight = weight[known] / weight[known].mean()
     confidence = probabilities.max(1).astype(float)
     right = probabilities.argmax(1) == true
     bins = np.clip(np.ceil(confidence * n_bins).astype(int) - 1, 0, n_bins - 1)
-    counts = np.bincount(bins, minlength=n_bins)
-    at_least_one = np.maximum(counts, 1)
+    counts = np.bincount(bins, weight, n_bins)
+    some = np.where(counts > 0, counts, 1)
+    each = 1 if weight is None else weight
     return Calibration(
         counts,
-        np.bincount(bins, confidence, n_bins) / at_least_one,
-        np.bincount(bins, right, n_bins) / at_least_one,
+        np.bincount(bins, each * confidence, n_bins) / some,
+        np.bincount(bins, each * right, n_bins) / some,
     )

@@ -202,21 +202,25 @@ class Attempt:
             if self.member.failure is not None:
                 self._fail(engine, k)
                 return False
-            self.recorder.checkpoint(engine.state_dict(k), final=True)
-            self._results = _results(engine, k, engine.best_network(k))
+            state = engine.state_dict(k)
+            results = _results(engine, k, engine.best_network(k))
+            if self.member.config.calibrate is not None:
+                results = results.calibrated()
+                self.recorder.note(temperature=results.temperature)
+            self.recorder.checkpoint(state, final=True)
+            self._results = results
         return self.outcome is None
 
     @property
-    def network(self) -> nn.Module:
-        """The best weights of a member that has ended."""
+    def results(self) -> Results:
+        """Those of the best weights of a member that has ended."""
         assert self._results is not None
-        return self._results.module
+        return self._results
 
     def judged(self, engine: Engine, metrics: dict[str, dict[str, float]]) -> None:
         """Notes the metrics of the best weights."""
-        assert self._results is not None
         self.recorder.note(
-            **self._progress(engine), metrics=metrics, undefined=self._results.undefined(), constant=self._constant()
+            **self._progress(engine), metrics=metrics, undefined=self.results.undefined(), constant=self._constant()
         )
 
     def _fail(self, engine: Engine, k: int) -> None:

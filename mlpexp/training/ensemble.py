@@ -20,6 +20,7 @@ from torch import Tensor
 from mlpexp.data.dataset import Data, Split
 from mlpexp.data.identity import unpacked
 from mlpexp.engine.metrics import Answers, metrics
+from mlpexp.engine.rows import spread
 from mlpexp.errors import ConfigError, pluralize
 from mlpexp.run import record
 from mlpexp.run.directory import claim_new, refuse_links
@@ -83,7 +84,7 @@ def evaluate_ensemble(
     names = [name for name in first.task.metrics if name != "loss"]
     answers = [_answers(member, split) for member, split in zip(members, splits, strict=True)]
     mean = np.mean(answers, axis=0)
-    found = _metrics(first, mean, splits[0].y.cpu(), names)
+    found = _metrics(first, mean, splits[0], names)
     own = [member.metrics_of(split, names) for member, split in zip(members, splits, strict=True)]
     out = claim_new(Path(directory) / "evaluations" / datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
     ensemble = Ensemble(out, rows, found, own, _disagreement(first, np.stack(answers), mean))
@@ -116,7 +117,7 @@ def _tested_by_all(paths: Sequence[Path], members: Sequence[Results], changes: d
     for member, rows in zip(members, tested, strict=True):
         # A split holds its rows in the order of the file.
         of_split = torch.searchsorted(rows, common).to(member.data.test.x.device)
-        found.append(Split(member.data.test.x[of_split], member.data.test.y[of_split]))
+        found.append(member.data.test.of(of_split))
     return found
 
 
@@ -144,27 +145,30 @@ def _answers(member: Results, split: Split) -> np.ndarray:
     """Class probabilities [N, C], or values [N, T] in their own units, float64."""
     outputs = member.outputs(split)
     if member.task.kind == "classification":
-        return member.objective.loss.probabilities(outputs).double().numpy()
+        return member.probabilities(outputs).double().numpy()
     return member.identity.preprocessing.values(outputs).double().numpy()
 
 
-def _metrics(first: Results, mean: np.ndarray, y: Tensor, names: Sequence[str]) -> dict[str, float]:
-    """The metrics of an ensemble's answers for rows with targets y, in the units of the first member."""
-    answers = torch.from_numpy(mean)
+def _metrics(first: Results, mean: np.ndarray, rows: Split, names: Sequence[str]) -> dict[str, float]:
+    """The metrics of an ensemble's answers for rows, in the units of the first member."""
+    answers, y = torch.from_numpy(mean), rows.y.cpu()
+    weight = torch.ones(len(y)) if rows.weight is None else rows.weight.cpu()
+    weight = weight.double()
     if first.task.kind == "classification":
         predicted = answers.argmax(1)
         numbers = {
-            "accuracy": (predicted == y).double().mean().item(),
-            "calibration_error": calibration(mean, y.numpy()).error,
+            "accuracy": ((predicted == y) * weight).sum().item() / weight.sum().item(),
+            "calibration_error": calibration(mean, y.numpy(), weight=weight.numpy()).error,
         }
         given = Answers(predicted[None], answers[None])
     else:
         preprocessing = first.identity.preprocessing
         values = preprocessing.targets(answers).double()
-        squares, spread = (values - y).square().sum(), (y - y.double().mean(0)).square().sum()
-        numbers = {"r2": (1 - squares / spread).item() if (y != y[0]).any(0).all() else math.nan}
+        middle = (weight[:, None] * y).sum(0) / weight.sum()
+        squares, around = spread(y.double(), values, weight), spread(y.double(), middle, weight)
+        numbers = {"r2": (1 - squares / around).item() if (y != y[0]).any(0).all() else math.nan}
         given = Answers(values=values[None], own=preprocessing.values)
-    numbers |= {name: value.item() for name, value in metrics(given, y, names).items()}
+    numbers |= {name: value.item() for name, value in metrics(given, y, names, rows.weight).items()}
     return {name: numbers[name] for name in names}
 
 

@@ -16,7 +16,7 @@ import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils import check_array, check_consistent_length, check_random_state, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from mlpexp.components.regularizer import EarlyStopping
 from mlpexp.config.compose import compose
@@ -65,12 +65,19 @@ class _Estimator(BaseEstimator):
         """Classes [N] as whole numbers, or values [N, T], and what is to be learned."""
         raise NotImplementedError
 
-    def fit(self, X: Any, y: Any) -> Self:  # noqa: N803
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803
         """Trains a new network on rows X [N, F], an array or a data frame, and their targets y.
 
+        `sample_weight` [N] is how much each row counts, as dataset.weight has it: 0 is as if the row were not there.
         ConfigError, a ValueError, where the overrides or the data are wrong; DivergedError.
         """
         frame = self._frame(X, reset=True, no_target=y is None)
+        weight = None
+        if sample_weight is not None:
+            check_consistent_length(frame, y)
+            weight = _check_sample_weight(sample_weight, frame, dtype=np.float64, ensure_non_negative=True)
+            in_use = weight > 0
+            frame, y, weight = frame.filter(in_use), np.asarray(y)[in_use], weight[in_use]
         targets, task = self._targets(y)
         check_consistent_length(frame, targets)
         config, dataset = self._config(len(frame))
@@ -85,7 +92,9 @@ class _Estimator(BaseEstimator):
         known = Preprocessing(tuple(columns), *_outputs(targets[train], task, dataset))
         # A copy: rows that are mapped into memory cannot be written, and torch has no such tensors.
         y_all = torch.tensor(targets) if task.classes else known.targets(torch.tensor(targets))
-        learned, judged = (Split(known.inputs(raw[part]), y_all[part]) for part in (train, val))
+        of_rows = None if weight is None else torch.from_numpy(weight / weight[train].mean()).float()
+        every = Split(known.inputs(raw), y_all, of_rows)
+        learned, judged = (every.of(torch.from_numpy(part)) for part in (train, val))
         # Where the last epoch counts, its evaluation on one row is as good as any.
         judged = judged if len(val) else learned.sample(1)
         data = Data("X", task, learned, judged, judged, known)
@@ -140,6 +149,7 @@ class _Estimator(BaseEstimator):
                 raise ConfigError(f"validation_fraction={share!r}: must be None or a float between 0 and 1.")
             return share
         watched = config.scheduler.needs_metric or any(isinstance(part, EarlyStopping) for part in config.regularizer)
+        watched |= config.calibrate is not None
         said = any(override.startswith("dataset.val_fraction=") for override in self.overrides)
         assert isinstance(config.dataset, Table)
         return config.dataset.val_fraction if watched or said or config.metric is not None else None
@@ -164,7 +174,8 @@ class Classifier(ClassifierMixin, _Estimator):
 
     `validation_fraction` is the share of each class's rows that validates; the best epoch's weights are taken. None:
     all rows are learned from and the last epoch's weights are taken, unless the config needs rows to validate with
-    (early_stopping, plateau, metric) or names dataset.val_fraction. `random_state`: the seed; None: the config's.
+    (early_stopping, plateau, metric, calibrate) or names dataset.val_fraction. `random_state`: the seed; None: that of
+    the config.
 
     Fitted: `classes_`, `n_features_in_`, `feature_names_in_`, `n_iter_` epochs, and `history_`, a row for each of them.
     """
@@ -306,13 +317,14 @@ def _trained(config: Config, data: Data, *, best: bool) -> tuple[Results, list[R
         if member.failure is not None:
             raise DivergedError(f"{member.failure}.")
         module = engine.best_network(0) if best else engine.stack.member(0)
-        return _portable(Results.of(module, data, engine.objective.member(0), engine.stack.bf16)), history
+        results = Results.of(module, data, engine.objective.member(0), engine.stack.bf16)
+        return _portable(results.calibrated() if config.calibrate else results), history
 
 
 def _portable(results: Results) -> Results:
     """What predicts, on the CPU and without data: it is pickled as it is."""
     known = Identity(results.task, results.identity.preprocessing)
-    return Results(copy.deepcopy(results.module).cpu(), known, results.objective, _no_data, results.bf16)
+    return replace(results, module=copy.deepcopy(results.module).cpu(), identity=known, read=_no_data)
 
 
 def _no_data() -> Data:

@@ -96,7 +96,9 @@ def _load(
 
     of_classes = loss.class_weights(record.constant_answer(found, path), known.task)
     objective = Objective(known.task, loss, class_weights=(of_classes,))
-    results = Results(module.to(device), known, objective, read, config.precision == "bf16")
+    # It is fitted to the best weights of a run that has ended.
+    temperature = found.temperature if weights == "best" and found.temperature is not None else 1.0
+    results = Results(module.to(device), known, objective, read, config.precision == "bf16", temperature)
     return results, epoch, source
 
 
@@ -123,7 +125,13 @@ def evaluate(
     if file is not None and (known.source is None or known.source.find([file])[0] is None):
         dataset = saved_config(found, path, changes or {}).dataset
         rows = dataset.labelled(known, file)
-        return _evaluate_table(path, results, epoch, file, rows, record.constant_answer(found, path), metric, format)
+        evaluation = _evaluate_table(
+            path, results, epoch, file, rows, record.constant_answer(found, path), metric, format
+        )
+        name = getattr(dataset, "weight", None)
+        if name is None or rows.weight is not None:
+            return evaluation
+        return replace(evaluation, remarks=(f"{file}: has no column {name}, the weight of rows: all count alike.",))
     judged: dict[str, Any] = {
         "metrics": results.metrics(),
         "constant": constant_metrics(results.data, results.objective),

@@ -117,6 +117,7 @@ def described(results: Results) -> dict[str, Any]:
     given: dict[str, Any] = {"task": results.task.kind, "target": preprocessing.target.name}
     if classes:
         given |= {"classes": list(classes), "outputs": [f"p({name})" for name in classes]}
+        given |= {"temperature": results.temperature}
     else:
         given |= {
             "targets": [

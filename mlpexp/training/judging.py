@@ -52,5 +52,7 @@ def _judged(
     engine: Engine, members: Sequence[int], pending: Mapping[Member, Attempt]
 ) -> list[dict[str, dict[str, float]]]:
     attempts = {k: pending.get(engine.members[k]) for k in members}
-    networks = {k: engine.best_network(k) if own is None else own.network for k, own in attempts.items()}
-    return judged(engine.stack_of(networks), [engine.members[k].data for k in members], engine.objective.of(members))
+    networks = {k: engine.best_network(k) if own is None else own.results.module for k, own in attempts.items()}
+    temperatures = [1.0 if own is None else own.results.temperature for own in attempts.values()]
+    data = [engine.members[k].data for k in members]
+    return judged(engine.stack_of(networks), data, engine.objective.of(members), temperatures)

@@ -73,6 +73,10 @@ def _prepared(config: Config, load: Callable[[], Data], tried: set[Hashable]) ->
         if part.smoothing and data.task.kind != "classification":
             name = regularizers.name_of(part)
             raise ConfigError(f"regularizer={name}: is for classification, and the dataset is a regression task.")
+    if config.calibrate is not None and data.task.kind != "classification":
+        raise ConfigError(
+            f"calibrate={config.calibrate}: is for classification, and the dataset is a regression task; leave it out."
+        )
     _check_metric(config, data)
     n_parameters = config.model.n_parameters(data.n_features, loss.n_outputs(data.task))
     check_memory(config, n_parameters, data.n_features, device)
@@ -203,7 +207,7 @@ def _source(config: Config, *, undealt: bool = False) -> Hashable:
 
 def _alike(config: Config) -> Hashable:
     """What preparing looks at, besides the data."""
-    network = (config.model, config.loss, config.regularizer, config.batch_size, config.metric)
+    network = (config.model, config.loss, config.regularizer, config.batch_size, config.metric, config.calibrate)
     how = (config.optimizer.full_batch, config.device, config.compile, config.deterministic)
     return network, tuple(users_components(config).values()), how
 

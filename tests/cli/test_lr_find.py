@@ -27,7 +27,12 @@ def pasted(out: str) -> str:
 def test_it_prints_rates_and_the_command_to_paste(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call([*MOONS, "regularizer=[dropout]", "optimizer.lr=0.5"]) == 0
     out = capsys.readouterr().out
-    for part in ("60 rates from 1e-06 to 10; seeds 0 to 1, trained as one", "│ valley ", "│ steepest ", "│ config "):
+    for part in (
+        "60 rates from 1e-06 to 10; seeds 0 to 1, trained as one",
+        "│ divergence ÷ 30 ",
+        "│ steepest ",
+        "│ config ",
+    ):
         assert part in out
     line = pasted(out)
     assert re.fullmatch(r"mlpexp train dataset=moons 'regularizer=\[dropout\]' optimizer.lr=[\d.e-]+", line)
@@ -49,7 +54,7 @@ def test_what_it_writes(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     np.testing.assert_allclose(table[:, 2], table[:, 4:].mean(1))
     found = json.loads(Path("new/lr_find.json").read_text())
     assert found["command"] == ["mlpexp", *MOONS, "--out", "new"]
-    assert found["lr"] == found["suggestions"]["valley"]
+    assert found["lr"] == found["suggestions"]["divergence ÷ 30"]
     from omegaconf import OmegaConf
 
     assert parse(OmegaConf.to_container(OmegaConf.load("new/config.yaml"))).seed == 0  # type: ignore[arg-type]

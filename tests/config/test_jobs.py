@@ -149,9 +149,8 @@ def test_data_are_loaded_once_for_jobs_that_share_them(monkeypatch: pytest.Monke
             return load(self, data_dir)
 
         monkeypatch.setattr(datasets[name], "load", counted)
-    check_jobs(
-        expand(["dataset=xor,moons", "seed=range(2)", "optimizer.lr=0.1,0.2", "model.hidden=[2],[3]"]), Composer()
-    )
+    swept = ["seed=range(2)", "optimizer.lr=0.1,0.2", "model.hidden=[2],[3]"]
+    check_jobs(expand(["dataset=xor", *swept]) + expand(["dataset=moons", "dataset.seed=0", *swept]), Composer())
     assert loaded == ["xor", "moons"]
 
 

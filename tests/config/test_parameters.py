@@ -77,7 +77,7 @@ def check(row: Parameter, hint: Any, composed: Any, dataset: str = "digits") -> 
             COMPOSER.config([f"dataset={dataset}"])
         return
     typed, _, origin = row.default.partition(", ")
-    assert origin in ("", f"recommended by dataset={dataset}")
+    assert origin in ("", f"recommended by dataset={dataset}", "from ${seed}")
     assert convert(parse_override(f"{row.name.replace('[]', '')}={typed}").value(), hint, row.name) == composed
 
 

@@ -95,7 +95,7 @@ def test_nothing_else_is_touched(small: Small, seeds: int, monkeypatch: pytest.M
 
 @pytest.mark.parametrize("name", [name for name in optimizers if name != "lbfgs"])
 def test_every_optimizer(small: Small, name: str) -> None:
-    finding = find_lr(small("dataset=moons", f"optimizer={name}"), seeds=2)
+    finding = find_lr(small("dataset=moons", f"optimizer={name}"), steps=100, seeds=2)
     assert finding.n_stacks == (1 if finding.config.optimizer.elementwise else 2)
     assert finding.lr is not None
     own = finding.config.optimizer.lr
@@ -112,7 +112,7 @@ def score(finding: Finding, lr: float | None) -> float:
     """The best validation accuracy, or R², of a short run at a rate."""
     assert lr is not None
     config = dataclasses.replace(
-        finding.config, epochs=10, optimizer=dataclasses.replace(finding.config.optimizer, lr=lr)
+        finding.config, epochs=20, optimizer=dataclasses.replace(finding.config.optimizer, lr=lr)
     )
     prepared = prepare(config)
     engine = Engine([config], prepared.data, prepared.device)
@@ -123,10 +123,10 @@ def score(finding: Finding, lr: float | None) -> float:
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 def test_all_suggestions_train_digits_well(small: Small, optimizer: str) -> None:
     finding = find_lr(small("dataset=digits", f"optimizer={optimizer}"))
-    for suggestion in finding.suggestions:
-        assert score(finding, suggestion.lr) > 0.93, suggestion
+    first, *others = [score(finding, suggestion.lr) for suggestion in finding.suggestions]
     assert finding.lr == finding.suggestions[0].lr
-    assert score(finding, finding.lr) > 0.95
+    assert first > 0.95
+    assert min(others) > 0.93
 
 
 def test_regression(small: Small) -> None:
@@ -160,8 +160,8 @@ def test_where_there_is_no_rate_it_says_so(
 
 def test_a_loss_that_is_not_finite_ends_it(small: Small) -> None:
     finding = find_lr(small("dataset=sine", "optimizer=sgd"), lowest=1e10, highest=1e29, seeds=2)
-    assert len(finding.curve.rates) < 100
-    assert finding.remarks[0].startswith(f"Stopped after {len(finding.curve.rates)} of 100 steps: the ")
+    assert len(finding.curve.rates) < 300
+    assert finding.remarks[0].startswith(f"Stopped after {len(finding.curve.rates)} of 300 steps: the ")
 
 
 def test_a_falling_end_is_named(small: Small) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mlpexp.lr_finder.curve import beta_for, follow
-from mlpexp.lr_finder.rules import RULES, Descent, descent, minimum, steepest, valley
+from mlpexp.lr_finder.rules import RULES, Descent, descent, divergence, steepest
 
 RATES = np.geomspace(1e-6, 10, 100)
 LOG = np.log10(RATES)
@@ -24,7 +24,7 @@ def well(middle: float = -2.0, width: float = 0.25, bottom: float = 0.0) -> np.n
 
 
 def of(losses: np.ndarray, **changes: object) -> Descent | None:
-    options: dict[str, object] = {"beta": 0.9, "flat": 10, "complete": False} | changes
+    options: dict[str, object] = {"beta": 0.9, "flat": 10, "failed": False} | changes
     return descent(losses, losses, **options)  # type: ignore[arg-type]
 
 
@@ -37,9 +37,10 @@ def test_the_rules_on_a_well() -> None:
     # 5 % of the fall is lost where the sigmoid is 0.05: 0.25·ln 19 decades before the middle.
     assert LOG[found.first] == pytest.approx(-2 - 0.25 * np.log(19), abs=0.1)
     assert np.log10(steepest(RATES, losses, found, 5) or 0) == pytest.approx(-2, abs=0.1)
-    assert minimum(RATES, losses, found, 5) == RATES[found.last] / 10
-    halfway = (found.first + found.last) / 2
-    assert np.log10(valley(RATES, losses, found, 5) or 0) == pytest.approx(LOG[int(halfway)], abs=0.15)
+    # The loss is at 1 + 50·x² where it has fallen to 1, and back at 2 where x is √0.02 decades.
+    assert np.log10(divergence(RATES, losses, found, 5) or 0) == pytest.approx(0.02**0.5, abs=0.1)
+    assert [rule.name for rule in RULES] == ["divergence ÷ 30", "steepest"]
+    assert RULES[0].find(RATES, losses, found, 5) == pytest.approx((divergence(RATES, losses, found, 5) or 0) / 30)
 
 
 def test_the_answers_do_not_depend_on_where_the_curve_begins() -> None:
@@ -53,23 +54,11 @@ def test_the_answers_do_not_depend_on_where_the_curve_begins() -> None:
         assert rule.find(RATES[late], losses[late], part, 5) == pytest.approx(first, rel=0.2)
 
 
-def longest_by_hand(losses: list[float]) -> tuple[int, int]:
-    """Where the first of the longest strictly decreasing subsequences ends, and its length, by trying all."""
-    best = [1] * len(losses)
-    for i in range(len(losses)):
-        for j in range(i):
-            if losses[i] < losses[j] and best[i] < best[j] + 1:
-                best[i] = best[j] + 1
-    return best.index(max(best)), max(best)
-
-
 @pytest.mark.parametrize("seed", range(10))
 def test_on_noisy_curves_the_rules_are_what_plain_loops_compute(seed: int) -> None:
     losses = well() + 0.1 * np.random.default_rng(seed).standard_normal(100)
     first, last, reach = 40, 75, 4
-    found = Descent(first, last, complete=True)
-    end, m = longest_by_hand(losses[first : last + 1].tolist())
-    assert valley(RATES, losses, found, reach) == RATES[first + end - m + int(m / 3) + int(m / 3 / 2) + 1]
+    found = Descent(first, last, complete=True, diverged=None)
     slopes = {}
     for i in range(first, last + 1):
         a, b = max(0, i - reach), min(99, i + reach)
@@ -79,21 +68,31 @@ def test_on_noisy_curves_the_rules_are_what_plain_loops_compute(seed: int) -> No
 
 def test_steepest_between_neighbours_is_numpys_gradient() -> None:
     losses = well()
-    found = Descent(0, 99, complete=True)
+    found = Descent(0, 99, complete=True, diverged=None)
     expected = RATES[np.argmin(np.gradient(losses, np.log(RATES)))]
     assert steepest(RATES, losses, found, 1) == expected
 
 
-def test_an_open_end_has_neither_valley_nor_minimum() -> None:
+def test_training_diverges_where_the_loss_is_back_at_its_start_or_the_curve_ends_in_failure() -> None:
+    level, low = [2.0] * 10, [1.4, 1.3, 1.2, 1.1, 1.0]
+    rising = np.array([*level, *low, 1.5, 1.9, 2.1, 3.0])
+    endings = {"back": rising, "fails before": rising[:17], "only rises": rising[:17], "open": rising[:15]}
+    failed = {"fails before": True, "open": False}
+    found = {name: of(losses, failed=failed.get(name, False)) for name, losses in endings.items()}
+    at = {name: each and (each.diverged, each.complete) for name, each in found.items()}
+    assert at == {"back": (17, True), "fails before": (16, True), "only rises": (None, True), "open": (None, False)}
+    assert found["back"] is not None
+    assert divergence(RATES, rising, found["back"], 1) == RATES[17]
+
+
+def test_without_divergence_steepest_is_the_one_to_begin_with() -> None:
     losses = 2 - sigmoid((LOG + 2) / 0.25)
     found = of(losses)
     assert found is not None
     assert not found.complete
-    assert valley(RATES, losses, found, 5) is minimum(RATES, losses, found, 5) is None
-    assert np.log10(steepest(RATES, losses, found, 5) or 0) == pytest.approx(-2, abs=0.1)
-    failed = of(losses, complete=True)
-    assert failed is not None
-    assert failed.complete
+    rates = [rule.find(RATES, losses, found, 5) for rule in RULES]
+    assert rates[0] is None
+    assert np.log10(rates[1] or 0) == pytest.approx(-2, abs=0.1)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +109,7 @@ def test_an_open_end_has_neither_valley_nor_minimum() -> None:
 )
 def test_where_nothing_falls_nothing_is_found(losses: np.ndarray) -> None:
     smoothed = follow(losses[:, None], RATES, 1, 0.9).smoothed
-    assert descent(losses, smoothed, beta=0.9, flat=10, complete=False) is None
+    assert descent(losses, smoothed, beta=0.9, flat=10, failed=False) is None
 
 
 def test_smoothing_is_a_weighted_mean() -> None:

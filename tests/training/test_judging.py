@@ -23,7 +23,7 @@ Small = Callable[..., Config]
 QUIET = ["model.hidden=[8]", "epochs=3", "log.figures=false", "log.tensorboard=false"]
 CASES = {
     "one split": ["dataset=moons", "dataset.n_samples=90", "dataset.seed=1"],
-    "own splits": ["dataset=digits", "loss=cross_entropy", "loss.class_weight=balanced"],
+    "own splits": ["dataset=digits", "calibrate=temperature", "loss=cross_entropy", "loss.class_weight=balanced"],
     "values": ["dataset=sine"],
     "own values": ["dataset=table", "dataset.target=y", "dataset.path=table.csv"],
     "the same rows in all splits": ["dataset=xor"],

@@ -22,6 +22,7 @@ from mlpexp.data.tables.splitting import by_column, by_group, by_time, in_two
 from mlpexp.data.tables.targets import FEWEST as _FEWEST
 from mlpexp.data.tables.targets import Target as Found
 from mlpexp.data.tables.targets import find_target
+from mlpexp.data.tables.weights import check_column, weights_of
 from mlpexp.data.task import Task
 from mlpexp.errors import ConfigError, pluralize
 
@@ -47,6 +48,8 @@ class Learned:
     """Which of the rows are learned from."""
     tested: Tensor | None
     """The test rows, where they lie in a file of their own; they are behind the others in `x` and `y`."""
+    weight: Tensor | None
+    """[N]: how much each row counts, more than 0 for those in use; None where all count alike."""
     kinds: tuple[Kind, ...]
     with_holes: tuple[bool, ...]
     """Of each column, whether rows have no value."""
@@ -100,6 +103,8 @@ def learn(table: RawTable, test: RawTable | None, settings: TableSettings) -> Le
             table.column(name, f"dataset.{key}={short(name)}")
     # What splits the rows is no input, unless it is said to be one.
     beside = [name for name in rules if name not in settings.columns and name not in names]
+    if settings.weight is not None:
+        check_column(table, settings.weight, names, settings.columns)
     kinds = _kinds(table, settings, names, beside)
     used = _used(table, kinds, names)
     x = values_of(table, used)
@@ -119,6 +124,12 @@ def learn(table: RawTable, test: RawTable | None, settings: TableSettings) -> Le
         if n := int(left.sum()):
             notes.append(f"{pluralize(n, 'row')} with missing values left out")
         without = without | left
+    weight = None
+    if settings.weight is not None:
+        weight = weights_of(table, settings.weight, ~without)
+        if n := int((weight[~without] == 0).sum()):
+            notes.append(f"{pluralize(n, 'row')} of weight 0 left out")
+        without = without | (weight == 0)
     kept = (~without).nonzero().squeeze(1)
     if len(kept) < FEWEST:
         raise ConfigError(
@@ -130,6 +141,11 @@ def learn(table: RawTable, test: RawTable | None, settings: TableSettings) -> Le
     n_rows, tested = len(x), None
     if test is not None:
         x_test, y_test, tested = _of_test(test, used, names, found[0], target, settings)
+        if weight is not None and settings.weight is not None:
+            is_tested = torch.isin(torch.arange(len(x_test)), tested)
+            require(test, [settings.weight])
+            of_test = weights_of(test, settings.weight, is_tested)
+            tested, weight = tested[of_test[tested] > 0], torch.cat([weight, of_test])
         if n := len(x_test) - len(tested):
             notes.append(f"{pluralize(n, 'row')} of {settings.test_path} left out likewise")
         with_holes |= holes_of(used, x_test[tested]).any(0)
@@ -149,6 +165,7 @@ def learn(table: RawTable, test: RawTable | None, settings: TableSettings) -> Le
         task=task,
         kept=kept,
         tested=tested,
+        weight=weight,
         kinds=tuple(used),
         with_holes=tuple(with_holes.tolist()),
         targets=names,
@@ -234,8 +251,11 @@ def _kinds(table: RawTable, settings: TableSettings, targets: Sequence[str], bes
     ]
     if lines:
         raise ConfigError(*lines)
-    kinds = find_kinds(table, settings.columns, (*settings.ignore, *beside), targets)
-    return tuple(Ignored(kind.name, "splits the rows") if kind.name in beside else kind for kind in kinds)
+    reasons = dict.fromkeys(beside, "splits the rows")
+    if settings.weight is not None:
+        reasons.setdefault(settings.weight, "weights the rows")
+    kinds = find_kinds(table, settings.columns, (*settings.ignore, *reasons), targets)
+    return tuple(Ignored(kind.name, reasons[kind.name]) if kind.name in reasons else kind for kind in kinds)
 
 
 def _check_several(found: Sequence[Found]) -> None:
@@ -321,7 +341,7 @@ def _split(learned: Learned, settings: TableSettings) -> tuple[Tensor, Tensor, T
             )
             rows = (train, middle, rows[2])
     else:
-        train, middle, last = settings.deal(len(kept), labels)
+        train, middle, last = settings.deal_whole(len(kept), labels)
         rows = (kept[train], kept[middle], kept[last])
     rows = (settings.part_of(rows[0], y if classes else None), *rows[1:])
     if classes:

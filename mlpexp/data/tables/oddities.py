@@ -61,7 +61,7 @@ def find_oddities(table: RawTable, kinds: Sequence[Kind], target: Target) -> lis
 def _ignored(kinds: Sequence[Kind]) -> Iterator[Oddity]:
     reasons: dict[str, list[str]] = defaultdict(list)
     for kind in kinds:
-        if isinstance(kind, Ignored) and kind.reason not in ("as said", "splits the rows"):
+        if isinstance(kind, Ignored) and kind.reason not in ("as said", "splits the rows", "weights the rows"):
             empty = kind.reason.startswith("all values are missing")
             constant = kind.reason.startswith("constant")
             reasons["empty" if empty else "constant" if constant else "id_like"].append(kind.name)

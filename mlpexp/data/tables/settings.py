@@ -48,6 +48,11 @@ class TableSettings(RandomlySplit):
     """Column that says of each row whether it is for train, val or test."""
     test_path: PathName | None = None
     """File with the test rows, with the same columns; the rows of `path` are then for train and val."""
+    weight: str | None = None
+    """Column of the rows' weights w, numbers of at least 0; it is no input. They are divided by their mean over the
+    training rows. The loss of a batch of B rows is Σ w·loss / B; with loss.class_weight, c of the row's class,
+    Σ w·c·loss / Σ w·c. All metrics are weighted, as scikit-learn's with sample_weight: a mean is Σ w·m / Σ w. Rows of
+    weight 0 are left out. What mixup makes of two rows counts by the weights of both. null: all rows count alike."""
     sep: str | None = None
     """What stands between the values of a text file: one character, or tab, space, comma, semicolon, pipe; null: it is
     found."""

@@ -21,17 +21,22 @@ if TYPE_CHECKING:
 
 _COLUMNS, _SIDE, _SHARES = 4, 2.3, 0.5  # inches of a panel, and the height of that of shares below it
 _LEGEND = ("accuracy", "at the mean confidence of the bin", "perfectly calibrated")
+_BEFORE = "before temperature scaling"
 _FEW = 10  # samples: an accuracy of fewer is unreliable
 
 
 @dataclass(frozen=True)
 class Reliability:
-    """Counts, mean confidence and accuracy by bin [M], summed over seeds, and a `remark` such as the error."""
+    """Counts, mean confidence and accuracy by bin [M], summed over seeds, and a `remark` such as the error.
+
+    `before`: mean confidence and accuracy, without calibration, of the bins that hold samples.
+    """
 
     counts: np.ndarray
     confidence: np.ndarray
     accuracy: np.ndarray
     remark: str
+    before: tuple[np.ndarray, np.ndarray] | None = None
 
 
 @style.styled
@@ -39,9 +44,10 @@ def reliability(settings: Mapping[str, Reliability], notes: Sequence[str] = ()) 
     """A panel a setting: accuracy over confidence, and below which share of the samples each bin holds."""
     rows, columns = balanced(len(settings), _COLUMNS)
     labels = [
-        [*broken(f"{rank}. {name}", _SIDE), style.fit(found.remark, style.SMALL, _SIDE)]
+        [*broken(f"{rank}. {name}" if len(settings) > 1 else name, _SIDE), style.fit(found.remark, style.SMALL, _SIDE)]
         for rank, (name, found) in enumerate(settings.items(), start=1)
     ]
+    legend = [*_LEGEND, _BEFORE] if any(found.before is not None for found in settings.values()) else _LEGEND
     notes = [*notes, f"bins of fewer than {_FEW} samples are pale"]
     figure, grid = page(
         2 * rows,
@@ -50,7 +56,7 @@ def reliability(settings: Mapping[str, Reliability], notes: Sequence[str] = ()) 
         rows * (_SIDE + _SHARES + 0.6 + style.LINE * max(map(len, labels))) + 0.2,
         title="Reliability",
         notes=notes,
-        legend=_LEGEND,
+        legend=legend,
         height_ratios=[_SIDE, _SHARES] * rows,
     )
     handles: dict[str, Artist] = {}
@@ -72,6 +78,10 @@ def reliability(settings: Mapping[str, Reliability], notes: Sequence[str] = ()) 
                 clip_on=False,
             )  # fmt: skip
             handles.setdefault(_LEGEND[1], dots)
+        if found.before is not None:
+            (handles[_BEFORE],) = panel.plot(
+                *found.before, "o-", color=style.INK, mfc="none", ms=4.5, lw=0.8, zorder=4, clip_on=False
+            )
         (handles[_LEGEND[2]],) = panel.plot([0, 1], [0, 1], "--", color=style.TRUE_FUNCTION, lw=1.5, zorder=3)
         panel.set(xlim=(0, 1), ylim=(0, 1.02), xticks=[0, 0.5, 1], yticks=[0, 0.5, 1])
         panel.set_yticklabels(["0", "0.5", "1"])
