@@ -11,8 +11,8 @@
   rate has an optimizer of its own. Of XOR 32 rates, against 32 seeds.
 - JAX: the MNIST sweep with jit, scan and vmap (jax_mnist.py), in a process of its own that takes its turn like the
   others and sleeps between. Needs `pip install 'mlpexp[bench]'`, here or for the interpreter that --jax-python names.
-- Whole commands: `mlpexp train -m` with Hydra's basic launcher against mlpexp's own, figures drawn or not; and a sweep
-  of 80 digits runs.
+- Whole commands: `mlpexp train -m` with Hydra's basic launcher against mlpexp's own, figures drawn or not; a sweep of
+  80 digits runs; what a run of 500 costs beyond a sweep of 20; and the MNIST sweep against its training loop alone.
 
 Sides take turns, in changing order, so that a change of the machine's speed meets all alike; printed are medians of
 seconds, and medians of the ratios within a turn. The first turn of the loops warms up and is not counted. On a machine
@@ -88,6 +88,8 @@ STUDY = [
     *["dataset=digits", "activation=relu,tanh,gelu,silu", "init=xavier_uniform,kaiming_uniform", "seed=range(10)"],
     "log.figures=false",
 ]
+MANY = ["dataset=xor", "epochs=20", "log.figures=false"]
+FEW_RUNS, MANY_RUNS = 20, 520
 WEIGHTS_FOR_A_RATE = group._WEIGHTS_FOR_A_RATE
 ACTIVATIONS = ["relu", "tanh", "gelu", "silu"]
 
@@ -272,6 +274,25 @@ def command(*words: str) -> Side:
     return turn
 
 
+def beyond_start_up(turns: int, device: str) -> None:
+    """Milliseconds of a run of many, beyond those of a sweep of few."""
+    sides = {str(n): command(*MANY, f"seed=range({n})", f"device={device}") for n in (MANY_RUNS, FEW_RUNS)}
+    many, few = measure(sides, turns, False).values()
+    each = [1000 * (one - other) / (MANY_RUNS - FEW_RUNS) for one, other in zip(many, few, strict=True)]
+    print(f"mlpexp train -m, XOR, 500 runs more: {statistics.median(each):.1f} ms each   goal: at most 8", flush=True)
+
+
+def around_training(turns: int, device: str) -> None:
+    """The whole command of the MNIST sweep, and its training loop."""
+    given = [*MNIST.overrides, "dataset.seed=0", f"device={device}"]
+    prepared = prepare(compose(given))
+    configs = [replace(prepared.config, seed=seed) for seed in range(MNIST.members)]
+    words = [*given, f"seed=range({MNIST.members})", f"epochs={MNIST.epochs}", "log.figures=false"]
+    loop = Training(MNIST, prepared, [configs])
+    sides: dict[str, Side] = {"whole command": command(*words), "training loop": loop}
+    report(f"MNIST, {MNIST.members} seeds, {MNIST.epochs} epoch", measure(sides, turns, False), 1.5, "at most")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--turns", type=int, default=5, help="of the XOR and digits loops")
@@ -303,6 +324,9 @@ def main() -> None:
             report(f"mlpexp train -m, XOR, 32 seeds{name}", measure(sides, args.command_turns, False), COMMAND_GOAL)
         study = measure({"": command(*STUDY, f"device={args.device}")}, args.command_turns, False)[""]
         print(f"mlpexp train -m, digits, 80 runs, no figures: {statistics.median(study):.2f} s   goal: at most 5")
+        beyond_start_up(args.command_turns, args.device)
+        if not args.no_mnist:
+            around_training(args.mnist_turns, args.device)
 
 
 if __name__ == "__main__":

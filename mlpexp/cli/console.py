@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
+from rich.text import Text
 
 # The control characters of ASCII and Latin-1 except the line feed, and bytes in the name of a file that are not UTF-8.
 _COMMANDS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -21,6 +23,14 @@ class _Console(Console):
                 yield segment
             else:
                 yield Segment(_COMMANDS.sub("�", segment.text), segment.style)
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """Within, a terminal shows what is being done; nothing of it stays, and elsewhere nothing is shown."""
+    out = console()
+    with out.status(Text(what)) if out.is_terminal else nullcontext():
+        yield
 
 
 def console() -> Console:

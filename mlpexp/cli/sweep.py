@@ -33,9 +33,8 @@ from mlpexp.training.prepare import Preparations
 _MOST_VALUES = 1000
 
 
-def run_sweep(composer: Composer, overrides: Sequence[str], *, dry_run: bool) -> int:
+def run_sweep(checked: CheckedSweep, composer: Composer, *, dry_run: bool) -> int:
     """Runs the jobs of a sweep by Hydra's sweeper and launcher; then shows their results."""
-    checked = check_sweep(composer, overrides)
     if repeated := repeats([job.config for job in checked.jobs or []]):
         report(f"{repeated}.")
     if dry_run:

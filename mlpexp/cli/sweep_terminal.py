@@ -42,6 +42,7 @@ class SweepTerminal(SweepWatcher):
         self._bar: TaskID | None = None
         self._shown = 0.0
         self._last: tuple[Engine, Sequence[Row]] | None = None
+        self._last_numbers = ""
         self._score = "accuracy"
         self._stack = ""
         self._every = 1.0
@@ -85,7 +86,8 @@ class SweepTerminal(SweepWatcher):
             self._console.print(Text(f"{where}  {self._numbers(rows)}"))
         else:
             assert self._bar is not None
-            self._progress.update(self._bar, completed=epoch, numbers=self._numbers(rows))
+            self._last_numbers = self._numbers(rows)
+            self._progress.update(self._bar, completed=epoch, numbers=self._last_numbers)
 
     def _numbers(self, rows: Sequence[Row]) -> str:
         """The validation scores of the members that still learn."""
@@ -98,9 +100,18 @@ class SweepTerminal(SweepWatcher):
         mean = f"mean {name} {sum(scores) / len(scores):.4f}"
         return mean if narrow else f"{mean} ({min(scores):.4f} to {max(scores):.4f})"
 
+    def doing(self, what: str) -> None:
+        self._show()
+        if self._progress is not None:
+            assert self._bar is not None
+            self._progress.update(self._bar, numbers=what)
+
     def ended(self) -> None:
         self._show()
         if self._progress is not None:
+            # What stays is the last epoch.
+            assert self._bar is not None
+            self._progress.update(self._bar, numbers=self._last_numbers)
             self._progress.stop()
             self._progress = None
 

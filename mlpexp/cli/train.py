@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
+from mlpexp.cli.console import waiting
 from mlpexp.cli.hydra_app import check_package, claim, parse, show, shows
 from mlpexp.config import hydra_adapter
 from mlpexp.config.compose import Composer
@@ -34,10 +35,13 @@ def run(arguments: list[str]) -> int:
         show(arguments)
         return 0
     if args.multirun or composer.is_sweep(ours):
-        from mlpexp.cli.sweep import run_sweep
-
         _refuse(about_hydra, "hydra.run.", "is for a single run; a sweep has hydra.sweep.dir")
-        return run_sweep(composer, ours, dry_run=args.dry_run)
+        with waiting("composing the jobs of the sweep"):
+            # It imports torch.
+            from mlpexp.cli.sweep import check_sweep, run_sweep
+
+            checked = check_sweep(composer, ours)
+        return run_sweep(checked, composer, dry_run=args.dry_run)
     _refuse(about_hydra, ("hydra/launcher", "hydra/sweeper", "hydra.launcher", "hydra.sweep"), "is for sweeps; add -m")
     _refuse(ours, "sweep.", "is for sweeps; add -m")
     return _run_alone(composer, ours, dry_run=args.dry_run)

@@ -80,6 +80,9 @@ class BatchedStack(stack.Stack):
                 setattr(plain, name, copy.deepcopy(layer.of(k)))
         return plain.to(next(self.net.parameters()).device)
 
+    def named_parameters_of(self, k: int) -> stack.State:
+        return self._member_of(dict(self.net.named_parameters()), k)
+
     def state(self, k: int) -> stack.State:
         return self._member_of(self.net.state_dict(), k)
 

@@ -6,7 +6,7 @@ K members, B samples of a batch, F features, C outputs.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -155,6 +155,10 @@ class Engine:
             yield rows
             self.stopwatch.lap("writing")
 
+    def has_ended(self, member: Member) -> bool:
+        """Whether a member has no further epochs."""
+        return not member.active or self.epoch == self.total_epochs
+
     def _leave_out_ended(self) -> None:
         """Continues with a stack of only those members that still learn."""
         active = [k for k, member in enumerate(self.members) if member.active]
@@ -278,6 +282,10 @@ class Engine:
         if self.members[k].best.epoch:
             module.load_state_dict(self.stack.best_weights(k))
         return module
+
+    def stack_of(self, networks: Mapping[int, nn.Module]) -> Stack:
+        """Plain networks of some members as a stack, to be evaluated."""
+        return _stack(list(networks.values()), [self.members[k].config for k in networks])
 
     def best(self, k: int) -> dict[str, Any]:
         """The best epoch of member `k`: its number, validation loss and score, and weights; plain data."""

@@ -8,9 +8,10 @@ network at a time. So it is computed with torch, and tests hold it to scikit-lea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -36,14 +37,15 @@ class Answers:
         task: Task,
         loss: Loss,
         own: Callable[[Tensor], Tensor] = Tensor.double,
-        temperature: float = 1.0,
+        temperatures: Sequence[float] = (1.0,),
     ) -> Answers:
-        """What outputs [K, N, C] stand for, as `predict` gives it: in float32."""
+        """What outputs [K, N, C] stand for, as `predict` gives it: in float32; `temperatures` are of each or of all."""
         outputs = outputs.cpu()
         if task.kind == "regression":
             return Answers(values=outputs, own=own)
         k, n = outputs.shape[:2]
-        return Answers(loss.predict(outputs), loss.probabilities(outputs.flatten(0, 1) / temperature).view(k, n, -1))
+        scaled = outputs / outputs.new_tensor(temperatures).view(-1, 1, 1)
+        return Answers(loss.predict(outputs), loss.probabilities(scaled.flatten(0, 1)).view(k, n, -1))
 
 
 def undefined(task: Task, y: Tensor, rows: str) -> dict[str, str]:
@@ -134,7 +136,7 @@ def roc_auc(probabilities: Tensor, y: Tensor, weight: Tensor | None = None) -> T
     n_classes = probabilities.shape[-1]
     of_classes = [1] if n_classes == 2 else range(n_classes)
     if weight is None:
-        found = [_ranked_right(probabilities[..., c], y == c) for c in of_classes]
+        found = [_ranked_right(probabilities[..., c].contiguous(), y == c) for c in of_classes]
     else:
         found = [_ranked_right_by_weight(probabilities[..., c], y == c, weight) for c in of_classes]
     known = probabilities.isfinite().all(2).all(1)
@@ -143,7 +145,11 @@ def roc_auc(probabilities: Tensor, y: Tensor, weight: Tensor | None = None) -> T
 
 def _ranked_right(scores: Tensor, positive: Tensor) -> Tensor:
     """[K] of scores [K, N], for rows [N] of the class."""
-    of_class, others = scores[:, positive].contiguous(), scores[:, ~positive].sort(1).values
+    # numpy sorts ten times as fast as torch, and sorted values are found in one another faster.
+    of_class, others = (
+        torch.from_numpy(np.sort(scores.index_select(1, rows.nonzero()[:, 0]).numpy(), 1))
+        for rows in (positive, ~positive)
+    )
     below = torch.searchsorted(others, of_class) + torch.searchsorted(others, of_class, right=True)
     # Without a row on either side 0/0 is nan.
     return below.double().sum(1) / (2 * of_class.shape[1] * torch.tensor(float(others.shape[1])).double())

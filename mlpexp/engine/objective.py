@@ -5,7 +5,7 @@ K members, B samples, C outputs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -43,7 +43,14 @@ class Objective:
 
     def member(self, k: int) -> Objective:
         """That of one member."""
-        return replace(self, smoothing=(self.smoothing[k],), class_weights=(self.class_weights[k],))
+        return self.of([k])
+
+    def of(self, members: Sequence[int]) -> Objective:
+        """That of some members."""
+        smoothing, weights = self.smoothing, self.class_weights
+        return replace(
+            self, smoothing=tuple(smoothing[k] for k in members), class_weights=tuple(weights[k] for k in members)
+        )
 
     def row_weights(self, y: Tensor) -> Tensor | None:
         """How much each row of y [K, B] counts, [K, B]; None where all count alike."""

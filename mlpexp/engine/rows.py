@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
 from mlpexp.data.dataset import Data, Split
+
+SplitName = Literal["train", "val", "test"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,10 +25,19 @@ class Rows:
     parts: tuple[tuple[Data, Split], ...]
 
     @staticmethod
-    def of(members: Sequence[Data], split: Literal["train", "val", "test"]) -> Rows:
+    def of(members: Sequence[Data], split: SplitName) -> Rows:
         """A split of the members' data; those of one form are equally long."""
         shared = all(data is members[0] for data in members)
         return Rows(tuple((data, data.splits()[split]) for data in (members[:1] if shared else members)))
+
+    @staticmethod
+    def by_split(members: Sequence[Data]) -> dict[SplitName, Rows]:
+        """All splits of the members' data; those that are the same rows are one object."""
+        known: dict[tuple[int, ...], Rows] = {}
+        names: tuple[SplitName, ...] = get_args(SplitName)
+        found = [Rows.of(members, name) for name in names]
+        keys = [tuple(id(split) for _, split in rows.parts) for rows in found]
+        return {name: known.setdefault(key, rows) for name, key, rows in zip(names, keys, found, strict=True)}
 
     def __len__(self) -> int:
         """N."""

@@ -49,6 +49,10 @@ class Stack(nn.Module, ABC):
         """Member `k` as a plain network; its weights may be a copy."""
 
     @abstractmethod
+    def named_parameters_of(self, k: int) -> State:
+        """The parameters of member `k`'s plain network by name; they may go on changing with the stack."""
+
+    @abstractmethod
     def state(self, k: int) -> State:
         """The state_dict of member `k`'s plain network; values may go on changing with the stack."""
 
@@ -149,6 +153,9 @@ class ModuleStack(Stack):
 
     def member(self, k: int) -> nn.Module:
         return self.module
+
+    def named_parameters_of(self, k: int) -> State:
+        return dict(self.module.named_parameters())
 
     def state(self, k: int) -> State:
         return dict(self.module.state_dict())

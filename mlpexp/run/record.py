@@ -94,7 +94,7 @@ class Record:
 
     def write(self, directory: Path) -> None:
         """Puts run.json in place, whole or not at all, with the checksum of what it holds."""
-        text = json.dumps(with_checksum(finite(dataclasses.asdict(self))), indent=2, allow_nan=False)
+        text = json.dumps(with_checksum(finite(vars(self))), indent=2, allow_nan=False)
         write_text(directory / NAME, text + "\n")
 
 

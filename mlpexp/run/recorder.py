@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from torch import nn
+from torch import Tensor
 
 from mlpexp.config.schema import Config
 from mlpexp.data.dataset import Data
@@ -58,10 +58,11 @@ class Recorder:
         self._figures: dict[str, Callable[[], bytes]] = {}
         self._images: dict[str, Callable[[], bytes]] = {}  # for TensorBoard, where the figures are no PNG
 
-    def begin(self, summary: str, module: nn.Module) -> None:
+    def begin(self, summary: Callable[[], str], weights: Callable[[], Mapping[str, Tensor]]) -> None:
         """Drops what was written past the epochs done, and notes what there is to show before the next one.
 
-        `summary` is Markdown. A directory that cannot be written, or whose history lacks epochs, stays as it is.
+        `summary`, which is Markdown, and `weights` are asked only when they are due. A directory that cannot be
+        written, or whose history lacks epochs, stays as it is.
         """
         epoch = self._state["epoch"]
         self._history.go_on(epoch, self._state["history"])
@@ -77,16 +78,18 @@ class Recorder:
         self._tensorboard = board
         board.start(hyperparameters(self._config.to_dict()), self._data.task)
         if epoch == 0:
-            board.text("model", summary)
+            board.text("model", summary())
             if self._n_histograms:
-                board.histograms(module, 0)
+                board.histograms(weights(), 0)
         board.flush()
 
-    def epoch(self, row: Row, module: Callable[[], nn.Module], results: Callable[[], Results], last: bool) -> None:
-        """Notes an epoch, the `last` one or not; `module` and `results` are asked only when they are due."""
+    def epoch(
+        self, row: Row, weights: Callable[[], Mapping[str, Tensor]], results: Callable[[], Results], last: bool
+    ) -> None:
+        """Notes an epoch, the `last` one or not; `weights` and `results` are asked only when they are due."""
         self._history.add(row)
         if self._tensorboard is not None:
-            self._show(self._tensorboard, row, module, results, last)
+            self._show(self._tensorboard, row, weights, results, last)
         if last or time.monotonic() - self._last_flush >= FLUSH_SECONDS:
             self.flush()
 
@@ -94,14 +97,14 @@ class Recorder:
         self,
         board: TensorBoard,
         row: Row,
-        module: Callable[[], nn.Module],
+        weights: Callable[[], Mapping[str, Tensor]],
         results: Callable[[], Results],
         last: bool,
     ) -> None:
         epoch = int(row["epoch"])
         board.scalars(measured(row), epoch)
         if self._n_histograms and (last or histograms_due(epoch, self._n_histograms, self._config.epochs)):
-            board.histograms(module(), epoch)
+            board.histograms(weights(), epoch)
         every = self._config.log.confusion_every
         if every and epoch % every == 0 and self._data.task.kind == "classification":
             from mlpexp.figures.confusion import confusion

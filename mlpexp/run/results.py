@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -23,9 +23,11 @@ from mlpexp.doctor.measure import constant_outputs, loss_of_constant
 from mlpexp.engine.metrics import Answers, metrics, undefined
 from mlpexp.engine.objective import Objective, evaluate, outputs_of, train_shares
 from mlpexp.engine.rows import Rows, spread
-from mlpexp.engine.stack import ModuleStack
+from mlpexp.engine.stack import ModuleStack, Stack
 from mlpexp.engine.temperature import fit_temperature
 from mlpexp.errors import pluralize
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -79,21 +81,12 @@ class Results:
 
     def metrics(self) -> dict[str, dict[str, float]]:
         """By split the task's metrics (mlpexp/config/metric.py says what each is); nan where it has none."""
-        return _by_split(self.data, self.metrics_of)
+        return judged(self._stack, [self.data], self.objective, [self.temperature])[0]
 
     def metrics_of(self, split: Split, names: Collection[str] | None = None) -> dict[str, float]:
         """What `metrics` are of one split: all, or those of these `names`."""
         names = self.task.metrics if names is None else names
-        evaluation = evaluate(self._stack, self._rows(split), self.objective, keep=True)
-        assert evaluation.outputs is not None
-        own = self.identity.preprocessing.values
-        given = Answers.of(evaluation.outputs, self.task, self.objective.loss, own, self.temperature)
-        found = metrics(given, split.y, names, split.weight)
-        numbers = {name: value.item() for name, value in found.items()}
-        numbers |= {"loss": evaluation.loss.item(), self.task.score: evaluation.score.item()}
-        if given.probabilities is not None and "calibration_error" in names:
-            numbers["calibration_error"] = _calibration(given.probabilities[0], split).error
-        return {name: numbers[name] for name in names}
+        return _metrics_of(self._stack, self._rows(split), self.objective, names, [self.temperature])[0]
 
     def undefined(self) -> dict[str, dict[str, str]]:
         """By split the metrics that it has not, whatever the network, and why."""
@@ -141,18 +134,42 @@ class Results:
         return preprocessing.values(outputs).numpy()
 
 
+def judged(
+    stack: Stack, data: Sequence[Data], objective: Objective, temperatures: Sequence[float]
+) -> list[dict[str, dict[str, float]]]:
+    """What `Results.metrics` are of each member of a stack on its `data`: all are judged in one pass over a split."""
+    found = _by_split(data, lambda rows: _metrics_of(stack, rows, objective, objective.task.metrics, temperatures))
+    return [{name: dict(of_members[k]) for name, of_members in found.items()} for k in range(len(stack))]
+
+
+def _metrics_of(
+    stack: Stack, rows: Rows, objective: Objective, names: Collection[str], temperatures: Sequence[float]
+) -> list[dict[str, float]]:
+    """Those of `names` of each member."""
+    task, evaluation = objective.task, evaluate(stack, rows, objective, keep=True)
+    assert evaluation.outputs is not None
+    found: list[dict[str, float]] = []
+    for members, data, split in rows.members(len(stack)):
+        outputs, own = evaluation.outputs[members], data.preprocessing.values
+        given = Answers.of(outputs, task, objective.loss, own, temperatures[members])
+        numbers = {name: values.tolist() for name, values in metrics(given, split.y, names, split.weight).items()}
+        numbers |= {"loss": evaluation.loss[members].tolist(), task.score: evaluation.score[members].tolist()}
+        if given.probabilities is not None and "calibration_error" in names:
+            numbers["calibration_error"] = [_calibration(each, split).error for each in given.probabilities]
+        found += [{name: numbers[name][k] for name in names} for k in range(len(outputs))]
+    return found
+
+
 def _calibration(probabilities: torch.Tensor, split: Split) -> Calibration:
     weight = None if split.weight is None else split.weight.cpu().double().numpy()
     return calibration(probabilities.numpy(), split.y.cpu().numpy(), weight=weight)
 
 
-def _by_split(data: Data, of: Callable[[Split], dict[str, float]]) -> dict[str, dict[str, float]]:
+def _by_split(data: Sequence[Data], of: Callable[[Rows], T]) -> dict[str, T]:
     """What is found of each split, once for splits that are the same rows."""
-    found: dict[int, dict[str, float]] = {}
-    for split in data.splits().values():
-        if id(split) not in found:
-            found[id(split)] = of(split)
-    return {name: dict(found[id(split)]) for name, split in data.splits().items()}
+    rows = Rows.by_split(data)
+    found = {id(own): of(own) for own in {id(own): own for own in rows.values()}.values()}
+    return {name: found[id(own)] for name, own in rows.items()}
 
 
 def constant_answer(data: Data) -> list[float]:
@@ -181,11 +198,12 @@ def constant_metrics(data: Data, objective: Objective) -> dict[str, dict[str, fl
     answer = constant_answer(data)
     outputs = constant_outputs(data, objective.loss)
 
-    def of(split: Split) -> dict[str, float]:
+    def of(rows: Rows) -> dict[str, float]:
+        ((_, split),) = rows.parts
         loss = loss_of_constant(split, data.task, objective.loss, outputs, objective.class_weights[0])
         return {"loss": loss, **constant_of(answer, split, data.identity)}
 
-    found = _by_split(data, of)
+    found = _by_split([data], of)
     return {name: {metric: own[metric] for metric in data.task.metrics} for name, own in found.items()}
 
 

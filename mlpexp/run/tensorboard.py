@@ -19,7 +19,7 @@ from tensorboard.plugins.hparams.api_pb2 import STATUS_FAILURE, STATUS_SUCCESS
 from tensorboard.plugins.hparams.metadata import SESSION_END_INFO_TAG, SESSION_START_INFO_TAG, create_summary_metadata
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo
 from tensorboard.plugins.hparams.summary_v2 import hparams_pb
-from torch import nn
+from torch import Tensor
 from torch.utils.tensorboard.summary import custom_scalars, histogram, text
 
 from mlpexp.data.task import Task
@@ -105,9 +105,9 @@ class TensorBoard:
         values = [Summary.Value(tag=tag, simple_value=value) for tag, value in row.items() if tag != "epoch"]
         self._add(Summary(value=values), step)
 
-    def histograms(self, module: nn.Module, step: int) -> None:
-        """The distributions of the weights and biases."""
-        for name, parameter in module.named_parameters():
+    def histograms(self, parameters: Mapping[str, Tensor], step: int) -> None:
+        """The distributions of the weights and biases, by name."""
+        for name, parameter in parameters.items():
             values = parameter.detach().float().cpu().numpy()
             if np.isfinite(values).all():
                 self._add(histogram(f"weights/{name}", values, _edges(values)), step)

@@ -118,7 +118,7 @@ class Attempt:
         self.recorder = Recorder(RunDirectory(run.directory), started, run.config, member.data, run.state)
 
     @contextmanager
-    def _own_errors(self) -> Iterator[None]:
+    def own_errors(self) -> Iterator[None]:
         """An error in writing the artefacts of one run ends that run only."""
         try:
             yield
@@ -148,42 +148,38 @@ class Attempt:
     def _progress(self, engine: Engine) -> dict[str, int]:
         return {"epochs_done": engine.epoch, "best_epoch": self.member.best.epoch}
 
-    def ended(self, engine: Engine) -> bool:
-        """Whether the member has no further epochs."""
-        return not self.member.active or engine.epoch == engine.total_epochs
-
     def begin(self, engine: Engine) -> None:
         """Notes what there is before the first epoch."""
-        with self._own_errors():
-            module = engine.stack.member(self._k(engine))
-            self.recorder.begin(_summary(module), module)
+        with self.own_errors():
+            k = self._k(engine)
+            self.recorder.begin(lambda: _summary(engine.stack.member(k)), lambda: engine.stack.named_parameters_of(k))
 
     def epoch(self, row: Row, engine: Engine, k: int) -> None:
         """Notes an epoch of the engine's member `k`, which is this one."""
-        with self._own_errors():
+        with self.own_errors():
             self.recorder.epoch(
                 row,
-                lambda: engine.stack.member(k),
+                lambda: engine.stack.named_parameters_of(k),
                 lambda: _results(engine, k, engine.stack.member(k)),
-                last=self.ended(engine),
+                last=engine.has_ended(self.member),
             )
 
     def flush(self) -> None:
         """Puts the epochs on disk: a run that goes on from a checkpoint needs all of them up to it."""
         if self.outcome is None:
-            with self._own_errors():
+            with self.own_errors():
                 self.recorder.flush()
 
     def checkpoint(self, engine: Engine) -> None:
         """Saves all that is needed to go on from here."""
         if self._going_on(engine):
-            with self._own_errors():
+            with self.own_errors():
                 self.recorder.checkpoint(engine.state_dict(self._k(engine)))
 
     def note_progress(self, engine: Engine) -> None:
         """Notes in run.json how far the run has come, now that this is saved."""
         if self._going_on(engine):
-            with self._own_errors():
+            with self.own_errors():
                 self.recorder.checkpointed()
                 self.recorder.update("running", **self._progress(engine))
 
@@ -197,15 +193,15 @@ class Attempt:
             with suppress(MlpexpError):
                 self.recorder.update("interrupted")
 
-    def evaluate_best(self, engine: Engine) -> None:
-        """Evaluates the best weights of a member that has ended, once, on all splits; or records why it failed."""
+    def end(self, engine: Engine) -> bool:
+        """Saves a member that has ended, or records why it failed, once; says whether it is to be judged now."""
         if self.outcome is not None or self._results is not None:
-            return
+            return False
         k = self._k(engine)
-        with self._own_errors():
+        with self.own_errors():
             if self.member.failure is not None:
                 self._fail(engine, k)
-                return
+                return False
             state = engine.state_dict(k)
             results = _results(engine, k, engine.best_network(k))
             if self.member.config.calibrate is not None:
@@ -213,12 +209,19 @@ class Attempt:
                 self.recorder.note(temperature=results.temperature)
             self.recorder.checkpoint(state, final=True)
             self._results = results
-            self.recorder.note(
-                **self._progress(engine),
-                metrics=self._results.metrics(),
-                undefined=self._results.undefined(),
-                constant=self._constant(),
-            )
+        return self.outcome is None
+
+    @property
+    def results(self) -> Results:
+        """Those of the best weights of a member that has ended."""
+        assert self._results is not None
+        return self._results
+
+    def judged(self, engine: Engine, metrics: dict[str, dict[str, float]]) -> None:
+        """Notes the metrics of the best weights."""
+        self.recorder.note(
+            **self._progress(engine), metrics=metrics, undefined=self.results.undefined(), constant=self._constant()
+        )
 
     def _fail(self, engine: Engine, k: int) -> None:
         best, path = self.member.best, self.directory
@@ -238,16 +241,21 @@ class Attempt:
         """Begins to draw the figures of a run that has been evaluated."""
         if self._results is None or self.outcome is not None:
             return
-        with self._own_errors(), self._drawing():
+        with self.own_errors(), self._drawing():
             self.recorder.draw(self._results, drawing)
 
-    def finish(self, engine: Engine) -> None:
-        """Writes the figures of a run that has been evaluated, and examines it."""
+    def write_figures(self) -> None:
+        """Writes the figures whose drawing has begun."""
         if self._results is None or self.outcome is not None:
             return
-        with self._own_errors():
-            with self._drawing():
-                self.recorder.write_figures()
+        with self.own_errors(), self._drawing():
+            self.recorder.write_figures()
+
+    def finish(self, engine: Engine) -> None:
+        """Examines a run that has been evaluated, and notes that it is complete."""
+        if self._results is None or self.outcome is not None:
+            return
+        with self.own_errors():
             findings = self._examined(engine, self._results.module)
             self.recorder.finish(findings, completed=True)
             self.outcome = Run(self.directory, self.recorder.update("completed"), self._results)

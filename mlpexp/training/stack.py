@@ -25,9 +25,11 @@ from mlpexp.figures.drawing import Drawing, processes_for
 from mlpexp.interruption import InterruptedRunError, watched
 from mlpexp.run import checkpoint, record
 from mlpexp.run.directory import RunDirectory
+from mlpexp.run.files import WRITERS, side_by_side
 from mlpexp.run.record import Record
 from mlpexp.run.results import constant_answer, constant_metrics
 from mlpexp.training.attempt import Attempt, Outcome, Pending
+from mlpexp.training.judging import judge
 from mlpexp.training.prepare import Prepared
 
 # A run has two to four.
@@ -46,8 +48,11 @@ class Watcher:
     def epoch(self, engine: Engine, rows: Sequence[Row]) -> None:
         """After each epoch, with a row for each of the engine's members."""
 
+    def doing(self, what: str) -> None:
+        """After the last epoch: what becomes of the runs next, in a word or two."""
+
     def ended(self) -> None:
-        """After the last epoch, for any reason; before the last figures."""
+        """At the end of the stack, for any reason."""
 
 
 def train_stack(
@@ -99,14 +104,13 @@ def train_stack(
         ]
         drawing = Drawing(processes_for(_PICTURES * sum(run.config.log.figures for run in kept)))
         try:
-            for attempt in attempts:
-                attempt.begin(engine)
+            side_by_side(lambda attempt: attempt.begin(engine), attempts)
             watcher.started(prepared[0], engine, [attempt.directory for attempt in attempts])
             numbers = {member: run.number for run, member in zip(runs, engine.members, strict=True)}
             with drawing:
                 _epochs(engine, attempts, watcher, StackCheckpoint(together, numbers, attempts), drawing)
-                watcher.ended()
-                _finish(engine, attempts, drawing)
+                _finish(engine, attempts, drawing, watcher)
+            watcher.ended()
         except BaseException as error:
             watcher.ended()
             reason = explained(error, RunError)
@@ -157,14 +161,14 @@ def _epochs(
     of = {attempt.member: attempt for attempt in attempts}
     with watched() as interruption:
         # Of runs that go on, some may have ended before.
-        _evaluate_best(engine, [of[member] for member in engine.members if member in of and not member.active])
+        judge(engine, [of[member] for member in engine.members if member in of and engine.has_ended(member)])
         for rows in engine.epochs():
             here = [of[member] for member in engine.members if member in of]
             for k, (member, row) in enumerate(zip(engine.members, rows, strict=True)):
                 if member in of:
                     of[member].epoch(row, engine, k)
             watcher.epoch(engine, rows)
-            ended = [attempt for attempt in here if attempt.ended(engine)]
+            ended = [attempt for attempt in here if engine.has_ended(attempt.member)]
             going_on = [attempt for attempt in here if attempt not in ended]
             asked = interruption.signal_number
             due = any(attempt.recorder.checkpoint_due() for attempt in going_on)
@@ -174,43 +178,39 @@ def _epochs(
                     attempt.flush()
                 if not together.save(engine) or asked:
                     # A member that ended in the epoch of the signal is evaluated when it is resumed.
-                    for attempt in here if asked else going_on:
-                        attempt.checkpoint(engine)
-                for attempt in going_on:
-                    attempt.note_progress(engine)
+                    side_by_side(lambda attempt: attempt.checkpoint(engine), here if asked else going_on)
+                side_by_side(lambda attempt: attempt.note_progress(engine), going_on)
                 engine.stopwatch.lap("checkpoints")
             if asked:
                 _interrupt(engine, attempts, asked)
             if not going_on:
                 # The processes import matplotlib while the runs are evaluated.
                 drawing.start()
-            _evaluate_best(engine, ended)
-        _evaluate_best(engine, [of[member] for member in engine.members if member in of])
+                watcher.doing("judging")
+            judge(engine, ended)
         # The signal may have come while the last runs were evaluated.
         if interruption.signal_number:
             _interrupt(engine, attempts, interruption.signal_number)
 
 
-def _evaluate_best(engine: Engine, attempts: Sequence[Attempt]) -> None:
-    for attempt in attempts:
-        attempt.evaluate_best(engine)
-
-
-def _finish(engine: Engine, attempts: Sequence[Attempt], drawing: Drawing) -> None:
+def _finish(engine: Engine, attempts: Sequence[Attempt], drawing: Drawing, watcher: Watcher) -> None:
     """Writes the figures, in order, while those of the next runs are drawn already."""
     upcoming = iter(attempts)
     for attempt in islice(upcoming, drawing.ahead // _PICTURES):
         attempt.draw(drawing)
-    for attempt in attempts:
-        for later in islice(upcoming, 1):
-            later.draw(drawing)
-        attempt.finish(engine)
+    for start in range(0, len(attempts), WRITERS):
+        some = attempts[start : start + WRITERS]
+        watcher.doing(f"drawing and writing {start}/{len(attempts)}")
+        for attempt in some:
+            for later in islice(upcoming, 1):
+                later.draw(drawing)
+            attempt.write_figures()
+        side_by_side(lambda attempt: attempt.finish(engine), some)
 
 
 def _interrupt(engine: Engine, attempts: Sequence[Attempt], signal_number: int) -> None:
+    judge(engine, [attempt for attempt in attempts if attempt.member.failure is not None])
     for attempt in attempts:
-        if attempt.member.failure is not None:
-            attempt.evaluate_best(engine)
         attempt.interrupted()
     raise InterruptedRunError(
         f"interrupted after epoch {engine.epoch}; go on with: mlpexp resume {attempts[0].directory}", signal_number

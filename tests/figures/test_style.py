@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import subprocess
 import sys
 from typing import Any
@@ -81,6 +82,14 @@ def test_settings_of_the_user_neither_matter_nor_change() -> None:
 def printed(code: str) -> str:
     """What a fresh interpreter prints."""
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+
+def test_matplotlib_says_nothing_of_its_fonts(caplog: pytest.LogCaptureFixture) -> None:
+    """`generated new fontManager` would stand between the lines of a run, where Hydra shows what is logged."""
+    with caplog.at_level(logging.INFO):
+        styled(lambda: None)()
+        logging.getLogger("matplotlib.font_manager").info("generated new fontManager")
+    assert not caplog.records
 
 
 def test_importing_figures_imports_neither_matplotlib_nor_torch() -> None:

@@ -38,12 +38,14 @@ class Writing:
         )
         self.paths = RunDirectory(path)
         self.recorder = Recorder(self.paths, begun, prepared.config, self.engine.members[0].data)
-        self.recorder.begin("", self.engine.stack.member(0))
+        self.recorder.begin(str, lambda: self.engine.stack.named_parameters_of(0))
         self._rows = self.engine.epochs()
 
     def epoch(self, last: bool = False) -> None:
         (row,) = next(self._rows)
-        self.recorder.epoch(row, self.engine.stack.member(0), lambda: pytest.fail("not asked for"), last)
+        self.recorder.epoch(
+            row, lambda: self.engine.stack.named_parameters_of(0), lambda: pytest.fail("not asked for"), last
+        )
 
     def on_disk(self) -> tuple[int, int]:
         """How many epochs metrics.csv and TensorBoard have."""

@@ -188,7 +188,7 @@ def test_a_stray_weight_does_not_multiply_the_bins_of_its_histogram(tmp_path: Pa
     with torch.no_grad():
         layer.weight[0, 0] = 1e12
     board = TensorBoard(tmp_path / "tensorboard")
-    board.histograms(layer, 1)
+    board.histograms(dict(layer.named_parameters()), 1)
     board.close()
     (event,) = read(tmp_path).Histograms("weights/weight")
     assert event.histogram_value.num == 64 * 64
@@ -200,7 +200,7 @@ def test_equal_weights_are_one_bin(value: float, tmp_path: Path) -> None:
     layer = torch.nn.Linear(8, 1)
     torch.nn.init.constant_(layer.weight, value)
     board = TensorBoard(tmp_path / "tensorboard")
-    board.histograms(layer, 1)
+    board.histograms(dict(layer.named_parameters()), 1)
     board.close()
     for name, count in (("weight", 8), ("bias", 1)):
         (event,) = read(tmp_path).Histograms(f"weights/{name}")
