@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 BASE ?= main
 
-.PHONY: architecture hydra-next train test test-long test-reliability check messages replay benchmark notebook clean
+.PHONY: architecture docs hydra-next train test test-long test-reliability check messages replay benchmark notebook clean
 
 # Trains a run: make train ARGS="dataset=mnist activation=gelu optimizer=adamw"
 train: $(VENV)/installed
@@ -15,11 +15,11 @@ train: $(VENV)/installed
 test: check
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
-# What README says of MNIST, at full size; and the long forms of everything else.
+# What the pages say of MNIST, at full size; and the long forms of everything else.
 test-long: $(VENV)/installed
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m long
 
-# The long forms too of the tests of what README promises: kills, damage, full disks, five hundred runs, any line.
+# The long forms too of the tests of what docs/promises.md says: kills, damage, full disks, five hundred runs, any line.
 test-reliability: $(VENV)/installed
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "long or not long" tests/reliability tests/cli/test_fuzz.py \
 		tests/sweep/test_resume_sweep.py
@@ -48,6 +48,10 @@ replay: $(VENV)/installed
 architecture: $(VENV)/installed
 	$(BIN)/python -m architecture
 
+# Writes docs/reference/ anew, from the registries, the schema and the help of the commands.
+docs: $(VENV)/installed
+	$(BIN)/python docs/generate.py
+
 # The training loops side by side; needs MNIST under MLPEXP_DATA_DIR or ./data.
 benchmark: $(VENV)/installed
 	$(BIN)/python benchmarks/training_loop.py
@@ -66,7 +70,7 @@ $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(LENT) $(VENV)
 	@$(BIN)/python -c '$(HAS_TORCH)' \
 		&& echo "Installs mlpexp into $(VENV), with the torch that is there where it is recent enough." \
-		|| echo "Installs mlpexp into $(VENV): 5.5 GB on Linux, where torch comes with CUDA; about a minute. CPU only: README, Set-up."
+		|| echo "Installs mlpexp into $(VENV): 5.5 GB on Linux, where torch comes with CUDA; about a minute. CPU only: README, Install."
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@
 

@@ -1,4 +1,4 @@
-"""What the README promises of whole runs, at full size."""
+"""What README and docs/ say of whole runs, at full size."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def test_the_size_is_said_before_anything_is_fetched(here: Path) -> None:
     assert f"{here}/python -m venv .venv" in " ".join(lines.split())
     said, installed = lines.index("5.5 GB"), lines.index("pip install")
     assert said < installed
-    assert "5.5 GB" in (ROOT / "README.md").read_text().split("## Five things to try")[0]
+    assert "5.5 GB" in (ROOT / "README.md").read_text().split("## The first run")[0]
 
 
 def test_a_torch_that_is_there_is_used(here: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LIGHT = ["mlpexp", "mlpexp.components", "mlpexp.data"]
 PUBLIC = [*LIGHT, "mlpexp.testing"]
-DOCUMENTS = ["README.md", "ADDING.md"]
+DOCUMENTS = ["README.md", "docs/python.md", "docs/components.md"]
 
 
 def exported(module: str) -> list[str]:

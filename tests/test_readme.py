@@ -1,4 +1,4 @@
-"""Every command in README, ADDING and docs/ runs, in the order in which it stands there; nothing in them is made up."""
+"""Every command in README and docs/ runs, in the order in which it stands on its page; nothing there is made up."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import gzip
 import re
 import shlex
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import matplotlib
@@ -14,20 +15,19 @@ import pytest
 import sklearn
 
 from mlpexp.cli.main import COMMANDS, call
-from mlpexp.config.locate import groups, options
 from mlpexp.config.schema import REGISTRIES
 from mlpexp.data.tables.arff import read_arff
 
 ROOT = Path(__file__).parent.parent
-README, ADDING = ((ROOT / name).read_text() for name in ("README.md", "ADDING.md"))
-PAGES = {path.name: path.read_text() for path in sorted((ROOT / "docs").glob("*.md"))}
+README = (ROOT / "README.md").read_text()
+PAGES = {path.name: path.read_text() for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]}
 
 
 def commands(document: str) -> list[str]:
     return re.findall(r"^\s*\$ (.+)$", document, re.MULTILINE)
 
 
-COMMAND_LINES = commands(README)
+COMMAND_LINES = [line for page in PAGES.values() for line in commands(page)]
 # What asks for an extra.
 OTHER_ENGINES = re.compile("hydra/launcher=(joblib|submitit_local|submitit_slurm|ray)|hydra/sweeper=optuna")
 # What trains for about ten seconds, and what needs it. The long form runs these too.
@@ -40,21 +40,21 @@ ELSEWHERE = {
 }
 
 
-def blocks(language: str) -> list[tuple[str, str]]:
+def blocks(language: str, page: str) -> list[tuple[str, str]]:
     """The fenced blocks of a language: what stands behind its name, and the content."""
-    return re.findall(rf"^ *```{language}([^\n]*)\n(.*?)^ *```", README + ADDING, re.MULTILINE | re.DOTALL)
+    return re.findall(rf"^ *```{language}([^\n]*)\n(.*?)^ *```", page, re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture
-def as_in_readme(
+def as_on_a_page(
     here: Path, registries: None, made: Callable[[str], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> Path:
-    """A directory with the files that README and ADDING tell to write, and the data that they take for granted."""
+    """A directory with the files that the pages tell to write, and the data that they take for granted."""
     monkeypatch.syspath_prepend(here)
     from sklearn.datasets import load_iris
 
-    for language in ("python", "yaml"):
-        for info, content in blocks(language):
+    for language, page in product(("python", "yaml"), PAGES.values()):
+        for info, content in blocks(language, page):
             if found := re.search(r"file=(\S+)", info):
                 path = here / found[1]
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -77,32 +77,33 @@ def as_in_readme(
 
 def test_every_command_is_run_somewhere() -> None:
     for line in COMMAND_LINES:
-        run_here = line.startswith("mlpexp ")
+        run_here = line.startswith(("mlpexp ", "pytest "))
         assert run_here or line in ELSEWHERE or any(line in step for step in CI_LINES), f"nothing runs: {line}"
 
 
+@pytest.mark.parametrize("page", [page for page in PAGES if page != "components.md"])
 @pytest.mark.parametrize("which", ["quick", pytest.param("all", marks=pytest.mark.long)])
-def test_the_commands_run_as_they_stand(which: str, as_in_readme: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    lines = [line for line in COMMAND_LINES if line.startswith("mlpexp ") and line not in ELSEWHERE]
-    lines = [line for line in lines if which == "all" or not OF_TEN_SECONDS.search(line)]
-    assert len(lines) > 12
-    run(lines, capsys)
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_the_commands_of_a_page_run(page: str, as_in_readme: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run(commands(PAGES[page]), capsys)
-    for example in re.findall(r"^```python\n(.*?)^```", PAGES[page], re.MULTILINE | re.DOTALL):
-        exec(compile(example, page, "exec"), {})
+def test_the_commands_of_a_page_run(
+    which: str, page: str, as_on_a_page: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [line for line in commands(PAGES[page]) if line.startswith("mlpexp ") and line not in ELSEWHERE]
+    long = {line for line in lines if OF_TEN_SECONDS.search(line)}
+    if which == "all" and not long:
+        return
+    run([line for line in lines if which == "all" or line not in long], capsys)
+    # What stands behind run= is run by tests/training/test_stored_data.py.
+    for info, example in blocks("python", PAGES[page]):
+        if not info:
+            exec(compile(example, page, "exec"), {})
 
 
 def test_the_components_that_are_added_train_and_pass_their_tests(
-    as_in_readme: Path, capsys: pytest.CaptureFixture[str]
+    as_on_a_page: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    *lines, tests = commands(ADDING)
+    *lines, tests = commands(PAGES["components.md"])
     chosen = " ".join(lines)
     kinds = [group for group in REGISTRIES if f" {group}=" in chosen]
-    assert {*kinds, "activation"} == {*REGISTRIES} - {"device"}
+    assert {*kinds} == {*REGISTRIES} - {"device"}
     run(lines, capsys)
     program, *arguments = shlex.split(tests)
     assert program == "pytest"
@@ -128,27 +129,11 @@ def test_the_commands_on_mnist_run(here: Path, line: str, capsys: pytest.Capture
     assert call([*arguments, "epochs=1", "dataset.limit=2000"]) == 0, capsys.readouterr().err
 
 
-def test_the_python_examples_run(as_in_readme: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # What stands behind run= is run by tests/training/test_stored_data.py.
-    examples = [content for info, content in blocks("python") if "file=" not in info and "run=" not in info]
-    assert examples
-    for example in examples:
-        exec(compile(example, "README.md", "exec"), {})
-
-
-def test_the_table_of_groups_is_complete() -> None:
-    for group in groups():
-        (row,) = re.findall(rf"^\| `{group}` \| (.+) \|$", README, re.MULTILINE)
-        listed = re.findall(r"`([^`]+)`", row)
-        assert listed == [option.name for option in options(group)], group
-
-
 def test_every_sub_command_is_named() -> None:
     for command in COMMANDS:
         assert f"`mlpexp {command}" in README
 
 
-def test_no_figure_is_left_to_fill_in() -> None:
-    assert not re.findall(r"@[A-Z]+@", README)
-    for path in re.findall(r"!\[[^]]*\]\(([^)]+)\)", README):
-        assert (ROOT / path).is_file(), path
+@pytest.mark.parametrize("page", PAGES)
+def test_no_figure_is_left_to_fill_in(page: str) -> None:
+    assert not re.findall(r"@[A-Z_]+@", PAGES[page])

@@ -37,44 +37,60 @@ State = Literal["running", "completed", "failed", "interrupted"]
 
 @dataclass(frozen=True)
 class Record:
-    """The content of run.json.
-
-    `command` and `python` reproduce the run as it is now, see config/reproduce.py; `completed` are the epochs
-    after which it was complete and was given more. `metrics` are those of the best weights, by split, as
-    mlpexp/config/metric.py has them; one that a split has not is null, and `undefined` says why. A run that `diverged`
-    has failed because its loss was not finite. `constant_answer` is the answer that is the same for all rows, fitted to
-    the training rows: the share of each class, or their mean. `constant` are its metrics, of a run that completed or
-    diverged; a comparison counts them in place of those that are not finite. `findings` are the doctor's, each a
-    `Finding` as a mapping. Among the `versions` are those of packages, and of each plugin a digest of its source.
-    `temperature` is that of `calibrate=temperature`; null without it, and before training ends.
-    """
+    """The content of run.json. JSON has no infinities and no not-a-number: they are null."""
 
     state: State
+    """running, completed, failed or interrupted."""
     config: dict[str, Any]
+    """The whole config, with every reference resolved."""
     started: str
+    """When the run began: UTC, ISO 8601."""
     device: str
+    """The device that it trained on: cpu, cuda:0, mps."""
     seed: int
+    """The run's seed: initial weights, batch order and noise."""
     n_parameters: int
+    """How many numbers of the network are trained."""
     versions: dict[str, str]
+    """Of Python and packages; of each plugin the digest of its source."""
     git_commit: str | None
+    """Commit of the working directory's repository, with -dirty where files differ from it; null outside of one."""
     host: str
+    """The machine's name."""
     pid: int
+    """The process that trained the run."""
     command: str = ""
+    """The command that makes the run again as it is now."""
     python: str = ""
+    """The lines of Python that make the run again as it is now."""
     seconds: float = 0.0
+    """Wall time of the training, in all of the run's processes; of a run in a stack, that of the stack."""
     completed: list[int] = field(default_factory=list)
+    """The epochs after which the run was complete and was given more."""
     epochs_done: int = 0
+    """Epochs trained."""
     best_epoch: int = 0
+    """The epoch of the best weights, the first one being 1; 0 where no epoch gave finite losses."""
     metrics: dict[str, dict[str, float]] = field(default_factory=dict)
+    """By split (train, val, test), the metrics of the best weights; null where a split has none."""
     undefined: dict[str, dict[str, str]] = field(default_factory=dict)
+    """By split, the metrics that it has not, and why."""
     temperature: float | None = None
+    """T of calibrate=temperature, by which outputs are divided; null without it, and before training ends."""
     reason: str | None = None
+    """Why the run failed."""
     diverged: bool = False
+    """Whether it failed because its loss was not finite."""
     constant_answer: list[float] = field(default_factory=list)
+    """The answer that is the same for all rows: the share of each class of the training rows, or their mean."""
     constant: dict[str, dict[str, float]] = field(default_factory=dict)
+    """By split, its metrics. A comparison counts them for a run that diverged."""
     findings: list[dict[str, Any]] = field(default_factory=list)
-    data: dict[str, Any] = field(default_factory=dict)  # that of mlpexp.data.identity.Identity
-    history: dict[str, Any] = field(default_factory=dict)  # what metrics.csv had then: rows and their checksum
+    """What the doctor found: symptom, evidence and remedies of each."""
+    data: dict[str, Any] = field(default_factory=dict)
+    """The data: file and its SHA-256, classes, columns with the fitted preprocessing, and the split of each row."""
+    history: dict[str, Any] = field(default_factory=dict)
+    """How many rows metrics.csv had when this was written, and their checksum."""
 
     def write(self, directory: Path) -> None:
         """Puts run.json in place, whole or not at all, with the checksum of what it holds."""

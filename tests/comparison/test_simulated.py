@@ -65,7 +65,7 @@ def test_values_without_spread_never_decide(share: float, n: int, n_sweeps: int)
     assert alike or share < 0.8
 
 
-# What claims.evaluate_claim and README state, in percent; within what 300 and 20,000 sweeps can tell.
+# What claims.evaluate_claim and docs/notebook.md state, in percent; within what 300 and 20,000 sweeps can tell.
 STATED = {
     "exponential": (11, 11, 10),
     "log-normal, sigma 1": (18, 18, 16),

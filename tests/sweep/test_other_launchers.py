@@ -1,4 +1,4 @@
-"""Sweeps past one process: README's lines with joblib, submitit, Ray and Optuna, failures in them, and resume."""
+"""Sweeps past one process: the lines of docs/ with joblib, submitit, Ray and Optuna, failures in them, and resume."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from mlpexp.cli.sweep_task import SweepTask
 from mlpexp.config.hydra_adapter import hydra_on
 from mlpexp.run.sweep_record import read
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
-# Behind a line of README's, for the sake of time.
+PAGES = "".join((Path(__file__).parents[2] / "docs" / page).read_text() for page in ("clusters.md", "search.md"))
+# Behind a line of a page, for the sake of time.
 QUICK = ["dataset=xor", "epochs=2", "log.figures=false", "log.tensorboard=false", "device=cpu", "hydra.sweep.dir=sweep"]
 pytestmark = pytest.mark.usefixtures("hydra_restore_singletons")
 # By the module of the plugin.
@@ -50,9 +50,9 @@ def needs(*plugins: str) -> list[pytest.MarkDecorator]:
     ]
 
 
-def readme(choice: str) -> list[str]:
-    """The arguments of README's line with a launcher or sweeper."""
-    (line,) = re.findall(rf"^\$ mlpexp (.* {choice}(?: .*)?)$", README, re.MULTILINE)
+def documented(choice: str) -> list[str]:
+    """The arguments of the line with a launcher or sweeper."""
+    (line,) = re.findall(rf"^\$ mlpexp (.* {choice}(?: .*)?)$", PAGES, re.MULTILINE)
     return shlex.split(line)
 
 
@@ -80,7 +80,7 @@ def column(path: Path, name: str) -> list[str]:
     ],
 )
 def test_a_sweep_of_four(launcher: str, here: Path) -> None:
-    done = mlpexp(*readme(f"hydra/launcher={launcher}"), *QUICK, RAY_AUTH_MODE="disabled")
+    done = mlpexp(*documented(f"hydra/launcher={launcher}"), *QUICK, RAY_AUTH_MODE="disabled")
     assert done.returncode == 0, done.stderr
     runs = records(here / "sweep")
     assert [run["state"] for run in runs] == ["completed"] * 4
@@ -123,7 +123,7 @@ def test_a_sweep_of_four_on_a_cluster(extra: str, here: Path) -> None:
     for name, script in SLURM.items():
         (here / "bin" / name).write_text(f"#!/usr/bin/env bash\n{script}")
         (here / "bin" / name).chmod(0o755)
-    line = readme("hydra/launcher=submitit_slurm")
+    line = documented("hydra/launcher=submitit_slurm")
     done = mlpexp(*line, *QUICK, PATH=f"{here / 'bin'}{os.pathsep}{os.environ['PATH']}")
     assert done.returncode == 0, done.stderr
     assert [run["state"] for run in records(here / "sweep")] == ["completed"] * 4
@@ -138,7 +138,7 @@ def test_a_sweep_of_four_on_a_cluster(extra: str, here: Path) -> None:
 )
 def test_a_search(launcher: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     own = ["hydra.sweeper.n_trials=4", "hydra.sweeper.storage=sqlite:///study.db", f"hydra/launcher={launcher}"]
-    done = mlpexp(*readme("hydra/sweeper=optuna"), *QUICK, *own)
+    done = mlpexp(*documented("hydra/sweeper=optuna"), *QUICK, *own)
     assert done.returncode == 0, done.stderr
     runs = records(here / "sweep")
     assert [run["state"] for run in runs] == ["completed"] * 4

@@ -23,8 +23,8 @@ from mlpexp.data.digits import _read_table as read_digits
 from mlpexp.run import record
 from tests.training.wine import wine
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
-(PLAIN_TORCH,) = re.findall(r"^```python run=spirals\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+PAGE = (Path(__file__).parents[2] / "docs" / "runs.md").read_text()
+(PLAIN_TORCH,) = re.findall(r"^```python run=spirals\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 QUICK = ["log.figures=false", "log.tensorboard=false", "device=cpu"]
 TABLE = ["dataset=table", "dataset.path=data/wine.csv", "dataset.target=kind", "epochs=3", *QUICK]
 Capture = pytest.CaptureFixture[str]
@@ -195,7 +195,7 @@ def test_plain_torch_predicts_raw_rows_as_readme_shows(here: Path, made: Callabl
     Path("wine.csv").unlink()
     imports, lines = PLAIN_TORCH.split("\nrows = [[0.0, 0.5], [0.7, 0.7]]\n")
     spoken: dict[str, Any] = {}
-    exec(compile(PLAIN_TORCH, "README.md", "exec"), spoken)
+    exec(compile(PLAIN_TORCH, "runs.md", "exec"), spoken)
     spirals, _ = mlpexp.load("runs/spirals")
     assert spoken["predicted"] == [str(k) for k in spirals.predict(spoken["rows"]).argmax(1)]
     for name, (x, y) in raw.items():
@@ -204,7 +204,7 @@ def test_plain_torch_predicts_raw_rows_as_readme_shows(here: Path, made: Callabl
         own = lines.replace("runs/spirals", f"runs/{name}")
         own = re.sub(r"Sequential\(.*\)\.eval\(\)", f"Sequential({', nn.ReLU(), '.join(linear)}).eval()", own)
         found: dict[str, Any] = {"rows": x.tolist()}
-        exec(compile(f"{imports}\n{own}", "README.md", "exec"), found)
+        exec(compile(f"{imports}\n{own}", "runs.md", "exec"), found)
         metrics, sizes = reported[name]
         right = sum(metrics[part]["accuracy"] * n for part, n in sizes.items())
         assert accuracy_score(y, found["predicted"]) * len(y) == pytest.approx(right, abs=1e-3)
