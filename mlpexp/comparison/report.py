@@ -31,6 +31,7 @@ from mlpexp.config.metric import SCORES, Metric
 from mlpexp.config.report import FigureName
 from mlpexp.figures.formats import FORMATS, Format
 from mlpexp.run.files import make_directory, write_bytes, write_text
+from mlpexp.run.sweep_record import job_of
 
 if TYPE_CHECKING:
     from mlpexp.figures.drawing import Drawing
@@ -134,7 +135,7 @@ def symptoms(comparison: Comparison) -> list[str]:
         )
     ]
     runs.sort(key=lambda run: natural(run.directory))
-    return summarize_findings({run.directory.name: run.record.findings for run in runs})
+    return summarize_findings({job_of(run.directory.name): run.record.findings for run in runs})
 
 
 def markdown(comparison: Comparison, command: Sequence[str], pictures: Sequence[str]) -> str:

@@ -74,7 +74,7 @@ class Recorder:
             return
         from mlpexp.run.tensorboard import TensorBoard
 
-        board = TensorBoard(self.paths.tensorboard, epoch)
+        board = TensorBoard(self.paths.path, epoch)
         self._tensorboard = board
         board.start(hyperparameters(self._config.to_dict()), self._data.task)
         if epoch == 0:

@@ -21,7 +21,15 @@ Contents = Callable[[Path], dict[str, Any]]
 TRAINED = ["dataset=digits", "model.hidden=[16]", "epochs=6", "checkpoint.every_seconds=0", "log.histograms=2"]
 COMMANDS = {
     "run": ["train", *TRAINED, "hydra.run.dir=it"],
-    "sweep": ["train", "-m", *TRAINED, "log.figures=false", "seed=0,1,2", "hydra.sweep.dir=it"],
+    "sweep": [
+        "train",
+        "-m",
+        *TRAINED,
+        "log.figures=false",
+        "seed=0,1,2",
+        "hydra.sweep.dir=it",
+        "hydra.sweep.subdir=${hydra.job.num}",
+    ],
 }
 
 
