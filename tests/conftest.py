@@ -112,10 +112,12 @@ def _with_numbers(config: DictConfig) -> DictConfig:
     return config
 
 
-@pytest.fixture
-def named_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module")
+def named_jobs() -> Iterator[None]:
     """The jobs of sweeps lie in directories named after what varies, as they do unless the user chooses otherwise."""
-    monkeypatch.setitem(_SUBDIR, "auto", "auto")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(_SUBDIR, "auto", "auto")
+        yield
 
 
 @pytest.fixture(scope="session")
