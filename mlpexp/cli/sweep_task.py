@@ -20,9 +20,9 @@ from mlpexp.engine.heap import keep_freed_memory
 from mlpexp.errors import DivergedError
 from mlpexp.interruption import InterruptedRunError
 from mlpexp.run.directory import locked
+from mlpexp.run.names import directory_name, varied
 from mlpexp.run.record import NAME, Record
 from mlpexp.sweep.jobs import Job
-from mlpexp.sweep.names import directory_name, varied
 from mlpexp.sweep.train import note_overrides, train_jobs
 from mlpexp.training.attempt import Run
 from mlpexp.training.prepare import Preparations

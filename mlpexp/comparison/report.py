@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from mlpexp.comparison.claims import by_chance
 from mlpexp.comparison.compare import Comparison, compare_runs, own_metric, report_of
 from mlpexp.comparison.figures import pictures
+from mlpexp.comparison.mean_curves import write_mean_curves
 from mlpexp.comparison.metric import default_name, score_names
 from mlpexp.comparison.repetition import Repetition
 from mlpexp.comparison.runs import StoredRun, find_runs, natural
@@ -67,6 +68,7 @@ def sweep_summary(directory: str | Path, drawing: Drawing | None = None) -> Comp
         make_directory(directory / FIGURES)
     for name, content in drawn.items():
         write_bytes(directory / FIGURES / f"{name}.{format}", content)
+    write_mean_curves(directory, comparison)
     return replace(comparison, notes=[*comparison.notes, *lacking.values()])
 
 

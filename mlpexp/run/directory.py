@@ -44,7 +44,7 @@ class RunDirectory:
 
 
 # What a run or a sweep writes into, within its directory.
-_PARTS = ("checkpoints", "figures", "evaluations", "comparisons", ".stacks", record.NAME)
+_PARTS = ("checkpoints", "figures", "evaluations", "comparisons", "settings", ".stacks", record.NAME)
 
 
 def refuse_links(directory: Path) -> None:

@@ -22,8 +22,10 @@ NAME = "sweep.json"
 _MOST = 2**29
 # Where the checkpoints of stacks lie within a sweep's directory while these train.
 CHECKPOINTS = ".stacks"
+# Where the mean curves of its settings lie, for TensorBoard.
+SETTINGS = "settings"
 # What a sweep itself keeps in its directory, and jobs cannot.
-_OWN = {NAME, CHECKPOINTS, ".lock", "multirun.yaml", "sweep.csv", *(f"sweep.{format}" for format in FORMATS)}
+_OWN = {NAME, CHECKPOINTS, SETTINGS, ".lock", "multirun.yaml", "sweep.csv", *(f"sweep.{format}" for format in FORMATS)}
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from mlpexp.config.overrides import count, is_about_hydra, is_about_sweep, parse
 from mlpexp.config.schema import Config, Sweep
 from mlpexp.errors import ConfigError, pluralize, unknown
 from mlpexp.fields.convert import show
+from mlpexp.run.names import directory_name, varied
 from mlpexp.run.sweep_record import JobRecord, lies_within
-from mlpexp.sweep.names import directory_name, varied
 
 if TYPE_CHECKING:
     from mlpexp.training.prepare import Preparations

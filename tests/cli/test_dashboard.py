@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import time
@@ -20,14 +21,17 @@ from urllib.request import Request, urlopen
 
 import pytest
 from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
 from tensorboard.context import RequestContext
 from tensorboard.plugins.base_plugin import TBContext
 from tensorboard.plugins.hparams import api_pb2, backend_context, get_experiment, list_session_groups
 
 from mlpexp.cli.main import call
+from mlpexp.comparison.report import sweep_summary
 from mlpexp.config.compose import compose
 from mlpexp.config.metric import KINDS
+from mlpexp.run.history import read as read_history
 from mlpexp.training.single import Run, resume, train
 
 if TYPE_CHECKING:
@@ -231,10 +235,33 @@ def sweep(tmp_path_factory: pytest.TempPathFactory, named_jobs: None) -> Path:
     return place
 
 
+def test_each_setting_of_a_sweep_has_a_mean_curve_between_its_seeds(sweep: Path) -> None:
+    directory = sweep / "outputs" / "sweep"
+    made = {path.parent.name: path for path in directory.glob("settings/*/*tfevents*")}
+    assert set(made) == {"_".join(parts) for parts in itertools.product(("relu", "gelu", "leaky_relu"), OPTIMIZERS)}
+    events = EventAccumulator(str(made["gelu_momentum"]), {"scalars": 0}).Reload()
+    seeds = [read_history(directory / name / "metrics.csv") for name in NAMES if "gelu_momentum" in name]
+    assert len(seeds) == 2
+    for tag in ("loss/val", "accuracy/val"):
+        pairs = list(zip(*(seed[tag] for seed in seeds), strict=True))
+        for curve, function in (("mean", statistics.fmean), ("lowest", min), ("highest", max)):
+            values = [(event.step, event.value) for event in events.Scalars(f"{curve}/{tag}")]
+            assert [step for step, _ in values] == [1, 2, 3]
+            assert [value for _, value in values] == pytest.approx([function(pair) for pair in pairs])
+    # Summed up again, with what a sweep of other settings has left: each has one file.
+    other = directory / "settings" / "gone"
+    other.mkdir()
+    made["gelu_momentum"].rename(other / made["gelu_momentum"].name)
+    sweep_summary(directory)
+    assert not other.exists()
+    assert len(list(directory.glob("settings/*/*tfevents*"))) == 6
+
+
+OPTIMIZERS = ("adam", "momentum")
 NAMES = [
     f"{number}_{activation}_{optimizer}_seed={seed}"
     for number, (activation, optimizer, seed) in enumerate(
-        itertools.product(("relu", "gelu", "leaky_relu"), ("adam", "momentum"), (0, 1))
+        itertools.product(("relu", "gelu", "leaky_relu"), OPTIMIZERS, (0, 1))
     )
 ]
 
@@ -261,6 +288,11 @@ def test_a_sweep_of_twelve_mixed_runs_in_a_browser(sweep: Path, chromium: str) -
         drawn = lines.evaluate_all("all => all.map(path => path.getAttribute('d'))")
         assert all(path and "NaN" not in path for path in drawn)
         _is_no_wider_than_the_window(page)
+        _open(page, address, "custom_scalars")
+        bands = page.locator("tf-custom-scalar-margin-chart-card")
+        expect(bands).to_have_count(2)
+        for name in ("loss/val", "accuracy/val"):
+            expect(bands.filter(has_text=name).first).to_be_visible()
         for tab in ("timeseries", "custom_scalars"):
             _open(page, address, tab)
             expect(page.get_by_text(NAMES[0]).first).to_be_visible()

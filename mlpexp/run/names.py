@@ -34,9 +34,20 @@ def directory_name(number: int, overrides: Sequence[str], keys: Collection[str])
     An option stands without its group, and a key without its first parts, where that is clear. A name has at most
     100 bytes, and of other characters than letters, digits and _ . = + - none.
     """
-    parts = [_part(text, keys) for text in overrides if _key(text) in keys]
-    name = "_".join([str(number), *parts])
-    return name.encode()[:_MOST].decode(errors="ignore").rstrip(".-_=")
+    return _joined([str(number), *_parts(overrides, keys)])
+
+
+def setting_name(overrides: Sequence[str], keys: Collection[str]) -> str:
+    """As `directory_name`, without a number; `all` where nothing varies."""
+    return _joined(_parts(overrides, keys)) or "all"
+
+
+def _joined(parts: Sequence[str]) -> str:
+    return "_".join(parts).encode()[:_MOST].decode(errors="ignore").rstrip(".-_=")
+
+
+def _parts(overrides: Sequence[str], keys: Collection[str]) -> list[str]:
+    return [_part(text, keys) for text in overrides if _key(text) in keys]
 
 
 def _part(text: str, keys: Collection[str]) -> str:

@@ -12,9 +12,9 @@ import mlpexp
 from mlpexp.cli.main import call
 from mlpexp.config.compose import Composer
 from mlpexp.config.overrides import parse_override, quote
+from mlpexp.run.names import directory_name, varied
 from mlpexp.run.sweep_record import job_of, read
 from mlpexp.sweep.jobs import expand
-from mlpexp.sweep.names import directory_name, varied
 
 QUICK = ["dataset=xor", "epochs=1", "model.hidden=[2]", "log.figures=false", "log.tensorboard=false", "device=cpu"]
 
