@@ -24,15 +24,14 @@ def write_mean_curves(directory: Path, comparison: Comparison) -> None:
     """Writes event files in `settings/` of a sweep's directory, in place of earlier ones.
 
     TensorBoard shows each setting there as a run; its tab "Custom scalars" has a line each, in a band from the lowest
-    seed to the highest. Nothing is written where no setting has several runs, or the runs write no event files.
+    seed to the highest. Nothing is written where no setting has several runs, or the runs have no event files.
     """
     summaries = [summary for summary in comparison.summaries if summary.runs]
     runs = [run for summary in summaries for run in summary.runs]
     if all(len(summary.runs) < 2 for summary in summaries) or len(runs) > _MOST_RUNS:
         return
-    log = runs[0].record.config.get("log")
     score = score_of(summaries)
-    if score is None or not (isinstance(log, dict) and log.get("tensorboard")):
+    if score is None or not any(runs[0].directory.glob("*tfevents*")):
         return
     from mlpexp.run.tensorboard import write_bands
 

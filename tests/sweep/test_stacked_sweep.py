@@ -77,6 +77,7 @@ def test_the_sweep_has_a_stack(both: Path) -> None:
         "sweep.json",
         "sweep.csv",
         "sweep.png",
+        "settings",
     }
 
 
