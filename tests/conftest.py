@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 from hydra.core.config_loader import ConfigLoader
-from omegaconf import DictConfig, flag_override
+from omegaconf import DictConfig, OmegaConf, flag_override
 
 from mlpexp.config import hydra_adapter
 from mlpexp.config.compose import Composer
@@ -85,17 +85,38 @@ def composed_once() -> Iterator[None]:
         places = {place.path for place in loader.get_search_path().get_path()}
         own = any(override.startswith(("hydra/", "hydra.searchpath")) for override in overrides)
         if own or places != {"pkg://hydra.conf", str(CONF), "structured://"}:
-            return compose(loader, config_name, overrides)
+            return _with_numbers(compose(loader, config_name, overrides))
         key = (config_name, *overrides)
         if key not in known:
             known[key] = compose(loader, config_name, overrides)
         found = copy.deepcopy(known[key])
         with flag_override(found.hydra, ["readonly", "struct"], False):
             found.hydra.runtime.cwd = str(Path.cwd())
-        return found
+        return _with_numbers(found)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(hydra_adapter, "compose", once)
+        yield
+
+
+# The jobs of sweeps lie in directories 0, 1, …, as with hydra.sweep.subdir='${hydra.job.num}'.
+_SUBDIR = {"auto": "${hydra.job.num}"}
+
+
+def _with_numbers(config: DictConfig) -> DictConfig:
+    """The config, with short names for the jobs of a sweep where it asks for those by what varies."""
+    layout: Any = OmegaConf.to_container(config.hydra.sweep, resolve=False)
+    written = layout["subdir"]
+    with flag_override(config.hydra, ["readonly", "struct"], False):
+        config.hydra.sweep.subdir = _SUBDIR.get(written, written)
+    return config
+
+
+@pytest.fixture(scope="module")
+def named_jobs() -> Iterator[None]:
+    """The jobs of sweeps lie in directories named after what varies, as they do unless the user chooses otherwise."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(_SUBDIR, "auto", "auto")
         yield
 
 
@@ -189,7 +210,7 @@ def _of_run(run: Path) -> Any:
         "checkpoints": {path.name: _plain(checkpoint.load(path)) for path in run.glob("checkpoints/*")},
         "figures": sorted(path.name for path in run.glob("figures/*")),
     }
-    if (run / "tensorboard").exists():
+    if any(run.glob("*tfevents*")):
         found["scalars"] = _scalars(run)
     return found
 
@@ -208,7 +229,7 @@ def _plain(value: Any) -> Any:
 def _scalars(run: Path) -> dict[str, list[tuple[int, float]]]:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    events = EventAccumulator(str(run / "tensorboard"), {"scalars": 0}).Reload()
+    events = EventAccumulator(str(run), {"scalars": 0}).Reload()
     return {
         tag: [(event.step, event.value) for event in events.Scalars(tag)]
         for tag in events.Tags()["scalars"]

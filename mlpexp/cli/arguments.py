@@ -37,12 +37,21 @@ def add_format(parser: Parser, formats: Sequence[str] = FORMATS, default: str | 
 def run_parser(command: str, description: str, allowed: list[str], about_data: str) -> Parser:
     """For a run directory, other values of the `allowed` keys, which `changes` reads, and --data."""
     parser = Parser(prog=f"mlpexp {command}", description=description)
-    parser.add_argument("run", metavar="RUN", help="a run directory")
+    parser.add_argument("run", metavar="RUN", type=_run, help="a run directory")
     parser.add_argument(
         "changes", nargs="*", default=[], metavar="KEY=VALUE", help=f"other values of {', '.join(allowed)}"
     )
     parser.add_argument("--data", type=Path, metavar="FILE", help=about_data)
     return parser
+
+
+def _run(given: str) -> str:
+    """A run directory. For a job of a sweep its number is enough: SWEEP/3 stands for SWEEP/3_gelu_seed=1."""
+    path = Path(given)
+    if not path.name.isdecimal() or path.exists() or not path.parent.is_dir():
+        return given
+    found = list(path.parent.glob(f"{path.name}_*"))
+    return str(found[0]) if len(found) == 1 else given
 
 
 def changes(pairs: Sequence[str], allowed: list[str]) -> dict[str, Any]:

@@ -17,9 +17,9 @@ from mlpexp.cli.main import report
 from mlpexp.cli.sweep_task import SweepTask
 from mlpexp.cli.sweep_terminal import conclude
 from mlpexp.config import hydra_adapter
-from mlpexp.config.compose import Composer
+from mlpexp.config.compose import AUTO, Composer
 from mlpexp.config.effects import repeats
-from mlpexp.config.overrides import count, parse_override, values
+from mlpexp.config.overrides import count, parse_override, quote, values
 from mlpexp.config.schema import Sweep
 from mlpexp.errors import ConfigError, MlpexpError, RunError
 from mlpexp.figures.drawing import Drawing, process_beside
@@ -55,7 +55,8 @@ def _run_in(sweep: Path, checked: CheckedSweep, composer: Composer) -> None:
     # The plan of the sweep, so that it can be resumed at any time.
     records = job_records(jobs or [])
     SweepRecord(records, [[job.number] for job in records], search=_search(raw) if jobs is None else None).write(sweep)
-    task = SweepTask(sweep, jobs or [], checked.preparations, composer=composer, searching=jobs is None)
+    line = list(raw.hydra.overrides.task)
+    task = SweepTask(sweep, jobs or [], checked.preparations, composer=composer, line=line, searching=jobs is None)
     # Its process imports matplotlib while the jobs train.
     with Drawing(process_beside()) as drawing:
         drawing.start()
@@ -81,9 +82,14 @@ def _run_in(sweep: Path, checked: CheckedSweep, composer: Composer) -> None:
 def _launch(task: SweepTask, checked: CheckedSweep, composer: Composer) -> None:
     """Jobs that are known go to the launcher; otherwise the sweeper chooses them. Raises the first error of a job."""
     if checked.jobs is None:
+        if checked.raw.hydra.sweep.subdir == AUTO:
+            # For other launchers than ours: which values there will be is not known here.
+            with flag_override(checked.raw.hydra, ["readonly", "struct"], False):
+                checked.raw.hydra.overrides.hydra.append("hydra.sweep.subdir=${hydra.job.num}")
         hydra_adapter.search(task, checked.raw, composer.loader, composer.config_name)
         return
-    jobs = [job.overrides for job in checked.jobs]
+    # Each launcher uses the directories that the jobs have been given.
+    jobs = [[*job.overrides, f"hydra.sweep.subdir={quote(job.directory)}"] for job in checked.jobs]
     returns = hydra_adapter.launch(task, checked.raw, jobs, composer.loader, composer.config_name)
     for error in map(hydra_adapter.error_of, returns):
         if error is not None:

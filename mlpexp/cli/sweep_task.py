@@ -20,6 +20,7 @@ from mlpexp.engine.heap import keep_freed_memory
 from mlpexp.errors import DivergedError
 from mlpexp.interruption import InterruptedRunError
 from mlpexp.run.directory import locked
+from mlpexp.run.names import directory_name, varied
 from mlpexp.run.record import NAME, Record
 from mlpexp.sweep.jobs import Job
 from mlpexp.sweep.train import note_overrides, train_jobs
@@ -42,11 +43,13 @@ class SweepTask:
         preparations: Preparations | None = None,
         *,
         composer: Composer | None = None,
+        line: Sequence[str] = (),
         searching: bool = False,
         sent: bool = False,
     ) -> None:
         """`jobs` are those that are checked already, with what they need in `preparations`; those that a sweeper
-        chooses later are composed by `composer`. `directory` is the sweep's.
+        chooses later are composed by `composer`, and named after what differs from the `line` of the sweep.
+        `directory` is the sweep's.
 
         With `searching` a sweeper minimises what the jobs return. With `sent` the task came from another process.
         """
@@ -54,6 +57,7 @@ class SweepTask:
         self._jobs = {job.number: job for job in jobs}
         self._preparations = preparations or Preparations()
         self._composer = composer
+        self._line = line
         self._searching = searching
         self._sent = sent
         self.called = False
@@ -125,7 +129,8 @@ class SweepTask:
         if known is not None:
             return known
         assert self._composer is not None
-        return Job(number, overrides, self._composer.config(overrides), self._composer.place(overrides, number))
+        name = directory_name(number, overrides, varied([self._line, overrides]))
+        return Job(number, overrides, self._composer.config(overrides), self._composer.place(overrides, number, name))
 
 
 def _sent(searching: bool) -> SweepTask:

@@ -166,7 +166,7 @@ def conclude(directory: Path, drawing: Drawing, *, told: bool = True) -> None:
     """
     from mlpexp.cli.compare import show_settings
     from mlpexp.comparison.report import sweep_summary, symptoms
-    from mlpexp.run.sweep_record import jobs_without_run
+    from mlpexp.run.sweep_record import job_of, jobs_without_run
 
     out = console()
     comparison = sweep_summary(directory, drawing)
@@ -177,7 +177,7 @@ def conclude(directory: Path, drawing: Drawing, *, told: bool = True) -> None:
     without_run = jobs_without_run(directory)
     if not told:
         _report_lost(lost, without_run)
-    names = [entry.run.directory.name for entry in lost] + without_run
+    names = [*(job_of(entry.run.directory.name) for entry in lost), *map(job_of, without_run)]
     figure = next(name for name in (f"sweep.{format}" for format in FORMATS) if (Path(directory) / name).exists())
     written = f"sweep directory: {directory} (sweep.csv, {figure})"
     if not names:
@@ -191,8 +191,9 @@ def conclude(directory: Path, drawing: Drawing, *, told: bool = True) -> None:
 def _report_lost(lost: Sequence[MissingResult], without_run: Sequence[str]) -> None:
     """A line on each job that has no result."""
     from mlpexp.cli.main import report
+    from mlpexp.run.sweep_record import job_of
 
     for entry in lost:
-        report(f"job {entry.run.directory.name} failed: {entry.reason}; run directory: {entry.run.directory}")
+        report(f"job {job_of(entry.run.directory.name)} failed: {entry.reason}; run directory: {entry.run.directory}")
     for name in without_run:
-        report(f"job {name} failed: it has not begun")
+        report(f"job {job_of(name)} failed: it has not begun")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from mlpexp.comparison.claims import by_chance
 from mlpexp.comparison.compare import Comparison, compare_runs, own_metric, report_of
 from mlpexp.comparison.figures import pictures
+from mlpexp.comparison.mean_curves import write_mean_curves
 from mlpexp.comparison.metric import default_name, score_names
 from mlpexp.comparison.repetition import Repetition
 from mlpexp.comparison.runs import StoredRun, find_runs, natural
@@ -31,6 +32,7 @@ from mlpexp.config.metric import SCORES, Metric
 from mlpexp.config.report import FigureName
 from mlpexp.figures.formats import FORMATS, Format
 from mlpexp.run.files import make_directory, write_bytes, write_text
+from mlpexp.run.sweep_record import job_of
 
 if TYPE_CHECKING:
     from mlpexp.figures.drawing import Drawing
@@ -66,6 +68,7 @@ def sweep_summary(directory: str | Path, drawing: Drawing | None = None) -> Comp
         make_directory(directory / FIGURES)
     for name, content in drawn.items():
         write_bytes(directory / FIGURES / f"{name}.{format}", content)
+    write_mean_curves(directory, comparison)
     return replace(comparison, notes=[*comparison.notes, *lacking.values()])
 
 
@@ -134,7 +137,7 @@ def symptoms(comparison: Comparison) -> list[str]:
         )
     ]
     runs.sort(key=lambda run: natural(run.directory))
-    return summarize_findings({run.directory.name: run.record.findings for run in runs})
+    return summarize_findings({job_of(run.directory.name): run.record.findings for run in runs})
 
 
 def markdown(comparison: Comparison, command: Sequence[str], pictures: Sequence[str]) -> str:

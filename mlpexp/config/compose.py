@@ -31,6 +31,9 @@ from mlpexp.config.user_code import load_plugins, refused
 from mlpexp.errors import ConfigError
 from mlpexp.fields.convert import Interpolated, Named, as_plain, convert, hints_of, show
 
+# hydra.sweep.subdir where jobs are named after what varies.
+AUTO = "auto"
+
 
 class Composer:
     """Composes configs from overrides of one value each.
@@ -136,13 +139,13 @@ class Composer:
                 return False
         return str(base.hydra.mode) == "RunMode.MULTIRUN"
 
-    def place(self, overrides: Sequence[str], number: int) -> str:
-        """hydra.sweep.subdir of a job: its directory within that of its sweep."""
+    def place(self, overrides: Sequence[str], number: int, name: str) -> str:
+        """hydra.sweep.subdir of a job: its directory within that of its sweep; `name` where that is auto."""
         parsed = [self._single(given) for given in overrides]
         base, plain = self._base(tuple(part.input_line or "" for part in parsed if self._is_choice(part)))
         layout: Any = OmegaConf.to_container(base.hydra.sweep, resolve=False)
-        if layout["subdir"] == "${hydra.job.num}":
-            return str(number)
+        if layout["subdir"] == AUTO:
+            return name
         _, complete, _ = self._plain(overrides)
         config = _with_hydra(complete or plain, base, parsed)
         with flag_override(config.hydra, ["struct", "readonly"], False):

@@ -39,16 +39,12 @@ class RunDirectory:
         return self.path / "metrics.csv"
 
     @property
-    def tensorboard(self) -> Path:
-        return self.path / "tensorboard"
-
-    @property
     def figures(self) -> Path:
         return self.path / "figures"
 
 
 # What a run or a sweep writes into, within its directory.
-_PARTS = ("checkpoints", "tensorboard", "figures", "evaluations", "comparisons", ".stacks", record.NAME)
+_PARTS = ("checkpoints", "figures", "evaluations", "comparisons", "settings", ".stacks", record.NAME)
 
 
 def refuse_links(directory: Path) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 from mlpexp.components.model import models
-from mlpexp.config.schema import component
+from mlpexp.config.schema import LIST_GROUPS, REGISTRIES, component
 from mlpexp.errors import ConfigError
 from mlpexp.fields.convert import show
 
@@ -35,6 +37,38 @@ def hyperparameters(config: Mapping[str, Any]) -> dict[str, Any]:
         else:
             _flatten(key, value, flat)
     return flat
+
+
+# What TensorBoard shows for a key that a run does not have: of other letters than ASCII it shows the codes.
+ABSENT = "-"
+
+
+def with_every_key(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """The hyperparameters with those that only other components have, as `-`; what a component has alone is text.
+
+    TensorBoard's parallel coordinates leave out a run that lacks one of the keys shown, and its table cannot sort a
+    column of numbers and texts.
+    """
+    own = _own_keys()
+    values = {key: show(value) if key in own and not isinstance(value, str) else value for key, value in flat.items()}
+    return dict.fromkeys(own, ABSENT) | values
+
+
+def _own_keys() -> set[str]:
+    """The keys that some of the components of a group have, and some have not."""
+    found: set[str] = set()
+    for group, registry in REGISTRIES.items():
+        fields = {name: _fields(registry[name]) for name in registry}
+        if group in LIST_GROUPS:
+            found |= {f"{group}.{name}.{field}" for name, its in fields.items() for field in its}
+        else:
+            counts = Counter(field for its in fields.values() for field in its)
+            found |= {f"{group}.{field}" for field, n in counts.items() if n < len(fields)}
+    return found
+
+
+def _fields(cls: Any) -> set[str]:
+    return {field.name for field in dataclasses.fields(cls)} - _ASIDE
 
 
 def _activates(model: Any) -> bool:

@@ -18,7 +18,7 @@ from mlpexp.run import checkpoint
 from mlpexp.run.directory import RunDirectory
 from mlpexp.run.files import make_directory, remove_unfinished, write_bytes, writing
 from mlpexp.run.history import History, measured, read
-from mlpexp.run.hyperparameters import hyperparameters
+from mlpexp.run.hyperparameters import hyperparameters, with_every_key
 from mlpexp.run.record import Record, State
 from mlpexp.run.results import Results
 
@@ -74,9 +74,9 @@ class Recorder:
             return
         from mlpexp.run.tensorboard import TensorBoard
 
-        board = TensorBoard(self.paths.tensorboard, epoch)
+        board = TensorBoard(self.paths.path, epoch)
         self._tensorboard = board
-        board.start(hyperparameters(self._config.to_dict()), self._data.task)
+        board.start(with_every_key(hyperparameters(self._config.to_dict())), self._data.task)
         if epoch == 0:
             board.text("model", summary())
             if self._n_histograms:

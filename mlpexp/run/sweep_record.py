@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
@@ -21,8 +22,10 @@ NAME = "sweep.json"
 _MOST = 2**29
 # Where the checkpoints of stacks lie within a sweep's directory while these train.
 CHECKPOINTS = ".stacks"
+# Where the mean curves of its settings lie, for TensorBoard.
+SETTINGS = "settings"
 # What a sweep itself keeps in its directory, and jobs cannot.
-_OWN = {NAME, CHECKPOINTS, ".lock", "multirun.yaml", "sweep.csv", *(f"sweep.{format}" for format in FORMATS)}
+_OWN = {NAME, CHECKPOINTS, SETTINGS, ".lock", "multirun.yaml", "sweep.csv", *(f"sweep.{format}" for format in FORMATS)}
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,11 @@ def jobs_without_run(directory: Path) -> list[str]:
     return [job.directory for job in read(directory).jobs if not _holds_run(directory / job.directory)]
 
 
+def job_of(directory: str) -> str:
+    """The number with which the name of a job's directory begins; the whole name where the user has chosen it."""
+    return found[1] if (found := re.match(r"(\d+)(_|$)", directory)) else directory
+
+
 def _holds_run(directory: Path) -> bool:
     try:
         run.read(directory)
@@ -106,10 +114,15 @@ def _holds_run(directory: Path) -> bool:
 
 
 def _of_runs(directory: Path) -> SweepRecord:
-    # Job 2 before job 10.
-    found = sorted((path.parent for path in directory.glob(f"*/{run.NAME}")), key=lambda path: (len(path.name), path))
+    found = sorted((path.parent for path in directory.glob(f"*/{run.NAME}")), key=_by_number)
     jobs = [JobRecord(number, [], path.name, run.read(path).config) for number, path in enumerate(found)]
     return SweepRecord(jobs, [[job.number] for job in jobs])
+
+
+def _by_number(path: Path) -> tuple[int, Path]:
+    """Job 2 before job 10: a job's name begins with its number, unless the user has chosen another."""
+    number = re.match(r"\d+", path.name)
+    return int(number[0]) if number else 0, path
 
 
 def _check(path: Path, found: SweepRecord) -> None:

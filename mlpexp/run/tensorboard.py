@@ -26,6 +26,7 @@ from mlpexp.data.task import Task
 from mlpexp.engine.loop import Row
 from mlpexp.run.events import messages, record
 from mlpexp.run.files import make_directory, read_bytes, write_bytes, writing
+from mlpexp.run.sweep_record import NAME as SWEEP
 
 # As many as the Histograms tab draws.
 _BINS = 30
@@ -72,13 +73,16 @@ class TensorBoard:
         that it finds, and hide the other keys of other runs. Without one the columns are the hyperparameters of all
         runs, those that differ first.
         """
-        # Train and val of one metric in one chart, under TensorBoard's tab "Custom scalars".
-        charts = {name: ["Multiline", [f"{name}/train", f"{name}/val"]] for name in ("loss", task.score)}
+        # Under TensorBoard's tab "Custom scalars": train and val of one metric in one chart, and of a sweep, whose
+        # runs are in each, val alone.
+        in_sweep = (self.directory.parent / SWEEP).exists()
+        splits = ("val",) if in_sweep else ("train", "val")
+        charts = {name: ["Multiline", [f"{name}/{split}" for split in splits]] for name in ("loss", task.score)}
         # Sessions that share a trial would become one row.
         session = hparams_pb(hyperparameters, trial_id="")
         _correct(self._earlier, session)
         if not self._introduced:
-            self._add(custom_scalars({"train and val": charts}))
+            self._add(custom_scalars({"val of each run" if in_sweep else "train and val": charts}))
             self._add(session)
 
     def finish(self, completed: bool) -> None:
@@ -121,6 +125,25 @@ class TensorBoard:
 
     def text(self, tag: str, markdown: str, step: int = 0) -> None:
         self._add(text(tag, markdown), step)
+
+
+def write_bands(directory: Path, bands: Mapping[str, np.ndarray]) -> None:
+    """Writes curves with a band around each, in place of earlier ones, and the charts that show them.
+
+    By tag `bands` hold [3, E]: of each epoch the mean, and the lowest and highest value.
+    """
+    names = ("mean", "lowest", "highest")
+    board = TensorBoard(directory)
+    charts = {tag: ["Margin", [f"{name}/{tag}" for name in names]] for tag in bands}
+    board._add(custom_scalars({"mean of each setting, between its lowest and highest seed": charts}))
+    lines = {f"{name}/{tag}": line for tag, values in bands.items() for name, line in zip(names, values, strict=True)}
+    for epoch in range(max(map(len, lines.values()))):
+        row = {tag: float(line[epoch]) for tag, line in lines.items()}
+        board.scalars({tag: value for tag, value in row.items() if np.isfinite(value)}, epoch + 1)
+    board.close()
+    with writing(directory):
+        for path in board._earlier:
+            path.unlink()
 
 
 def _edges(values: np.ndarray) -> np.ndarray:

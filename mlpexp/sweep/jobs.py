@@ -19,6 +19,7 @@ from mlpexp.config.overrides import count, is_about_hydra, is_about_sweep, parse
 from mlpexp.config.schema import Config, Sweep
 from mlpexp.errors import ConfigError, pluralize, unknown
 from mlpexp.fields.convert import show
+from mlpexp.run.names import directory_name, varied
 from mlpexp.run.sweep_record import JobRecord, lies_within
 
 if TYPE_CHECKING:
@@ -158,13 +159,15 @@ def check_jobs(
     from mlpexp.training.prepare import Preparations
 
     preparations = preparations or Preparations()
+    keys = varied([*(overrides for _, overrides in beside), *jobs])
     found: list[Job] = []
     wrong: dict[str, list[int]] = {}
     for number, overrides in enumerate(jobs, first):
         try:
             config = composer.config(overrides)
             preparations.of(config)
-            found.append(Job(number, overrides, config, composer.place(overrides, number)))
+            place = composer.place(overrides, number, directory_name(number, overrides, keys))
+            found.append(Job(number, overrides, config, place))
         except ConfigError as error:
             for line in error.lines:
                 wrong.setdefault(line, []).append(number)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import time
@@ -19,14 +21,17 @@ from urllib.request import Request, urlopen
 
 import pytest
 from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
 from tensorboard.context import RequestContext
 from tensorboard.plugins.base_plugin import TBContext
 from tensorboard.plugins.hparams import api_pb2, backend_context, get_experiment, list_session_groups
 
 from mlpexp.cli.main import call
+from mlpexp.comparison.report import sweep_summary
 from mlpexp.config.compose import compose
 from mlpexp.config.metric import KINDS
+from mlpexp.run.history import read as read_history
 from mlpexp.training.single import Run, resume, train
 
 if TYPE_CHECKING:
@@ -96,11 +101,11 @@ def runs(outputs: Path) -> dict[str, Run]:
     outputs.mkdir()
     digits = ["dataset=digits", "epochs=2", "model.hidden=[16]", "log.confusion_every=1"]
     made = {
-        "relu": train(compose(digits), outputs / "relu"),
-        "tanh": train(compose([*digits, "activation=tanh", "regularizer=[dropout]"]), outputs / "tanh"),
+        "a_relu": train(compose(digits), outputs / "a_relu"),
+        "a_tanh": train(compose([*digits, "activation=tanh", "regularizer=[dropout]"]), outputs / "a_tanh"),
     }
-    train(compose(["dataset=sine", "epochs=3", "log.figures=false"]), outputs / "sine")
-    made["sine"] = resume(outputs / "sine", {"epochs": 5})
+    train(compose(["dataset=sine", "epochs=3", "log.figures=false"]), outputs / "a_sine")
+    made["a_sine"] = resume(outputs / "a_sine", {"epochs": 5})
     return made
 
 
@@ -139,20 +144,25 @@ def test_the_hparams_tab_has_the_keys_and_metrics_of_several_sweeps_and_a_run(he
     wanted = api_pb2.ListSessionGroupsRequest(allowed_statuses=[api_pb2.STATUS_SUCCESS], slice_size=9)
     rows = {row.name: row for row in list_session_groups.Handler(*asked, wanted).run().session_groups}
     assert len(rows) == 5
-    strengths = [rows[f"a/{name}/tensorboard"].hparams["regularizer.l2.strength"].number_value for name in ("0", "1")]
-    assert strengths == [0.1, 0.2]
-    momenta = [rows[f"b/{name}/tensorboard"].hparams["optimizer.momentum"].number_value for name in ("0", "1")]
-    assert momenta == [0.5, 0.6]
-    assert rows["single/tensorboard"].hparams["dataset"].string_value == "sine"
+    strengths = [rows[f"a/{name}"].hparams["regularizer.l2.strength"].string_value for name in ("0", "1")]
+    assert strengths == ["0.1", "0.2"]
+    momenta = [rows[f"b/{name}"].hparams["optimizer.momentum"].string_value for name in ("0", "1")]
+    assert momenta == ["0.5", "0.6"]
+    assert rows["single"].hparams["dataset"].string_value == "sine"
+    # Parallel coordinates leave out a row without one of the keys shown, and the table sorts values of one type.
+    for key in keys:
+        assert len({row.hparams[key].WhichOneof("kind") for row in rows.values()}) == 1
+    assert rows["single"].hparams["optimizer.momentum"].string_value == "-"
+    assert rows["single"].hparams["seed"].number_value == 5
     assert all(row.sessions[0].start_time_secs <= row.sessions[0].end_time_secs for row in rows.values())
 
 
 def test_what_it_serves_is_what_the_runs_wrote(outputs: Path, runs: dict[str, Run]) -> None:
     with dashboard("outputs", "--port", "0", cwd=outputs.parent) as (address, process):
-        names = {f"{name}/tensorboard" for name in runs}
+        names = set(runs)
         assert when(lambda: (found := ask(address, "runs")) and set(found) == names)
         # The rows of a run that went on, from two files: wall time, step, value.
-        where = f"plugin/scalars/scalars?run={quote('sine/tensorboard')}&tag={quote('loss/val')}"
+        where = f"plugin/scalars/scalars?run={quote('a_sine')}&tag={quote('loss/val')}"
         assert [step for _, step, _ in when(lambda: ask(address, where))] == [1, 2, 3, 4, 5]
 
         # The columns of the HParams tab: what differs between all runs comes first, then how they ended.
@@ -183,7 +193,9 @@ def test_what_it_serves_is_what_the_runs_wrote(outputs: Path, runs: dict[str, Ru
                 for kind, value in numbers.items()
             }
             assert shown == pytest.approx(expected)
-            assert found[name]["hparams"]["activation"] == ("tanh" if name == "tanh" else "relu")
+            # As many as the run has been given in the end.
+            assert found[name]["hparams"]["epochs"] == run.record.config["epochs"]
+            assert found[name]["hparams"]["activation"] == ("tanh" if name == "a_tanh" else "relu")
 
         process.send_signal(signal.SIGINT)
         out, errors = process.communicate(timeout=_SECONDS)
@@ -211,6 +223,85 @@ def test_every_tab_shows_the_runs_in_a_browser(outputs: Path, runs: dict[str, Ru
         browser.close()
         process.send_signal(signal.SIGINT)
         assert process.wait(_SECONDS) == 0
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory: pytest.TempPathFactory, named_jobs: None) -> Path:
+    """The directory above a sweep of twelve runs, whose components have parameters of their own."""
+    place = tmp_path_factory.mktemp("twelve")
+    varied = ["activation=relu,gelu,leaky_relu", "optimizer=adam,momentum", "seed=0,1"]
+    quick = ["dataset=xor", "epochs=3", "model.hidden=[4]", "log.figures=false", "device=cpu"]
+    assert call(["train", "-m", *quick, *varied, f"hydra.sweep.dir={place / 'outputs' / 'sweep'}"]) == 0
+    return place
+
+
+def test_each_setting_of_a_sweep_has_a_mean_curve_between_its_seeds(sweep: Path) -> None:
+    directory = sweep / "outputs" / "sweep"
+    made = {path.parent.name: path for path in directory.glob("settings/*/*tfevents*")}
+    assert set(made) == {"_".join(parts) for parts in itertools.product(("relu", "gelu", "leaky_relu"), OPTIMIZERS)}
+    events = EventAccumulator(str(made["gelu_momentum"]), {"scalars": 0}).Reload()
+    seeds = [read_history(directory / name / "metrics.csv") for name in NAMES if "gelu_momentum" in name]
+    assert len(seeds) == 2
+    for tag in ("loss/val", "accuracy/val"):
+        pairs = list(zip(*(seed[tag] for seed in seeds), strict=True))
+        for curve, function in (("mean", statistics.fmean), ("lowest", min), ("highest", max)):
+            values = [(event.step, event.value) for event in events.Scalars(f"{curve}/{tag}")]
+            assert [step for step, _ in values] == [1, 2, 3]
+            assert [value for _, value in values] == pytest.approx([function(pair) for pair in pairs])
+    # Summed up again, with what a sweep of other settings has left: each has one file.
+    other = directory / "settings" / "gone"
+    other.mkdir()
+    made["gelu_momentum"].rename(other / made["gelu_momentum"].name)
+    sweep_summary(directory)
+    assert not other.exists()
+    assert len(list(directory.glob("settings/*/*tfevents*"))) == 6
+
+
+OPTIMIZERS = ("adam", "momentum")
+NAMES = [
+    f"{number}_{activation}_{optimizer}_seed={seed}"
+    for number, (activation, optimizer, seed) in enumerate(
+        itertools.product(("relu", "gelu", "leaky_relu"), OPTIMIZERS, (0, 1))
+    )
+]
+
+
+@pytest.mark.browser
+def test_a_sweep_of_twelve_mixed_runs_in_a_browser(sweep: Path, chromium: str) -> None:
+    from playwright.sync_api import expect, sync_playwright
+
+    with dashboard("outputs", "--port", "0", cwd=sweep) as (address, _), sync_playwright() as playwright:
+        when(lambda: set(ask(address, "runs")) >= {f"sweep/{name}" for name in NAMES})
+        expect.set_options(timeout=_SECONDS * 1000)
+        browser = playwright.chromium.launch(executable_path=chromium, args=_BROWSER)
+        page = browser.new_page(viewport={"width": 1440, "height": 1000})
+        page.set_default_timeout(_SECONDS * 1000)
+        _open(page, address, "hparams")
+        cells = page.locator("tf-hparams-table-view vaadin-grid-cell-content")
+        for name in NAMES:
+            expect(cells.filter(has_text=re.compile(rf"^\s*sweep/{re.escape(name)}\s*$"))).to_have_count(1)
+        _is_no_wider_than_the_window(page)
+        page.get_by_text("Parallel coordinates view").click()
+        # A line is drawn a run; a second one shows which are chosen.
+        lines = page.locator("tf-hparams-parallel-coords-plot svg g.background path")
+        expect(lines).to_have_count(12)
+        drawn = lines.evaluate_all("all => all.map(path => path.getAttribute('d'))")
+        assert all(path and "NaN" not in path for path in drawn)
+        _is_no_wider_than_the_window(page)
+        _open(page, address, "custom_scalars")
+        bands = page.locator("tf-custom-scalar-margin-chart-card")
+        expect(bands).to_have_count(2)
+        for name in ("loss/val", "accuracy/val"):
+            expect(bands.filter(has_text=name).first).to_be_visible()
+        for tab in ("timeseries", "custom_scalars"):
+            _open(page, address, tab)
+            expect(page.get_by_text(NAMES[0]).first).to_be_visible()
+            _is_no_wider_than_the_window(page)
+        browser.close()
+
+
+def _is_no_wider_than_the_window(page: Page) -> None:
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
 def _open(page: Page, address: str, tab: str) -> Page:
@@ -270,7 +361,7 @@ def _look_at_hparams(page: Page, runs: dict[str, Run]) -> None:
 
     table = page.locator("tf-hparams-table-view")
     for name, run in runs.items():
-        row = table.locator("vaadin-grid-cell-content").filter(has_text=re.compile(rf"^\s*{name}/tensorboard\s*$"))
+        row = table.locator("vaadin-grid-cell-content").filter(has_text=re.compile(rf"^\s*{name}\s*$"))
         expect(row).to_have_count(1)
         score = run.results.data.task.score
         if score == "accuracy":
@@ -278,7 +369,7 @@ def _look_at_hparams(page: Page, runs: dict[str, Run]) -> None:
             shown = f"{run.metrics['test'][score]:.5g}"
             expect(table.locator("vaadin-grid-cell-content").filter(has_text=shown).first).to_be_visible()
     expect(table.locator("vaadin-grid-cell-content").filter(has_text="best_epoch/accuracy/test")).to_be_visible()
-    trials = table.locator("vaadin-grid-cell-content").filter(has_text=re.compile(r"/tensorboard\s*$"))
+    trials = table.locator("vaadin-grid-cell-content").filter(has_text=re.compile(rf"^\s*({'|'.join(runs)})\s*$"))
     expect(trials).to_have_count(len(runs))
 
 

@@ -154,7 +154,7 @@ def test_evaluating_the_run_repeats_it(run: tuple[Path, str], capsys: pytest.Cap
 
 def test_tensorboard_has_it_as_a_text(run: tuple[Path, str]) -> None:
     directory, _ = run
-    events = EventAccumulator(str(directory / "tensorboard"), {"tensors": 0}).Reload()
+    events = EventAccumulator(str(directory), {"tensors": 0}).Reload()
     (event,) = events.Tensors("doctor/text_summary")
     (markdown,) = tensor_util.make_ndarray(event.tensor_proto)
     assert event.step == 30

@@ -19,9 +19,18 @@ from mlpexp.run import checkpoint, history
 Contents = Callable[[Path], dict[str, Any]]
 
 TRAINED = ["dataset=digits", "model.hidden=[16]", "epochs=6", "checkpoint.every_seconds=0", "log.histograms=2"]
+NUMBERED = "hydra.sweep.subdir=${hydra.job.num}"
 COMMANDS = {
     "run": ["train", *TRAINED, "hydra.run.dir=it"],
-    "sweep": ["train", "-m", *TRAINED, "log.figures=false", "seed=0,1,2", "hydra.sweep.dir=it"],
+    "sweep": [
+        "train",
+        "-m",
+        *TRAINED,
+        "log.figures=false",
+        "seed=0,1,2",
+        "hydra.sweep.dir=it",
+        NUMBERED,
+    ],
 }
 
 

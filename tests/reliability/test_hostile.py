@@ -132,7 +132,7 @@ def test_a_job_outside_of_its_sweep(directory: str, stranger: Path, edit: Edit, 
 
 
 @pytest.mark.parametrize("command", ["resume run epochs=5", "eval run"])
-@pytest.mark.parametrize("part", ["checkpoints", "tensorboard", "figures", "evaluations", "run.json"])
+@pytest.mark.parametrize("part", ["checkpoints", "figures", "evaluations", "run.json"])
 def test_a_link_that_leads_out_of_a_run(part: str, command: str, stranger: Path, capsys: Capture) -> None:
     path, elsewhere = stranger / "run" / part, stranger.parent / "outside" / part
     if path.exists():

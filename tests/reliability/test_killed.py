@@ -38,7 +38,7 @@ KINDS = {
     "run": ["train", *LEARNING, "seed=1", "hydra.run.dir=it"],
     "sweep": [
         *["train", "-m", *LEARNING, "activation=relu,tanh", "optimizer.lr=0.3,0.001", "seed=0,1,2"],
-        *["stack.max_members=4", "hydra.sweep.dir=it"],
+        *["stack.max_members=4", "hydra.sweep.dir=it", "hydra.sweep.subdir=${hydra.job.num}"],
     ],
 }
 # Seconds between checkpoints: at every epoch, often, never before the end.

@@ -40,7 +40,8 @@ def started(words: list[str], here: Path, there: str) -> subprocess.Popen[str]:
     return process
 
 
-KINDS = {"run": (["hydra.run.dir=it"], "it"), "sweep": (["seed=0,1", "hydra.sweep.dir=it", "-m"], "it/0")}
+NUMBERED = ["hydra.sweep.dir=it", "hydra.sweep.subdir=${hydra.job.num}"]
+KINDS = {"run": (["hydra.run.dir=it"], "it"), "sweep": (["seed=0,1", *NUMBERED, "-m"], "it/0")}
 
 
 @pytest.mark.parametrize("kind", ["run", pytest.param("sweep", marks=pytest.mark.long)])

@@ -118,7 +118,8 @@ def test_a_file_system_without_locks_keeps_nobody_out(tmp_path: Path, monkeypatc
 @pytest.mark.parametrize("kind", ["run", "sweep"])
 def test_the_second_of_two_commands_is_told_so(kind: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["dataset=xor", "epochs=30000", *QUICK]
-    words = [*words, "hydra.run.dir=it"] if kind == "run" else ["-m", *words, "seed=0,1", "hydra.sweep.dir=it"]
+    numbered = ["hydra.sweep.dir=it", "hydra.sweep.subdir=${hydra.job.num}"]
+    words = [*words, "hydra.run.dir=it"] if kind == "run" else ["-m", *words, "seed=0,1", *numbered]
     own = Path("it") if kind == "run" else Path("it/0")
     with subprocess.Popen(
         [sys.executable, "-m", "mlpexp", "train", *words],

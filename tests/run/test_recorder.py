@@ -57,7 +57,7 @@ class Writing:
 
 
 def steps_of(path: Path) -> list[int]:
-    events = EventAccumulator(str(path / "tensorboard"), {"scalars": 0}).Reload()
+    events = EventAccumulator(str(path), {"scalars": 0}).Reload()
     return [event.step for event in events.Scalars("lr")] if "lr" in events.Tags()["scalars"] else []
 
 

@@ -29,6 +29,7 @@ from mlpexp.run.sweep_record import read
 PAGES = "".join((Path(__file__).parents[2] / "docs" / page).read_text() for page in ("clusters.md", "search.md"))
 # Behind a line of a page, for the sake of time.
 QUICK = ["dataset=xor", "epochs=2", "log.figures=false", "log.tensorboard=false", "device=cpu", "hydra.sweep.dir=sweep"]
+QUICK += ["hydra.sweep.subdir=${hydra.job.num}"]
 pytestmark = pytest.mark.usefixtures("hydra_restore_singletons")
 # By the module of the plugin.
 EXTRAS = {

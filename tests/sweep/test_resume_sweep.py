@@ -31,6 +31,8 @@ from mlpexp.run.sweep_record import read
 
 Contents = Callable[[Path], dict[str, Any]]
 
+# In processes of their own, too.
+NUMBERED = "hydra.sweep.subdir=${hydra.job.num}"
 QUICK = ["log.figures=false", "log.tensorboard=false"]
 MOONS = ["dataset=moons", "dataset.n_samples=143", "batch_size=20", "model.hidden=[8]", "device=cpu", "epochs=6"]
 ALWAYS, NEVER = "checkpoint.every_seconds=0", "checkpoint.every_seconds=1000"
@@ -250,7 +252,7 @@ def test_a_sweep_that_is_killed_again_and_again(
     here: Path, photographed: Callable[[str, str, float], Path], contents: Contents
 ) -> None:
     """By SIGKILL indeed."""
-    words = ["train", "-m", *STATEFUL, *QUICK, ALWAYS, "hydra.sweep.dir=sweep"]
+    words = ["train", "-m", *STATEFUL, *QUICK, ALWAYS, "hydra.sweep.dir=sweep", NUMBERED]
     assert end(words, EPOCH_4, signal.SIGKILL, here) == -signal.SIGKILL
     assert end(["resume", "sweep"], EPOCH_1, signal.SIGKILL, here) == -signal.SIGKILL
     assert end(["resume", "sweep"], FIGURES, signal.SIGKILL, here) == -signal.SIGKILL
@@ -284,7 +286,7 @@ def test_a_signal_ends_a_sweep_with_a_word_on_how_to_go_on(
     photographed: Callable[[str, str, float], Path],
     contents: Contents,
 ) -> None:
-    words = ["train", "-m", *STATEFUL, *QUICK, every, "hydra.sweep.dir=sweep"]
+    words = ["train", "-m", *STATEFUL, *QUICK, every, "hydra.sweep.dir=sweep", NUMBERED]
     assert end(words, moment, number, here) == code
     said = "mlpexp: the sweep is interrupted; go on with: mlpexp resume sweep\n"
     assert (here / "err").read_text() == said
@@ -606,7 +608,8 @@ def test_a_study_of_24_runs_of_which_one_diverges(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, contents: Contents
 ) -> None:
     swept = ["activation=relu,gelu,tanh", "init=xavier_uniform,kaiming_uniform", "seed=0,1,2,3", "stack.max_members=8"]
-    words = ["train", "-m", "dataset=digits", "model.hidden=[16]", "epochs=2", *swept, *QUICK, "hydra.sweep.dir=sweep"]
+    swept += ["hydra.sweep.dir=sweep", NUMBERED]
+    words = ["train", "-m", "dataset=digits", "model.hidden=[16]", "epochs=2", *swept, *QUICK]
     # To be put back at the end.
     monkeypatch.setattr(inits["kaiming_uniform"], "fill_weight", inits["kaiming_uniform"].fill_weight)
     diverging()

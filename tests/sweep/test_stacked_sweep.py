@@ -77,6 +77,7 @@ def test_the_sweep_has_a_stack(both: Path) -> None:
         "sweep.json",
         "sweep.csv",
         "sweep.png",
+        "settings",
     }
 
 
@@ -109,9 +110,7 @@ def test_figures_drawn_by_other_processes_are_those_drawn_here(here: Path, monke
     assert len(figures) == 24
     for path in figures:
         assert Path("4", path).read_bytes() == Path("1", path).read_bytes()
-    images = [
-        EventAccumulator(f"{cores}/5/tensorboard", {"images": 0}).Reload().Images("figures/curves") for cores in (1, 4)
-    ]
+    images = [EventAccumulator(f"{cores}/5", {"images": 0}).Reload().Images("figures/curves") for cores in (1, 4)]
     assert images[0][0].encoded_image_string == images[1][0].encoded_image_string
 
 
@@ -152,8 +151,7 @@ def test_a_member_has_checkpoints_of_the_plain_network(job: str, both: Path) -> 
 @pytest.mark.parametrize("job", JOBS)
 def test_the_dashboard_has_all_of_a_member(job: str, both: Path) -> None:
     mine, theirs = (
-        EventAccumulator(str(both / way / job / "tensorboard"), {"images": 0, "histograms": 0}).Reload()
-        for way in ("stacked", "basic")
+        EventAccumulator(str(both / way / job), {"images": 0, "histograms": 0}).Reload() for way in ("stacked", "basic")
     )
     assert mine.Tags() == theirs.Tags()
     for tag in theirs.Tags()["histograms"]:
