@@ -10,7 +10,7 @@ import pkgutil
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -149,6 +149,15 @@ SHORT = {
     ("stopping", ALWAYS, 0, LAST_FIGURES),
     ("alone", ALWAYS, 0, EPOCH_4),
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_writer() -> Iterator[None]:
+    """One file after the other: an instant is one of a known order of calls, and nothing is written while it is kept."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mlpexp.run.files.WRITERS", 1)
+        patch.setattr("mlpexp.training.stack.WRITERS", 1)
+        yield
 
 
 @pytest.fixture(scope="module")
