@@ -153,7 +153,7 @@ SHORT = {
 
 @pytest.fixture(scope="module", autouse=True)
 def one_writer() -> Iterator[None]:
-    """One file after the other: an instant is one of a known order of calls, and nothing is written while it is kept."""
+    """One file after the other: calls have one order, and nothing is written while an instant is kept."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("mlpexp.run.files.WRITERS", 1)
         patch.setattr("mlpexp.training.stack.WRITERS", 1)
