@@ -1,4 +1,4 @@
-"""The datasets, and what authors of datasets need.
+"""The datasets, and the base classes and types for new ones.
 
 Each dataset is a checked dataclass whose `load` makes or reads rows and splits them into train, val and test.
 """

@@ -18,7 +18,7 @@ _MOST_NAMES = 30
 
 
 def raw_rows(x: Any, known: Preprocessing, where: str, first: int = 0) -> np.ndarray:
-    """Rows [N, R], float64, of an array of numbers or images, or a data frame whose columns are matched by name.
+    """Rows [N, R], float64, of an array of numbers or images, or of a data frame, whose columns are matched by name.
 
     ConfigError, which `where` begins, for what does not fit; the rows are numbered from `first` + 1 there.
     """
@@ -48,7 +48,7 @@ def raw_rows(x: Any, known: Preprocessing, where: str, first: int = 0) -> np.nda
         images = f" or images [N, {str(image_axes(shape)[0])[1:-1]}]" if shape else ""
         found = " × ".join(map(str, given.shape))
         raise ConfigError(f"{where}: inputs must be rows of {known.n_raw} columns{listed}{images}; these are {found}.")
-    # A missing value is one that the network has learned of.
+    # NaN is allowed in columns that had missing values in training.
     right = np.isfinite(given)
     if names:
         right |= np.isnan(given) & [getattr(column, "median", None) is not None for column in known.columns]

@@ -1,4 +1,5 @@
-"""Base of data of one's own that lie at a path: split as they say or at random, once, and found again by their content.
+"""Base of datasets that are read from a path given by the user. Rows are split as the data say, or at random.
+A run stores the split and a digest of the content, so that the same data are found again.
 
 N rows, R raw columns.
 """
@@ -33,18 +34,18 @@ PARTS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class Rows:
-    """What lies at a path: raw rows, and what is to be predicted of each."""
+    """The content of a path: raw rows and their targets."""
 
     x: Tensor
     """[N, R]: numbers (float64), or the pixels of images (uint8)."""
     y: Tensor
     """Classes [N] (int64), or values [N, 1] (float64)."""
     classes: tuple[str, ...]
-    """Their names; empty for values."""
+    """Names of the classes; empty for regression."""
     image: tuple[int, int, int] | None = None
     """Channels, height and width of images."""
     parts: Mapping[str, int] = field(default_factory=dict)
-    """How many rows each split has that they are divided into, in this order; empty where they are not."""
+    """Number of rows of each split, in the order of the rows; empty if the data have no splits of their own."""
     note: str = ""
 
 
@@ -53,12 +54,12 @@ class AtPath(RandomlySplit):
     """Base of datasets that are read from a path, see `read`."""
 
     path: PathName
-    """Where the data lie, relative to where the command runs."""
+    """Path of the data, relative to the working directory."""
 
     @abstractmethod
     def read(self, path: Path, where: str, known: Identity | None = None) -> Rows:
-        """What lies at a path; where `known` are the data of a run, in their form. ConfigError, each beginning with
-        `where`, where that cannot be."""
+        """The rows at a path; with `known`, the identity of a run's data, in the form of those data.
+        ConfigError, with messages that begin with `where`, if they cannot be read."""
 
     def load(self, data_dir: Path) -> Data:
         return self.load_with(data_dir, Readings())
@@ -95,7 +96,7 @@ class AtPath(RandomlySplit):
         readings = readings or Readings()
         shape = known.preprocessing.image_shape
         found, path = readings.of((self.undealt, source, known.task, shape), again)
-        # Those of other seeds, which have not begun, are dealt from the same rows.
+        # Runs of other seeds that have not begun split the same rows.
         readings.of(self.undealt, lambda: (found, source))
         return self._dealt(found, unpacked(known.split, len(found.x)), known, path)
 
@@ -106,7 +107,7 @@ class AtPath(RandomlySplit):
         return _splits(self._in_form(known, file), known.preprocessing)
 
     def _in_form(self, known: Identity, path: Path) -> Rows:
-        """What lies at a path, with the classes numbered as in a run; ConfigError where columns or classes differ."""
+        """The rows at a path, with the classes numbered as in a run; ConfigError if columns or classes differ."""
         import torch
 
         where = f"data={path}"
@@ -124,7 +125,7 @@ class AtPath(RandomlySplit):
         return Rows(found.x, numbers[found.y], known.task.classes, found.image, found.parts, found.note)
 
     def _deal(self, found: Rows, where: str) -> Dealt:
-        """The rows of train, val and test: those that the data say, and others of train at random."""
+        """The rows of train, val and test: the splits of the data; missing ones are drawn from train at random."""
         import torch
 
         n_train = found.parts.get("train", len(found.x))
@@ -148,7 +149,7 @@ class AtPath(RandomlySplit):
         return self.part_of(train, labels), val, test
 
     def _dealt(self, found: Rows, rows: Dealt, known: Identity, path: Path) -> Data:
-        """The data, dealt as `rows` say and preprocessed as `known` is."""
+        """The data, split by `rows` and preprocessed with `known`."""
         every, target = _splits(found, known.preprocessing), known.preprocessing.target
         if found.image is None:
             train, val, test = (Split(every.x[part], every.y[part]) for part in rows)
@@ -176,13 +177,13 @@ class AtPath(RandomlySplit):
 
 
 def _splits(found: Rows, fitted: Preprocessing) -> Split:
-    """All rows as one split: numbers as a network sees them, pixels as they are."""
+    """All rows as one split: numbers standardised, pixels unchanged."""
     x = fitted.inputs(found.x) if found.image is None else found.x
     return Split(x, found.y if found.classes else fitted.targets(found.y))
 
 
 def _fitted(found: Rows, train: Tensor) -> Preprocessing:
-    """Mean and deviation of each column, or channel, and of values, over the training rows."""
+    """Preprocessing with the training rows' mean and standard deviation of each column or channel, and of values."""
     target = Target("class")
     if not found.classes:
         target = Preprocessing.fit(found.y[train], ["y"], "y", found.y[train]).target

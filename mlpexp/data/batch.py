@@ -10,19 +10,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-# Random numbers come from a member's generator, or where there is none from torch's global one.
+# A member's random number generator; None: torch's global one.
 Generator = torch.Generator | None
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What every member learns from in one step.
+    """The samples of all members for one training step.
 
-    `x` [K, B, F]; `y` [K, B] (classes) or [K, B, 1] (values). Mixup mixes values as it mixes `x`; of classes `y_mixed`
-    then holds those mixed in and `lam` [K] the weight λ of `y`. `generators` are the members' sources of noise, on
-    the device, and `orders` those on the CPU, for what is drawn once a batch; without them all draw from torch's
-    global ones. `weight` [K, B] is how much each sample counts, and of mixed classes `weight_mixed` how much those do
-    that are mixed in; None where all count alike.
+    `x` [K, B, F]; `y` [K, B] (classes) or [K, B, 1] (values). Mixup mixes values in the same way as `x`. For classes,
+    `y_mixed` holds the classes of the second sample, and `lam` [K] the weight λ of `y`. `generators` are the members'
+    random number generators on the device, `orders` those on the CPU, for what is drawn once per batch; without them
+    torch's global generators are used. `weight` [K, B] are the sample weights; after mixup of classes, `weight_mixed`
+    are those of the second sample. None: all samples have the same weight.
     """
 
     x: Tensor
@@ -35,19 +35,19 @@ class Batch:
     weight_mixed: Tensor | None = None
 
     def of(self, members: slice) -> Batch:
-        """The part of some members."""
+        """The batch of a slice of the members."""
         tensors = {name: tensor[members] for name, tensor in self._tensors().items()}
         generators, orders = self._of_each(self.generators)[members], self._of_each(self.orders)[members]
         return replace(self, **tensors, generators=generators, orders=orders)
 
     def _tensors(self) -> dict[str, Any]:
-        """Those that it has, by name; `Any`, since `replace` takes fields of several types."""
+        """The tensors that are set, by name; `Any`, since `replace` takes fields of several types."""
         found = {name: getattr(self, name) for name in ("x", "y", "y_mixed", "lam", "weight", "weight_mixed")}
         return {name: tensor for name, tensor in found.items() if tensor is not None}
 
     @staticmethod
     def joined(parts: Sequence[Batch]) -> Batch:
-        """The batch of all members, from those of some members each."""
+        """Concatenates batches along the members."""
         if len(parts) == 1:
             return parts[0]
         of_parts = [part._tensors() for part in parts]
@@ -57,31 +57,31 @@ class Batch:
         return replace(parts[0], **tensors, generators=generators, orders=orders)
 
     def clone(self) -> Batch:
-        """The same in memory of its own."""
+        """A copy with its own memory."""
         return replace(self, **{name: tensor.clone() for name, tensor in self._tensors().items()})
 
     def copy_(self, other: Batch) -> None:
-        """Puts the values of `other`, a batch of this kind, in the place of these."""
+        """Copies the values of `other`, a batch of the same form, into this one."""
         values = other._tensors()
         for name, tensor in self._tensors().items():
             tensor.copy_(values[name])
 
     def _of_each(self, generators: Sequence[Generator]) -> Sequence[Generator]:
-        """A source for each member."""
+        """One generator for each member."""
         return generators or [None] * len(self.x)
 
     def noisy(self, std: float) -> Batch:
-        """With independent noise from N(0, std²) added to every input."""
+        """This batch with independent noise from N(0, std²) added to every input."""
         shape, device = self.x.shape[1:], self.x.device
         generators = self._of_each(self.generators)
         noise = [torch.randn(shape, device=device, generator=generator) for generator in generators]
         return replace(self, x=self.x + std * torch.stack(noise).to(self.x.dtype))
 
     def mixed(self, alpha: float) -> Batch:
-        """λ·batch + (1 − λ)·the same batch in another order, one λ ~ Beta(alpha, alpha) a member.
+        """Mixup: λ·batch + (1 − λ)·permuted batch, with one λ ~ Beta(alpha, alpha) for each member.
 
-        Of classes, which cannot be added, both stay; their losses, linear in one-hot targets, are then mixed, each with
-        the weight of its row.
+        For classes both targets are kept, and their losses are mixed, each with its sample's weight. For a loss that is
+        linear in the one-hot targets this equals mixing the targets.
         """
         k, b = self.x.shape[:2]
         device = self.x.device
@@ -102,6 +102,6 @@ class Batch:
 
 
 def _beta(alpha: float, generator: Generator) -> float:
-    """A draw from Beta(alpha, alpha). torch's own sampler underflows for small alpha: both its gammas are 0 then."""
+    """A draw from Beta(alpha, alpha). For small alpha torch's sampler underflows: both of its gamma draws are 0."""
     seed = int(torch.randint(2**63 - 1, (), generator=generator))
     return np.random.default_rng(seed).beta(alpha, alpha)

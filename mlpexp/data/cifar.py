@@ -1,4 +1,4 @@
-"""CIFAR-10: small photographs in colours."""
+"""CIFAR-10: small colour photographs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mlpexp.errors import ConfigError
 @datasets.register("cifar10")
 @dataclass(frozen=True)
 class CIFAR10(Downloaded):
-    """Photographs of 32×32 pixels in colours: 50000 to train and validate on, and 10000 to test on (Krizhevsky 2009).
+    """Colour photographs of 32×32 pixels: 50000 for training and validation, 10000 for test (Krizhevsky 2009).
 
     Each channel is standardised with mean and deviation of the training rows. The files are pickles, which can hold
     code: torchvision reads them only where their MD5 digests are those of the published ones.
@@ -53,7 +53,7 @@ class CIFAR10(Downloaded):
 
 
 def _other_content(folder: Path) -> ConfigError:
-    """The error for files that torchvision does not read, naming them."""
+    """The error that names the files whose content is not the published one."""
     from torchvision.datasets import CIFAR10 as Published  # noqa: N811
     from torchvision.datasets.utils import check_integrity
 

@@ -1,8 +1,8 @@
-"""The columns of a table: what each holds of its own, and how its values become inputs of a network.
+"""The columns of a table: the fitted parameters of each, and how its values become inputs of a network.
 
-N rows. A column is fitted on training rows; which inputs it has follows from all rows, so that each split of the rows
-gives the same network. Raw values are float64 [N]: numbers, days since 1970-01-01, and places among the `values` of a
-category. NaN is a missing number or date, MISSING a missing category, UNKNOWN one that is not listed.
+N rows. A column is fitted on the training rows. The number of its inputs follows from all rows, so that every split
+gives a network of the same shape. Raw values are float64 [N]: numbers, days since 1970-01-01, or indices into the
+`values` of a category. NaN is a missing number or date, MISSING a missing category, UNKNOWN an unlisted one.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Scale = Literal["standard", "robust", "quantile"]
-Scaling = tuple[float, float, int]  # mean and deviation of so many inputs
+Scaling = tuple[float, float, int]  # mean, standard deviation, number of inputs
 MISSING, UNKNOWN = -1, -2
-# A category has inputs of its own for so many values at most, the most frequent ones.
+# At most this many values of a category, the most frequent ones, have an input of their own.
 MOST_VALUES = 64
-# A value in fewer training rows counts as "other": so few rows would fit its weights to themselves.
+# A value in fewer training rows counts as "other": its weights would overfit these rows.
 _FEWEST = 3
-# Numbers within this relative distance differ by rounding alone, as 0.3 and 0.30000000000000004 do.
+# Numbers within this relative distance are taken as equal up to rounding, such as 0.3 and 0.30000000000000004.
 _ROUNDING = 1e-12
-# Quartiles of a normal distribution are so many deviations apart: Φ⁻¹(0.75) − Φ⁻¹(0.25).
+# Interquartile range of the standard normal distribution: Φ⁻¹(0.75) − Φ⁻¹(0.25).
 _QUARTILES = 1.3489795003921634
 _MOST_QUANTILES = 1000
-# Φ⁻¹ of 0 and of 1 is infinite; scikit-learn's QuantileTransformer takes the same bound.
+# Probabilities are clipped to this, since Φ⁻¹(0) is infinite; the same bound as scikit-learn's QuantileTransformer.
 _LEAST_PROBABILITY = 1e-7
 _MONTHS, _WEEKDAYS = 12, 7
 _THURSDAY = 3  # 1970-01-01; Monday is 0
-# Leap years repeat after 400 years. Days from 0000-03-01 to 1970-01-01, and of such an era.
+# Leap years repeat every 400 years, an era. Days from 0000-03-01 to 1970-01-01, and days of an era.
 _BEFORE_1970, _DAYS_OF_ERA = 719_468, 146_097
 
 
@@ -41,8 +41,8 @@ _BEFORE_1970, _DAYS_OF_ERA = 719_468, 146_097
 class Number:
     """(value − mean) / deviation; with `quantiles` Φ⁻¹ of the value's probability.
 
-    The deviation is 0 where the training rows are constant: the input is 0, whatever the value. A missing value is
-    taken for the `median`, and a second input is 1 for it; without a median, none was missing.
+    If the training rows are constant, the deviation is 0, and the input is 0 for every value. A missing value is
+    replaced by the `median`, and a second input is 1 for it; `median` is None if no value was missing.
     """
 
     kind: ClassVar[str] = "number"
@@ -57,7 +57,7 @@ class Number:
 
     @staticmethod
     def fit(name: str, values: Tensor, scale: Scale = "standard", *, missing: bool = False) -> Number:
-        """Of the training rows' values, float64 [n]; `missing`: the table has rows without one."""
+        """Fits to the training rows' values, float64 [n]; `missing`: some row of the table has no value."""
         known = values[~values.isnan()] if missing else values
         if not len(known):
             return Number(name, 0.0, 0.0, 0.0)
@@ -75,12 +75,12 @@ class Number:
 
     @property
     def names(self) -> list[str]:
-        """Of its inputs."""
+        """Names of the inputs."""
         return [self.name] if self.median is None else [self.name, f"{self.name} is missing"]
 
     @property
     def scaling(self) -> list[Scaling]:
-        """How its inputs are scaled, in their order."""
+        """Mean and standard deviation of the inputs, in their order."""
         return [(self.mean, self.deviation, 1), *([] if self.median is None else [(0.0, 1.0, 1)])]
 
     def encoded(self, raw: Tensor) -> Tensor:
@@ -95,22 +95,22 @@ class Number:
 
 @dataclass(frozen=True)
 class Category:
-    """An input that is 1 for each of the `values`, one for other values, and one where some are missing."""
+    """One-hot encoding: an input for each of the `values`, one for other values, and one for missing values if any."""
 
     kind: ClassVar[str] = "category"
     name: str
     values: tuple[str, ...]
     rare: tuple[str, ...] = ()
-    """Those of the values that count as other ones, since few training rows have them."""
+    """Values that count as "other", since few training rows have them."""
     missing: bool = False
     other: bool = False
-    """Whether training rows have other values; where none has, an unknown value is 0 in all inputs."""
+    """Whether there is an input for other values; without it, an unknown value is 0 in all inputs."""
 
     n_raw: ClassVar[int] = 1
 
     @staticmethod
     def fit(name: str, values: Sequence[str], places: Tensor, *, missing: bool = False) -> Category:
-        """Of the training rows' places among the `values` of the whole table, the most frequent first."""
+        """Fits to the training rows' indices into `values`, which are those of the whole table, most frequent first."""
         kept = tuple(values[:MOST_VALUES])
         counts = (places[places >= 0]).long().bincount(minlength=len(values))[: len(kept)].tolist()
         rare = tuple(value for value, n in zip(kept, counts, strict=True) if n < _FEWEST)
@@ -120,17 +120,17 @@ class Category:
 
     @property
     def names(self) -> list[str]:
-        """Of its inputs."""
+        """Names of the inputs."""
         own = [f"{self.name}={value}" for value in self.values]
         return [*own, f"{self.name}: other", *([f"{self.name} is missing"] if self.missing else [])]
 
     @property
     def scaling(self) -> list[Scaling]:
-        """How its inputs are scaled, in their order."""
+        """Mean and standard deviation of the inputs, in their order."""
         return [(0.0, 1.0, len(self.values) + 1 + self.missing)]
 
     def encoded(self, raw: Tensor) -> Tensor:
-        """Places [N, 1] as [N, n_inputs] of 0 and 1."""
+        """Indices [N, 1] as one-hot inputs [N, n_inputs]."""
         import torch
 
         n = len(self.values)
@@ -146,7 +146,7 @@ class Category:
 
 @dataclass(frozen=True)
 class Date:
-    """The day, scaled as a number is, and an input for each month and weekday; one where some dates are missing."""
+    """The standardised day, one-hot month and weekday, and an input for missing dates if any."""
 
     kind: ClassVar[str] = "date"
     name: str
@@ -159,24 +159,24 @@ class Date:
 
     @staticmethod
     def fit(name: str, order: Order, days: Tensor, *, missing: bool = False) -> Date:
-        """Of the training rows' days since 1970-01-01, NaN where missing."""
+        """Fits to the training rows' days since 1970-01-01, NaN where missing."""
         day = Number.fit(name, days, missing=missing)
         return Date(name, order, day.mean, day.deviation, day.median)
 
     @property
     def names(self) -> list[str]:
-        """Of its inputs."""
+        """Names of the inputs."""
         months = [f"{self.name}: month {month}" for month in range(1, _MONTHS + 1)]
         weekdays = [f"{self.name}: {day}" for day in ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")]
         return [self.name, *months, *weekdays, *([] if self.median is None else [f"{self.name} is missing"])]
 
     @property
     def scaling(self) -> list[Scaling]:
-        """How its inputs are scaled, in their order."""
+        """Mean and standard deviation of the inputs, in their order."""
         return [(self.mean, self.deviation, 1), (0.0, 1.0, _MONTHS + _WEEKDAYS + (self.median is not None))]
 
     def encoded(self, raw: Tensor) -> Tensor:
-        """Days [N, 1] as [N, n_inputs], the first before it is scaled."""
+        """Days [N, 1] as inputs [N, n_inputs]; the first, the day, is not yet scaled."""
         import torch
 
         missing = raw.isnan()
@@ -184,16 +184,16 @@ class Date:
         days = filled[:, 0].floor().long()
         one_hot = torch.nn.functional.one_hot
         parts = [one_hot(_month(days), _MONTHS), one_hot((days + _THURSDAY) % _WEEKDAYS, _WEEKDAYS)]
-        # The month and weekday of a median say nothing of the row.
+        # The month and weekday of the median carry no information about the row.
         parts = [torch.where(missing, 0, part).double() for part in parts]
         return torch.cat([filled, *parts, *([] if self.median is None else [missing.double()])], dim=1)
 
 
 @dataclass(frozen=True)
 class Image:
-    """The pixels of a channel of an image, row by row, an input each; all of them have the same mean and deviation.
+    """The pixels of one channel of an image, row by row: one input each, with a common mean and deviation.
 
-    A colour image is three such columns: all of its red, then green, then blue.
+    A colour image is three such columns: red, green, blue.
     """
 
     kind: ClassVar[str] = "image"
@@ -205,21 +205,21 @@ class Image:
 
     @property
     def n_raw(self) -> int:
-        """Number of raw values that it takes."""
+        """Number of raw values."""
         return self.height * self.width
 
     @property
     def names(self) -> list[str]:
-        """Of its inputs."""
+        """Names of the inputs."""
         return [f"{self.name}{number}" for number in range(1, self.n_raw + 1)]
 
     @property
     def scaling(self) -> list[Scaling]:
-        """How its inputs are scaled, in their order."""
+        """Mean and standard deviation of the inputs, in their order."""
         return [(self.mean, self.deviation, self.n_raw)]
 
     def encoded(self, raw: Tensor) -> Tensor:
-        """Pixels [N, height · width] as they are."""
+        """Pixels [N, height · width], unchanged."""
         return raw
 
 
@@ -228,30 +228,30 @@ KINDS: dict[str, type[Column]] = {kind.kind: kind for kind in (Number, Category,
 
 
 def moments(values: Tensor) -> tuple[float, float]:
-    """Mean and standard deviation of values [n], which are not constant."""
-    # The square of 1e-170 is 0 as a float; to divide by a power of two changes no bit of other values.
+    """Mean and standard deviation of values [n] that vary."""
+    # The square of 1e-170 underflows to 0. Division by a power of two is exact.
     unit = 2.0 ** min(max(math.frexp(float(values.abs().max()))[1], -1000), 1000)
     values = values / unit
     return float(values.mean()) * unit, float(values.std(correction=0)) * unit
 
 
 def constant(values: Tensor) -> bool:
-    """Whether values [n] differ by rounding alone."""
+    """Whether values [n] are equal up to rounding."""
     return rounded_apart(float(values.min()), float(values.max()))
 
 
 def rounded_apart(low: float, high: float) -> bool:
-    """Whether two numbers, low ≤ high, differ by rounding alone; 10¹² ± 1000 are far from it."""
+    """Whether two numbers, low ≤ high, are equal up to rounding; 10¹² ± 1000 are different numbers."""
     return high - low <= _ROUNDING * max(abs(low), abs(high))
 
 
 def _filled(values: Tensor, value: float) -> Tensor:
-    """Values, float64, with one in place of each NaN; a tensor, since a plain number is rounded on its way to ONNX."""
+    """Replaces each NaN by `value`, as a float64 tensor: a Python number is rounded to float32 in ONNX export."""
     return values.where(~values.isnan(), values.new_tensor(value))
 
 
 def _quantile(values: Tensor, probabilities: Sequence[float]) -> list[float]:
-    """Values at some probabilities, in between by straight lines; torch's own takes 16 million values at most."""
+    """Quantiles with linear interpolation; torch.quantile takes at most 16 million values."""
     import numpy as np
 
     found: list[float] = np.quantile(values.numpy(), probabilities).tolist()
@@ -259,20 +259,20 @@ def _quantile(values: Tensor, probabilities: Sequence[float]) -> list[float]:
 
 
 def _month(days: Tensor) -> Tensor:
-    """The month, 0 is January, of days since 1970-01-01, int64; as `civil_from_days` of H. Hinnant, chrono-compatible
-    low-level date algorithms: in a year that begins in March, month m begins on day (153·m + 2) // 5."""
+    """The month (0: January) of days since 1970-01-01, int64. Algorithm: `civil_from_days` of H. Hinnant,
+    chrono-compatible low-level date algorithms: in a year from March on, month m begins on day (153·m + 2) // 5."""
     day = (days + _BEFORE_1970) % _DAYS_OF_ERA
-    # Leap days: one in 4 years, none in 100, one in 400.
+    # Leap years: every 4th year, except every 100th, but every 400th.
     year = (day - day // 1460 + day // 36524 - day // 146096) // 365
     day = day - (365 * year + year // 4 - year // 100)
     return ((5 * day + 2) // 153 + 2) % _MONTHS
 
 
 def _normal_scores(values: Tensor, quantiles: Sequence[float]) -> Tensor:
-    """Φ⁻¹ of the probability of each value, as scikit-learn's QuantileTransformer has it.
+    """Φ⁻¹ of the empirical probability of each value, as scikit-learn's QuantileTransformer.
 
-    Where several quantiles are equal, the value is in the middle of them: the mean of what interpolation from below
-    and from above gives; there the lowest and the highest value too, which scikit-learn takes for ±5.2.
+    If several quantiles are equal, their mean probability is taken: the mean of interpolation from below and from
+    above. This also holds for the lowest and the highest value, which scikit-learn maps to ±5.2.
     """
     import numpy as np
     import torch
@@ -285,9 +285,9 @@ def _normal_scores(values: Tensor, quantiles: Sequence[float]) -> Tensor:
 
 
 def _interpolated(values: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """y at `values` by straight lines between the points (x, y), x [n] ascending; beyond them that of the last one.
+    """Linear interpolation of the points (x, y) at `values`, x [n] ascending; constant beyond the first and last point.
 
-    As numpy.interp, which torch.export does not know: where several x are equal, y of the last of them.
+    As numpy.interp, in operations that torch.export supports. If several x are equal, the y of the last one is taken.
     """
     import torch
 

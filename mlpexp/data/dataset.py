@@ -1,7 +1,6 @@
-"""What a dataset is: its three splits as tensors, and what a reader needs to know of them.
+"""The base class of datasets, and their data in memory: three splits as tensors, with their description.
 
-N samples, F features. The whole set is loaded at once and moved to the device once; batches are selected from
-it by index.
+N samples, F features. The whole set is loaded and moved to the device once; batches are selected by index.
 """
 
 from __future__ import annotations
@@ -34,8 +33,8 @@ if TYPE_CHECKING:
 class Split:
     """`x` [N, F] (float32, or uint8 for images), `y`: classes [N] (int64) or values [N, T] (float32).
 
-    `weight` [N], float32: how much each row counts, greater than 0, with mean 1 over the training rows; None where all
-    count alike.
+    `weight` [N], float32: the sample weights, greater than 0, with mean 1 over the training rows; None: all rows have
+    the same weight.
     """
 
     x: Tensor
@@ -51,38 +50,38 @@ class Split:
 
     @property
     def form(self) -> tuple[tuple[int, ...], torch.dtype]:
-        """The shape of `x` and its number format."""
+        """Shape and dtype of `x`."""
         return tuple(self.x.shape), self.x.dtype
 
     @property
     def n_bytes(self) -> int:
-        """How much memory it takes, without rows that are shared."""
+        """Memory in bytes, without rows that other splits share."""
         return self.x.nbytes + self.y.nbytes + (0 if self.weight is None else self.weight.nbytes)
 
     def take(self, rows: Tensor, out: Tensor | None = None) -> Tensor:
-        """`x` of some rows [n], written to `out` [n, F] if that is given."""
+        """`x` [n, F] of the given rows [n]; written to `out` [n, F] if given."""
         import torch
 
         return torch.index_select(self.x, 0, rows, out=out)
 
     def between(self, start: int, stop: int) -> Tensor:
-        """`x` of the rows from `start` on, up to `stop` or the last."""
+        """`x` of the rows from `start` (included) to `stop` (excluded) or the end."""
         return self.x[start:stop]
 
     def to(self, device: torch.device, moved: dict[int, Tensor] | None = None) -> Split:
-        """On a device; see `moved_once`."""
+        """A copy on a device; see `moved_once`."""
         weight = None if self.weight is None else moved_once(self.weight, device, moved)
         return Split(moved_once(self.x, device, moved), moved_once(self.y, device, moved), weight)
 
     def of(self, rows: Tensor) -> Split:
-        """Some rows [n]."""
+        """The split of the given rows [n]."""
         return Split(self.take(rows), self.y[rows], None if self.weight is None else self.weight[rows])
 
     def sample(self, n: int) -> Split:
-        """min(n, N) rows in their order: one from each of n equal parts of the split, the same ones each time.
+        """min(n, N) rows in their order: one from each of n equal parts of the split, deterministic.
 
-        Rows are often sorted by class, so the first n need not hold every class. Within its part a row is drawn at
-        random: rows at equal distances need not hold every class either, where classes alternate.
+        Rows are often sorted by class, and the first n rows may then lack classes. Within its part a row is drawn at
+        random: rows at equal distances may lack classes too, if the classes alternate.
         """
         import torch
 
@@ -95,7 +94,7 @@ class Split:
 
 
 def moved_once(tensor: Tensor, device: torch.device, moved: dict[int, Tensor] | None) -> Tensor:
-    """A tensor on a device, copied there once for all that share it: `moved` holds the copies by the id of theirs."""
+    """A tensor on a device. Shared tensors are copied once: `moved` maps the id of a tensor to its copy."""
     if moved is None:
         return tensor.to(device)
     if id(tensor) not in moved:
@@ -105,25 +104,24 @@ def moved_once(tensor: Tensor, device: torch.device, moved: dict[int, Tensor] | 
 
 @dataclass(frozen=True)
 class Form:
-    """What the data of all members of a stack agree in."""
+    """The properties that the data of all members of a stack have in common."""
 
     task: Task
     n_features: int
     splits: tuple[tuple[Any, ...], ...]
-    """Of train, val and test the shape and number format of `x`, and those of `y` but for the rows."""
+    """For train, val and test: shape and dtype of `x`, and of `y` without its first axis."""
 
     @property
     def n_rows(self) -> tuple[int, ...]:
-        """Of train, val and test."""
+        """Number of rows of train, val and test."""
         return tuple(shape[0] for shape, *_ in self.splits)
 
 
 @dataclass(frozen=True)
 class Data:
-    """A dataset in memory. `train` is learned from, `val` steers the run, `test` is looked at once, at the end.
+    """A dataset in memory. `train` is for training, `val` for early stopping and model selection, `test` for the end.
 
-    Splits of floats hold what `preprocessing` made of the raw columns. Images stay bytes in memory, and are
-    standardised batch by batch.
+    Splits of floats hold the preprocessed inputs. Images stay bytes in memory, and are standardised batch by batch.
     """
 
     name: str
@@ -131,22 +129,22 @@ class Data:
     train: Split
     val: Split
     test: Split
-    fitted: Preprocessing | None = None  # None: columns without names, which the network sees as they are
+    fitted: Preprocessing | None = None  # None: unnamed columns without preprocessing
     true_function: Callable[[Tensor], Tensor] | None = None  # [N, F] → [N, 1], where it is known
-    note: str = ""  # what a reader of the results must know, such as splits that share samples; a line each
+    note: str = ""  # remarks for the reader of the results, such as splits that share samples; one per line
     source: Source | None = None  # the file that the data were read from
-    dealt: str | None = None  # which rows of that file went to which split, see identity.packed
-    test_source: Source | None = None  # the file of the test rows, where it is another
-    odd: tuple[Oddity, ...] = ()  # what is odd in a table
+    dealt: str | None = None  # the split of each row of that file, see identity.packed
+    test_source: Source | None = None  # the file of the test rows, if it is a separate one
+    odd: tuple[Oddity, ...] = ()  # findings on a table
 
     @cached_property
     def preprocessing(self) -> Preprocessing:
-        """From raw columns to what the network sees."""
+        """The preprocessing from raw columns to network inputs."""
         return self.fitted or Preprocessing.unscaled([f"x{number}" for number in range(1, self.n_features + 1)])
 
     @cached_property
     def identity(self) -> Identity:
-        """What a run notes of the data."""
+        """The description of the data that a run stores."""
         n_rows = (len(self.train), len(self.val), len(self.test))
         return Identity(self.task, self.preprocessing, self.source, self.dealt, self.test_source, self.odd, n_rows)
 
@@ -161,41 +159,41 @@ class Data:
 
     @property
     def n_bytes(self) -> int:
-        """How much memory the splits take, without rows that they share with those of other seeds."""
+        """Memory of the splits in bytes, without rows that they share with splits of other seeds."""
         return sum(split.n_bytes for split in {id(split): split for split in self.splits().values()}.values())
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        """Of what `features_in_own_units` gives; empty for images, whose pixels have none."""
+        """Names of the columns of `features_in_own_units`; empty for images."""
         return self.preprocessing.names if self.preprocessing.linear else self.preprocessing.input_names
 
     @property
     def n_axes(self) -> int:
-        """How many numbers a row is, where the network sees these alone and predicts one thing; else 0."""
+        """Number of numeric columns, if all columns are numeric and there is one target; else 0."""
         return self.n_features if self.preprocessing.linear and self.task.n_values == 1 else 0
 
     @property
     def target_name(self) -> str:
-        """Of what is predicted; names of several values are listed."""
+        """Name of the target; several names are joined."""
         return ", ".join(target.name for target in self.preprocessing.outputs)
 
     @property
     def image_shape(self) -> tuple[int, int, int] | None:
-        """Channels, height and width, where the features are pixels."""
+        """(channels, height, width) if the features are pixels, else None."""
         return self.preprocessing.image_shape
 
     @cached_property
     def shift(self) -> float | Tensor:
-        """Networks see (pixel − shift)·scale: a number, or of several channels one for each pixel [F]."""
+        """Network inputs are (pixel − shift)·scale. A number; with several channels, one for each pixel [F]."""
         return self._of_channels(lambda mean, _: mean, 0.0)
 
     @cached_property
     def scale(self) -> float | Tensor:
-        """Networks see (pixel − shift)·scale: a number, or of several channels one for each pixel [F]."""
+        """Network inputs are (pixel − shift)·scale. A number; with several channels, one for each pixel [F]."""
         return self._of_channels(lambda _, deviation: 1 / deviation, 1.0)
 
     def _of_channels(self, number: Callable[[float, float], float], default: float) -> float | Tensor:
-        """A number that is made of the mean and deviation of each channel; `default` where there are no images."""
+        """`number(mean, deviation)` of each channel; `default` if the data are no images."""
         if self.image_shape is None:
             return default
         channels = [column for column in self.preprocessing.columns if isinstance(column, Image)]
@@ -211,7 +209,7 @@ class Data:
         return f"<Data {self.name}: {self.task}, {pluralize(self.n_features, 'input')}; rows: {rows}>"
 
     def _repr_html_(self) -> str:
-        """What Jupyter shows: the splits with the rows of each class, and the columns."""
+        """HTML for Jupyter: the splits with the number of rows of each class, and the columns."""
         splits = self.splits()
         counts = [["", *splits], ["rows", *(f"{len(split):,}" for split in splits.values())]]
         for number, name in enumerate(self.task.classes):
@@ -231,34 +229,34 @@ class Data:
         return {"train": self.train, "val": self.val, "test": self.test}
 
     def inputs(self, x: Tensor) -> Tensor:
-        """Rows [..., F] of a split as the network sees them: standardised, float32."""
+        """Rows [..., F] of a split as network inputs: standardised, float32."""
         if x.is_floating_point():
             return x
-        # Bytes less a float would be floats too, converted in a copy that the difference is not written to.
+        # Bytes minus a float would make two float tensors: the converted copy and the difference.
         return self.standardise_(x.float())
 
     def standardise_(self, pixels: Tensor) -> Tensor:
-        """Pixels [..., F], as floats, as the network sees them: in place."""
+        """Standardises pixels [..., F], floats, in place."""
         return pixels.sub_(self.shift).mul_(self.scale)
 
     def features_in_own_units(self, x: Tensor) -> Tensor:
-        """Rows [N, F] of a split in the data's own units, on the CPU; as they are where there is no way back."""
+        """Rows [N, F] of a split in the units of the data, on the CPU; unchanged if there is no inverse."""
         return self.preprocessing.raw(x) if x.is_floating_point() and self.preprocessing.linear else x.cpu()
 
     def targets_in_own_units(self, y: Tensor) -> Tensor:
-        """Values [N, T] of a split, or predicted ones, in the data's own units, on the CPU; classes as they are."""
+        """Targets or predictions [N, T] in the units of the data, on the CPU; classes are unchanged."""
         return self.preprocessing.values(y) if y.is_floating_point() else y.cpu()
 
     def to(self, device: torch.device, moved: dict[int, Tensor] | None = None) -> Data:
-        """On a device; see `moved_once`."""
-        # Splits that are one and the same stay so: truth tables are held once, not thrice.
+        """A copy on a device; see `moved_once`."""
+        # Identical splits stay one object: a truth table, whose three splits are the same, is held once.
         splits = {id(split): split.to(device, moved) for split in self.splits().values()}
         return replace(self, train=splits[id(self.train)], val=splits[id(self.val)], test=splits[id(self.test)])
 
 
 @dataclass(frozen=True)
 class Recommended:
-    """The settings that suit a dataset. The rest of the config refers to them, and any override takes precedence."""
+    """Recommended settings of a dataset. The rest of the config refers to them; overrides take precedence."""
 
     epochs: Count = 50
     """Passes over the training rows."""
@@ -267,15 +265,15 @@ class Recommended:
     hidden: tuple[Count, ...] = (64, 64)
     """Units of each hidden layer."""
     lr: Positive = 0.001
-    """Learning rate of optimizers that scale their steps, such as adam."""
+    """Learning rate of adaptive optimizers, such as adam."""
     lr_momentum: Positive = 0.01
     """Learning rate of momentum and nesterov."""
     lr_sgd: Positive = 0.1
     """Learning rate of sgd."""
 
 
-# What another seed of a dataset changes: which rows, always the same, are in which split; which of them are held out
-# for validation, beside given test rows; all rows, drawn anew; or nothing, since the splits are all rows there are.
+# What the seed of a dataset changes. split: the splits of fixed rows; validation: the validation rows, with a fixed
+# test split; rows: all rows, which are generated; nothing: each split holds all rows.
 Resampling = Literal["split", "validation", "rows", "nothing"]
 
 
@@ -284,11 +282,11 @@ class Dataset(ABC):
     """Base of all datasets: a config that can load the data it names."""
 
     dealing: ClassVar[tuple[str, ...]] = ()
-    """The fields that only decide which rows go to which split, or how noise falls: runs that differ in these have data
-    of one form as a rule, share what is read, and train in one stack."""
+    """The fields that decide only the split or the noise. Runs that differ only in these usually have data of the same
+    form; they share the files read, and train in one stack."""
 
     recommended: Recommended = field(default_factory=Recommended)
-    """Settings with which this dataset is learned: the defaults of other keys refer to them."""
+    """Recommended settings for this dataset; the defaults of other keys refer to them."""
 
     @property
     def undealt(self) -> Dataset:
@@ -298,11 +296,11 @@ class Dataset(ABC):
 
     @classmethod
     def recommend(cls, settings: Mapping[str, Any]) -> Recommended:
-        """What suits the data of these settings; it is taken where `recommended` is null in the dataset's YAML file."""
+        """Recommended settings for these data; used for keys of `recommended` that are null in the YAML file."""
         return Recommended()
 
     def resampling(self) -> Resampling:
-        """What another seed of the dataset changes: how a mean over such seeds varies depends on it."""
+        """What the dataset's seed changes; the variance of a mean over seeds depends on it."""
         return "split"
 
     def missing_files(self, data_dir: Path) -> list[str]:
@@ -311,19 +309,19 @@ class Dataset(ABC):
 
     @abstractmethod
     def load(self, data_dir: Path) -> Data:
-        """The data, on the CPU. ConfigError where files are missing or unreadable, naming them and what to do."""
+        """The data, on the CPU. ConfigError if files are missing or unreadable, with their names and the remedy."""
 
     def load_with(self, data_dir: Path, readings: Readings) -> Data:
-        """As `load`; what is read is kept in `readings`, or taken from there."""
+        """As `load`; contents of files are cached in `readings`."""
         return self.load(data_dir)
 
     def load_again(
         self, data_dir: Path, known: Identity, run: Path, file: Path | None = None, readings: Readings | None = None
     ) -> Data:
-        """The data that the `run` was trained on, which is `known` of them, with its preprocessing.
+        """The data that the `run` was trained on, with its preprocessing; `known` is their stored identity.
 
-        `file` is where they lie now, if that is said. ConfigError where they are others now, saying what has changed.
-        What is read is kept in `readings`, or taken from there.
+        `file` is their present path, if given. ConfigError if they have changed, with the difference.
+        Contents of files are cached in `readings`.
         """
         if file is not None:
             raise ConfigError(f"data={file}: is for tables, and {run} was trained on dataset={datasets.name_of(self)}.")
@@ -335,7 +333,8 @@ class Dataset(ABC):
         return replace(data, fitted=known.preprocessing)
 
     def labelled(self, known: Identity, file: Path) -> Split:
-        """All rows of another `file` as the network of a run sees them that `known` is of; ConfigError where none."""
+        """All rows of another `file`, preprocessed as the data of a run with the identity `known`.
+        ConfigError if the dataset does not read files."""
         raise ConfigError(f"data={file}: is for tables, and the run was trained on dataset={datasets.name_of(self)}.")
 
 

@@ -61,7 +61,7 @@ def _read_table() -> np.ndarray:
     for folder in (spec.submodule_search_locations or []) if spec else []:
         if (file := Path(folder, "datasets", "data", "digits.csv.gz")).is_file():
             return np.loadtxt(file, delimiter=",", dtype=np.uint8)
-    # Should scikit-learn move the file, its own function knows where to.
+    # Fallback if scikit-learn moves the file.
     from sklearn.datasets import load_digits
 
     digits = load_digits()

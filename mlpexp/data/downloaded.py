@@ -1,4 +1,4 @@
-"""Base of the image data sets that torchvision downloads: their files, the split, and what a run notes of them."""
+"""Base of the image datasets that torchvision downloads: their files, split and identity."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ from mlpexp.fields.ranges import Count, Index, Share
 
 @dataclass(frozen=True)
 class Downloaded(Dataset):
-    """Base of image data sets with rows to train and validate on, and others to test on; torchvision fetches them."""
+    """Base of image datasets with a fixed test split; torchvision downloads them."""
 
     dealing: ClassVar[tuple[str, ...]] = ("seed",)
     folder: ClassVar[str]
-    """Where the files lie in data_dir, as torchvision leaves them."""
+    """Folder of the files below data_dir, as in torchvision."""
     shape: ClassVar[tuple[int, int, int]]
     """Channels, height and width of an image."""
     target: ClassVar[str] = "class"
-    """What the classes are."""
+    """Name of the target."""
 
     val_size: Count = 5000
     """Number of training images that are held out for validation."""
     limit: Count | None = None
     """Number of rows that are kept of each split, for quick tries; null: all."""
     train_fraction: Share = 1.0
-    """Share of the training rows that is trained on, for learning curves; a smaller one is a part of a greater one."""
+    """Share of the training rows to use, for learning curves; a larger share includes the rows of a smaller one."""
     seed: Index = 0
     """Decides which images are held out for validation. The run's seed, unless a number is given."""
 
@@ -53,14 +53,14 @@ class Downloaded(Dataset):
 
     @abstractmethod
     def read(self, folder: Path) -> tuple[Split, Split]:
-        """All training and all test rows, of bytes; ConfigError naming the file that is wrong."""
+        """All training and all test rows, uint8; ConfigError that names the invalid file."""
 
     @abstractmethod
     def fetch(self, root: Path) -> None:
-        """Downloads the files to where torchvision leaves them below `root`; raises what torchvision raises."""
+        """Downloads the files into torchvision's folder below `root`; raises torchvision's exceptions."""
 
     def fitted(self, train: Split) -> tuple[Image, ...]:
-        """The preprocessing of each channel: mean and deviation of the training rows."""
+        """The preprocessing of each channel: mean and standard deviation of the training rows."""
         return fitted_pixels(train.x, self.shape)
 
     def resampling(self) -> Resampling:
@@ -81,7 +81,7 @@ class Downloaded(Dataset):
             raise ConfigError(f"dataset.val_size={self.val_size}: must be less than the {len(known)} rows there are.")
         rows = torch.randperm(len(known), generator=torch.Generator().manual_seed(self.seed))
         val_rows, train_rows = rows[: self.val_size][: self.limit], rows[self.val_size :][: self.limit]
-        # They stand in random order.
+        # The rows are in random order.
         train_rows = train_rows[: max(1, round(self.train_fraction * len(train_rows)))]
         train = Selection(known.x, train_rows, known.y[train_rows])
         return Data(
@@ -95,7 +95,7 @@ class Downloaded(Dataset):
         )
 
     def _content(self, data_dir: Path) -> tuple[Split, Split, int, str]:
-        """All training rows, the test rows that are kept, how many there are of these, and the digest of all."""
+        """All training rows, the test rows that are kept, their number, and the digest of all."""
         if missing := self.missing_files(data_dir):
             _download(self, data_dir, missing)
         known, test = self.read(data_dir / self.folder)
@@ -103,13 +103,13 @@ class Downloaded(Dataset):
         for part in (known, test):
             content.update(part.x.numpy().data)
             content.update(part.y.numpy().data)
-        # The first half of MNIST's was written by other people than its second, and is easier (LeCun's page).
+        # A sample, since the first half of MNIST's test rows is easier than the second (LeCun's page).
         kept = test if self.limit is None else test.sample(self.limit)
         return known, kept, len(test), content.hexdigest()
 
 
 def find(folder: Path, name: str) -> Path | None:
-    """The file `name` or, as torchvision leaves them too, `name`.gz."""
+    """The file `name` or `name`.gz, since torchvision stores both."""
     try:
         return next((path for path in (folder / name, folder / f"{name}.gz") if path.exists()), None)
     except OSError as error:
@@ -117,9 +117,9 @@ def find(folder: Path, name: str) -> Path | None:
 
 
 def _download(dataset: Downloaded, data_dir: Path, missing: list[str]) -> None:
-    """Fetches files through torchvision; ConfigError, and nothing left behind, where that fails.
+    """Downloads files through torchvision; ConfigError if that fails, and partial files are removed.
 
-    One archive may hold more than the `missing` ones, as that of EMNIST's parts does: all of them are kept.
+    An archive may hold more than the `missing` files, such as all parts of EMNIST: all of them are kept.
     """
     import tempfile
 
@@ -128,9 +128,9 @@ def _download(dataset: Downloaded, data_dir: Path, missing: list[str]) -> None:
     patience = socket.getdefaulttimeout()
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
-        # urllib waits for ever for a network that does not answer.
+        # By default urllib has no timeout.
         socket.setdefaulttimeout(30)
-        # Beside their place and then renamed: nobody ever sees half a file, whatever interrupts this.
+        # Downloaded to a temporary folder and renamed: an interruption leaves no partial file.
         with tempfile.TemporaryDirectory(dir=data_dir, prefix=f".{datasets.name_of(dataset)}-") as scratch:
             dataset.fetch(Path(scratch))
             folder.mkdir(parents=True, exist_ok=True)

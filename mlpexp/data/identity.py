@@ -1,4 +1,4 @@
-"""What a run notes of its data, so that nothing is fitted and no row is dealt a second time."""
+"""The description of its data that a run stores: evaluation reuses the fitted preprocessing and the split."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ _SPLITS = 3
 
 @dataclass(frozen=True)
 class Identity:
-    """The task with its classes, the fitted preprocessing, the file, and which of its rows went to which split."""
+    """The task with its classes, the fitted preprocessing, the file, and the split of each of its rows."""
 
     task: Task
     preprocessing: Preprocessing
     source: Source | None = None
-    """None where the config alone says what the data are."""
+    """The file of the data; None if the config alone determines them."""
     split: str | None = None
-    """See `packed`; None where the dataset has no file whose rows are split."""
+    """The split of each row, see `packed`; None if the data are not split from a file."""
     test_source: Source | None = None
-    """The file of the test rows, where they are not in `source`; they are behind its rows in the `split`."""
+    """The file of the test rows, if it is a separate one; in `split` they follow the rows of `source`."""
     odd: tuple[Oddity, ...] = ()
-    """What is odd in a table, as `mlpexp look` tells it."""
+    """Findings on a table, as shown by `mlpexp look`."""
     n_rows: tuple[Index, Index, Index] | None = None
-    """How many rows train, val and test have."""
+    """Number of rows of train, val and test."""
 
     @property
     def n_features(self) -> int:
@@ -48,7 +48,7 @@ class Identity:
 
     @cached_property
     def plain(self) -> dict[str, Any]:
-        """As JSON and checkpoints hold it."""
+        """The form stored in JSON and checkpoints."""
         return {
             "source": as_plain(self.source),
             "test_source": as_plain(self.test_source),
@@ -62,7 +62,7 @@ class Identity:
 
     @staticmethod
     def of_plain(plain: Any) -> Identity:
-        """What `plain` gave; ValueError where it is something else."""
+        """The inverse of `plain`; ValueError if the content is invalid."""
         if not isinstance(plain, Mapping):
             raise ValueError("it says nothing of its data")
         kind, classes, split = (plain.get(name) for name in ("kind", "classes", "split"))
@@ -84,7 +84,7 @@ class Identity:
 
 
 def packed(rows: tuple[Tensor, Tensor, Tensor], n_rows: int) -> str:
-    """Which of the rows went to train, val and test as a short text: the split of each row, entropy-coded, in base 64.
+    """The split of each row as a short text: one byte per row, Huffman-coded (zlib), in base64.
 
     Half a million rows take 134 kB.
     """
@@ -98,16 +98,16 @@ def packed(rows: tuple[Tensor, Tensor, Tensor], n_rows: int) -> str:
 
 
 def split_of_rows(split: str | None, n_rows: int) -> bytes:
-    """A byte a row: 0 train, 1 val, 2 test, 3 left out; no or other bytes where `split` is not that of `n_rows`."""
+    """One byte per row: 0 train, 1 val, 2 test, 3 left out. Invalid bytes, or none, if `split` is damaged."""
     try:
-        # No more is unpacked than there should be, whatever the text holds.
+        # The length is limited, since a damaged text may expand without bound.
         return zlib.decompressobj().decompress(base64.b64decode(split or "", validate=True), n_rows + 1)
     except (zlib.error, binascii.Error, ValueError):
         return b""
 
 
 def unpacked(split: str | None, n_rows: int) -> tuple[Tensor, Tensor, Tensor]:
-    """The rows of train, val and test, each in their order; ConfigError where `split` is not that of `n_rows`."""
+    """The rows of train, val and test, each in file order; ConfigError if `split` is not one of `n_rows` rows."""
     import torch
 
     content = split_of_rows(split, n_rows)

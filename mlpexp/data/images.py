@@ -1,4 +1,4 @@
-"""Images of one's own, a folder for each class.
+"""The user's own images, with a folder for each class.
 
 N images, C channels, H × W pixels.
 """
@@ -25,23 +25,23 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _SPELLINGS = {"training": "train", "valid": "val", "validation": "val", "testing": "test"}
-# A network of more inputs than that cannot be read back, see preprocessing.
+# The most inputs that a stored preprocessing may have, see preprocessing.
 _MOST_PIXELS = 2**24
 
 
 @datasets.register("images")
 @dataclass(frozen=True, kw_only=True)
 class Images(AtPath):
-    """A folder with a folder of images for each class, or with train, val and test above these.
+    """A folder with a folder of images for each class, or with folders train, val and test that hold the class folders.
 
-    PNG, JPEG, GIF, BMP, TIFF, WebP or PNM files of 8 bits a channel. Each channel is standardised with mean and
-    deviation of the training rows. Without test (or val) these rows are split off train at random.
+    PNG, JPEG, GIF, BMP, TIFF, WebP or PNM files with 8 bits per channel. Each channel is standardised with the training
+    rows' mean and standard deviation. Without a folder test (or val), this split is drawn from train at random.
     """
 
     size: tuple[Count, Count] | None = None
-    """Height and width in pixels that images are resized to; null: their own, where all have the same."""
+    """Height and width in pixels that images are resized to; null: their own, which must be the same for all."""
     channels: Literal[1, 3] | None = None
-    """1: grayscale; 3: colours; null: grayscale where all images are."""
+    """1: grayscale; 3: colour; null: grayscale if all images are grayscale, else colour."""
 
     def read(self, path: Path, where: str, known: Identity | None = None) -> Rows:
         import torch
@@ -69,10 +69,10 @@ class Images(AtPath):
 def _form(
     path: Path, files: Sequence[Path], size: tuple[int, int] | None, channels: int | None, where: str
 ) -> tuple[int, int, int]:
-    """Height, width and channels that all images are brought to."""
+    """Height, width and channels that all images are converted to."""
     if size is not None and channels is not None:
         return *size, channels
-    # Those of which even this much cannot be read are refused together with all that cannot be decoded.
+    # Images whose size cannot be read are reported together with those that cannot be decoded.
     broken: dict[Path, Exception] = {}
     first: dict[tuple[int, int], Path] = {}
     gray = True
@@ -98,7 +98,7 @@ def _form(
 
 
 def _found(path: Path, where: str) -> tuple[dict[str, list[tuple[str, Path]]], list[str]]:
-    """By split, or under an empty name where there are none, the images with their classes; and what to say of them."""
+    """The images with their classes, by split (an empty name if there are no splits); and notes for the user."""
     if not path.is_dir():
         what = "is a file" if path.exists() else "no such folder"
         raise ConfigError(f"{where}: {what}; a folder with a folder of images for each class is needed.")
@@ -134,17 +134,17 @@ def _found(path: Path, where: str) -> tuple[dict[str, list[tuple[str, Path]]], l
 
 
 def _by_class(folder: Path, files: Sequence[Path]) -> list[tuple[str, Path]]:
-    """The images in the folders of a folder, with the names of these."""
+    """The images in the subfolders of a folder, with the subfolder's name as class."""
     return [(file.relative_to(folder).parts[0], file) for file in files if file.parent != folder]
 
 
 @contextmanager
 def _opened(file: Path) -> Iterator[Image]:
-    """An image whose pixels have not been read yet; ValueError where they are of more than 8 bits."""
+    """An opened image whose pixels are read on demand; ValueError if it has more than 8 bits per channel."""
     from PIL import Image
 
     with warnings.catch_warnings():
-        # Of palettes and metadata; but a few bytes that stand for gigabytes are no image to read.
+        # Warnings on palettes and metadata are ignored; decompression bombs are errors.
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         with Image.open(file) as image:
@@ -160,7 +160,7 @@ def _size(file: Path) -> tuple[int, int]:
 
 
 def _pixels(file: Path, height: int, width: int, channels: int) -> Tensor:
-    """An image as bytes [C, H, W]."""
+    """An image as uint8 [C, H, W]."""
     import numpy as np
     import torch
     from PIL import Image
@@ -173,7 +173,7 @@ def _pixels(file: Path, height: int, width: int, channels: int) -> Tensor:
 
 
 def files_to_predict(path: Path, where: str) -> tuple[Path, list[Path]]:
-    """A folder and the images at any depth below it, or the folder of one image; ConfigError where there is none."""
+    """A folder and the images at any depth below it, or the folder of one image; ConfigError if there are no images."""
     if not path.is_dir():
         if not path.is_file():
             what = "is not a regular file" if path.exists() else "no such file or folder"
@@ -189,9 +189,9 @@ def files_to_predict(path: Path, where: str) -> tuple[Path, list[Path]]:
 
 
 def pixels_of(folder: Path, files: Sequence[Path], shape: tuple[int, int, int], where: str, *, resized: bool) -> Tensor:
-    """Images as rows of bytes [N, C·H·W] of a `shape` (C, H, W).
+    """Images of a `shape` (C, H, W) as rows [N, C·H·W], uint8.
 
-    ConfigError for those that cannot be read, and for one of another size unless they are to be `resized`.
+    ConfigError for images that cannot be read and, unless `resized`, for an image of another size.
     """
     import torch
 
@@ -216,7 +216,7 @@ def pixels_of(folder: Path, files: Sequence[Path], shape: tuple[int, int, int], 
 
 
 def _refuse(path: Path, broken: dict[Path, Exception], where: str) -> None:
-    """ConfigError where images cannot be read: how many, some of them, and why the first."""
+    """ConfigError if images cannot be read: their number, some names, and the reason for the first."""
     if not broken:
         return
     named = ", ".join(str(file.relative_to(path)) for file in list(broken)[:3])

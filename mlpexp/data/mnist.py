@@ -1,4 +1,4 @@
-"""MNIST and data sets in its form: images of 28×28 pixels in four IDX files.
+"""MNIST and datasets of the same format: images of 28×28 pixels in four IDX files.
 
 An IDX file is a magic number (data type 8, unsigned bytes; number of axes), the length of each axis, and the
 bytes; its numbers are big-endian 32-bit (LeCun, http://yann.lecun.com/exdb/mnist).
@@ -30,7 +30,7 @@ SIDE = 28
 
 @dataclass(frozen=True)
 class IDX(Downloaded):
-    """Base of data sets in the form of MNIST."""
+    """Base of datasets in the format of MNIST."""
 
     torchvision_name: ClassVar[str]
     shape = (1, SIDE, SIDE)
@@ -69,14 +69,14 @@ class IDX(Downloaded):
         return 0
 
     def upright(self, images: Tensor) -> Tensor:
-        """The images [N, H, W] of a file as one reads them."""
+        """The images [N, H, W] of a file in upright orientation."""
         return images
 
 
 @datasets.register("mnist")
 @dataclass(frozen=True)
 class MNIST(IDX):
-    """Digits of 28×28 pixels, 0..255: 60000 to train and validate on, and 10000 to test on."""
+    """Digits of 28×28 pixels, 0..255: 60000 for training and validation, 10000 for test (LeCun et al. 1998)."""
 
     torchvision_name = "MNIST"
     folder = "MNIST/raw"
@@ -86,14 +86,14 @@ class MNIST(IDX):
         return tuple(string.digits)
 
     def fitted(self, train: Split) -> tuple[Image, ...]:
-        # Mean and standard deviation of the training pixels over 255, as everyone uses them.
+        # The customary mean and standard deviation of the training pixels / 255.
         return (Image("pixels", SIDE, SIDE, 0.1307 * 255, 0.3081 * 255),)
 
 
 @datasets.register("fashion_mnist")
 @dataclass(frozen=True)
 class FashionMNIST(IDX):
-    """Articles of clothing in the form of MNIST, and harder: 60000 and 10000 (Xiao et al. 2017, arXiv 1708.07747)."""
+    """Clothing, in the format of MNIST and harder: 60000 and 10000 images (Xiao et al. 2017, arXiv 1708.07747)."""
 
     torchvision_name = "FashionMNIST"
     folder = "FashionMNIST/raw"
@@ -106,7 +106,7 @@ class FashionMNIST(IDX):
 @datasets.register("kmnist")
 @dataclass(frozen=True)
 class KMNIST(IDX):
-    """Cursive Japanese characters in the form of MNIST: 60000 and 10000 (Clanuwat et al. 2018, arXiv 1812.01718)."""
+    """Cursive Japanese characters in the format of MNIST: 60000 and 10000 (Clanuwat et al. 2018, arXiv 1812.01718)."""
 
     torchvision_name = "KMNIST"
     folder = "KMNIST/raw"
@@ -116,16 +116,16 @@ class KMNIST(IDX):
         return ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
 
 
-# Of these, small letters look like the capital ones, and are one class with them.
+# Letters whose lower case looks like the upper case: both are one class.
 _MERGED = set("cijklmopsuvwxyz")
 
 
 @datasets.register("emnist")
 @dataclass(frozen=True)
 class EMNIST(IDX):
-    """Handwritten letters and digits in the form of MNIST (Cohen et al. 2017, arXiv 1702.05373).
+    """Handwritten letters and digits in the format of MNIST (Cohen et al. 2017, arXiv 1702.05373).
 
-    Its files hold every image with lines and columns exchanged; here it is upright, as those of MNIST are.
+    The files hold transposed images; here they are upright, as in MNIST.
     """
 
     torchvision_name = "EMNIST"
@@ -133,8 +133,8 @@ class EMNIST(IDX):
     target = "character"
 
     part: Literal["balanced", "letters", "digits", "mnist", "bymerge", "byclass"] = "balanced"
-    """balanced: 47 classes, 112800 images to train on and 18800 to test on; letters: 26, capital and small ones
-    together; digits, mnist: 10; byclass: 62, very unlike in number; bymerge: the same in 47 classes."""
+    """balanced: 47 classes, 112800 training and 18800 test images; letters: 26 classes, upper and lower case together;
+    digits, mnist: 10 classes; byclass: 62 classes of very different sizes; bymerge: the same images in 47 classes."""
 
     def files(self) -> tuple[str, ...]:
         kinds = ("images-idx3-ubyte", "labels-idx1-ubyte")
@@ -167,7 +167,7 @@ def read_idx(path: Path, n_axes: int) -> Tensor:
     remedy = "Delete it to have it downloaded again."
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            # torch wants a buffer that can be written to, and bytes cannot.
+            # torch.frombuffer expects a writable buffer.
             content = bytearray(file.read())
     except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or str(error)

@@ -1,4 +1,4 @@
-"""Arrays of one's own in a NumPy archive: numbers or images, and a class or a value of each.
+"""The user's own arrays in a NumPy archive: numbers or images, with a class or a value for each row.
 
 N rows, F features, C channels, H × W pixels.
 """
@@ -28,14 +28,14 @@ _WANTED = "x and y, or x_train, y_train, x_test, y_test, and x_val, y_val if the
 @datasets.register("npz")
 @dataclass(frozen=True, kw_only=True)
 class Npz(AtPath):
-    """A file of np.savez with arrays x and y, or x_train, y_train, x_test and y_test, as those of Keras are.
+    """A file of np.savez with arrays x and y, or x_train, y_train, x_test and y_test, as in Keras.
 
-    x holds numbers [N, F], standardised with mean and deviation of the training rows, or images of uint8, [N, H, W] or
-    [N, H, W, C] in 1 or 3 channels. y holds whole numbers or texts, the classes, or floats, the values to predict.
+    x holds numbers [N, F], standardised with the training rows' mean and standard deviation, or uint8 images [N, H, W]
+    or [N, H, W, C] with 1 or 3 channels. y holds integers or strings (classes), or floats (values to predict).
     """
 
     task: Literal["auto", "classification", "regression"] = "auto"
-    """What is predicted, classes or values; auto: values where y holds floats."""
+    """What is predicted, classes or values; auto: values if y holds floats, else classes."""
 
     def read(self, path: Path, where: str, known: Identity | None = None) -> Rows:
         import numpy as np
@@ -66,7 +66,7 @@ class Npz(AtPath):
 
 
 def is_archive(path: Path) -> bool:
-    """Whether the file at `path` begins as those of np.savez or np.save do."""
+    """Whether the file at `path` begins like a file of np.savez or np.save."""
     try:
         if not path.is_file():
             return False
@@ -82,10 +82,11 @@ def is_archive(path: Path) -> bool:
 
 
 def arrays_to_predict(path: Path, where: str) -> tuple[np.ndarray, list[str], dict[str, np.ndarray]]:
-    """The rows of the array of an .npy file, or of x of an .npz file or of its one array, and what else it holds.
+    """Rows to predict, the origin of each row, and further arrays, of an .npy or .npz file.
 
-    That is all arrays of one value a row, by their names. Of a file that is divided into x_train, x_test and so on it
-    is all rows of these one after the other, and of each row the name of its array.
+    The rows are the array of an .npy file, or x or the only array of an .npz file. If the file holds x_train, x_test
+    and so on, these are concatenated, and the origin is the name of each row's array; else the origin is empty.
+    The further arrays are all those with one value per row, by name.
     """
     with _opened(path, where) as file:
         names = [""] if hasattr(file, "dtype") else list(file.files)
@@ -113,7 +114,7 @@ def arrays_to_predict(path: Path, where: str) -> tuple[np.ndarray, list[str], di
 
 
 def _arrays(path: Path, where: str) -> dict[str, np.ndarray]:
-    """The arrays of a file by their names, `x` or `x_train` and so on; each has been checked by itself."""
+    """The arrays of a file by name (`x`, or `x_train` and so on); each has been checked individually."""
     with _opened(path, where) as file:
         if hasattr(file, "dtype"):
             raise ConfigError(f"{where}: is an .npy file of one array; an .npz file with x and y is needed (np.savez).")
@@ -125,7 +126,7 @@ def _arrays(path: Path, where: str) -> dict[str, np.ndarray]:
 
 @contextmanager
 def _opened(path: Path, where: str) -> Iterator[Any]:
-    """What np.load gives of a file; ConfigError where it cannot be read."""
+    """The result of np.load; ConfigError if the file cannot be read."""
     import numpy as np
 
     if not path.is_file():
@@ -133,7 +134,7 @@ def _opened(path: Path, where: str) -> Iterator[Any]:
         raise ConfigError(f"{where}: {what}; an .npz file is needed.")
     try:
         with path.open("rb") as opened:
-            # Without pickles nothing in the file is run.
+            # Without pickle the file cannot execute code.
             yield np.load(opened, allow_pickle=False)
     except ConfigError:
         raise
@@ -161,7 +162,7 @@ def _read(file: Mapping[str, np.ndarray], name: str, where: str) -> np.ndarray:
 
 
 def _check(arrays: Mapping[str, np.ndarray], names: Mapping[str, str], where: str) -> None:
-    """ConfigError for the first array that cannot be learned from; `names` are those in the file."""
+    """ConfigError for the first unsuitable array; `names` are the names in the file."""
     import numpy as np
 
     for plain, array in arrays.items():
@@ -184,7 +185,7 @@ def _check(arrays: Mapping[str, np.ndarray], names: Mapping[str, str], where: st
 
 
 def _names(files: list[str], where: str) -> dict[str, str]:
-    """What `x`, `y`, or `x_train` and so on are called in a file: with a capital letter or a small one."""
+    """The names in the file of `x`, `y`, or `x_train` and so on: in upper or lower case."""
     held = f"holds the arrays {', '.join(files)}" if files else "holds no arrays"
     names: dict[str, str] = {}
     for name in files:
@@ -232,7 +233,7 @@ def _form(array: np.ndarray) -> str:
 
 
 def _joined(arrays: Mapping[str, np.ndarray], letter: str, where: str) -> np.ndarray:
-    """All rows of x, or of y [N], in the order train, val, test."""
+    """All rows of x, or y [N], in the order train, val, test."""
     import numpy as np
 
     names = [name for name in (letter, *(f"{letter}_{part}" for part in PARTS)) if name in arrays]
@@ -250,7 +251,7 @@ def _joined(arrays: Mapping[str, np.ndarray], letter: str, where: str) -> np.nda
 
 
 def _classes(y: np.ndarray) -> tuple[tuple[str, ...], Any]:
-    """The names of the classes, in order (of size, for numbers), and the class of each row [N]."""
+    """The names of the classes in ascending order (numeric for numbers), and the class of each row [N]."""
     import numpy as np
 
     values, labels = np.unique(y, return_inverse=True)

@@ -1,4 +1,4 @@
-"""What is odd in a table, as `mlpexp look` tells it and as a run stores it."""
+"""A finding on a table, as `mlpexp look` shows it and as a run stores it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Oddity:
-    """`symptom` is a stable key, `columns` are those that it is about, `evidence` is a sentence with figures.
+    """`symptom` is a stable key, `columns` are the columns concerned, `evidence` is a sentence with figures.
 
-    `remedy` is an override, `alternatives` are others, each by itself; where none helps, `remedy` is empty.
+    `remedy` is an override, empty if none helps; each of the `alternatives` may be used in its place.
     """
 
     symptom: str

@@ -1,4 +1,4 @@
-"""Images as rows of a table: channel by channel, each of them line by line.
+"""Images as rows of a table: channel by channel, each channel row by row.
 
 N images, C channels, H × W pixels.
 """
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-# By the number of channels, their names.
+# Names of the channels, by their number.
 CHANNELS = {1: ("pixels",), 3: ("red", "green", "blue")}
 
 
@@ -29,7 +29,7 @@ def images_of(rows: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
 
 
 def image_axes(shape: tuple[int, int, int]) -> list[tuple[int, ...]]:
-    """What an image of a `shape` (C, H, W) may be as an array: with its channels last, or without where it has one."""
+    """The array shapes allowed for an image of a `shape` (C, H, W): (H, W, C), and (H, W) if C is 1."""
     channels, height, width = shape
     return [*([(height, width)] if channels == 1 else []), (height, width, channels)]
 
@@ -37,8 +37,8 @@ def image_axes(shape: tuple[int, int, int]) -> list[tuple[int, ...]]:
 def fitted_pixels(rows: Tensor, shape: tuple[int, int, int]) -> tuple[Image, ...]:
     """Mean and standard deviation of each channel, over all pixels of training rows [N, C·H·W], uint8.
 
-    From the number of pixels of each of the 256 values: exact, and without a copy of the rows as floats. A channel
-    without spread has the deviation 1.
+    Computed from the histogram of the 256 pixel values: exact, and without a float copy of the rows. The deviation of a
+    constant channel is 1.
     """
     import torch
 

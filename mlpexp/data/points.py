@@ -1,6 +1,6 @@
-"""Points in the plane whose classes lie on curves: what a decision boundary looks like.
+"""Points in the plane whose classes lie on curves, for plots of decision boundaries.
 
-Each dataset says where its curves run; the base class adds normal noise and splits.
+Each dataset defines its curves; the base class adds normal noise and splits the points.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Points(RandomlySplit):
     """Base of the datasets of points in the plane."""
 
     n_samples: Samples = 1000
-    """Points of all classes and splits together."""
+    """Number of points of all classes and splits together."""
     noise: NonNegative = 0.2
     """Standard deviation of the normal noise, in units of the coordinates."""
 
@@ -44,7 +44,7 @@ class Points(RandomlySplit):
         import torch
 
         n_classes = self.n_classes()
-        # Where the classes cannot be of equal size, the first ones have one point more.
+        # Class sizes differ by at most one; the first classes are the larger ones.
         y = torch.arange(self.n_samples).remainder(n_classes).sort().values
         curves = [
             torch.stack(self.curve(label, torch.linspace(0, 1, count)), dim=1)
@@ -67,7 +67,7 @@ class Points(RandomlySplit):
 @datasets.register("moons")
 @dataclass(frozen=True)
 class Moons(Points):
-    """Two interleaving half circles, as scikit-learn's make_moons."""
+    """Two interleaving half circles, as in scikit-learn's make_moons."""
 
     def curve(self, label: int, t: Tensor) -> tuple[Tensor, Tensor]:
         angle = math.pi * t
@@ -79,14 +79,14 @@ class Moons(Points):
 @datasets.register("circles")
 @dataclass(frozen=True)
 class Circles(Points):
-    """A circle in a circle, as scikit-learn's make_circles."""
+    """A circle inside a circle, as in scikit-learn's make_circles."""
 
     noise: NonNegative = 0.1
     factor: OpenFraction = 0.5
-    """Radius of the inner circle, where that of the outer one is 1."""
+    """Radius of the inner circle; the radius of the outer circle is 1."""
 
     def curve(self, label: int, t: Tensor) -> tuple[Tensor, Tensor]:
-        # The end of a circle is its beginning: n points take n of n + 1 steps.
+        # A circle is closed: n points at angles 2π·i/n, without the end point.
         angle = 2 * math.pi * t * (len(t) - 1) / len(t)
         radius = self.factor if label == 1 else 1.0
         return radius * angle.cos(), radius * angle.sin()
@@ -95,11 +95,11 @@ class Circles(Points):
 @datasets.register("spirals")
 @dataclass(frozen=True)
 class Spirals(Points):
-    """Spirals, one class each: radius 2t, angle 2π(label/arms + turns·t) (as Lang & Witbrock 1988)."""
+    """Spirals, one class each: radius 0.2 + 1.8t, angle 2π(label/arms + turns·t) (after Lang & Witbrock 1988)."""
 
     noise: NonNegative = 0.1
     arms: Annotated[int, Range(low=2, high=20)] = 3
-    """Number of spirals, and so of classes."""
+    """Number of spirals; each is a class."""
     turns: Positive = 1.0
     """Number of times each spiral goes round the origin."""
 
@@ -107,7 +107,7 @@ class Spirals(Points):
         return self.arms
 
     def curve(self, label: int, t: Tensor) -> tuple[Tensor, Tensor]:
-        # The arms would meet in the origin: they begin a little way out.
+        # The arms begin outside the origin, where they would meet.
         radius = 0.2 + 1.8 * t
         angle = 2 * math.pi * (label / self.arms + self.turns * t)
         return radius * angle.cos(), radius * angle.sin()

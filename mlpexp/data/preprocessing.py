@@ -1,4 +1,4 @@
-"""From raw columns to what a network sees: fitted on training rows only, in float64, and plain data.
+"""The preprocessing from raw columns to network inputs: fitted on training rows only, in float64, storable as JSON.
 
 N rows, R raw columns, F inputs. The one function `Preprocessing.inputs` serves training, evaluation, prediction and
 figures.
@@ -22,57 +22,57 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Transform = Literal["none", "log", "log1p"]
-# Values must be greater than this, to be transformed.
+# Transformed values must be greater than this bound.
 BOUNDS: dict[Transform, float] = {"none": -math.inf, "log": 0.0, "log1p": -1.0}
-# What a file that somebody has made may ask for: images of 4096 × 4096 pixels.
+# The most inputs that a stored file may declare: images of 4096 × 4096 pixels.
 _MOST_INPUTS = 2**24
-# So many values are encoded at a time: what is computed in between takes little memory beside the inputs.
+# Values encoded at a time, so that temporary tensors are small compared with the inputs.
 _PART = 2**22
 
 
 @dataclass(frozen=True)
 class Target:
-    """What is predicted: its name and, of values, how they were standardised. Classes are the task's."""
+    """The target: its name and, for values, the mean and deviation of its scaling. The task holds the classes."""
 
     name: str = "y"
     mean: float = 0.0
     deviation: float = 1.0
     transform: Transform = "none"
-    """What is taken of the values before: none, ln y or ln(1 + y)."""
+    """Transform before standardisation: none, ln y or ln(1 + y)."""
     merged: tuple[str, ...] = ()
-    """Classes that count as the last one."""
+    """Rare classes that are merged into the last one."""
 
     @staticmethod
     def fit(name: str, values: Tensor, transform: Transform = "none") -> Target:
-        """Of the training rows' values, float64 [n, 1]."""
+        """Fits to the training rows' values, float64 [n, 1]."""
         values = _transformed(values, transform)
         mean, deviation = moments(values)
         return Target(name, mean, deviation or 1.0, transform)
 
     def scaled(self, values: Tensor) -> Tensor:
-        """Values as the network is to give them, float64."""
+        """Values in the scale of the network output, float64."""
         return (_transformed(values.double(), self.transform) - self.mean) / self.deviation
 
     def unscaled(self, scaled: Tensor) -> Tensor:
         """The inverse of `scaled`, float64."""
         values = scaled.cpu().double()
-        # As tensors: a plain number is rounded to float32 on its way to ONNX.
+        # As tensors: a Python number is rounded to float32 in ONNX export.
         values = values * values.new_tensor(self.deviation) + values.new_tensor(self.mean)
         return values.exp() if self.transform == "log" else values.expm1() if self.transform == "log1p" else values
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """The columns in the order in which a network sees them, and the target."""
+    """The columns in the order of the network inputs, and the target."""
 
     columns: tuple[Column, ...]
     target: Target = Target()
     further: tuple[Target, ...] = ()
-    """What else is predicted, where several values are."""
+    """The other targets, if several values are predicted."""
 
     @staticmethod
     def unscaled(names: Sequence[str], target: str = "y") -> Preprocessing:
-        """Of numbers that the network sees as they are."""
+        """The preprocessing that leaves numbers unchanged."""
         return Preprocessing(tuple(Number(name) for name in names), Target(target))
 
     @staticmethod
@@ -83,50 +83,50 @@ class Preprocessing:
 
     @property
     def outputs(self) -> tuple[Target, ...]:
-        """All that is predicted."""
+        """All targets."""
         return (self.target, *self.further)
 
     @property
     def n_raw(self) -> int:
-        """R."""
+        """R, the number of raw columns."""
         return sum(column.n_raw for column in self.columns)
 
     @property
     def n_inputs(self) -> int:
-        """F."""
+        """F, the number of inputs."""
         return sum(n for column in self.columns for *_, n in column.scaling)
 
     @property
     def image_shape(self) -> tuple[int, int, int] | None:
-        """Channels, height and width, where the raw columns are the pixels of an image."""
+        """(channels, height, width) if the raw columns are the pixels of an image, else None."""
         channels = [column for column in self.columns if isinstance(column, Image)]
         sizes = {(channel.height, channel.width) for channel in channels}
         return (len(channels), *sizes.pop()) if len(channels) == len(self.columns) and len(sizes) == 1 else None
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the raw columns; empty for images, whose pixels have none."""
+        """Names of the raw columns; empty for images."""
         return () if self.image_shape else tuple(column.name for column in self.columns)
 
     @property
     def input_names(self) -> tuple[str, ...]:
-        """Of the inputs."""
+        """Names of the inputs."""
         return tuple(name for column in self.columns for name in column.names)
 
     @property
     def inputs_of_columns(self) -> tuple[slice, ...]:
-        """Which inputs are made of each raw column."""
+        """The inputs of each raw column."""
         ends = [0, *accumulate(sum(n for *_, n in column.scaling) for column in self.columns)]
         return tuple(slice(*pair) for pair in pairwise(ends))
 
     @property
     def linear(self) -> bool:
-        """Whether each raw value is one input, (value − mean) / deviation, so that there is a way back."""
+        """Whether each raw value is one input, (value − mean) / deviation, so that the inverse exists."""
         return self.n_inputs == self.n_raw and not any(getattr(column, "quantiles", ()) for column in self.columns)
 
     @cached_property
     def moments(self) -> tuple[Tensor, Tensor]:
-        """Mean and deviation of each input [F], float64; the deviation is infinite where training rows are constant."""
+        """Mean and deviation of each input [F], float64; the deviation is infinite if training rows are constant."""
         import torch
 
         parts = [part for column in self.columns for part in column.scaling]
@@ -136,9 +136,9 @@ class Preprocessing:
         return mean.repeat_interleave(counts), deviation.repeat_interleave(counts)
 
     def inputs(self, raw: Tensor) -> Tensor:
-        """Raw columns [N, R] as the network sees them, [N, F] on the CPU: computed in float64, given in float32.
+        """Network inputs [N, F] of raw columns [N, R], on the CPU: computed in float64, returned in float32.
 
-        In float32 timestamps of seconds have steps of two minutes, and 10¹² ± 10³ has no values at all.
+        In float32, timestamps in seconds have a resolution of two minutes, and 10¹² ± 10³ are the same number.
         """
         import torch
 
@@ -150,19 +150,19 @@ class Preprocessing:
         return found
 
     def encoded(self, raw: Tensor) -> Tensor:
-        """Raw columns [N, R], float64, as inputs [N, F] before they are scaled: torch alone, so that it is exported."""
+        """Inputs [N, F] before scaling, of raw columns [N, R], float64. Only torch operations, for ONNX export."""
         import torch
 
         columns = raw.split([column.n_raw for column in self.columns], dim=1)
         return torch.cat([column.encoded(values) for column, values in zip(self.columns, columns, strict=True)], dim=1)
 
     def raw(self, inputs: Tensor) -> Tensor:
-        """The inverse of `inputs` where they are `linear`, float64."""
+        """The inverse of `inputs` if they are `linear`, float64."""
         mean, deviation = self.moments
         return (inputs.cpu().double() * deviation.nan_to_num(posinf=0)) + mean
 
     def targets(self, values: Tensor) -> Tensor:
-        """Values [N, T] to predict as the network is to give them, float32."""
+        """Target values [N, T] in the scale of the network output, float32."""
         return self._of_each(Target.scaled, values).float()
 
     def values(self, targets: Tensor) -> Tensor:
@@ -177,13 +177,13 @@ class Preprocessing:
         )
 
     def to_plain(self) -> dict[str, Any]:
-        """As JSON holds it; floats come back to the bit."""
+        """The form stored in JSON; floats are restored exactly."""
         columns = [{"kind": column.kind, **as_plain(column)} for column in self.columns]
         return {"columns": columns, "targets": as_plain(self.outputs)}
 
     @staticmethod
     def of_plain(plain: Any) -> Preprocessing:
-        """What `to_plain` gave; ValueError where it is something else."""
+        """The inverse of `to_plain`; ValueError if the content is invalid."""
         columns = plain.get("columns") if isinstance(plain, Mapping) else None
         if not isinstance(columns, list) or not columns:
             raise ValueError("its preprocessing has no columns")
@@ -218,7 +218,7 @@ def _built(cls: Any, plain: Any) -> Any:
 
 
 def _fits(value: Any, hint: Any) -> bool:
-    """Whether what JSON holds is a text, a whole number, a truth value, a finite number, or a list of one of them."""
+    """Whether a JSON value has the type `hint`: str, int, bool, finite float, or a list of one of these."""
     if get_origin(hint) is types.UnionType:
         return value is None or _fits(value, get_args(hint)[0])
     if get_origin(hint) is Literal:

@@ -1,4 +1,4 @@
-"""What has been read of files, each once for all seeds: they only deal its rows in other ways."""
+"""A cache of file contents: the runs of all seeds read a file once, and differ only in the split of its rows."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ T = TypeVar("T")
 
 
 class Readings:
-    """Contents by what they are of."""
+    """Cached contents by key."""
 
     def __init__(self) -> None:
         self._known: dict[Hashable, object] = {}
 
     def of(self, what: Hashable, read: Callable[[], T], *, keep: bool = True) -> T:
-        """What is kept of `what`, else what `read` gives, which is kept from then on unless it is not worth it."""
+        """The cached value of the key `what`; else the result of `read`, which is cached if `keep`.
+
+        ConfigErrors of `read` are cached too.
+        """
         if what in self._known:
             known: T | ConfigError = self._known[what]  # type: ignore[assignment]
             if isinstance(known, ConfigError):
@@ -26,7 +29,7 @@ class Readings:
         try:
             found = read()
         except ConfigError as error:
-            # What is wrong with a file is wrong for all seeds.
+            # An invalid file is invalid for all seeds.
             self._known[what] = error
             raise
         if keep:

@@ -1,4 +1,4 @@
-"""Rows of images that several splits, and those of other seeds, select from: they are held once for all.
+"""Splits that select rows from a common pool of images, which is held in memory once for all splits and seeds.
 
 M rows of the pool, N of a split, F features.
 """
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 
 class Selection(Split):
-    """The `rows` [N] of a `pool` [M, F], with targets `y` of their own; `x` [N, F] is copied each time it is asked for.
+    """The `rows` [N] of a `pool` [M, F], with their targets `y`; each access to `x` [N, F] makes a copy.
 
-    What is needed of it at once is had by `take` and `between` without the rest.
+    `take` and `between` copy only the rows they return.
     """
 
     pool: Tensor
     rows: Tensor
 
     def __init__(self, pool: Tensor, rows: Tensor, y: Tensor) -> None:
-        # Frozen, as every split.
+        # The dataclass is frozen.
         vars(self).update(pool=pool, rows=rows, y=y)
 
     @property

@@ -1,4 +1,4 @@
-"""A noisy sine: regression of one value on one feature, where the true function is known."""
+"""A noisy sine: regression of one value on one feature, with a known true function."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from mlpexp.fields.ranges import Index, NonNegative
 @datasets.register("sine")
 @dataclass(frozen=True)
 class Sine(Dataset):
-    """y = sin x + noise·ε with ε ~ N(0, 1), at even steps over −3 ≤ x ≤ 3."""
+    """y = sin x + noise·ε with ε ~ N(0, 1), at equally spaced x in [−3, 3]."""
 
     dealing: ClassVar[tuple[str, ...]] = ("seed",)
 
     n_samples: Samples = 50
-    """Points of all splits together."""
+    """Number of points of all splits together."""
     noise: NonNegative = 0.3
     """Standard deviation of the noise, in units of y."""
     split: Literal["random", "extrapolate"] = "random"
-    """random: of any five neighbours three are for training, one for validation, one for test; extrapolate: the first
-    70 % of the axis are for training, the rest for validation and test."""
+    """random: of every five neighbours, three are for training, one for validation and one for test; extrapolate: the
+    first 70 % of the axis are for training, the rest for validation and test."""
     seed: Index = 0
     """Decides the noise, and the random split. The run's seed, unless a number is given."""
 
@@ -41,7 +41,7 @@ class Sine(Dataset):
         y = x.sin() + self.noise * torch.randn(x.shape, generator=generator)
         note = ""
         if self.split == "random":
-            # Of any five neighbours one goes to val and one to test: none of the splits lies at one end.
+            # Of every five neighbours one goes to val and one to test: each split covers the whole axis.
             fives = torch.arange(self.n_samples) * (self.n_samples // 5) // self.n_samples
             train, val, test = split_at_random(x, y, 0.2, 0.2, generator, groups=fives)
         else:

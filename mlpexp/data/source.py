@@ -1,4 +1,4 @@
-"""The file or folder that a dataset was read from: enough to find it again, and to notice another content."""
+"""The file or folder that a dataset was read from: its path, and a digest that detects changes."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from pathlib import Path
 from mlpexp.errors import ConfigError
 from mlpexp.fields.ranges import Index
 
-# The endings of files that are taken for images.
+# File name suffixes of images.
 IMAGES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 
 
 @dataclass(frozen=True)
 class Source:
-    """A file, or a folder of files, as it was when it was read."""
+    """A file, or a folder of files, at the time it was read."""
 
     path: str
-    """Where it lay."""
+    """Its path."""
     n_rows: Index
-    """How many rows it had, without the header."""
+    """Number of rows, without the header."""
     columns: tuple[str, ...]
-    """The names of its columns, in their order."""
+    """Names of the columns, in file order."""
     sha256: str
     """The SHA-256 digest of its content."""
 
     @staticmethod
     def of(path: Path, n_rows: int, columns: Sequence[str]) -> Source:
-        """The source of rows that were read from the file at `path`."""
+        """The source of rows read from the file at `path`."""
         return Source(str(path.absolute()), n_rows, tuple(columns), digest(path))
 
     def find(self, places: Iterable[Path]) -> tuple[Path | None, Path | None]:
-        """The first of some places where a file of the same content lies, and the first where any file does."""
+        """The first of the paths with the same content, and the first path that exists; None if there is none."""
         other = None
         for place in places:
             try:
@@ -49,11 +49,11 @@ class Source:
     def find_again(
         self, named: str, data_dir: Path, run: Path, file: Path | None, now: Callable[[Path], Source]
     ) -> Path:
-        """Where the file lies now whose path the config of a `run` names; `file`, where somebody says so.
+        """The present path of the file that the config of a `run` names; `file`, if the user gives it.
 
-        ConfigError where it is not there, or is another: then `now` reads it, to say what has changed.
+        ConfigError if it is missing or has changed; then `now` reads it, so that the message can name the differences.
         """
-        # The run directory may hold the data, or have been moved together with them.
+        # The run directory may contain the data, or may have been moved together with them.
         beside = [run / Path(named).name, *(above / named for above in run.absolute().parents)]
         of_data = [data_dir / named, data_dir / Path(named).name]
         places = [Path(named), Path(self.path), *of_data, *beside] if file is None else [file]
@@ -69,7 +69,7 @@ class Source:
         raise changed(run, other, self.difference(now(other)))
 
     def difference(self, now: Source) -> str:
-        """What the file of today has that this one had not, in words."""
+        """The differences of the present file `now` from this one, in words."""
         if now.columns != self.columns:
             return f"has other columns: {_difference(self.columns, now.columns)}"
         if now.n_rows != self.n_rows:
@@ -78,8 +78,8 @@ class Source:
 
 
 def changed(run: Path, path: Path, what: str) -> ConfigError:
-    """The error for data that have another content than those of the `run`: dealt anew, training rows would count as
-    test rows."""
+    """The error for data that differ from those of the `run`: after a new split, training rows would be among the test
+    rows."""
     return ConfigError(
         f"{run}: the data that it was trained on have changed: {path} {what}. Put the former file back or name it "
         f"(--data FILE), train a new run on this one, or evaluate all of its rows: mlpexp eval {run} --data {path}"
@@ -87,8 +87,8 @@ def changed(run: Path, path: Path, what: str) -> ConfigError:
 
 
 def digest(path: Path) -> str:
-    """The SHA-256 digest of a file, in hexadecimal: 89 MB take 0.05 s. That of a folder is of the names and digests of
-    the images below it, sorted."""
+    """The SHA-256 digest of a file, in hexadecimal; 89 MB take 0.05 s. For a folder: the digest of the sorted names and
+    digests of the images below it."""
     if path.is_dir():
         parts = (f"{file.relative_to(path).as_posix()}\0{digest(file)}\n" for file in image_files(path))
         return hashlib.sha256("".join(parts).encode("utf-8", "surrogateescape")).hexdigest()

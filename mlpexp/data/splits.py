@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-# How many rows a made-up dataset may have: enough to split three ways, and few enough to fit in memory.
+# Number of rows of a generated dataset: enough for three splits, and few enough for memory.
 Samples = Annotated[int, Range(low=10, high=10_000_000)]
 
 
@@ -28,13 +28,13 @@ class RandomlySplit(Dataset):
     test_fraction: OpenFraction = 0.2
     """Share of the rows in the test split."""
     train_fraction: Share = 1.0
-    """Share of the training rows that is trained on, for learning curves; a smaller one is a part of a greater one."""
+    """Share of the training rows to use, for learning curves; a larger share includes the rows of a smaller one."""
     seed: Index = 0
-    """Decides the split, and the noise of the data if any. The run's seed, unless a number is given."""
+    """Seed of the split, and of the noise if any. The run's seed, unless a number is given."""
     folds: Annotated[int, Range(low=2, high=1000)] = 10
     """Number of folds of a cross-validation."""
     fold: Index | None = None
-    """Which of the folds the test split is, from 0 on; null: no cross-validation, test is as test_fraction says."""
+    """Index of the fold that is the test split, from 0; null: no cross-validation, the size is test_fraction."""
 
     def __post_init__(self) -> None:
         if self.fold is not None:
@@ -58,7 +58,7 @@ class RandomlySplit(Dataset):
         return torch.Generator().manual_seed(self.seed)
 
     def deal(self, n_rows: int, groups: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        """The rows of train, val and test; see `deal_at_random`, of a fold `deal_fold`."""
+        """The rows of train, val and test; see `deal_at_random` and, for cross-validation, `deal_fold`."""
         return self._rows_of(n_rows, groups, self.generator())
 
     def part_of(self, train: Tensor, groups: Tensor | None) -> Tensor:
@@ -72,7 +72,7 @@ class RandomlySplit(Dataset):
     def deal_whole(
         self, n_rows: int, groups: Tensor | None, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """As `deal`, with all of the training rows."""
+        """As `deal`, but with train_fraction = 1."""
         generator = generator or self.generator()
         if self.fold is not None:
             return deal_fold(n_rows, self.val_fraction, self.fold, self.folds, generator, groups)
@@ -94,7 +94,7 @@ def split_at_random(
     generator: torch.Generator,
     groups: Tensor | None,
 ) -> tuple[Split, Split, Split]:
-    """Train, val and test of rows `x` [N, F] and `y`, as `deal_at_random` has dealt them."""
+    """Train, val and test of rows `x` [N, F] and `y`, split by `deal_at_random`."""
     train, val, test = deal_at_random(len(x), val_fraction, test_fraction, generator, groups)
     return Split(x[train], y[train]), Split(x[val], y[val]), Split(x[test], y[test])
 
@@ -102,14 +102,14 @@ def split_at_random(
 def deal_at_random(
     n_rows: int, val_fraction: float, test_fraction: float, generator: torch.Generator, groups: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The rows of train, val and test, drawn at random, the same share of each of the `groups` [N] (the classes).
+    """The rows of train, val and test, drawn at random and stratified by `groups` [N] (the classes).
 
     Each group (None: all rows) gives at least one row to each split, so it needs three: ConfigError where it
     has fewer. Within a split the rows stand in their old order.
     """
     import torch
 
-    # Of a group the first go to train, the last to test.
+    # The first rows of a group go to train, the last to test.
     rows, of_row, sizes = _by_group(n_rows, generator, groups)
     rank = torch.arange(n_rows) - (sizes.cumsum(0) - sizes)[of_row]
     n_val = (sizes.double() * val_fraction).round().long().clamp(min=1).minimum(sizes - 2)
@@ -144,7 +144,7 @@ def deal_fold(
 
 
 def _by_group(n_rows: int, generator: torch.Generator, groups: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-    """The rows group by group, at random within each, the group of each of these, and how many rows each group has."""
+    """The rows, sorted by group and shuffled within each; the group of each of them; the size of each group."""
     import torch
 
     rows = torch.randperm(n_rows, generator=generator)
@@ -159,7 +159,7 @@ def _by_group(n_rows: int, generator: torch.Generator, groups: Tensor | None) ->
 
 
 def part_of(rows: Tensor, groups: Tensor | None, fraction: float, seed: int) -> Tensor:
-    """A share of the rows, drawn at random by the seed, in their old order: the same share of each of the groups.
+    """A share of the rows, drawn at random with `seed` and stratified by `groups`; the rows keep their order.
 
     `groups` [N] are those of all rows of a dataset, such as their classes (None: all alike). At least one row of each
     group stays. For one seed the rows of a smaller fraction are among those of a greater one, so that a learning curve

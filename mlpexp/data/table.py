@@ -1,4 +1,4 @@
-"""A table of one's own: a file of any usual format, with columns of numbers, categories and dates."""
+"""The user's own table: a file of any usual format, with columns of numbers, categories and dates."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mlpexp.data.tables.raw import RawTable
 
 Rows = tuple["Tensor", "Tensor", "Tensor"]
-# What is recommended: so many batches an epoch, and so many steps in all within these epochs.
+# Recommended number of batches per epoch, and of steps in total.
 _BATCHES, _STEPS = 40, 6000
 _FEWEST_EPOCHS, _MOST_EPOCHS = 20, 100
 
@@ -30,7 +30,7 @@ _FEWEST_EPOCHS, _MOST_EPOCHS = 20, 100
 @datasets.register("table")
 @dataclass(frozen=True, kw_only=True)
 class Table(TableSettings):
-    """A table in a file: CSV and its kin, parquet, feather, Excel, npz, JSON lines or ARFF, gzipped or zipped too.
+    """A table in a file: delimited text such as CSV, parquet, feather, Excel, npz, JSON lines or ARFF, also compressed.
 
     What each column is, is found and can be said. Numbers are scaled with the training rows' mean and standard
     deviation, categories have an input for each value, dates one for the day, and one for each month and weekday.
@@ -38,7 +38,7 @@ class Table(TableSettings):
 
     @classmethod
     def recommend(cls, settings: Mapping[str, Any]) -> Recommended:
-        """As `suited` to about so many training rows as the file will give."""
+        """The settings of `suited` for the estimated number of training rows."""
         from mlpexp.data.tables.opening import count_rows
 
         rows = count_rows(Path(str(settings.get("path"))))
@@ -48,7 +48,7 @@ class Table(TableSettings):
         return suited(max(1, round(rows * (1 - sum(share for share in shares if isinstance(share, float))))))
 
     def read(self, path: Path, where: str) -> RawTable:
-        """The table in a file, as the settings say it is written; ConfigError that begins with `where`."""
+        """The table in a file, read with these settings; ConfigError with messages that begin with `where`."""
         from mlpexp.data.tables.reading import read_table
 
         return read_table(path, where, self.text_form, self.sheet)
@@ -60,7 +60,7 @@ class Table(TableSettings):
         from mlpexp.data.tables.learning import learn
 
         def learned() -> tuple[Learned, Source, Source | None]:
-            # What is learned holds all that is needed of a table.
+            # Not cached: `Learned` holds all that is needed of the table.
             (table, source), *tested = readings.of(_tables_of(self.undealt), self._content, keep=False)
             test, test_source = tested[0] if tested else (None, None)
             return learn(table, test, self), source, test_source
@@ -68,7 +68,7 @@ class Table(TableSettings):
         return self._dealt(*readings.of(self.undealt, learned))
 
     def _content(self) -> list[tuple[RawTable, Source]]:
-        """The table and, where its test rows lie in another file, that one, with their files."""
+        """The table and, if there is a test file, the table of test rows; each with its source."""
         return [self._file("path", self.path), *self._test_file()]
 
     def _test_file(self) -> list[tuple[RawTable, Source]]:
@@ -79,7 +79,7 @@ class Table(TableSettings):
         return table, _source(Path(name), table)
 
     def learned(self, table: RawTable, sha256: str) -> Data:
-        """The data of a table that has been read from a file of this digest."""
+        """The data of a table read from a file with this digest."""
         from mlpexp.data.tables.learning import learn
 
         test, test_source = next(iter(self._test_file()), (None, None))
@@ -94,7 +94,7 @@ class Table(TableSettings):
         return self._data(learned.x, learned.y, learned.weight, dealt.rows, known, notes)
 
     def _recommendation(self, n_rows: int) -> list[str]:
-        """Where the settings are those that the number of rows recommends, which they are."""
+        """A note, if batch size and epochs are those recommended for the number of rows."""
         suited, given = self.recommend(vars(self)), self.recommended
         if (given.batch_size, given.epochs) != (suited.batch_size, suited.epochs):
             return []
@@ -103,7 +103,7 @@ class Table(TableSettings):
     def _data(
         self, x: Tensor, y: Tensor, weight: Tensor | None, rows: Rows, known: Identity, notes: Sequence[str] = ()
     ) -> Data:
-        """The data of raw rows x [N, R] and classes or values y, split as `rows` say and preprocessed as `known` is."""
+        """The data of raw rows x [N, R] and classes or values y, split by `rows` and preprocessed with `known`."""
         fitted = known.preprocessing
         inputs, targets = fitted.inputs(x), y if known.task.classes else fitted.targets(y)
         weight = None if weight is None else (weight / weight[rows[0]].mean()).float()
@@ -142,10 +142,10 @@ class Table(TableSettings):
 
         readings = readings or Readings()
         found = readings.of((self.undealt, known.source, known.test_source), again)
-        # Those of other seeds, which have not begun, are dealt from the same rows.
+        # Runs of other seeds that have not begun split the same rows.
         readings.of(_tables_of(self.undealt), lambda: found)
         tables = [table for table, _ in found]
-        # Rows that were left out of all splits may have holes.
+        # Rows outside all splits may have missing values.
         parts = [labelled_rows(table, known.preprocessing, known.task, complete=False) for table in tables]
         x, y = (torch.cat(part) for part in zip(*parts, strict=True))
         rows = unpacked(known.split, len(x))
@@ -160,7 +160,7 @@ class Table(TableSettings):
         return self._data(x, y, weight, rows, known)
 
     def _again(self, data_dir: Path, named: str, source: Source, run: Path, file: Path | None) -> RawTable:
-        """The table that a run was trained on; ConfigError where it is not there, or is another now."""
+        """The table that a run was trained on; ConfigError if the file is missing or has changed."""
         path = source.find_again(
             named, data_dir, run, file, lambda other: _source(other, self.read(other, f"data={other}"))
         )
@@ -189,9 +189,9 @@ class Table(TableSettings):
 
 
 def suited(n: int) -> Recommended:
-    """For n training rows: batches of about 1/40 of them, 32 to 1024; so many epochs that there are about 6,000 steps.
+    """Settings for n training rows: batch size about n / 40, from 32 to 1024; epochs for about 6,000 steps in total.
 
-    The epochs are 20 to 100.
+    The number of epochs is from 20 to 100.
     """
     batch_size = min(max(2 ** int(math.log2(n / _BATCHES)), 32), 1024) if n > _BATCHES else 32
     epochs = min(max(round(_STEPS * batch_size / n), _FEWEST_EPOCHS), _MOST_EPOCHS)
@@ -199,7 +199,7 @@ def suited(n: int) -> Recommended:
 
 
 def _tables_of(dataset: Dataset) -> tuple[str, Dataset]:
-    """What the tables of a dataset are kept under, where what is learned of them is kept under itself."""
+    """The cache key of a dataset's tables; the dataset itself is the key of what is learned from them."""
     return "tables", dataset
 
 
@@ -208,6 +208,6 @@ def _source(path: Path, table: RawTable) -> Source:
 
 
 def _name(path: str) -> str:
-    """A file's name without what says its format: data for data.csv.gz."""
+    """A file's name without its suffixes: data for data.csv.gz."""
     stem = Path(path).stem
     return Path(stem).stem if Path(path).suffix in (".gz", ".zip", ".bz2", ".xz", ".zst") else stem

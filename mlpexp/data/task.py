@@ -27,12 +27,12 @@ class Task:
 
     @property
     def score(self) -> str:
-        """The name of the metric that is better the higher: accuracy, or r2 for regression."""
+        """Name of the main metric, for which higher is better: accuracy, or r2 for regression."""
         return "accuracy" if self.kind == "classification" else "r2"
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """All that a trained network is judged by, the score first; mlpexp/config/metric.py says what each is."""
+        """Names of all metrics of the task, the score first; defined in mlpexp/config/metric.py."""
         return METRICS_OF[self.kind]
 
 

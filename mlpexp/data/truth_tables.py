@@ -13,7 +13,7 @@ from mlpexp.data.task import Task
 
 @dataclass(frozen=True)
 class TruthTable(Dataset):
-    """Two bits in, one bit out. A table has no rows to spare: val and test are the four training rows."""
+    """Two bits in, one bit out. Train, val and test are the same four rows."""
 
     gate: ClassVar[str]
     outputs: ClassVar[tuple[int, int, int, int]]  # for inputs 00, 01, 10, 11
@@ -40,7 +40,7 @@ class TruthTable(Dataset):
 @datasets.register("and")
 @dataclass(frozen=True)
 class And(TruthTable):
-    """1 where both bits are: a single line separates the classes."""
+    """1 if both bits are 1: linearly separable."""
 
     gate: ClassVar[str] = "and"
     outputs: ClassVar[tuple[int, int, int, int]] = (0, 0, 0, 1)
@@ -49,7 +49,7 @@ class And(TruthTable):
 @datasets.register("or")
 @dataclass(frozen=True)
 class Or(TruthTable):
-    """1 where either bit is: a single line separates the classes."""
+    """1 if at least one bit is 1: linearly separable."""
 
     gate: ClassVar[str] = "or"
     outputs: ClassVar[tuple[int, int, int, int]] = (0, 1, 1, 1)
@@ -58,7 +58,7 @@ class Or(TruthTable):
 @datasets.register("xor")
 @dataclass(frozen=True)
 class Xor(TruthTable):
-    """1 where the bits differ: no line separates the classes (Minsky & Papert 1969)."""
+    """1 if the bits differ: not linearly separable (Minsky & Papert 1969)."""
 
     gate: ClassVar[str] = "xor"
     outputs: ClassVar[tuple[int, int, int, int]] = (0, 1, 1, 0)

@@ -1,4 +1,4 @@
-"""Rows to predict: what lies at a path in the form of a run's data, without classes or values.
+"""Rows to predict: the content of a path in the form of a run's data, without targets.
 
 N rows, R raw columns.
 """
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import polars as pl
     from torch import Tensor
 
-# So many raw values of arrays and images are worked through at a time.
+# Raw values of arrays and images that are processed at a time.
 _PIECE = 1 << 22
 
 
@@ -37,20 +37,20 @@ class Unlabelled(ABC):
 
     @abstractmethod
     def raw(self, known: Preprocessing) -> Tensor:
-        """Raw values [N, R] for a network with this preprocessing; ConfigError where they do not fit."""
+        """Raw values [N, R] for a network with this preprocessing; ConfigError if they do not fit."""
 
     @abstractmethod
     def column(self, name: str) -> pl.Series:
-        """What `--keep` writes beside the predictions; ConfigError where there is none of that name."""
+        """The column that `--keep` writes beside the predictions; ConfigError if there is none of that name."""
 
     @property
     def names(self) -> pl.Series | None:
-        """What tells the rows apart where no column does, such as the files of images."""
+        """Names that identify the rows, such as file names of images; None if there are none."""
         return None
 
 
 def unlabelled(path: Path, dataset: Dataset, known: Preprocessing) -> Iterator[Unlabelled]:
-    """The rows at `path`, some at a time, for a run that was trained on `dataset`.
+    """The rows at `path`, in pieces, for a run that was trained on `dataset`.
 
     A table for a run on tables. Else arrays where `path` is an .npz or .npy file; for a run on images an image or a
     folder of them; a table for other runs. ConfigError where nothing of the kind is there.
@@ -81,7 +81,7 @@ def _arrays(path: Path, where: str, known: Preprocessing) -> Iterator[Unlabelled
         _check_pixels(x, where)
     axes = [(known.n_raw,), *(image_axes(known.image_shape) if known.image_shape else ())]
     if x.shape[1:] not in axes:
-        # Of all rows, which the message counts.
+        # Checks all rows at once, since the message counts them.
         raw_rows(x, known, where)
     n = max(1, _PIECE // known.n_raw)
     for first in range(0, len(x), n):
@@ -146,7 +146,7 @@ class _OfImages(Unlabelled):
     def raw(self, known: Preprocessing) -> Tensor:
         shape = known.image_shape
         assert shape is not None
-        # Once for all networks that are averaged.
+        # Read once for all networks of an ensemble.
         if shape not in self.read:
             self.read[shape] = pixels_of(self.folder, self.files, shape, self.where, resized=self.resized)
         return self.read[shape]

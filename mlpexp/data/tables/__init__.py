@@ -1,1 +1,1 @@
-"""Tables of one's own: files of any usual format as named columns, and what each column is."""
+"""The user's own tables: files of any usual format as named columns, and the kind of each column."""

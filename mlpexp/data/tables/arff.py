@@ -1,7 +1,7 @@
-"""ARFF, the format of Weka and of many tables on OpenML: attributes, then rows as in a CSV.
+"""ARFF, the format of Weka and of many tables on OpenML: attributes, then rows as in a CSV file.
 
-scipy's reader drops values past the last attribute silently, and knows neither texts nor quoted values with spaces,
-so the header is read here and the rows as those of any text file.
+scipy's reader silently drops values past the last attribute, and supports neither strings nor quoted values with
+spaces. Therefore the header is read here, and the rows are read as in any text file.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _ATTRIBUTE = re.compile(r"""@attribute\s+('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^
 
 
 def read_arff(content: bytes, where: str) -> RawTable:
-    """The rows behind @data; numbers and dates are known by their cells, as in other text files."""
+    """The rows after @data; numbers and dates are inferred from the cells, as in other text files."""
     import polars as pl
 
     text = as_utf8(content, where)[0].decode()
@@ -66,7 +66,7 @@ def read_arff(content: bytes, where: str) -> RawTable:
 
 
 def _cells(line: str, where: str, number: int) -> list[str]:
-    """The values of a row: apart by commas or tabs, in single or double quotes where they hold one."""
+    """The values of a row, separated by commas or tabs; values that contain a separator are quoted."""
     quote = "'" if re.search(r"(?:^|[,\t])\s*'", line) else '"'
     mark = "," if "," in line or "\t" not in line else "\t"
     try:

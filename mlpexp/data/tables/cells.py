@@ -1,4 +1,4 @@
-"""What cells of text mean: missing values in all the ways people write them, and numbers with their marks."""
+"""Parsing of text cells: markers of missing values, and numbers with decimal mark and thousands separator."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from mlpexp.data.tables.raw import Marks
 if TYPE_CHECKING:
     import polars as pl
 
-# In small letters, less the spaces around: what spreadsheets, databases, pandas, R, Stata, SAS and UCI write.
+# In lower case and without surrounding spaces: the markers of spreadsheets, databases, pandas, R, Stata, SAS and UCI.
 MISSING = frozenset(
     {
         *("", "na", "n/a", "n.a.", "nan", "-nan", "nat", "null", "(null)", "none", "nil", "?", "-", "--", ".", "\\n"),
         *("#n/a", "#n/a n/a", "#na", "<na>", "#value!", "#div/0!", "#num!", "#ref!"),
     }
 )
-# Marks between groups of three digits that are no decimal mark anywhere: spaces of all widths, the Swiss apostrophe.
+# Thousands separators that are never a decimal mark: spaces of all widths, and the Swiss apostrophe.
 _SPACES = " \u00a0\u2009\u202f'\u2019"
 _GROUPED = rf"^([+-]?\d{{1,3}})((?:[{_SPACES}]\d{{3}})+)(\D\d*)?$"
-# What could be a number in some country.
+# A number in any country's notation.
 _NUMBER_LIKE = re.compile(rf"[+-]?[\d.,{_SPACES}]*\d[\d.,{_SPACES}]*([eE][+-]?\d+)?")
-# How many cells of a column are looked at for its marks.
+# Number of cells from which the marks of a column are inferred.
 _SAMPLE = 500
-# Whole numbers with more digits are names, and not exact as floats.
+# Integers with more digits are identifiers, and inexact as floats.
 _MOST_DIGITS = 15
 
 
 def is_missing(cells: pl.Series) -> pl.Series:
-    """Boolean: which cells are null, or a word for a missing value."""
+    """Boolean: which cells are null or a marker of a missing value."""
     import polars as pl
 
     if cells.dtype != pl.String:
@@ -40,20 +40,20 @@ def is_missing(cells: pl.Series) -> pl.Series:
 
 
 def to_numbers(cells: pl.Series, marks: Marks) -> pl.Series:
-    """Text as Float64; null for all that is no number as the marks have it, such as words for missing values."""
+    """Text as Float64; null for cells that are no number in this notation, such as markers of missing values."""
     import polars as pl
 
     if marks.plain:
         return cells.cast(pl.Float64, strict=False)
     text = cells.str.strip_chars()
     if marks.thousands == " ":
-        # Within one cell, groups are found from the outside in: all of them are known to be of three digits.
+        # Groups of a cell are matched from the outside in, and all of them have three digits.
         grouped = text.str.contains(_GROUPED)
         text = pl.select(pl.when(grouped).then(text.str.replace_all(f"[{_SPACES}]", "")).otherwise(text)).to_series()
     elif marks.thousands:
         group, point = re.escape(marks.thousands), re.escape(marks.decimal)
         grouped = text.str.contains(rf"^[+-]?\d{{1,3}}(?:{group}\d{{3}})*(?:{point}\d*)?$")
-        # 1.5 in a column of 1.234,5 is no number: which of the two it is cannot be told.
+        # 1.5 in a column with 1.234,5 is ambiguous, and is not taken as a number.
         kept = grouped | ~text.str.contains(marks.thousands, literal=True)
         text = text.str.replace_all(marks.thousands, "", literal=True)
         text = pl.select(pl.when(kept).then(text).otherwise(None)).to_series()
@@ -63,9 +63,9 @@ def to_numbers(cells: pl.Series, marks: Marks) -> pl.Series:
 
 
 def narrowed(cells: pl.Series, marks: Marks) -> pl.Series:
-    """Text as Int64 or Float64 where every cell is a finite number or missing, or else as it is, less spaces.
+    """Text as Int64 or Float64 if every cell is a finite number or missing; else text without surrounding spaces.
 
-    Whole numbers with leading zeros, or of more digits than a float holds, stay text: they are codes.
+    Integers with leading zeros, or with more digits than a float holds, stay text: they are codes.
     """
     import polars as pl
 
@@ -86,7 +86,7 @@ def narrowed(cells: pl.Series, marks: Marks) -> pl.Series:
     text = cells.str.strip_chars()
     if text.str.contains(rf"^[+-]?(?:0\d+|\d{{{_MOST_DIGITS + 1},}})$").any():
         return text
-    # Past 1e15 floats need not be exact: these were not written as whole numbers.
+    # Floats above 1e15 may be inexact: these were not written as integers.
     return values.cast(pl.Int64) if values.count() and not (values.abs() >= 10**_MOST_DIGITS).any() else values
 
 
@@ -95,8 +95,8 @@ def _whole(values: pl.Series) -> bool:
 
 
 def _evidence(cell: str) -> str:
-    """What a number shows of its marks: `point` or `comma` for the decimal mark, `groups .` or `groups ,` for what
-    stands between thousands, `point or groups` or `comma or groups` where it may be either, as in 1,234; else empty.
+    """The notation of a number: `point` or `comma` for the decimal mark, `groups .` or `groups ,` for the thousands
+    separator, `point or groups` or `comma or groups` if it may be either, as in 1,234; else empty.
     """
     points, commas = cell.count("."), cell.count(",")
     if points and commas:
@@ -111,7 +111,7 @@ def _evidence(cell: str) -> str:
 
 
 def _sample(cells: pl.Series) -> list[str]:
-    """Different cells of a column that look like numbers; none where most do not."""
+    """Distinct cells of a column that look like numbers; empty if most do not."""
     known = cells.unique(maintain_order=True)
     known = known.filter(~is_missing(known)).str.strip_chars()
     found = [cell for cell in known.to_list() if _NUMBER_LIKE.fullmatch(cell)]
@@ -119,12 +119,12 @@ def _sample(cells: pl.Series) -> list[str]:
 
 
 def find_marks(columns: Iterable[pl.Series], separator: str, decimal: str | None) -> tuple[list[Marks], str]:
-    """The marks of each column of text, and a note on them, empty where all are plain.
+    """The marks of each column of text, and a note on them, empty if all are plain.
 
-    The decimal mark is that of the whole table, unless it is given: where 1,5 or 1.234,5 stands in any column, 1,234
-    is a decimal in all. Where only 1,234 is found, the separator tells: a semicolon is for decimal commas.
+    Unless given, the decimal mark is inferred for the whole table: if any column has 1,5 or 1.234,5, then 1,234 is a
+    decimal number in all. If only 1,234 is found, the separator decides: a semicolon implies decimal commas.
     """
-    # From all over the table: what is sorted begins with one kind of number.
+    # Sampled from the whole table: sorted columns begin with one kind of number.
     samples = [_sample(cells.gather_every(max(1, len(cells) // _SAMPLE))) for cells in columns]
     kinds = [Counter(_evidence(cell) for cell in sample) for sample in samples]
     total = sum(kinds, Counter())
@@ -139,7 +139,7 @@ def find_marks(columns: Iterable[pl.Series], separator: str, decimal: str | None
 
 
 def marks_of_rest(cells: pl.Series, marks: Marks) -> Marks:
-    """The marks of a column that `marks` do not make numbers of: its other cells may show what a sample did not."""
+    """The marks of a column that `marks` do not fit, inferred from the cells outside the sample."""
     import polars as pl
 
     rest = cells.filter(to_numbers(cells, marks).is_null()).unique(maintain_order=True)
@@ -151,7 +151,7 @@ def marks_of_rest(cells: pl.Series, marks: Marks) -> Marks:
 def _marks_of(sample: list[str], kind: Counter[str], decimal: str) -> Marks:
     spaced = any(re.match(_GROUPED, cell) for cell in sample)
     if decimal == ",":
-        # A column with 1.5 is written with points, whatever the others are.
+        # A column with 1.5 has decimal points, even if other columns have commas.
         if kind["point"]:
             return Marks(".", "," if kind["groups ,"] else " " if spaced else "")
         dotted = kind["point or groups"] + kind["groups ."] + sum("." in cell and "," in cell for cell in sample)

@@ -1,4 +1,4 @@
-"""Dates in text: ISO, the orders of other countries, and months by their English names, each with or without a time."""
+"""Dates in text: ISO, day first, month first, and English month names, each with or without a time of day."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 Order = Literal["year first", "day first", "month first"]
-# A time of day behind a date, and its distance from UTC.
+# A time of day after a date, and its offset from UTC.
 _TIME = r"(?:[T ]+(\d{1,2}):(\d{2})(?::(\d{2}(?:[.,]\d+)?))?\s*([AaPp][Mm])?\s*(?:Z|UTC|([+-]\d{2}):?(\d{2}))?)?"
 _YEAR_FIRST = rf"^(?P<y>\d{{4}})[-/.](?P<m>\d{{1,2}})(?:[-/.](?P<d>\d{{1,2}}))?{_TIME}$"
 _COMPACT = r"^(?P<y>\d{4})(?P<m>\d{2})(?P<d>\d{2})$"
@@ -21,16 +21,16 @@ _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct",
 
 @dataclass(frozen=True)
 class DateForm:
-    """How a column writes its dates. `ambiguous`: every cell is a date in the other order too."""
+    """The date format of a column. `ambiguous`: every cell is also a date in the other order of day and month."""
 
     order: Order
     ambiguous: bool = False
 
 
 def find_form(cells: pl.Series, order: Order | None = None) -> tuple[DateForm, pl.Series] | None:
-    """The form in which all texts are dates, or nearly all, and their days, null for the others; None if they are not.
+    """The format in which all or nearly all texts are dates, and their days, null for the others; else None.
 
-    Where all of 3/4/2020 may be in either order, slashes are for months first, and points and dashes for days first.
+    If all dates are ambiguous, as 3/4/2020, slashes mean month first, and points and dashes mean day first.
     """
     sample = cells.head(50)
     if not sample.str.contains(r"^\d{1,4}[-/. ]*\d{1,2}|[A-Za-z]{3}").all():
@@ -54,7 +54,7 @@ def find_form(cells: pl.Series, order: Order | None = None) -> tuple[DateForm, p
 
 
 def to_days(cells: pl.Series, form: DateForm) -> pl.Series:
-    """Text as days since 1970-01-01 (Float64, in UTC where a zone is given; the time is the fraction); or null."""
+    """Text as days since 1970-01-01 (Float64; in UTC if an offset is given; the time is the fraction), else null."""
     import polars as pl
 
     text = cells.str.strip_chars().alias("text").to_frame()
@@ -68,7 +68,7 @@ def to_days(cells: pl.Series, form: DateForm) -> pl.Series:
 
 
 def _from(pattern: str, year: int, month: int, day: int, time: int | None) -> pl.Expr:
-    """Days of the texts that a pattern fits; `year`, `month` and `day` are its groups, `time` the first of a time's."""
+    """Days of the texts that match a pattern; `year`, `month`, `day` are its groups, `time` the first of the time's."""
     import polars as pl
 
     def group(number: int) -> pl.Expr:
@@ -78,7 +78,7 @@ def _from(pattern: str, year: int, month: int, day: int, time: int | None) -> pl
     number = pl.coalesce(
         name.replace_strict(_MONTHS, [str(n) for n in range(1, 13)], default=None, return_dtype=pl.String), group(month)
     )
-    # As POSIX has it: 69 is 1969, 68 is 2068.
+    # As in POSIX: 69 is 1969, 68 is 2068.
     short = group(year).cast(pl.Int32, strict=False)
     full = pl.when(group(year).str.len_chars() == 2).then(short + pl.when(short < 69).then(2000).otherwise(1900))
     date = pl.concat_str(

@@ -1,4 +1,4 @@
-"""Tables in text files: read as text first, so that a mistake can name its line and column, then as numbers."""
+"""Tables in text files: read as text first, so that errors can name line and column, then parsed as numbers."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from mlpexp.errors import ConfigError
 if TYPE_CHECKING:
     import polars as pl
 
-# How many rows are held as Python's texts at a time.
+# Rows held as Python strings at a time.
 _PART = 20_000
 
 
 def read_delimited(content: bytes, where: str, form: TextForm) -> RawTable:
-    """The table in the bytes of a text file; ConfigError, one line that begins with `where`, if there is none."""
+    """The table in the bytes of a text file; ConfigError, one line that begins with `where`, if it is invalid."""
     content, encoding = as_utf8(content, where, form.encoding)
     (table,) = read_parts(iter([content]), where, form)
     return replace(table, notes=(*filter(None, [encoding]), *table.notes))
 
 
 def read_parts(parts: Iterator[bytes], where: str, form: TextForm) -> Iterator[RawTable]:
-    """A table for each part of a text in UTF-8, each of whole rows; the first one shows how all are written."""
+    """A table for each part of a UTF-8 text; parts consist of whole rows, and the dialect is that of the first part."""
     dialect: Dialect | None = None
     names: list[str] = []
     kept: list[int] = []
@@ -40,7 +40,7 @@ def read_parts(parts: Iterator[bytes], where: str, form: TextForm) -> Iterator[R
     n_lines = 0
     for content in parts:
         if dialect is None:
-            # Only the beginning is needed as Python's text.
+            # Only the beginning is needed as a Python string.
             dialect = find_dialect(_beginning(content), where, form.separator, form.header)
         n_before, n_lines = n_lines, n_lines + content.count(b"\n")
         if dialect.separator == " ":
@@ -57,7 +57,7 @@ def read_parts(parts: Iterator[bytes], where: str, form: TextForm) -> Iterator[R
         cells = [cells[index] for index in kept]
         columns = []
         for name, mark in zip(names, marks, strict=True):
-            # Each column's text goes before the next one's numbers come.
+            # Saves memory: the text of a column is freed before the next column is parsed.
             columns.append(_column(name, cells.pop(0), mark))
         if len(places):
             yield RawTable(where, tuple(columns), () if n_before else tuple(notes), places)
@@ -85,10 +85,10 @@ def _beginning(content: bytes) -> str:
 
 
 def _with_polars(content: bytes, dialect: Dialect) -> tuple[list[pl.Series], Sequence[int]] | None:
-    """The cells as text and the line of each row; None where it is not certain that each cell is what it should be.
+    """The cells as text and the line of each row; None if polars may have misread a cell.
 
-    polars fills rows that are too short, and has its own mind on quotes within cells. Each row is one line with a
-    separator less than it has cells, so counting both shows whether anything was lost.
+    polars pads short rows, and treats quotes within cells differently from csv. A row with n cells is one line with
+    n − 1 separators, so the numbers of lines and separators show whether a cell was lost.
     """
     import polars as pl
 
@@ -134,7 +134,7 @@ def _with_polars(content: bytes, dialect: Dialect) -> tuple[list[pl.Series], Seq
 
 
 def _count(content: bytes, mark: str, start: int) -> int:
-    """How often a character stands in the content from `start` on; bytes.count takes ten times as long."""
+    """Number of occurrences of a character from `start` on; ten times as fast as bytes.count."""
     import numpy as np
 
     if len(mark.encode()) > 1:
@@ -145,7 +145,7 @@ def _count(content: bytes, mark: str, start: int) -> int:
 
 
 def _nth_line(content: bytes, number: int) -> int:
-    """Where the line of that number, from 1, begins."""
+    """Offset of the line with this number, counted from 1."""
     at = 0
     for _ in range(number - 1):
         at = content.find(b"\n", at) + 1
@@ -153,14 +153,14 @@ def _nth_line(content: bytes, number: int) -> int:
 
 
 def _with_csv(content: bytes, dialect: Dialect, where: str) -> tuple[list[pl.Series], Sequence[int]]:
-    """The same by Python's csv module: slower, and exact on lines, quotes and comments."""
+    """As `_with_polars`, by Python's csv module: slower, but exact for lines, quotes and comments."""
     import polars as pl
 
     columns: list[list[str]] = [[] for _ in range(dialect.width)]
     parts: list[list[pl.Series]] = [[] for _ in range(dialect.width)]
 
     def put_away() -> None:
-        # Texts of polars take a quarter of the memory of Python's.
+        # polars strings take a quarter of the memory of Python strings.
         for part, column in zip(parts, columns, strict=True):
             part.append(pl.Series(column, dtype=pl.String))
             column.clear()
@@ -195,7 +195,7 @@ def _with_csv(content: bytes, dialect: Dialect, where: str) -> tuple[list[pl.Ser
 
 
 def _said(error: str) -> str:
-    """What the csv module has against a line, in words of tables."""
+    """An error message of the csv module in terms of tables."""
     line = error.split(":")[0]
     if "unexpected end of data" in error or "field larger" in error:
         return f"{line}: a quotation mark is opened and not closed"
@@ -205,7 +205,7 @@ def _said(error: str) -> str:
 
 
 def _named(cells: list[pl.Series], dialect: Dialect) -> tuple[list[str], list[int], list[str]]:
-    """The names of the columns that stay, which those are, and what had to be said."""
+    """The names of the kept columns, their indices, and notes for the user."""
     notes: list[str] = []
     width = len(cells)
     if dialect.names is None:
@@ -223,7 +223,7 @@ def _named(cells: list[pl.Series], dialect: Dialect) -> tuple[list[str], list[in
 
 
 def _is_index(cells: pl.Series) -> bool:
-    """A column without a name, as pandas and R write before the others: whole numbers, or all different texts."""
+    """Whether an unnamed first column is an index, as written by pandas and R: integers, or distinct texts."""
     import polars as pl
 
     text = cells.str.strip_chars()

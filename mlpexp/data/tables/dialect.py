@@ -1,4 +1,4 @@
-"""How a text file writes its table: the separator, what stands before the header, whether there is one."""
+"""The dialect of a text file: separator, header, and lines before the header."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from mlpexp.data.tables.cells import MISSING
 from mlpexp.errors import ConfigError
 
-# In the order of trust: a comma may be a decimal mark, and a space stands in texts.
+# In order of reliability: a comma may be a decimal mark, and a space may be part of a text.
 SEPARATORS = {"\t": "tab", ";": ";", "|": "|", ",": ",", " ": "spaces"}
 _SAMPLE = 1 << 18
 _MOST_ROWS = 200
@@ -24,7 +24,7 @@ _NUMBER = re.compile(r"[+-]?(\d[\d., \u00a0\u202f]*|[.,]\d+)([eE][+-]?\d+)?")
 
 @dataclass(frozen=True)
 class Dialect:
-    """`first` is the line on which the first row of values begins, from 1; `names` is the header, if there is one."""
+    """`first` is the line of the first row of values, counted from 1; `names` is the header, if there is one."""
 
     separator: str
     names: tuple[str, ...] | None
@@ -35,19 +35,19 @@ class Dialect:
 
     @property
     def cut(self) -> str:
-        """What separates cells where `tabbed` has put tabs in place of spaces."""
+        """The separator in the text after `tabbed`: a tab if cells are separated by spaces."""
         return "\t" if self.separator == " " else self.separator
 
 
 @dataclass(frozen=True)
 class _Candidate:
-    """The rows of the sample as one separator cuts them; `start` is the first one of the usual width."""
+    """The rows of the sample, split by one separator; `start` is the first row of the usual width."""
 
     separator: str
     rows: list[tuple[int, list[str]]]
     width: int
     start: int
-    broken: bool  # whether quotes do not fit
+    broken: bool  # whether quotes are unbalanced
 
     @property
     def distrust(self) -> tuple[bool, bool, bool, int, int]:
@@ -61,9 +61,9 @@ def _trust(separator: str) -> int:
 
 
 def rows_of(lines: Iterable[str], separator: str, comment: str | None = None) -> Iterator[tuple[int, list[str]]]:
-    """The rows of a text that are neither blank nor comments, and the line on which each begins; csv.Error.
+    """The rows of a text except blank lines and comments, each with the line on which it begins; raises csv.Error.
 
-    `lines` is a text file opened with newline="", so that line ends within quotes stay.
+    `lines` is a text file opened with newline="", so that line ends within quotes are kept.
     """
     reader = csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=True)
     line = 1
@@ -82,7 +82,7 @@ def rows_of(lines: Iterable[str], separator: str, comment: str | None = None) ->
 
 
 def tabbed(text: str) -> str:
-    """A text of columns apart by runs of spaces, with a tab for each run; lines stay lines."""
+    """Replaces each run of spaces within a line by a tab."""
     text = text.replace("\r\n", "\n")
     if '"' in text:
         text = re.sub(r'("(?:[^"]|"")*")|[ \t]+', lambda found: found[1] or "\t", text)
@@ -92,7 +92,7 @@ def tabbed(text: str) -> str:
 
 
 def find_dialect(text: str, where: str, separator: str | None = None, header: bool | None = None) -> Dialect:
-    """How a table's text is written, from its beginning; `separator` and `header` hold where they are given."""
+    """The dialect of a table's text, inferred from its beginning; given `separator` and `header` take precedence."""
     sample = _beginning(text)
     notes = []
     skipped = 0
@@ -118,13 +118,13 @@ def find_dialect(text: str, where: str, separator: str | None = None, header: bo
         notes.append(f"{n_titles} title line{'s' if n_titles > 1 else ''} before the table left out")
     if names is None:
         notes.append(f"{'no header line: ' if header is None else ''}columns are named column_1 …")
-    # Where quotes do not fit from there on, whoever reads on says so.
+    # Unbalanced quotes further on are reported when these rows are read.
     first = best.rows[body][0] if body < len(best.rows) else best.rows[-1][0] + 1
     return Dialect(best.separator, names, best.width, first + skipped, comment, tuple(notes))
 
 
 def _check_width(table: _Candidate, where: str) -> None:
-    """ConfigError for a header with more names than the rows below have values; titles may be as long as they like."""
+    """ConfigError for a header with more names than the rows have values; title lines may have any length."""
     start = table.start
     if not start or len(table.rows[start - 1][1]) <= table.width:
         return
@@ -137,7 +137,7 @@ def _check_width(table: _Candidate, where: str) -> None:
 
 
 def _beginning(text: str) -> str:
-    """Enough whole lines of a text to know its form."""
+    """The first lines of a text, enough to infer its dialect."""
     end = -1
     for _ in range(_MOST_ROWS):
         end = text.find("\n", end + 1)
@@ -157,7 +157,7 @@ def _cut(sample: str, separator: str, comment: str | None) -> _Candidate:
             rows.append(row)
     except csv.Error:
         broken = True
-    # Of two widths the one that the table ends with: title lines stand at its beginning.
+    # If two widths are equally frequent, the later one is taken: title lines are at the beginning.
     lengths = Counter(len(cells) for _, cells in reversed(rows))
     width = lengths.most_common(1)[0][0] if rows else 0
     start = next((index for index, (_, cells) in enumerate(rows) if len(cells) == width), 0)
@@ -176,7 +176,7 @@ def _find_header(
         return None, start, start
     head, body = rows[start], [row for row in rows[start + 1 :] if len(row) == width]
     if start and width > 2 and len(rows[start - 1]) == width - 1 and not _text_above_numbers(head, body):
-        # R's write.table names the columns but that of the row names; others end rows, but not the header, in a comma.
+        # R's write.table gives row names no header; other programs end rows, but not the header, with a comma.
         short, values = rows[start - 1], [head, *body]
         ends_empty = not any(cells[-1].strip() for cells in values)
         if header or _is_header(short, [cells[:-1] if ends_empty else cells[1:] for cells in values]):
@@ -184,7 +184,7 @@ def _find_header(
     if header or _is_header(head, body):
         return tuple(head), start + 1, start
     if comment is not None and not start:
-        # The names may be the last line of the comments.
+        # The header may be the last comment line.
         above = sample.split("\n")[: table.rows[0][0] - 1]
         last = next((line for line in reversed(above) if line.strip()), "").strip().removeprefix(comment)
         (named,) = _cut(last, table.separator, None).rows[:1] or [(0, [])]
@@ -194,7 +194,7 @@ def _find_header(
 
 
 def _is_header(head: Sequence[str], body: Sequence[Sequence[str]]) -> bool:
-    """Whether a row holds names: text above numbers, or no numbers, and not what stands below it again."""
+    """Whether a row is a header: text above numbers, or no numbers and no value that occurs again below."""
     if _text_above_numbers(head, body):
         return True
     head = [cell.strip() for cell in head]
@@ -216,7 +216,7 @@ def _text_above_numbers(head: Sequence[str], body: Sequence[Sequence[str]]) -> b
 
 
 def _counts_up(cells: list[str], unnamed_index: bool) -> bool:
-    """Whether numbers are names: 0, 1, 2 … of a nameless matrix, or years."""
+    """Whether numbers are column names: 0, 1, 2 … of an unnamed matrix, or years."""
     if not all(cell.isascii() and cell.isdigit() for cell in cells):
         return False
     values = [int(cell[:18]) for cell in cells]

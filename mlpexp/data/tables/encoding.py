@@ -1,4 +1,4 @@
-"""Bytes of a text file as UTF-8, whatever they were; polars reads nothing else."""
+"""Conversion of text files to UTF-8, the only encoding that polars reads."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be", "UTF-16"),
 )
 _SAMPLE = 1 << 16
-# Bytes that no text has; tab, line ends, form feed and the end mark of DOS are none.
+# Control characters that do not occur in text; tab, line ends, form feed and the DOS end-of-file mark do.
 _CONTROL = bytes(set(range(32)) - set(b"\t\n\r\f\x1a") | {127})
 
 
 def as_utf8(content: bytes, where: str, encoding: str | None = None) -> tuple[bytes, str]:
-    """The text in UTF-8 with line ends that polars knows, and the encoding it was in, empty where it was UTF-8.
+    """The text in UTF-8 with line ends that polars supports, and its original encoding, empty for UTF-8.
 
-    An encoding that is given is taken at its word. Else a byte order mark tells, or zeros at every other place
-    (UTF-16), and what is not valid UTF-8 is Latin-1 as Windows writes it, in which any text is valid.
+    A given encoding is used. Else it is inferred: from a byte order mark, or from zeros in every second byte (UTF-16);
+    text that is not valid UTF-8 is read as Windows-1252 (Latin-1), in which every text is valid.
     """
     content, said = _decoded(content, where, encoding)
     if b"\0" in content:
@@ -60,7 +60,7 @@ def _decoded(content: bytes, where: str, encoding: str | None) -> tuple[bytes, s
         sample = content[:_SAMPLE]
         if len(sample) - len(sample.translate(None, _CONTROL)) > len(sample) // 200:
             raise _binary(where) from None
-    # Five bytes mean nothing to Windows; Latin-1 has them as control characters.
+    # Five bytes are undefined in Windows-1252; in Latin-1 they are control characters.
     try:
         return content.decode("cp1252").encode(), "Latin-1"
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""Finds what each column of a table is, from all its rows and from what the user says of it."""
+"""Infers the kind of each column of a table from all its rows and from the user's settings."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mlpexp.errors import ConfigError, unknown
 if TYPE_CHECKING:
     import polars as pl
 
-# What a user may say that a column is.
+# The kinds of columns that a user may set.
 WORDS = ("number", "category", "date", "day_first", "month_first", "ignore")
 _SYNONYMS = {"numeric": "number", "float": "number", "int": "number", "categorical": "category", "text": "category"}
 _ORDERS: dict[str, Order] = {"day_first": "day first", "month_first": "month first"}
@@ -27,22 +27,23 @@ _ID = re.compile(
     r"(?i:(^|[\W_])(id|ids|uuid|guid|index|idx|key|serial|rowid|row_?names?|row_?numbers?|record|unnamed.*)$)"
     r"|[a-z](Id|ID|Key|Index)$"
 )
-# Numbers with texts among them are text where texts stand in so many rows, and there are few different values in all
-# or so many of them are text, as with tickets 17599 and PC 17601. Fewer texts, or 'unknown' among ages, are mistakes.
+# A column of numbers and texts is text if texts make up the share _OFTEN of its rows, and either it has at most _FEW
+# distinct values, or the share _VARIED of these is text, as with tickets 17599 and PC 17601. Otherwise the texts are
+# mistakes, such as 'unknown' among ages.
 _OFTEN, _FEW, _VARIED = 0.05, 20, 0.1
-# With fewer texts, all may differ by chance.
+# Fewer texts may all be distinct by chance.
 _ENOUGH = 10
-# Texts of which more than half stand in one row only say nothing of the next row.
+# If more than half of the texts occur in one row only, they do not generalise to new rows.
 _MOSTLY = 0.5
 
 
 def find_kinds(
     table: RawTable, said: Mapping[str, str] | None = None, ignore: Sequence[str] = (), targets: Sequence[str] = ()
 ) -> tuple[Kind, ...]:
-    """The kind of each column but the `targets`, in the table's order.
+    """The kind of each column except the `targets`, in the table's order.
 
-    `said` gives kinds by name (WORDS), `ignore` the names of columns to leave out. ConfigError with a line for each
-    name that is no column and each column of numbers or dates with cells that are none.
+    `said` maps names to kinds (WORDS), `ignore` are the names of columns to leave out. ConfigError with a line for each
+    unknown name, and for each column of numbers or dates with other cells.
     """
     said = dict(said or {})
     lines = [table.no_column(name, f"dataset.columns.{short(name)}") for name in said if name not in table.names]
@@ -72,7 +73,7 @@ def find_kinds(
 
 
 def _last_resort(table: RawTable, kind: Kind, said: Mapping[str, str]) -> Kind:
-    """Numbers that count the rows are better than nothing, as in x = 0, 1, 2 …, y = f(x)."""
+    """Row numbers are used if there is no other input, as in x = 0, 1, 2 …, y = f(x)."""
     column = table.column(kind.name, "")
     counts = kind.name not in said and column.cells.dtype.is_integer() and kind.reason.startswith("counts the rows")
     return Numbers(kind.name, "counts the rows; nothing else is there to learn from") if counts else kind

@@ -1,4 +1,4 @@
-"""Formats whose columns have types: parquet, feather, Excel, npz and JSON lines."""
+"""Formats with typed columns: parquet, feather, Excel, npz and JSON lines."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-# How many of polars' units of time a day has, and the day from which they count.
+# Number of polars' time units per day; they count from 1970-01-01.
 _A_DAY = {"ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
 _EPOCH = date(1970, 1, 1).toordinal()
 
 
 @contextmanager
 def _reading(where: str, kind: str) -> Iterator[None]:
-    """Turns what polars says against a file into one line."""
+    """Turns an error of polars into a ConfigError of one line."""
     import polars as pl
 
     try:
@@ -33,7 +33,7 @@ def _reading(where: str, kind: str) -> Iterator[None]:
     except (pl.exceptions.PolarsError, OSError, ValueError) as error:
         raise ConfigError(f"{where}: is no {kind} file that can be read: {_first_line(error)}.") from None
     except pl.exceptions.PanicException as error:
-        # Of polars' Rust code, on a damaged file; it derives from BaseException alone.
+        # A panic of polars' Rust code on a damaged file; it derives directly from BaseException.
         raise ConfigError(f"{where}: is damaged: {_first_line(error)}.") from None
 
 
@@ -59,7 +59,7 @@ def read_arrow(content: bytes, where: str) -> RawTable:
 
 
 def read_excel(content: bytes, where: str, sheet: str | None) -> RawTable:
-    """One sheet of a workbook, the first unless `sheet` names another."""
+    """One sheet of a workbook: `sheet`, or the first."""
     import polars as pl
 
     try:
@@ -87,7 +87,7 @@ def read_excel(content: bytes, where: str, sheet: str | None) -> RawTable:
 
 
 def read_json_lines(content: bytes, where: str) -> RawTable:
-    """An object per line, or one list of objects."""
+    """One object per line, or a list of objects."""
     import polars as pl
 
     stripped = content.lstrip()
@@ -108,7 +108,7 @@ def read_json_lines(content: bytes, where: str) -> RawTable:
 
 
 def _check_lines(content: bytes, where: str) -> None:
-    """ConfigError naming the first line that is no JSON object; polars names none."""
+    """ConfigError that names the first line without a JSON object; polars' errors have no line number."""
     for number, line in enumerate(content.split(b"\n"), 1):
         if not line.strip():
             continue
@@ -122,7 +122,7 @@ def _check_lines(content: bytes, where: str) -> None:
 
 
 def read_npz(content: bytes, where: str) -> RawTable:
-    """Arrays as columns: a matrix X [N, F] as X_1 … X_F, a vector [N] under its own name."""
+    """Arrays as columns: a matrix X [N, F] as X_1, …, X_F, a vector [N] under its own name."""
     import numpy as np
 
     arrays: dict[str, Any] = {}
@@ -154,7 +154,7 @@ def read_npz(content: bytes, where: str) -> RawTable:
 
 
 def _plain(array: Any) -> Any:
-    """An array of numpy as polars takes it."""
+    """A NumPy array in a type that polars supports."""
     if array.dtype.kind == "S":
         return [value.decode("latin-1") for value in array.tolist()]
     return array.astype("float64") if array.dtype.kind == "f" else array.copy()
@@ -163,7 +163,7 @@ def _plain(array: Any) -> Any:
 def from_frame(
     frame: pl.DataFrame, where: str, notes: tuple[str, ...] = (), places: list[int] | None = None
 ) -> RawTable:
-    """The columns of a DataFrame, each of one of the types of RawColumn; others cannot be used, and are said."""
+    """The columns of a DataFrame with the types of RawColumn; columns of other types are left out, with a note."""
     if not frame.width or not len(frame):
         raise ConfigError(f"{where}: holds no rows.")
     names, said = unique_names(frame.columns)
@@ -181,7 +181,7 @@ def from_frame(
 
 
 def _check_days(cells: pl.Series, name: str, where: str) -> None:
-    """ConfigError where a date is none of Python's: polars fails on those that are far beyond, of a damaged file."""
+    """ConfigError if a date is outside Python's range: in damaged files polars fails on dates far outside it."""
     import polars as pl
 
     if not isinstance(cells.dtype, pl.Date | pl.Datetime):

@@ -1,4 +1,4 @@
-"""What Python programs hold, as tables: data frames of any library, arrays, and scikit-learn's bunches."""
+"""Python objects as tables: data frames of any library, arrays, and scikit-learn's Bunch."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def polars_of(frame: Any, where: str) -> pl.DataFrame:
     columns = []
     for name in known.columns:
         column = known[name]
-        # pandas' own way to polars needs pyarrow for text.
+        # The direct conversion from pandas to polars needs pyarrow for text.
         plain = column.dtype.is_numeric() or column.dtype.is_temporal() or column.dtype == nw.Boolean
         cells = column.to_list() if not plain or column.is_null().any() else column.to_numpy()
         if not plain:
@@ -43,14 +43,14 @@ def polars_of(frame: Any, where: str) -> pl.DataFrame:
 
 
 def rows_and_targets(data: Any, where: str) -> tuple[pl.DataFrame, tuple[str, ...] | None]:
-    """A data frame and the names of its columns to predict; None where the data are a frame and do not say it.
+    """A data frame and the names of its target columns; None if the data are only a frame.
 
-    `data` is a data frame; a pair X, y of arrays or frames, X of N rows [N, F] and y [N] or [N, T]; or a Bunch of
-    scikit-learn's, whose classes have their names. ConfigError for any other object.
+    `data` is a data frame; a pair (X, y) of arrays or frames, X [N, F] and y [N] or [N, T]; or a Bunch of scikit-learn,
+    whose class names are used. ConfigError for any other object.
     """
     if isinstance(data, dict) and "data" in data and "target" in data:
         names, y = data.get("target_names"), data["target"]
-        # Of a regression, `target_names` names the column.
+        # In regression, `target_names` is the name of the column.
         if names is not None and len(names) > 1 and _is_whole(y) and _least(y) >= 0:
             y = [str(names[int(place)]) for place in y]
         return _together(data["data"], y, data.get("feature_names"), where)
@@ -62,7 +62,7 @@ def rows_and_targets(data: Any, where: str) -> tuple[pl.DataFrame, tuple[str, ..
 
 
 def parquet(frame: pl.DataFrame) -> bytes:
-    """A data frame as the content of a file."""
+    """A data frame as the content of a parquet file."""
     content = io.BytesIO()
     frame.write_parquet(content)
     return content.getvalue()

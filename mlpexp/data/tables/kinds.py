@@ -7,13 +7,13 @@ from typing import ClassVar
 
 from mlpexp.data.tables.dates import Order
 
-# At most so many values of a category are kept, the most frequent ones.
+# At most this many values of a category are kept, the most frequent ones.
 MOST_VALUES = 1000
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A column by name; `reason` says why it is taken for what it is, `n_missing` how many rows have no value."""
+    """A column by name; `reason` explains the choice of its kind, `n_missing` is the number of rows without a value."""
 
     word: ClassVar[str]
     name: str
@@ -28,12 +28,12 @@ class Numbers(Kind):
 
 @dataclass(frozen=True)
 class Categories(Kind):
-    """`values` are the most frequent ones, at most MOST_VALUES, the most frequent first; `counts` their rows."""
+    """`values` are the most frequent ones, at most MOST_VALUES, in descending frequency; `counts` their rows."""
 
     word = "category"
     values: tuple[str, ...] = ()
     counts: tuple[int, ...] = ()
-    n_values: int = 0  # with those that are not kept
+    n_values: int = 0  # including values that are not kept
 
 
 @dataclass(frozen=True)

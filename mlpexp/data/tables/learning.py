@@ -1,4 +1,4 @@
-"""From a table to what is learned of it: columns, the values to predict, and which rows go to which split."""
+"""From a table to the data of a training: columns, targets, and the split of the rows."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from mlpexp.errors import ConfigError, pluralize
 if TYPE_CHECKING:
     from torch import Tensor
 
-# So many columns are named in a note.
+# At most this many columns are named in a note.
 _MOST_NAMED = 8
 # The search of 500,000 rows takes 2 s and five times the memory of the file.
 _MOST_SEARCHED = 100_000
@@ -37,29 +37,29 @@ _MOST_SEARCHED = 100_000
 
 @dataclass(frozen=True)
 class Learned:
-    """Raw rows `x` [N, R], classes or values `y`, and what they are: the same for all seeds."""
+    """Raw rows `x` [N, R], classes or values `y`, and their description: the same for all seeds."""
 
     table: RawTable
-    """With the column by which rows are split, if there is one, and no other."""
+    """Only the column by which rows are split, if there is one."""
     x: Tensor
     y: Tensor
     task: Task
     kept: Tensor
-    """Which of the rows are learned from."""
+    """The rows in use."""
     tested: Tensor | None
-    """The test rows, where they lie in a file of their own; they are behind the others in `x` and `y`."""
+    """The test rows, if they are in a separate file; they follow the others in `x` and `y`."""
     weight: Tensor | None
-    """[N]: how much each row counts, more than 0 for those in use; None where all count alike."""
+    """[N]: the sample weights, greater than 0 for rows in use; None: all rows have the same weight."""
     kinds: tuple[Kind, ...]
     with_holes: tuple[bool, ...]
-    """Of each column, whether rows have no value."""
+    """For each column, whether values are missing."""
     targets: tuple[str, ...]
     merged: tuple[str, ...]
     notes: tuple[str, ...]
     odd: tuple[Oddity, ...]
 
     def dealt(self, settings: TableSettings) -> Dealt:
-        """Splits the rows, and fits the preprocessing to those of train; ConfigError where that cannot be."""
+        """Splits the rows, and fits the preprocessing to those of train; ConfigError if the rows cannot be split."""
         rows = _split(self, settings)
         train = rows[0]
         columns = [
@@ -76,7 +76,7 @@ class Learned:
 
 @dataclass(frozen=True)
 class Dealt:
-    """Which rows are in train, val and test, and the preprocessing that is fitted to those of train."""
+    """The rows of train, val and test, and the preprocessing fitted to those of train."""
 
     rows: tuple[Tensor, Tensor, Tensor]
     fitted: Preprocessing
@@ -84,14 +84,14 @@ class Dealt:
 
 
 def learn(table: RawTable, test: RawTable | None, settings: TableSettings) -> Learned:
-    """Finds the columns and the target of a table, and which of its rows are learned from.
+    """Determines the inputs and the target of a table, and the rows in use.
 
     `test` has the test rows, where they lie in a file of their own. ConfigError with a line for each thing wrong.
     """
     import torch
 
     names = _target_names(table, settings)
-    # Who says what becomes of rare classes has classes.
+    # A setting for rare classes implies that the target holds classes.
     fewest = _FEWEST if settings.rare == "refuse" else 1
     found = [
         find_target(table, table.column(name, f"dataset.target={short(name)}"), settings.task, fewest) for name in names
@@ -101,7 +101,7 @@ def learn(table: RawTable, test: RawTable | None, settings: TableSettings) -> Le
     for key, name in (("group", settings.group), ("time", settings.time), ("split", settings.split)):
         if name is not None:
             table.column(name, f"dataset.{key}={short(name)}")
-    # What splits the rows is no input, unless it is said to be one.
+    # A column that splits the rows is an input only if `columns` lists it.
     beside = [name for name in rules if name not in settings.columns and name not in names]
     if settings.weight is not None:
         check_column(table, settings.weight, names, settings.columns)

@@ -1,4 +1,4 @@
-"""What is to be known of a table that was learned from, a line each."""
+"""Notes for the user on a table, one line each."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from mlpexp.data.preprocessing import Target
 from mlpexp.data.tables.kinds import Ignored, Kind
 from mlpexp.data.tables.raw import short
 
-# So many columns are named in a note.
+# At most this many columns are named in a note.
 _MOST_NAMED = 8
 
 
 def on_columns(kinds: Sequence[Kind], beside: Sequence[str]) -> list[str]:
-    """What is to be known of the columns: which ones are categories and dates, and which are left out, and why."""
+    """Notes on the columns: which are categories and dates, which are left out, and why."""
     notes = []
     for word, plural in (("category", "categories"), ("date", "dates")):
         names = [short(kind.name) for kind in kinds if kind.word == word]

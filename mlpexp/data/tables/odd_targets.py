@@ -1,4 +1,4 @@
-"""What is odd in a target, and in what the other columns say of it."""
+"""Findings on the target, and on its relation to the other columns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finds what is odd in a table before any training: sentences with figures and, where there is one, a remedy.
+"""Findings on a table before training: sentences with figures and, if there is one, a remedy.
 
 Only rows whose target is known count, and only columns that are learned from, where nothing else is said.
 """

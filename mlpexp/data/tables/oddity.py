@@ -1,4 +1,4 @@
-"""The rows of a table in which odd things are looked for, and how these are worded."""
+"""The rows that findings are computed from, and helpers for the sentences of findings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The content of a file: regular files only, unpacked where they are packed, refused where they hold no table."""
+"""Reads the content of a regular file, decompressed if necessary; files of other formats are errors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from typing import IO, Any
 from mlpexp.data.tables.raw import printable, short
 from mlpexp.errors import ConfigError
 
-# What compressed files begin with, and what opens them.
+# Magic bytes of compressed files, and the functions that open them.
 PACKED: dict[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
 # What else people have at hand begins with, what it is, and what to do.
 FOREIGN = {
@@ -39,7 +39,7 @@ FOREIGN = {
     b"version https://git-lfs": "a pointer of Git LFS, not the file itself; fetch it with: git lfs pull",
 }
 _CHUNK = 1 << 20
-# Lines are counted in so much of a file.
+# Bytes at the beginning of a file in which lines are counted.
 _COUNTED = 1 << 26
 # Spaces, line ends, and the byte order marks of the encodings.
 _BLANK = b" \t\r\n\0\xef\xbb\xbf\xff\xfe"

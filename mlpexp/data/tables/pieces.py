@@ -1,4 +1,4 @@
-"""A table in pieces, so that a file larger than memory can be worked through."""
+"""A table in pieces, so that files larger than memory can be processed."""
 
 from __future__ import annotations
 

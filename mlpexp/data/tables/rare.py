@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 # Rows of a class that are needed for train, val and test.
 FEWEST = 3
-# So many classes are named in a message.
+# At most this many classes are named in a message.
 _MOST_NAMED = 8
 # The name of the class that rare ones become.
 OTHER = "other"
 
 
 def classes_left(table: RawTable, found: Target, settings: TableSettings) -> tuple[Tensor, Target, list[str]]:
-    """The class of each row, MISSING or UNKNOWN where it is left out; classes with few rows are dealt with as said."""
+    """The class of each row, MISSING or UNKNOWN if the row is left out. `settings.rare` decides on rare classes."""
     import torch
 
     labels = torch.tensor(labels_of(table.column(found.name, table.where), found))

@@ -1,4 +1,4 @@
-"""A table as it was read: named columns, and where in the file each row stands."""
+"""A table as read from a file: named columns, and the position of each row in the file."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def short(cell: object) -> str:
 
 
 def printable(text: str) -> str:
-    """The text in one line, without what would steer a terminal."""
+    """The text in one line, without control characters."""
     return "".join(mark if mark.isprintable() else " " for mark in text)
 
 

@@ -1,4 +1,4 @@
-"""A file of any usual format as a table; which one it is, is found from its content."""
+"""Reads a file of any usual format as a table; the format is inferred from its content."""
 
 from __future__ import annotations
 

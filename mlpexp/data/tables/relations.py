@@ -1,4 +1,4 @@
-"""How columns depend on each other: in equal rows, by value, by rank, and along a line. Numbers only, no words.
+"""Measures of dependence between columns: equal rows, equal values, rank correlation and linear correlation.
 
 N rows, D columns. A frame's columns are Float64, or UInt32 codes of categories, named 0, 1, … by their places; a null
 is missing, and equals a null.
@@ -36,9 +36,9 @@ def count_repeated(frame: pl.DataFrame) -> int:
 
 
 def best_accuracy(inputs: pl.DataFrame, labels: pl.Series) -> tuple[float, int]:
-    """What any function of the inputs can score: Σ over sets of equal inputs of their largest class, / N.
+    """The highest accuracy of any function of the inputs: Σ over sets of equal inputs of their largest class, / N.
 
-    And how many rows stand in sets of more than one class.
+    Also returns the number of rows in sets of more than one class.
     """
     import polars as pl
 
@@ -48,9 +48,9 @@ def best_accuracy(inputs: pl.DataFrame, labels: pl.Series) -> tuple[float, int]:
 
 
 def best_r2(inputs: pl.DataFrame, values: pl.Series) -> tuple[float, int]:
-    """What any function of the inputs can score: 1 − Σ (y − mean of the rows of equal inputs)² / Σ (y − mean)².
+    """The highest r2 of any function of the inputs: 1 − Σ (y − mean of the rows of equal inputs)² / Σ (y − mean)².
 
-    And how many rows stand in sets of more than one value; (1, 0) where all values are equal.
+    Also returns the number of rows in sets of more than one value; (1, 0) if all values are equal.
     """
     import polars as pl
 
@@ -93,7 +93,7 @@ def _sizes(inputs: pl.DataFrame, labels: pl.Series) -> pl.DataFrame:
 
 
 def rank_correlation(column: pl.Series, values: pl.Series) -> float:
-    """Spearman's ρ of the rows in which both are known; 0 where one of them does not vary."""
+    """Spearman's ρ over the rows in which both are known; 0 if one of them is constant."""
     known = column.is_not_null() & values.is_not_null()
     column, values = column.filter(known), values.filter(known)
     step = max(1, len(column) // _SAMPLE)
@@ -106,7 +106,7 @@ def _ranks(values: pl.Series) -> Floats:
 
 
 def _correlation(a: Floats, b: Floats) -> float:
-    """Pearson's r; 0 where one of them does not vary, or there are fewer than two rows."""
+    """Pearson's r; 0 if one of them is constant, or if there are fewer than two rows."""
     if len(a) < 2:
         return 0.0
     a, b = centred(a), centred(b)

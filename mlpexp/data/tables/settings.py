@@ -1,4 +1,4 @@
-"""What can be said of a table: which file, what its columns are, and how its rows are split."""
+"""The settings of a table: its file, the kinds of its columns, and the split of its rows."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class TableSettings(RandomlySplit):
     """The settings of `dataset=table`."""
 
     path: PathName
-    """The file, relative to where the command runs."""
+    """Path of the file, relative to the working directory."""
     target: tuple[str, ...] | None = None
     """Name of the column to predict; null: the last. Several names for values that are predicted together."""
     task: Literal["auto", "classification", "regression"] = "auto"
     """What is predicted, classes or values; auto: classes where the target is text, or whole numbers: at most 4
     different ones, or at most 20 that stand in at least 3 rows each."""
     columns: Named[str] = field(default_factory=Named)
-    """What a column is, by name: number, category, date, day_first, month_first or ignore; the others are found."""
+    """Kinds of columns, by name: number, category, date, day_first, month_first or ignore; others are inferred."""
     ignore: tuple[str, ...] = ()
     """Names of columns to leave out."""
     missing: Literal["impute", "drop", "refuse"] = "impute"
@@ -39,11 +39,11 @@ class TableSettings(RandomlySplit):
     """How numbers are scaled: standard: mean 0, deviation 1; robust: by median and quartiles; quantile: to a normal
     distribution."""
     target_transform: Transform = "none"
-    """What is taken of the values to predict: none; log: ln y; log1p: ln(1 + y)."""
+    """Transform of the values to predict: none; log: ln y; log1p: ln(1 + y)."""
     group: str | None = None
     """Column whose groups stay together, such as patients: no group is in two splits."""
     time: str | None = None
-    """Column of dates or numbers by which rows are split: the last part is the test, the part before it val."""
+    """Column of dates or numbers by which rows are split: the latest rows are the test split, those before them val."""
     split: str | None = None
     """Column that says of each row whether it is for train, val or test."""
     test_path: PathName | None = None
@@ -54,14 +54,13 @@ class TableSettings(RandomlySplit):
     Σ w·c·loss / Σ w·c. All metrics are weighted, as scikit-learn's with sample_weight: a mean is Σ w·m / Σ w. Rows of
     weight 0 are left out. What mixup makes of two rows counts by the weights of both. null: all rows count alike."""
     sep: str | None = None
-    """What stands between the values of a text file: one character, or tab, space, comma, semicolon, pipe; null: it is
-    found."""
+    """Separator of a text file: one character, or tab, space, comma, semicolon, pipe; null: it is inferred."""
     decimal: Literal[".", ","] | None = None
-    """Decimal mark of a text file; null: it is found."""
+    """Decimal mark of a text file; null: it is inferred."""
     header: bool | None = None
-    """Whether a text file begins with the names of its columns; null: it is found."""
+    """Whether a text file begins with the names of its columns; null: it is inferred."""
     encoding: str | None = None
-    """Encoding of a text file, such as latin-1; null: it is found."""
+    """Encoding of a text file, such as latin-1; null: it is inferred."""
     sheet: str | None = None
     """Sheet of an Excel workbook; null: the first."""
 
@@ -82,5 +81,5 @@ class TableSettings(RandomlySplit):
 
     @property
     def text_form(self) -> TextForm:
-        """How a text file is written, as far as it is said."""
+        """The given settings on the format of a text file."""
         return TextForm(self.sep, self.header, self.decimal, self.encoding)

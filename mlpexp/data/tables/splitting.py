@@ -112,7 +112,7 @@ def by_time(table: RawTable, name: str, rows: Rows, settings: RandomlySplit, wor
 
 
 def by_column(table: RawTable, name: str, rows: Rows) -> Splits:
-    """As the column says: train, val, test, or how else people name them; val may be empty."""
+    """The split given by a column: train, val, test, or common synonyms; val may be empty."""
     import numpy as np
 
     key = f"dataset.split={short(name)}"
@@ -134,7 +134,7 @@ def by_column(table: RawTable, name: str, rows: Rows) -> Splits:
 
 
 def in_two(rows: Tensor, labels: Tensor | None, share: float, seed: int, key: str) -> tuple[Tensor, Tensor]:
-    """Splits off a share of the rows at random, the same of each class, by scikit-learn's train_test_split."""
+    """Splits off a share of the rows at random, stratified by class, by scikit-learn's train_test_split."""
     from sklearn.model_selection import train_test_split
 
     try:
@@ -165,7 +165,7 @@ def _times(table: RawTable, column: RawColumn, key: str, word: str) -> npt.NDArr
     texts = texts_of(column).drop_nulls()
     form = find_form(texts) if said == "date" and not column.cells.dtype.is_temporal() else None
     if form is not None and form[0].ambiguous:
-        # The wrong order is a wrong split.
+        # A wrong order of day and month would give a wrong split.
         raise ConfigError(
             f"{key}: its dates, such as '{short(texts[0])}', have the day or the month first; say which: "
             f"dataset.columns.{short(column.name)}=day_first or month_first."

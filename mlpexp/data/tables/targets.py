@@ -31,7 +31,7 @@ _MOST_SPELLED = 10_000
 
 @dataclass(frozen=True)
 class Target:
-    """What a column to predict is. `classes` are their names in order, empty for values."""
+    """The kind of a target column. `classes` are the names of the classes in order, empty for values."""
 
     name: str
     classes: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""How a text file with a table is written, as far as the user says it."""
+"""The user's settings on the format of a text file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _NAMED = {"tab": "\t", "\\t": "\t", "space": " ", "spaces": " ", "comma": ",", "
 
 @dataclass(frozen=True)
 class TextForm:
-    """What is known of a text file beforehand; None is found out."""
+    """The format of a text file; fields that are None are inferred."""
 
     sep: str | None = None
     header: bool | None = None

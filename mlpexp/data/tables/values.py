@@ -1,4 +1,4 @@
-"""The values of a column of a known kind, with holes where they are missing."""
+"""The values of a column of a known kind; missing ones are NaN, null or MISSING."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def days_of(table: RawTable, column: RawColumn, kind: Dates) -> npt.NDArray[np.f
 
 
 def mistakes(table: RawTable, column: RawColumn, wrong: pl.Series, what: str, *, target: bool = False) -> ConfigError:
-    """What to say of cells that are not `what` the others are: the first three, and how many there are."""
+    """The error for cells that are not `what`: the first three of them, and their number."""
     rows = wrong.arg_true().to_list()
     first, *more = [f"{table.place(row)}" for row in rows[:_MOST_SHOWN]]
     cell = short(column.cells[rows[0]])

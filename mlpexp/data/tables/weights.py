@@ -1,4 +1,4 @@
-"""The weights of a table's rows: how much each counts, in training and in metrics."""
+"""The sample weights of a table's rows, in training and in metrics."""
 
 from __future__ import annotations
 
