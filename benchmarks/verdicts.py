@@ -2,9 +2,10 @@
 
     python benchmarks/verdicts.py [--tables 4000] [--sweeps 4000]
 
-Printed are: the share of tables of equal settings in which any difference is called more than noise; the share of true
-differences that are found; how often the intervals of all differences hold; whether the number of seeds that a verdict
-names is right; what the best mean of equal settings is worth; and the share of false claims about a mean that hold.
+Printed are: the share of tables of equal settings in which any difference is called more than noise; how often an
+effect of a grid of equal settings is seen; the share of true differences that are found; how often the intervals of
+all differences hold; whether the number of seeds that a verdict names is right; what the best mean of equal settings
+is worth; and the share of false claims about a mean that hold.
 """
 
 from __future__ import annotations

@@ -120,7 +120,7 @@ def effect_p(scores: np.ndarray, overlap: float = 0.0) -> float:
     dᵢ are the scores of block i less their means over each key, of which r = a − 1 or (a − 1)(b − 1) are free; S is
     their covariance: F = |d̄|² / ((1/n + overlap) tr S), with ε r and ε r (n − 1) degrees of freedom. With no overlap
     this is the F-test of repeated measures; ε = (tr S)² / (r tr S²) corrects it for unequal variances (Greenhouse and
-    Geisser 1959). By simulation (benchmarks/verdicts.py) it errs in at most 5.5 %, also where one of the values has
+    Geisser 1959). By simulation (benchmarks/verdicts.py) it errs in at most 5.7 %, also where one of the values has
     four times the deviation; Huynh and Feldt's ε errs in 9 % there, and Hotelling's T² needs n > r and sees less.
     Of two values it is the paired t-test, with the exceptions of `p_values`; `overlap` is that of `estimate`.
     """
