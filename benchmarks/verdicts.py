@@ -2,9 +2,10 @@
 
     python benchmarks/verdicts.py [--tables 4000] [--sweeps 4000]
 
-Printed are: the share of tables of equal settings in which any difference is called more than noise; the share of true
-differences that are found; how often the intervals of all differences hold; whether the number of seeds that a verdict
-names is right; what the best mean of equal settings is worth; and the share of false claims about a mean that hold.
+Printed are: the share of tables of equal settings in which any difference is called more than noise; how often an
+effect of a grid of equal settings is seen; the share of true differences that are found; how often the intervals of
+all differences hold; whether the number of seeds that a verdict names is right; what the best mean of equal settings
+is worth; and the share of false claims about a mean that hold.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from mlpexp.comparison.claims import Judgement, evaluate_claim
 from mlpexp.comparison.closed_test import adjusted_pairs, pairs
 from mlpexp.comparison.compare import compare_runs
 from mlpexp.comparison.comparison import Comparison
+from mlpexp.comparison.effects import effect_p
 from mlpexp.comparison.power import seeds_needed, sharing
 from mlpexp.comparison.runs import StoredRun
 from mlpexp.comparison.settings import Setting
@@ -96,6 +98,14 @@ def adjusted(scores: np.ndarray, overlap: float = 0.0) -> np.ndarray:
 def family_error(scores: np.ndarray, overlap: float = 0.0) -> float:
     """In what share of tables of equal settings a difference is called more than noise."""
     return float((adjusted(scores, overlap) <= ALPHA).any(1).mean())
+
+
+def effect_errors(scores: np.ndarray, sizes: tuple[int, int], overlap: float = 0.0) -> tuple[float, float, float]:
+    """How often each effect in grids [T, a·b, n] of equal settings has p ≤ α: two main effects, and the interaction."""
+    grids = scores.swapaxes(1, 2).reshape(len(scores), -1, *sizes)
+    p = [(effect_p(grid.mean(2), overlap), effect_p(grid.mean(1), overlap), effect_p(grid, overlap)) for grid in grids]
+    main, other, interaction = (np.array(p) <= ALPHA).mean(0).tolist()
+    return main, other, interaction
 
 
 def cautioned(scores: np.ndarray) -> float:
@@ -296,6 +306,15 @@ def _report(n_tables: int) -> None:
             tables = [overlapping(k, n, n_tables // 4) for n in counts]
             errors = [family_error(scores, overlap) for scores in tables]
             print(f"  {k} settings, overlapping splits, {what:14}{_percent(errors)}", flush=True)
+    print(f"effects of a full grid of equal settings, the worst of three{'n = 5':>8}{'n = 10':>8}")
+    for a, b in ((2, 2), (4, 2), (4, 4)):
+        for name, draw in EQUAL.items():
+            tables = [draw(np.random.default_rng(n), (n_tables, a * b, n)) for n in (5, 10)]
+            errors = [max(effect_errors(scores, (a, b))) for scores in tables]
+            print(f"  {a} × {b}, {name:46}{_percent(errors)}", flush=True)
+        tables = [overlapping(a * b, n, n_tables // 4) for n in (5, 10)]
+        errors = [max(effect_errors(scores, (a, b), 1 / 3)) for scores in tables]
+        print(f"  {a} × {b}, {'overlapping splits, corrected':46}{_percent(errors)}", flush=True)
     print(f"equal means of different skewness, not held: error; wrong tables with a caution{head}")
     for k in (2, 4):
         for name, draw in UNEQUAL.items():

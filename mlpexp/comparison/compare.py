@@ -15,6 +15,7 @@ from mlpexp import markup
 from mlpexp.comparison.claims import evaluate_claim
 from mlpexp.comparison.closed_test import adjusted_pairs, holm, letters
 from mlpexp.comparison.comparison import Comparison, Contrast
+from mlpexp.comparison.effects import effects
 from mlpexp.comparison.metric import choose_metric, default_name, score_names
 from mlpexp.comparison.runs import StoredRun, find_runs
 from mlpexp.comparison.settings import Differences, group, without_repeats
@@ -121,6 +122,7 @@ def compare_runs(
         contrasts=contrasts,
         n_tests=n_tests,
         letters=shared,
+        effects=effects(summaries, found.keys, metric),
         notes=[
             *notes,
             *_notes(runs, found, metric, n_repeats),

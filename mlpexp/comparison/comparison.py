@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mlpexp.comparison.claims import Judgement
+from mlpexp.comparison.effects import Effect
 from mlpexp.comparison.settings import Differences
 from mlpexp.comparison.statistics import ALPHA, Difference
 from mlpexp.comparison.summary import Summary
@@ -45,6 +46,7 @@ class Comparison:
     contrasts: list[Contrast]
     n_tests: int  # that the adjusted p-values count
     letters: dict[str, str]  # by label: settings that share a letter are not told apart; empty against a baseline
+    effects: list[Effect]  # of a full grid, before its pairs
     notes: list[str]
     report: Report  # what the runs are to show
     judgements: list[Judgement]

@@ -290,6 +290,11 @@ def has_spread(values: Sequence[float]) -> bool:
     return bool(len(values)) and bool(_spread(np.asarray(values, dtype=float)[None])[0])
 
 
+def no_more_than_rounding(differences: np.ndarray, values: np.ndarray) -> bool:
+    """Whether differences of `values` are as small as those of rounding."""
+    return bool(np.abs(differences).max() <= _RESOLUTION * np.abs(values).max())
+
+
 def skewness(values: Sequence[float]) -> float:
     """g₁ = m₃ / m₂^1.5, of the moments about the mean: 0 for symmetric values; 0 also for values without spread."""
     if not has_spread(values):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from mlpexp.comparison.comparison import Comparison, Contrast
+from mlpexp.comparison.effects import Effect
 from mlpexp.comparison.outlook import confirmation, outlook, seeds_line
 from mlpexp.comparison.settings import ALL_RUNS
 from mlpexp.comparison.statistics import ALPHA, Difference, share_interval
@@ -17,12 +20,14 @@ from mlpexp.errors import pluralize
 FEW_PAIRS = 5
 # Ten normal differences are this skewed in one case of ten.
 SKEWED = 1.0
+# Of the values of a key.
+_MOST_MEANS = 6
 _SURVIVORS = "between seeds that did not diverge, which does not make one setting better than the other"
 _UNPAIRED = "; unpaired (Welch's t-test), since they share fewer than two seeds: the same seeds for both say more"
 
 
 def verdict(comparison: Comparison, most: int | None = None) -> list[str]:
-    """A sentence on the best setting, one on each other setting (`most` at most), and cautions."""
+    """The best setting, the effects of a full grid, each other setting (`most` at most), and cautions: sentences."""
     metric, reference = comparison.metric, comparison.reference
     if reference is None:
         if any(summary.undefined for summary in comparison.summaries):
@@ -30,7 +35,7 @@ def verdict(comparison: Comparison, most: int | None = None) -> list[str]:
         return ["No run has a result yet: there is nothing to compare."]
     best = comparison.best
     assert best is not None
-    said = [_first(comparison, best), *_test_rows(comparison, best)]
+    said = [_first(comparison, best), *_test_rows(comparison, best), *_effects(comparison, best)]
     if reference is not best or comparison.baseline:
         of_reference = reference.estimate(metric)
         assert of_reference is not None
@@ -77,6 +82,38 @@ def _test_rows(comparison: Comparison, best: Summary) -> list[str]:
         f"The {shared.n_rows:,} test rows are a sample too: on other rows the accuracy may be "
         f"{metric.shown(low)} to {_value(comparison, high)} (binomial, 95 % CI)."
     ]
+
+
+def _effects(comparison: Comparison, best: Summary) -> list[str]:
+    """What each key of a full grid does by itself, and whether two of them interact."""
+    effects = [effect for effect in comparison.effects if effect.p is not None]
+    if not effects:
+        return []
+    unit = best.repetition(comparison.metric).unit
+    blocks = f"over the {pluralize(effects[0].n_blocks, unit)} that all settings have"
+    grid = f"All combinations of {_listed(comparison.keys)} as one design, {blocks}:"
+    return [grid, *(_effect(comparison, effect) for effect in effects)]
+
+
+def _effect(comparison: Comparison, effect: Effect) -> str:
+    assert effect.p is not None
+    adjusted = "adjusted p" if len(comparison.effects) > 1 else "p"
+    p = f"({adjusted} = {p_value(effect.p)})".replace("= <", "<")
+    names = _listed(effect.keys)
+    if len(effect.keys) > 1:
+        if effect.seen:
+            return f"{names} interact {p}: what one does depends on the other."
+        return f"{names} do not visibly interact {p}."
+    over = f"on average over {_listed([key for key in comparison.keys if key not in effect.keys])}"
+    if not effect.seen:
+        return f"{names}: no difference is seen {over} {p}."
+    means = [f"{value} {_value(comparison, mean)}" for value, mean in effect.means.items()]
+    shown = means if len(means) <= _MOST_MEANS else [*means[: _MOST_MEANS - 1], "…", means[-1]]
+    return f"{names} matters {p}: {over} {', '.join(shown)}."
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def _sentence(comparison: Comparison, contrast: Contrast) -> str:

@@ -21,6 +21,7 @@ from benchmarks.verdicts import (
     best_of_equal,
     cautioned,
     coverage,
+    effect_errors,
     false_share,
     family_error,
     found_share,
@@ -158,3 +159,15 @@ def test_what_the_test_does_not_hold_has_a_caution(name: str) -> None:
     scores = UNEQUAL[name](np.random.default_rng(0), (60, 2, 10))
     assert family_error(scores) > 0.05
     assert cautioned(scores) >= 0.9
+
+
+@pytest.mark.parametrize("n_tables", SWEEPS)
+@pytest.mark.parametrize("name", ["normal", "correlated", "deviations 4, 1, 1, 1", "binomial(360)"])
+def test_effects_of_a_grid_of_equal_settings(name: str, n_tables: int) -> None:
+    scores = EQUAL[name](np.random.default_rng(0), (n_tables, 8, 5))
+    assert max(effect_errors(scores, (4, 2))) <= at_most(0.055, n_tables)
+
+
+def test_effects_on_overlapping_splits_need_the_correction() -> None:
+    scores = overlapping(6, 10, SHORT)
+    assert max(effect_errors(scores, (3, 2), 1 / 3)) <= at_most(0.05, SHORT) < min(effect_errors(scores, (3, 2)))

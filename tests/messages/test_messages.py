@@ -216,6 +216,24 @@ COMPARED: dict[str, tuple[dict[str, Sequence[float | None]], dict[str, Any]]] = 
         {RELU: [0.97, 0.9, 0.91, 0.92], TANH: [0.9, 0.93, 0.9, 0.92], GELU: [0.92, 0.93, 0.9, 0.91]},
         {},
     ),
+    "a full grid": (
+        {
+            f"{RELU} init=default": NINE,
+            f"{RELU} init=zeros": [0.91, 0.89, 0.91, 0.89, 0.89],
+            f"{TANH} init=default": [0.82, 0.8, 0.78, 0.8, 0.8],
+            f"{TANH} init=zeros": [0.81, 0.79, 0.8, 0.81, 0.79],
+        },
+        {},
+    ),
+    "a full grid whose keys interact": (
+        {
+            f"{RELU} init=default": NINE,
+            f"{RELU} init=zeros": [0.5, 0.51, 0.49, 0.5, 0.52],
+            f"{TANH} init=default": [0.82, 0.8, 0.78, 0.8, 0.8],
+            f"{TANH} init=zeros": [0.81, 0.79, 0.8, 0.81, 0.79],
+        },
+        {},
+    ),
     "a loss": ({RELU: [0.9, 0.8], TANH: [0.7, 0.2]}, {"metric": "loss/test"}),
     "a loss and a baseline": ({RELU: [0.9, 0.8], TANH: [0.7, 0.2]}, {"metric": "loss/test", "baseline": TANH}),
     "a best setting of one seed": ({RELU: [0.99], GELU: STEADY, TANH: [x - 0.1 for x in STEADY[::-1]]}, {}),
