@@ -170,7 +170,8 @@ class Classifier(ClassifierMixin, _Estimator):
     """A network that tells classes apart, as an estimator of scikit-learn's.
 
     `overrides` are those of `mlpexp train`; of `dataset=table` the keys that say how columns become inputs hold. X is
-    an array of numbers or a data frame, with text, dates and missing values too. Nothing is written.
+    an array of numbers or a data frame, with text, dates and missing values too. Nothing is written: a run that is kept
+    in a directory gives its estimator as `mlpexp.train(config, directory, data=(X, y)).estimator()`.
 
     `validation_fraction` is the share of each class's rows that validates; the best epoch's weights are taken. None:
     all rows are learned from and the last epoch's weights are taken, unless the config needs rows to validate with
