@@ -121,9 +121,7 @@ def cautioned(scores: np.ndarray) -> float:
 def compared(table: np.ndarray) -> Comparison:
     """The comparison of runs with these scores [k, n]; settings are ranked by them too."""
     runs = [
-        StoredRun(Path(str(setting), str(seed)), _record(seed, score, epochs=setting + 1))
-        for setting, row in enumerate(table.tolist())
-        for seed, score in enumerate(row)
+        stored_run(setting, seed, score) for setting, row in enumerate(table.tolist()) for seed, score in enumerate(row)
     ]
     return compare_runs(runs, [], None, METRICS["accuracy/test"], Report())
 
@@ -262,14 +260,15 @@ def judgements(scores: Scores, n: int, n_sweeps: int, seed: int = 0) -> Iterator
 
 def summary(scores: list[float]) -> Summary:
     """The runs of one setting, one for each score."""
-    runs = [StoredRun(Path(str(seed)), _record(seed, score)) for seed, score in enumerate(scores)]
+    runs = [stored_run(0, seed, score) for seed, score in enumerate(scores)]
     return Summary(Setting({}), runs, [], [], [], [])
 
 
-def _record(seed: int, score: float, epochs: int = 1) -> Record:
-    return Record(
+def stored_run(setting: int, seed: int, score: float) -> StoredRun:
+    """A run of one of several settings, with this test accuracy."""
+    record = Record(
         state="completed",
-        config={"epochs": epochs},
+        config={"epochs": setting + 1, "seed": seed},
         command="",
         started="",
         device="cpu",
@@ -279,8 +278,9 @@ def _record(seed: int, score: float, epochs: int = 1) -> Record:
         git_commit=None,
         host="",
         pid=1,
-        metrics={"test": {"accuracy": score}},
+        metrics={"test": {"accuracy": score, "loss": 1 - score}},
     )
+    return StoredRun(Path(str(setting), str(seed)), record)
 
 
 def false_share(scores: Scores, n: int, n_sweeps: int) -> float:

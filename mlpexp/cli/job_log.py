@@ -9,7 +9,8 @@ from rich.text import Text
 
 from mlpexp.cli.console import console
 from mlpexp.cli.streams import make_lasting
-from mlpexp.cli.terminal import score_name, score_text, shown_score
+from mlpexp.cli.terminal import score_name, score_text
+from mlpexp.config.metric import shown_score
 from mlpexp.engine.loop import Engine, Row
 from mlpexp.training.attempt import Run
 from mlpexp.training.prepare import Prepared
@@ -30,7 +31,7 @@ class JobLog(Watcher):
         self._score = "accuracy"
 
     def started(self, prepared: Prepared, engine: Engine, directories: Sequence[Path]) -> None:
-        self._score = shown_score(prepared)
+        self._score = shown_score(prepared.config.metric, prepared.data.task)
         self._say(f"started; run directory: {directories[0]}")
 
     def epoch(self, engine: Engine, rows: Sequence[Row]) -> None:

@@ -14,7 +14,8 @@ from rich.progress import Progress, TaskID
 from rich.text import Text
 
 from mlpexp.cli.console import console
-from mlpexp.cli.terminal import SECONDS_BETWEEN_UPDATES, epoch_bar, score_name, score_text, shown_score
+from mlpexp.cli.terminal import SECONDS_BETWEEN_UPDATES, epoch_bar, score_name, score_text
+from mlpexp.config.metric import shown_score
 from mlpexp.engine.loop import Engine, Row
 from mlpexp.errors import MlpexpError, RunError, pluralize
 from mlpexp.figures.drawing import Drawing
@@ -60,7 +61,7 @@ class SweepTerminal(SweepWatcher):
         self._stack = f"stack {index + 1}/{len(stacks)} ({pluralize(sizes[index], 'run')})"
 
     def started(self, prepared: Prepared, engine: Engine, directories: Sequence[Path]) -> None:
-        self._score = shown_score(prepared)
+        self._score = shown_score(prepared.config.metric, prepared.data.task)
         if self._console.is_terminal:
             self._progress, self._bar = epoch_bar(self._console, engine, f"{self._stack}  epoch", width=10)
 

@@ -18,7 +18,7 @@ from mlpexp.cli.console import console
 from mlpexp.cli.main import report
 from mlpexp.components.loss import Loss, losses
 from mlpexp.components.regularizer import regularizers
-from mlpexp.config.metric import KINDS, Metric, picking
+from mlpexp.config.metric import KINDS, Metric, picking, shown_score
 from mlpexp.config.schema import Config
 from mlpexp.data.task import Task
 from mlpexp.doctor.finding import format_finding
@@ -71,7 +71,7 @@ class Terminal(Watcher):
         report(line)
 
     def started(self, prepared: Prepared, engine: Engine, directories: Sequence[Path]) -> None:
-        self._score = shown_score(prepared)
+        self._score = shown_score(prepared.config.metric, prepared.data.task)
         self._console.print(_setup(prepared, engine))
         self._console.print(Text(f"run directory: {directories[0]}"))
         if self._console.is_terminal:
@@ -120,12 +120,6 @@ def _numbers(row: Row, score: str) -> str:
         f"train loss {row['loss/train']:.4f}  val loss {row['loss/val']:.4f}  "
         f"val {score_name(score)} {score_text(row[f'{score}/val'])}"
     )
-
-
-def shown_score(prepared: Prepared) -> str:
-    """What the lines of epochs show beside the loss: the metric that picks the best epoch, else the task's score."""
-    best_by = picking(prepared.config.metric, prepared.data.task)
-    return prepared.data.task.score if best_by == "loss" else best_by
 
 
 def score_name(score: str) -> str:

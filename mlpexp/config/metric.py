@@ -133,6 +133,12 @@ def picking(metric: str | None, task: Task) -> str:
     return metric or ("accuracy" if task.kind == "classification" else "loss")
 
 
+def shown_score(metric: str | None, task: Task) -> str:
+    """What the lines of epochs show beside the loss: the metric that picks the best epoch, else the task's score."""
+    best_by = picking(metric, task)
+    return task.score if best_by == "loss" else best_by
+
+
 def listed(metrics: Mapping[str, Any], split: str) -> str:
     """The metrics of a split in a line: `test: accuracy 98.33 %, loss 0.0612`."""
     numbers = [f"{KINDS[name].words} {_with_unit(Metric(name, split), metrics)}" for name in metrics.get(split, {})]

@@ -59,12 +59,12 @@ class Rows:
     @cached_property
     def mean(self) -> Tensor:
         """Mean of each value, by weight, [1 or K, 1, T]."""
-        return _joined([_mean(split)[None] for _, split in self.parts])
+        return _joined([mean(split.y, split.weight)[None] for _, split in self.parts])
 
     @cached_property
     def spread(self) -> Tensor:
         """Σ w(y − ȳ)² of values, [1 or K]."""
-        return self._of_each(lambda split: spread(split.y, _mean(split), split.weight))
+        return self._of_each(lambda split: spread(split.y, mean(split.y, split.weight), split.weight))
 
     @cached_property
     def varies(self) -> Tensor:
@@ -138,11 +138,9 @@ def spread(y: Tensor, mean: Tensor, weight: Tensor | None) -> Tensor:
     return squares.sum((-2, -1)) if weight is None else (weight * squares.sum(-1)).sum(-1)
 
 
-def _mean(split: Split) -> Tensor:
+def mean(y: Tensor, weight: Tensor | None) -> Tensor:
     """[T]: Σ w·y / Σ w of values [N, T]."""
-    if split.weight is None:
-        return split.y.mean(0)
-    return (split.weight[:, None] * split.y).sum(0) / split.weight.sum()
+    return y.mean(0) if weight is None else (weight[:, None] * y).sum(0) / weight.sum()
 
 
 def _joined(parts: Sequence[Tensor]) -> Tensor:

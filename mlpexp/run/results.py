@@ -22,7 +22,7 @@ from mlpexp.data.task import Task
 from mlpexp.doctor.measure import constant_outputs, loss_of_constant
 from mlpexp.engine.metrics import Answers, metrics, undefined
 from mlpexp.engine.objective import Objective, evaluate, outputs_of, train_shares
-from mlpexp.engine.rows import Rows, spread
+from mlpexp.engine.rows import Rows, mean, spread
 from mlpexp.engine.stack import ModuleStack, Stack
 from mlpexp.engine.temperature import fit_temperature
 from mlpexp.errors import pluralize
@@ -179,15 +179,9 @@ def constant_answer(data: Data) -> list[float]:
     """
     if data.task.kind == "classification":
         return train_shares(data)
-    return data.targets_in_own_units(_mean(data.train)[None])[0].tolist()
-
-
-def _mean(split: Split) -> torch.Tensor:
-    """[T]: Σ w·y / Σ w, float64."""
-    if split.weight is None:
-        return split.y.double().mean(0)
-    weight = split.weight.double()[:, None]
-    return (weight * split.y.double()).sum(0) / weight.sum()
+    y, weight = data.train.y.double(), data.train.weight
+    middle = mean(y, None if weight is None else weight.double())
+    return data.targets_in_own_units(middle[None])[0].tolist()
 
 
 def constant_metrics(data: Data, objective: Objective) -> dict[str, dict[str, float]]:
@@ -226,7 +220,7 @@ def constant_of(answer: Sequence[float], split: Split, identity: Identity) -> di
         preprocessing = identity.preprocessing
         value = preprocessing.targets(torch.tensor([answer], dtype=torch.float64)).double()
         given = Answers(values=value.expand(1, n, -1), own=preprocessing.values)
-        spread_around = spread(y.double(), _mean(split).cpu(), weight).item()
+        spread_around = spread(y.double(), mean(y.double(), weight), weight).item()
         errors = spread(y.double(), value, weight).item()
         numbers = {"r2": 1 - errors / spread_around if (y != y[0]).any(0).all() else math.nan}
     return numbers | {name: value.item() for name, value in metrics(given, y, task.metrics, split.weight).items()}

@@ -20,7 +20,7 @@ from torch import Tensor
 from mlpexp.data.dataset import Data, Split
 from mlpexp.data.identity import unpacked
 from mlpexp.engine.metrics import Answers, metrics
-from mlpexp.engine.rows import spread
+from mlpexp.engine.rows import mean, spread
 from mlpexp.errors import ConfigError, pluralize
 from mlpexp.run import record
 from mlpexp.run.directory import claim_new, refuse_links
@@ -83,11 +83,11 @@ def evaluate_ensemble(
         members = [_on(member, split, file.name) for member, split in zip(members, splits, strict=True)]
     names = [name for name in first.task.metrics if name != "loss"]
     answers = [_answers(member, split) for member, split in zip(members, splits, strict=True)]
-    mean = np.mean(answers, axis=0)
-    found = _metrics(first, mean, splits[0], names)
+    middle = np.mean(answers, axis=0)
+    found = _metrics(first, middle, splits[0], names)
     own = [member.metrics_of(split, names) for member, split in zip(members, splits, strict=True)]
     out = claim_new(Path(directory) / "evaluations" / datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
-    ensemble = Ensemble(out, rows, found, own, _disagreement(first, np.stack(answers), mean))
+    ensemble = Ensemble(out, rows, found, own, _disagreement(first, np.stack(answers), middle))
     content = {
         "runs": [str(path) for path in paths],
         "rows": rows,
@@ -149,33 +149,34 @@ def _answers(member: Results, split: Split) -> np.ndarray:
     return member.identity.preprocessing.values(outputs).double().numpy()
 
 
-def _metrics(first: Results, mean: np.ndarray, rows: Split, names: Sequence[str]) -> dict[str, float]:
+def _metrics(first: Results, middle: np.ndarray, rows: Split, names: Sequence[str]) -> dict[str, float]:
     """The metrics of an ensemble's answers for rows, in the units of the first member."""
-    answers, y = torch.from_numpy(mean), rows.y.cpu()
-    weight = torch.ones(len(y)) if rows.weight is None else rows.weight.cpu()
-    weight = weight.double()
+    answers, y = torch.from_numpy(middle), rows.y.cpu()
+    weight = None if rows.weight is None else rows.weight.cpu().double()
     if first.task.kind == "classification":
         predicted = answers.argmax(1)
         numbers = {
-            "accuracy": ((predicted == y) * weight).sum().item() / weight.sum().item(),
-            "calibration_error": calibration(mean, y.numpy(), weight=weight.numpy()).error,
+            "accuracy": float(np.average((predicted == y).numpy(), weights=weight)),
+            "calibration_error": calibration(
+                middle, y.numpy(), weight=None if weight is None else weight.numpy()
+            ).error,
         }
         given = Answers(predicted[None], answers[None])
     else:
         preprocessing = first.identity.preprocessing
         values = preprocessing.targets(answers).double()
-        middle = (weight[:, None] * y).sum(0) / weight.sum()
-        squares, around = spread(y.double(), values, weight), spread(y.double(), middle, weight)
+        squares = spread(y.double(), values, weight)
+        around = spread(y.double(), mean(y.double(), weight), weight)
         numbers = {"r2": (1 - squares / around).item() if (y != y[0]).any(0).all() else math.nan}
         given = Answers(values=values[None], own=preprocessing.values)
     numbers |= {name: value.item() for name, value in metrics(given, y, names, rows.weight).items()}
     return {name: numbers[name] for name in names}
 
 
-def _disagreement(first: Results, answers: np.ndarray, mean: np.ndarray) -> float:
+def _disagreement(first: Results, answers: np.ndarray, middle: np.ndarray) -> float:
     """See `Ensemble`, of answers [K, N, C] or [K, N, T]."""
     if first.task.kind == "classification":
-        return float((answers.argmax(2) != mean.argmax(1)).mean())
+        return float((answers.argmax(2) != middle.argmax(1)).mean())
     return float(answers.std(0, ddof=1).mean())
 
 

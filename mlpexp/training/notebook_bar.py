@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mlpexp.config.metric import KINDS, picking
+from mlpexp.config.metric import KINDS, shown_score
 from mlpexp.engine.loop import Engine, Row
 from mlpexp.training.prepare import Prepared
 from mlpexp.training.stack import Watcher
@@ -45,9 +45,7 @@ class NotebookBar(Watcher):
     def started(self, prepared: Prepared, engine: Engine, directories: Sequence[Path]) -> None:
         from IPython.display import display
 
-        task = prepared.data.task
-        best_by = picking(prepared.config.metric, task)
-        self._score = task.score if best_by == "loss" else best_by
+        self._score = shown_score(prepared.config.metric, prepared.data.task)
         self._latest = self._line(engine, [])
         self._shown = display(_HTML(self._latest), display_id=True)
 

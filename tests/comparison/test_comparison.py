@@ -10,13 +10,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from benchmarks.verdicts import compared
 from mlpexp.comparison.closed_test import adjusted_pairs
-from mlpexp.comparison.compare import Comparison, compare, compare_runs
-from mlpexp.comparison.runs import StoredRun
-from mlpexp.config.metric import Metric
-from mlpexp.config.report import Report
+from mlpexp.comparison.compare import Comparison, compare
 from mlpexp.errors import ConfigError
-from mlpexp.run.record import Record
 
 Write = Callable[..., Path]
 SETTINGS = {
@@ -225,26 +222,7 @@ def test_false_alarms_are_as_rare_as_holm_says() -> None:
     """
     random = np.random.default_rng(0)
     trials, alarms = 300, 0
-    for scores in random.normal(0.9, 0.01, (trials, 6, 6)).tolist():
-        runs = [_run(setting, seed, score) for setting, row in enumerate(scores) for seed, score in enumerate(row)]
-        found = compare_runs(runs, [], None, Metric("accuracy", "test"), Report()).contrasts
+    for scores in random.normal(0.9, 0.01, (trials, 6, 6)):
+        found = compared(scores).contrasts
         alarms += any(contrast.p is not None and contrast.p <= 0.05 for contrast in found)
     assert alarms / trials <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / trials)
-
-
-def _run(setting: int, seed: int, score: float) -> StoredRun:
-    record = Record(
-        state="completed",
-        config={"epochs": setting + 1, "seed": seed},
-        command="",
-        started="",
-        device="cpu",
-        seed=seed,
-        n_parameters=1,
-        versions={},
-        git_commit=None,
-        host="",
-        pid=1,
-        metrics={"test": {"accuracy": score, "loss": 1 - score}},
-    )
-    return StoredRun(Path(str(setting), str(seed)), record)
