@@ -1,6 +1,6 @@
-"""One optimizer for members with learning rates and weight decays of their own.
+"""One optimizer for members with different learning rates and weight decays.
 
-N members, P parameters θ [N, …] of a network, g their gradients, η [N] the rates, λ [N] the weight decays.
+N members. θ [N, …] are the parameters, g [N, …] their gradients, η [N] the learning rates, λ [N] the weight decays.
 """
 
 from __future__ import annotations
@@ -17,23 +17,26 @@ from mlpexp.config.user_code import is_ours
 
 
 def but_for_rates(optimizer: Optimizer) -> Optimizer | None:
-    """What members must agree on to share such an optimizer; None where a step is more than η times a direction."""
+    """The optimizer without its rate and weight decay: members in which this is equal can share an `OwnRates`.
+
+    None where a step is not of the form η·u (see `OwnRates`), or the optimizer is a user's.
+    """
     if optimizer.decay is None or not is_ours(optimizer):
         return None
-    # Their fields differ, and all of them have these two.
+    # The optimizer classes differ in their fields, but all of them have these two.
     return replace(optimizer, lr=1.0, weight_decay=0.0)  # type: ignore[call-arg]
 
 
 class OwnRates:
-    """Steps of torch's own optimizer, with η and λ of each member's own.
+    """Steps of one of torch's optimizers, where each member has its own η and λ.
 
-    But for the weight decay a step is η·u, where u depends on gradients alone. So torch's optimizer makes its step with
-    the rate 1 and without weight decay, in parameters that are 0 and then hold u; and θ ← θ + η·u. Weight decay comes
-    before: it is added to the gradient, g ← g + λ·θ, or is decoupled from it, θ ← (1 − η·λ)·θ.
+    A step is η·u plus weight decay, and u depends on the gradients alone. So torch's optimizer steps with rate 1 and
+    without weight decay on a second set of parameters that are zero before the step: they hold u after it. Then
+    θ ← θ + η·u. Weight decay is applied first: coupled as g ← g + λ·θ, or decoupled as θ ← (1 − η·λ)·θ.
     """
 
     def __init__(self, parameters: Sequence[nn.Parameter], optimizers: Sequence[Optimizer]) -> None:
-        """`optimizers` [N] are equal but for rates and weight decays."""
+        """`optimizers` [N] differ only in their rates and weight decays."""
         shared = but_for_rates(optimizers[0])
         assert shared is not None, "a step of this optimizer is more than a rate times a direction"
         self._parameters = parameters
@@ -51,7 +54,7 @@ class OwnRates:
         return torch.tensor(values, dtype=self._parameters[0].dtype).to(self._parameters[0].device)
 
     def set_rates(self, rates: Sequence[float]) -> None:
-        """η [N] of the next steps; they stay where they lie, since recorded steps read them there."""
+        """Sets η [N] for the next steps, in place: a recorded CUDA graph reads them from the same memory."""
         self._rates.copy_(self._on_device(rates))
         if self._decoupled and self._decays is not None:
             decays = zip(rates, self.weight_decays, strict=True)
@@ -59,7 +62,7 @@ class OwnRates:
 
     @torch.no_grad()
     def step(self) -> None:
-        """A step by the gradients that the parameters have."""
+        """Makes one step with the current gradients of the parameters."""
         for parameter, direction in zip(self._parameters, self._directions, strict=True):
             direction.grad = parameter.grad
             if parameter.grad is not None and self._decays is not None:
@@ -75,5 +78,5 @@ class OwnRates:
 
 
 def _by_member(numbers: Tensor, parameter: Tensor) -> Tensor:
-    """[N, 1, …], of as many dimensions as the parameter."""
+    """`numbers` [N] as [N, 1, …], with as many dimensions as the parameter."""
     return numbers.view(-1, *[1] * (parameter.ndim - 1))

@@ -1,4 +1,4 @@
-"""Temperature scaling: class probabilities of outputs z/T, with one T > 0 for all rows.
+"""Temperature scaling: class probabilities are those of the outputs z/T, with one T > 0 for all rows.
 
 N rows, C outputs.
 """
@@ -12,17 +12,18 @@ from torch import Tensor
 from mlpexp.components.loss import Loss
 
 LEAST, MOST = 0.01, 100.0
-# Of softmax and sigmoid the likelihood is convex in 1/T. Of other losses the least of these, evenly spaced in log T,
-# says near which T the minimum lies.
+# For softmax and sigmoid the negative log-likelihood is convex in 1/T. For other losses it may have several minima:
+# the best of so many values, evenly spaced in log T, is where the search begins.
 _N_TRIED = 47
 
 
 def fit_temperature(loss: Loss, outputs: Tensor, y: Tensor, weight: Tensor | None = None) -> float:
-    """The T with which outputs [N, C] have the least negative log-likelihood of the classes y [N]: float64.
+    """The T that minimises the negative log-likelihood of the classes y [N], given the outputs [N, C].
 
-    −Σ w·log p(y | z/T) / Σ w, with p the `probabilities` of the loss (Guo et al. 2017, arXiv 1706.04599), and w the
-    `weight` [N] of each row. T is at most MOST: where the outputs say nothing, ∞ would be best. Where all rows are
-    predicted right, no T is best, since 0 would be: it is 1 then, which changes nothing.
+    Minimised is −Σ w·log p(y | z/T) / Σ w in float64, with p the `probabilities` of the loss (Guo et al. 2017, arXiv
+    1706.04599) and w the `weight` [N] of each row. T lies between LEAST and MOST: where the outputs carry no
+    information, the likelihood would grow up to T = ∞. Where all rows are predicted correctly it would grow down to
+    T = 0, so T stays 1.
     """
     from scipy.optimize import minimize_scalar
 

@@ -1,4 +1,4 @@
-"""Trials of users' components: whether a run with them makes a step, and whether they can share a stack.
+"""Trials of users' components: whether a run with them can train, and whether such runs can share a stack.
 
 K members, B samples, F features.
 """
@@ -31,11 +31,12 @@ from mlpexp.engine.loop import Engine, Row
 from mlpexp.engine.member import build_module
 from mlpexp.engine.process import runtime_context
 
-# So many rows make two batches.
+# Two batches.
 _ROWS, _BATCH = 8, 4
-# What sums in another order may differ by, as a share of the greatest value, after four steps.
+# By how much results may differ after four steps because sums are taken in another order: relative to the largest
+# value.
 _ROUNDING = 1e-4
-# Which key of a config a component stands under; "" is for regularizers.
+# The config key of each kind of component; "" for regularizers, of which a config has a list.
 _KEYS = {
     Model: "model",
     Activation: "activation",
@@ -48,7 +49,7 @@ _KEYS = {
 
 
 def few_rows(data: Data) -> Data:
-    """The same data with a few rows in each split, spread evenly over it."""
+    """The same data with at most _ROWS rows in each split, spread evenly over the split."""
 
     def few(split: Split) -> Split:
         rows = torch.linspace(0, len(split) - 1, min(_ROWS, len(split))).long()
@@ -58,15 +59,15 @@ def few_rows(data: Data) -> Data:
 
 
 def try_epoch(config: Config, data: Data) -> None:
-    """Trains a config on a few rows, and raises the errors of its components. Nothing is written."""
+    """Trains a config for an epoch on a few rows, and raises the errors of its components. Nothing is written."""
     plain = dataclasses.replace(config, compile=False)
-    # Whole batches only: a short last one can be refused, and the data itself may have none.
+    # Whole batches only: a component may refuse a shorter last batch, which the full data may not have.
     whole = len(data.train) - len(data.train) % min(config.batch_size, len(data.train))
     data = dataclasses.replace(data, train=Split(data.train.x[:whole], data.train.y[:whole]))
     with torch.random.fork_rng(devices=[]), runtime_context(plain, 1) as device:
         engine = Engine([plain], data, device)
         next(engine.epochs())
-        # As it goes into a checkpoint.
+        # A checkpoint must be able to hold the state.
         file = io.BytesIO()
         torch.save(engine.state_dict(0), file)
         file.seek(0)
@@ -76,11 +77,11 @@ def try_epoch(config: Config, data: Data) -> None:
 def why_alone(component: Any, task: Task, n_features: int) -> str | None:
     """Why runs with a component cannot share a stack, or None where they can.
 
-    Two small networks with different weights learn side by side and each alone: outputs, gradients, weights and the
-    optimizer's state must agree. The rest of these networks is plain.
+    Two small networks with different weights are trained in one stack and each alone: their metrics and weights must
+    agree after each of two epochs. All other components of these networks are built in.
     """
     if not any(isinstance(component, kind) for kind in _KEYS):
-        # A dataset or a device: none of its code runs in a stack.
+        # A dataset or a device: its code does not run in a stack.
         return None
     configs = [_around(component, seed) for seed in (0, 1)]
     data = _made_up(task, n_features)
@@ -101,7 +102,7 @@ def _found(configs: Sequence[Config], data: Data) -> str | None:
         return "it draws from torch's global random numbers, which the members of a stack share"
     other = "in a stack it gives other numbers than alone"
     for k, config in enumerate(configs):
-        # The second epoch continues from the state of a member that the stack returns.
+        # The second epoch of the single run continues from the member's state in the stack, which is tested so too.
         alone, _ = _two_epochs([config], data, [together[0].states[k]])
         same = [_agree(epoch.of(k), single.of(0)) for epoch, single in zip(together, alone, strict=False)]
         if len(alone) != len(together) or not all(same):
@@ -124,7 +125,7 @@ class _Epoch:
 def _two_epochs(
     configs: Sequence[Config], data: Data, states: Sequence[dict[str, Any]] | None = None
 ) -> tuple[list[_Epoch], bool]:
-    """Both epochs of a stack, and whether it has drawn random numbers that are not its members' own.
+    """Two epochs of a stack, and whether it drew from torch's global random numbers.
 
     With `states` the second epoch begins from these.
     """
@@ -143,7 +144,7 @@ def _two_epochs(
 
 
 def _around(component: Any, seed: int) -> Config:
-    """A small config with one component of a user's, everything else plain."""
+    """A small config with one component of a user's; all others are built in."""
     key = next(key for kind, key in _KEYS.items() if isinstance(component, kind))
     parts: dict[str, Any] = {
         "dataset": datasets["xor"](),
@@ -160,7 +161,7 @@ def _around(component: Any, seed: int) -> Config:
 
 
 def _made_up(task: Task, n_features: int) -> Data:
-    """A few rows for a task."""
+    """Random rows [_ROWS, F] with targets of a task."""
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(_ROWS, n_features, generator=generator)
     y = torch.arange(_ROWS) % task.n_classes if task.kind == "classification" else x[:, :1].sin()
@@ -169,9 +170,10 @@ def _made_up(task: Task, n_features: int) -> Data:
 
 
 def _apart(regularizer: Regularizer) -> bool:
-    """Whether a penalty and a constraint treat each member as if it were alone.
+    """Whether a penalty and a constraint have the same effect on each member of a stack as on it alone.
 
-    Compared with a loss they may be too small to be seen, and still determine the final weights.
+    They are tested apart from the loss: beside it they may be too small to be seen in a few steps, and still determine
+    the weights in the end.
     """
     both = _weights()
     singles = [[weight[k : k + 1] for weight in both] for k in (0, 1)]
@@ -185,14 +187,14 @@ def _apart(regularizer: Regularizer) -> bool:
 
 
 def _weights() -> list[Tensor]:
-    """Weights [2, n_out, n_in] of two layers; those of the second member are greater."""
+    """Weights [2, n_out, n_in] of two layers; those of the second member are larger."""
     generator = torch.Generator().manual_seed(0)
     scale = torch.tensor([1.0, 3.0])[:, None, None]
     return [torch.randn(2, *shape, generator=generator) * scale for shape in ((5, 4), (3, 5))]
 
 
 def _penalised(regularizer: Regularizer, weights: list[Tensor]) -> list[Tensor]:
-    """The penalty on weights, and its gradient in each of them."""
+    """The penalty on weights, summed over members, and its gradient with respect to each of them."""
     leaves = [weight.clone().requires_grad_() for weight in weights]
     penalty = regularizer.penalty(leaves)
     if penalty is None:
@@ -203,7 +205,7 @@ def _penalised(regularizer: Regularizer, weights: list[Tensor]) -> list[Tensor]:
 
 @torch.no_grad()
 def _moves(regularizer: Regularizer, weights: list[Tensor]) -> list[Tensor]:
-    """By what a constraint changes weights; it is computed in float64, since it may change them by little."""
+    """The change that a constraint makes to weights, in float64, since it may be small."""
     constrained = [weight.double() for weight in weights]
     regularizer.constrain(constrained)
     return [after - before for after, before in zip(constrained, weights, strict=True)]
@@ -214,7 +216,7 @@ def _agree(some: Sequence[Tensor], others: Sequence[Tensor]) -> bool:
 
 
 def _close(one: Tensor, other: Tensor) -> bool:
-    """Whether two tensors are the same up to rounding, beside the greatest finite value."""
+    """Whether two tensors are equal up to rounding, relative to the largest finite value."""
     one, other = one.double(), other.double()
     finite = other[other.isfinite()]
     most = finite.abs().max().item() if finite.numel() else 0.0

@@ -1,4 +1,4 @@
-"""One run while its stack trains: its member, its artefacts, and what becomes of it."""
+"""One run while its stack trains: its member, its files, and its outcome."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Pending:
-    """A run to train: what, and in which directory, which is the caller's already.
+    """A run to train: its config, and its directory, which the caller has claimed.
 
-    One that goes on has the `resumed` record of before and, where there was a checkpoint, its `state`. One without a
-    directory is only replayed: the other runs need it for the same bits (see sweep/resume.py).
+    A run that is resumed has its earlier record as `resumed` and, where there was a checkpoint, its `state`. A run
+    without a directory is only replayed, so that the other runs of the stack get the same bits (see sweep/resume.py).
     """
 
     config: Config
@@ -53,7 +53,7 @@ class Pending:
 
 @dataclass(frozen=True)
 class Run:
-    """A run that has completed: its directory, its record, and the results of its best weights."""
+    """A completed run: its directory, its record, and the results of its best weights."""
 
     directory: Path
     record: Record
@@ -61,11 +61,11 @@ class Run:
 
     @property
     def metrics(self) -> dict[str, dict[str, float]]:
-        """By split (train, val, test): loss, and accuracy or r2, of the best weights."""
+        """The metrics of the best weights, by split (train, val, test) and name."""
         return self.record.metrics
 
     def estimator(self) -> Classifier | Regressor:
-        """The network of the best epoch as a trained estimator of scikit-learn's."""
+        """The network of the best epoch as a fitted scikit-learn estimator."""
         # scikit-learn takes a second to import.
         from mlpexp.training.estimators import of_run
 
@@ -76,19 +76,19 @@ class Run:
         return f"<{first}\n {second}>"
 
     def _described(self) -> tuple[str, str]:
-        """Where the run is and how far it came, and its test metrics."""
+        """The run's directory and progress, and its test metrics."""
         record = self.record
         epochs = f"best epoch {record.best_epoch} of {record.epochs_done}"
         return f"Run {self.directory}: {record.state}, {epochs}", listed(record.metrics, "test")
 
     def _repr_html_(self) -> str:
-        """What Jupyter shows: the metrics of each split, beside those of a constant answer."""
+        """What Jupyter shows: the metrics of each split, beside those of a constant prediction."""
         rows = by_split(self.record.metrics, self.record.constant)
         findings = [format_finding(finding) for finding in self.record.findings]
         return "".join([markup.title(self._described()[0]), markup.table(rows), markup.lines(findings)])
 
 
-# What became of a job.
+# The completed run of a job, or its error.
 Outcome = Run | Exception
 
 
@@ -104,7 +104,7 @@ class Attempt:
         stack_size: int,
         constant: Callable[[Data, Objective], dict[str, dict[str, float]]],
     ) -> None:
-        """`stack_size` is how many runs the stack had when it began; `constant` gives what a constant answer scores."""
+        """`stack_size` is the number of runs at the start; `constant` gives the metrics of a constant prediction."""
         assert run.directory is not None
         self.directory, self.member = run.directory, member
         self._stack_size = stack_size
@@ -119,7 +119,7 @@ class Attempt:
 
     @contextmanager
     def own_errors(self) -> Iterator[None]:
-        """An error in writing the artefacts of one run ends that run only."""
+        """An error in writing the files of one run ends that run only."""
         try:
             yield
         except Exception as raised:
@@ -149,13 +149,13 @@ class Attempt:
         return {"epochs_done": engine.epoch, "best_epoch": self.member.best.epoch}
 
     def begin(self, engine: Engine) -> None:
-        """Notes what there is before the first epoch."""
+        """Writes what is known before the first epoch."""
         with self.own_errors():
             k = self._k(engine)
             self.recorder.begin(lambda: _summary(engine.stack.member(k)), lambda: engine.stack.named_parameters_of(k))
 
     def epoch(self, row: Row, engine: Engine, k: int) -> None:
-        """Notes an epoch of the engine's member `k`, which is this one."""
+        """Records an epoch of the engine's member `k`, which is this one."""
         with self.own_errors():
             self.recorder.epoch(
                 row,
@@ -165,19 +165,19 @@ class Attempt:
             )
 
     def flush(self) -> None:
-        """Puts the epochs on disk: a run that goes on from a checkpoint needs all of them up to it."""
+        """Writes the epochs to disk: a run that is resumed from a checkpoint needs all epochs before it."""
         if self.outcome is None:
             with self.own_errors():
                 self.recorder.flush()
 
     def checkpoint(self, engine: Engine) -> None:
-        """Saves all that is needed to go on from here."""
+        """Saves everything that is needed to resume from here."""
         if self._going_on(engine):
             with self.own_errors():
                 self.recorder.checkpoint(engine.state_dict(self._k(engine)))
 
     def note_progress(self, engine: Engine) -> None:
-        """Notes in run.json how far the run has come, now that this is saved."""
+        """Records the run's progress in run.json, after its checkpoint was saved."""
         if self._going_on(engine):
             with self.own_errors():
                 self.recorder.checkpointed()
@@ -188,13 +188,13 @@ class Attempt:
         return not judged and self.member.failure is None and self.member in engine.members
 
     def interrupted(self) -> None:
-        """Notes that the run is to go on later."""
+        """Records that the run was interrupted and can be resumed."""
         if self.outcome is None:
             with suppress(MlpexpError):
                 self.recorder.update("interrupted")
 
     def end(self, engine: Engine) -> bool:
-        """Saves a member that has ended, or records why it failed, once; says whether it is to be judged now."""
+        """Saves a member that has ended, or records why it failed, once. True if it is to be evaluated now."""
         if self.outcome is not None or self._results is not None:
             return False
         k = self._k(engine)
@@ -213,12 +213,12 @@ class Attempt:
 
     @property
     def results(self) -> Results:
-        """Those of the best weights of a member that has ended."""
+        """The results of the best weights of a member that has ended."""
         assert self._results is not None
         return self._results
 
     def judged(self, engine: Engine, metrics: dict[str, dict[str, float]]) -> None:
-        """Notes the metrics of the best weights."""
+        """Records the metrics of the best weights."""
         self.recorder.note(
             **self._progress(engine), metrics=metrics, undefined=self.results.undefined(), constant=self._constant()
         )
@@ -232,27 +232,27 @@ class Attempt:
         self.recorder.finish(findings, completed=False)
         self._record_failure(self.member.failure)
         saved = f" The weights of epoch {best.epoch} are kept in {path}/checkpoints/best.pt." if best.epoch else ""
-        # What the doctor says of a run that diverged begins with the same words.
+        # The doctor's finding about a run that diverged begins with the failure itself.
         explained = " ".join(map(format_finding, findings)) or f"{self.member.failure}."
         kind = DivergedError if self.member.diverged else RunError
         self.outcome = kind(f"{explained}{saved} Run directory: {path}")
 
     def draw(self, drawing: Drawing) -> None:
-        """Begins to draw the figures of a run that has been evaluated."""
+        """Starts drawing the figures of a run that has been evaluated."""
         if self._results is None or self.outcome is not None:
             return
         with self.own_errors(), self._drawing():
             self.recorder.draw(self._results, drawing)
 
     def write_figures(self) -> None:
-        """Writes the figures whose drawing has begun."""
+        """Waits for the figures that `draw` has started, and writes them."""
         if self._results is None or self.outcome is not None:
             return
         with self.own_errors(), self._drawing():
             self.recorder.write_figures()
 
     def finish(self, engine: Engine) -> None:
-        """Examines a run that has been evaluated, and notes that it is complete."""
+        """Diagnoses a run that has been evaluated, and records that it is complete."""
         if self._results is None or self.outcome is not None:
             return
         with self.own_errors():
@@ -267,14 +267,14 @@ class Attempt:
         self._seconds_drawing += time.perf_counter() - began
 
     def _examined(self, engine: Engine, module: nn.Module) -> list[dict[str, Any]]:
-        """What is wrong with the run, given its best network."""
+        """The doctor's findings about the run, given its best network."""
         history = self.recorder.paths.history
         return examined(
             lambda: case(self.member, engine, module, read(history), self._stack_size, self._seconds_drawing)
         )
 
     def abort(self, error: BaseException) -> None:
-        """Closes a run that ends because its whole stack does, and records why."""
+        """Closes a run whose whole stack ends with an error or interruption, and records why."""
         if self.outcome is not None or self.recorder.record.state != "running":
             with suppress(MlpexpError):
                 self.recorder.pause()

@@ -1,4 +1,4 @@
-"""The ensemble of several runs, such as the seeds of a setting: the mean of what they predict, and how it is judged.
+"""The ensemble of several runs, such as the seeds of a setting: the mean of their predictions, and its evaluation.
 
 K members, N rows, C classes, T targets.
 """
@@ -35,11 +35,11 @@ _REMEDY = "give all seeds one split (dataset.seed=0), or rows of their own (--da
 
 @dataclass(frozen=True)
 class Ensemble:
-    """What `evaluate_ensemble` found, and where it wrote it.
+    """The result of `evaluate_ensemble`, and the directory it was written to.
 
-    `metrics` are those of the ensemble, `of_members` those of each member on the same rows. `disagreement`: of classes
-    the share of answers of members that differ from the ensemble's; of values the mean over rows and targets of the
-    members' standard deviation, in the targets' own units.
+    `rows` says in words which rows were evaluated. `metrics` are those of the ensemble, `of_members` those of each
+    member on the same rows. `disagreement` for classes: the share of the members' predictions that differ from the
+    ensemble's; for values: the standard deviation over members, averaged over rows and targets, in the targets' units.
     """
 
     directory: Path
@@ -55,10 +55,12 @@ def evaluate_ensemble(
     changes: dict[str, Any] | None = None,
     data: str | Path | None = None,
 ) -> Ensemble:
-    """Judges the mean of the probabilities, or values, of several runs, and writes it to `directory`/evaluations.
+    """Evaluates the mean of the class probabilities, or values, of several runs; writes to `directory`/evaluations.
 
-    It is judged on the rows that are in the test split of every run; `data` is a table of further rows, of which all
-    count. ConfigError where there is no such row, or the runs do not say which rows they share.
+    It is evaluated on the rows that are in the test split of every run, or on all rows of `data`, a table of new rows.
+    `changes` are overrides of the runs' configs, such as `device`. ConfigError where there are fewer than two runs,
+    where they predict different things, where no row is in all test splits, or where the runs do not record which rows
+    they share.
     """
     paths = [Path(run) for run in runs]
     if len(paths) < 2:
@@ -100,7 +102,7 @@ def evaluate_ensemble(
 
 
 def _tested_by_all(paths: Sequence[Path], members: Sequence[Results], changes: dict[str, Any]) -> list[Split]:
-    """Of each member the same rows, in its own inputs: those in the test split of all."""
+    """The rows that are in the test split of every member, once per member as its own inputs."""
     datasets = {saved_config(record.read(path), path, changes).dataset for path in paths}
     if len(datasets) == 1:
         return [member.data.test for member in members]
@@ -122,19 +124,19 @@ def _tested_by_all(paths: Sequence[Path], members: Sequence[Results], changes: d
 
 
 def _on(member: Results, rows: Split, name: str) -> Results:
-    """A member whose data are these rows alone."""
+    """The member, with these rows as its only data."""
     data = Data(name, member.task, rows, rows, rows, member.identity.preprocessing)
     return replace(member, read=lambda: data)
 
 
 def _digests(member: Results) -> tuple[str, str | None] | None:
-    """The content of the files that a member was trained on, and tested."""
+    """SHA-256 of the file with the member's rows, and of the file with its test rows if there is one."""
     source, tested = member.identity.source, member.identity.test_source
     return None if source is None else (source.sha256, None if tested is None else tested.sha256)
 
 
 def _test_rows(member: Results) -> Tensor:
-    """The rows of the test split by their numbers in the file, or in both files one after the other."""
+    """The row numbers of the test split [n] in the file, or in both files one after the other."""
     identity = member.identity
     assert identity.source is not None
     n_rows = identity.source.n_rows + (0 if identity.test_source is None else identity.test_source.n_rows)
@@ -142,7 +144,7 @@ def _test_rows(member: Results) -> Tensor:
 
 
 def _answers(member: Results, split: Split) -> np.ndarray:
-    """Class probabilities [N, C], or values [N, T] in their own units, float64."""
+    """Class probabilities [N, C], or values [N, T] in the targets' units, float64."""
     outputs = member.outputs(split)
     if member.task.kind == "classification":
         return member.probabilities(outputs).double().numpy()
@@ -150,7 +152,10 @@ def _answers(member: Results, split: Split) -> np.ndarray:
 
 
 def _metrics(first: Results, middle: np.ndarray, rows: Split, names: Sequence[str]) -> dict[str, float]:
-    """The metrics of an ensemble's answers for rows, in the units of the first member."""
+    """The metrics `names` of the ensemble's predictions `middle` [N, C] or [N, T].
+
+    Values are standardised as the first member standardises its targets.
+    """
     answers, y = torch.from_numpy(middle), rows.y.cpu()
     weight = None if rows.weight is None else rows.weight.cpu().double()
     if first.task.kind == "classification":
@@ -174,13 +179,13 @@ def _metrics(first: Results, middle: np.ndarray, rows: Split, names: Sequence[st
 
 
 def _disagreement(first: Results, answers: np.ndarray, middle: np.ndarray) -> float:
-    """See `Ensemble`, of answers [K, N, C] or [K, N, T]."""
+    """The disagreement of predictions [K, N, C] or [K, N, T], as `Ensemble` defines it."""
     if first.task.kind == "classification":
         return float((answers.argmax(2) != middle.argmax(1)).mean())
     return float(answers.std(0, ddof=1).mean())
 
 
 def mean_of_members(found: Ensemble) -> dict[str, tuple[float, float, float]]:
-    """Of each metric the mean, least and greatest of the members."""
+    """The mean, minimum and maximum of each metric over the members."""
     values = {name: [member[name] for member in found.of_members] for name in found.metrics}
     return {name: (sum(of) / len(of), min(of), max(of)) for name, of in values.items()}

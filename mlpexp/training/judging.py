@@ -1,4 +1,4 @@
-"""The end of members: their best weights are evaluated on all splits, at the last epoch in one pass for all.
+"""What is done when members end: their best weights are evaluated on all splits, in one pass at the last epoch.
 
 K members, N rows of a split, C outputs.
 """
@@ -14,21 +14,21 @@ from mlpexp.run.files import side_by_side
 from mlpexp.run.results import judged
 from mlpexp.training.attempt import Attempt
 
-# Members are judged in parts of about so many outputs K·N·C, of which a few copies are held at a time.
+# Members are evaluated in groups with at most about so many outputs K·N·C, since a few copies of these are in memory.
 _OUTPUTS = 2**23
 
 
 def judge(engine: Engine, attempts: Sequence[Attempt]) -> None:
-    """Saves members that have ended, once, and judges their best weights; or records why they failed."""
+    """Saves each member that has ended, once, and evaluates its best weights; or records why it failed."""
     now = side_by_side(lambda attempt: attempt.end(engine), attempts)
     pending = {attempt.member: attempt for attempt, ended in zip(attempts, now, strict=True) if ended}
     if not pending:
         return
-    # With those that are only replayed: see `_parts`.
+    # Members that are only replayed are among them: see `_parts`.
     ended = [k for k, member in enumerate(engine.members) if engine.has_ended(member) and member.failure is None]
     for some in _parts(engine, ended):
         found: Sequence[dict[str, dict[str, float]] | None] = [None] * len(some)
-        # Where it fails each is judged alone, so that the error is that of the members that have it.
+        # Where this fails, each member is evaluated alone below, so that only those that cause the error have it.
         with suppress(Exception):
             found = _judged(engine, some, pending)
         for k, metrics in zip(some, found, strict=True):
@@ -41,8 +41,8 @@ def judge(engine: Engine, attempts: Sequence[Attempt]) -> None:
 def _parts(engine: Engine, members: Sequence[int]) -> Iterator[Sequence[int]]:
     data = engine.members[0].data
     n_outputs = max(len(split) for split in data.splits().values()) * engine.loss.n_outputs(engine.task)
-    # A member that stops early goes on from its own checkpoint if the sweep is killed later. It is judged alone, as it
-    # will be then: in other company its numbers could be rounded in another way.
+    # A member that stops early is evaluated alone: if the sweep is killed later, it is resumed from its own checkpoint
+    # and evaluated alone too. Evaluated with other members, its numbers could be rounded differently.
     step = max(1, _OUTPUTS // n_outputs) if engine.epoch == engine.total_epochs else 1
     for start in range(0, len(members), step):
         yield members[start : start + step]

@@ -1,4 +1,4 @@
-"""The progress of a stack in Jupyter: a bar below the cell that trains."""
+"""The progress of a stack in Jupyter: a progress bar below the cell that trains."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ _SECONDS_BETWEEN_UPDATES = 0.2
 
 
 def in_notebook() -> bool:
-    """Whether this program is the kernel of a notebook."""
-    # Who has not imported IPython runs in none.
+    """Whether this process is the kernel of a notebook."""
+    # A kernel has imported IPython.
     ipython = sys.modules.get("IPython")
     return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
 
 
 def notebook_watcher() -> Watcher:
-    """A bar in a notebook, nothing elsewhere."""
+    """A progress bar in a notebook; elsewhere a watcher that shows nothing."""
     return NotebookBar() if in_notebook() else Watcher()
 
 
 class NotebookBar(Watcher):
-    """A line with a bar: epochs, and the mean of the validation scores of the members that still learn."""
+    """A line with a progress bar: the epochs, and the mean validation score of the members that are still training."""
 
     def __init__(self) -> None:
         self.label = ""
@@ -73,7 +73,7 @@ class NotebookBar(Watcher):
 
 
 class _HTML:
-    """What a notebook shows as it is."""
+    """HTML that a notebook displays unchanged; elsewhere its text without tags."""
 
     def __init__(self, html: str) -> None:
         self._html = html

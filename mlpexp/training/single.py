@@ -1,4 +1,4 @@
-"""One run: trained from the start in a new directory, taken as it is, or resumed where it stopped."""
+"""One run: trained in a new directory, reused if it is already there, or resumed where it stopped."""
 
 from __future__ import annotations
 
@@ -23,20 +23,21 @@ from mlpexp.training.saved import newest
 from mlpexp.training.saved_config import saved_config
 from mlpexp.training.stack import Watcher, train_stack
 
-# So many differences of configs are named.
+# How many differences of configs a message names.
 _MOST_SHOWN = 3
-# What to do with a directory that holds something already.
+# What to do with a directory that is not empty.
 Exist = Literal["error", "new", "reuse"]
 
 
 def train(config: Config, directory: str | Path, data: Any = None, *, exist: Exist = "error") -> Run:
-    """Trains one run and leaves all of it in `directory`, which must be new or empty.
+    """Trains one run and writes all its files to `directory`, which must be new or empty.
 
-    `data`, in place of the config's dataset, are a data frame of any library, a pair (X, y) of arrays or frames, or a
-    Bunch of scikit-learn's. The run keeps them, as data.parquet. Settings of the config's `dataset=table` hold.
-    Where it holds something, `exist` decides: "error"; "new" trains in the first of directory_1, directory_2, … that is
-    free; "reuse" gives the run that is there, or goes on with it, where it has the same config and data.
-    ConfigError where the config cannot be run, with nothing written; RunError where the run fails.
+    `data` takes the place of the config's dataset: a data frame of any library, a pair (X, y) of arrays or frames, or
+    a Bunch of scikit-learn's. The run keeps it as data.parquet. If the config has `dataset=table`, its settings apply.
+    `exist` says what happens if the directory is not empty: "error" raises; "new" trains in the first of directory_1,
+    directory_2, … that is free; "reuse" returns the run in it, resumed if it is unfinished, and raises if its config
+    or data differ.
+    ConfigError where the config cannot be run, and nothing is written; RunError where the run fails.
     """
     path = chosen(Path(directory), exist)
     if data is None:
@@ -52,21 +53,21 @@ def train(config: Config, directory: str | Path, data: Any = None, *, exist: Exi
 
 
 def chosen(directory: Path, exist: Exist) -> Path:
-    """The directory to train in, for one that a caller named; ConfigError for another `exist` than there is."""
+    """The directory to train in, given the one that the caller named. ConfigError for an unknown `exist`."""
     if exist not in get_args(Exist):
         raise ConfigError(unknown(f"exist={show(exist)}: no such choice", str(exist), get_args(Exist)))
     return free_name(directory) if exist == "new" else directory
 
 
 def other_config(directory: Path, differing: Sequence[str]) -> ConfigError:
-    """The error for a directory that was to be used again, by the overrides that it lacks."""
+    """The error for a directory that cannot be reused; `differing` are the overrides that its run does not have."""
     more = f" and {len(differing) - _MOST_SHOWN} more" if len(differing) > _MOST_SHOWN else ""
     shown = f"{', '.join(differing[:_MOST_SHOWN])}{more}"
     return ConfigError(f"directory={directory}: was trained with another config, without {shown}; try exist='new'.")
 
 
 def _reused(path: Path, prepared: Prepared) -> Run:
-    """The run in a directory, trained to its end where it is not; ConfigError where it is another."""
+    """The run in a directory, resumed if it is unfinished. ConfigError where its config or data differ."""
     found = record.read(path)
     if differing := differences(prepared.config.to_dict(), found.config):
         raise other_config(path, differing)
@@ -80,7 +81,7 @@ def _reused(path: Path, prepared: Prepared) -> Run:
 
 
 def _prepared_with(config: Config, file: Path, data: Any) -> tuple[Prepared, bytes]:
-    """The config with data from Python, and these as the content of the file in which the run keeps them."""
+    """The config prepared with data from Python, and these data as the bytes of the run's data.parquet."""
     from mlpexp.data.tables.formats import read_parquet
     from mlpexp.data.tables.frames import parquet, rows_and_targets
 
@@ -102,12 +103,13 @@ def resume(
     watcher: Watcher | None = None,
     data: str | Path | None = None,
 ) -> Run:
-    """Continues a run where it stopped, in place.
+    """Continues a run where it stopped, in its directory.
 
-    `changes` may give other values of `epochs`, `device`, `data_dir` and `plugins`; `data` is where its table lies now.
+    `changes` may give other values of `epochs`, `device`, `data_dir` and `plugins`; `data` is the path of its table, if
+    that was moved. ConfigError where there is nothing left to train; RunError where the run fails.
     """
     path = Path(directory)
-    # Where there is no run, there is nothing to lock either.
+    # Raises where there is no run, before anything is locked.
     record.read(path)
     with locked(path):
         return _resumed(path, changes or {}, watcher or notebook_watcher(), None if data is None else Path(data))
@@ -138,12 +140,12 @@ def _resumed(path: Path, changes: dict[str, Any], watcher: Watcher, file: Path |
 
 
 def run_in(path: Path, prepared: Prepared, watcher: Watcher | None = None) -> Run:
-    """Trains one run in a directory that is the caller's already, and locked."""
+    """Trains one run in a directory that the caller has claimed and locked."""
     return _alone(Pending(prepared.config, path), prepared, watcher)
 
 
 def _alone(run: Pending, prepared: Prepared, watcher: Watcher | None) -> Run:
-    """A stack of one; its error is raised."""
+    """Trains a stack of one run, and raises its error."""
     (outcome,) = train_stack([run], [prepared], watcher)
     if isinstance(outcome, Exception):
         raise outcome
