@@ -1,4 +1,4 @@
-"""`mlpexp look`: shows what a table holds before any training: its columns, its target, and what is odd in it."""
+"""`mlpexp look`: shows what a table holds before any training: its columns, its target, and its issues."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from mlpexp.data.oddity import Oddity
+    from mlpexp.data.identity import DataIssue
     from mlpexp.data.tables.kinds import Kind
     from mlpexp.data.tables.raw import RawTable
     from mlpexp.data.tables.targets import Target
 
-# So many values of a category are shown, and classes of a target; and columns on a terminal.
+# At most so many values of a category, classes of a target, and columns on a terminal are shown.
 _MOST_VALUES, _MOST_CLASSES, _MOST_COLUMNS = 3, 10, 60
 # The widest name of a column on a terminal.
 _WIDEST = 24
@@ -30,7 +30,7 @@ _WIDEST = 24
 def run(arguments: list[str]) -> int:
     parser = Parser(prog="mlpexp look", description=__doc__.split(": ", 1)[1])
     parser.add_argument(
-        "file", metavar="FILE", help="a table: CSV and its kin, parquet, xlsx, ARFF, ...; packed or not"
+        "file", metavar="FILE", help="a table: CSV or similar, parquet, xlsx, ARFF, ...; may be compressed"
     )
     parser.add_argument("--target", metavar="NAME", help="the column to predict; else the last one")
     args = parser.parse_args(arguments)
@@ -39,7 +39,7 @@ def run(arguments: list[str]) -> int:
 
     from mlpexp.cli.console import console
     from mlpexp.data.tables.finding import find_kinds
-    from mlpexp.data.tables.oddities import find_oddities
+    from mlpexp.data.tables.issues import find_issues
     from mlpexp.data.tables.reading import read_table
     from mlpexp.data.tables.targets import find_target
 
@@ -50,17 +50,17 @@ def run(arguments: list[str]) -> int:
         raise ConfigError(f"{args.file}: has the one column '{name}'; a feature and a target are needed.")
     command = _command(args.file, name)
     kinds, target = find_kinds(table, targets=[name]), find_target(table, column)
-    oddities = find_oddities(table, kinds, target)
-    show(table, kinds, target, oddities, console(), chosen=args.target is not None)
-    # In one line however long, to be pasted.
+    issues = find_issues(table, kinds, target)
+    show(table, kinds, target, issues, console(), chosen=args.target is not None)
+    # Not wrapped, so that it can be copied.
     console().print(Text.assemble(("\nbegin with\n", "bold"), command), soft_wrap=True)
     return 0
 
 
 def show(
-    table: RawTable, kinds: Sequence[Kind], target: Target, oddities: Sequence[Oddity], out: Console, chosen: bool
+    table: RawTable, kinds: Sequence[Kind], target: Target, issues: Sequence[DataIssue], out: Console, chosen: bool
 ) -> None:
-    """Prints the table's size, what was found in reading it, its target, its columns, and what is odd."""
+    """Prints the table's size, its format, its target, its columns, and its issues."""
     from rich.text import Text
 
     from mlpexp.doctor.finding import advice, named
@@ -72,7 +72,7 @@ def show(
         "read as": "; ".join(table.notes),
         "target": f"{target.name} ({which}): {_of_target(table, target)}",
     }
-    # Of text, the notes are on spellings, which are among what is odd.
+    # For text, the notes are about spellings, which are among the issues.
     if table.column(target.name, "").cells.dtype.is_numeric():
         parts["note"] = "; ".join(target.notes)
     out.print(_paragraphs(parts.items()))
@@ -82,13 +82,13 @@ def show(
     if len(shown) < len(kinds):
         out.print(f"and {len(kinds) - len(shown):,} more columns; in a pipe all of them are shown")
     out.print()
-    out.print(Text("odd" if oddities else "nothing odd was found", style="bold"))
-    found = [asdict(_pasted(oddity)) for oddity in oddities]
+    out.print(Text("issues" if issues else "no issues found", style="bold"))
+    found = [asdict(_pasted(issue)) for issue in issues]
     out.print(_paragraphs((named(finding), f"{finding['evidence']}.{advice(finding)}") for finding in found))
 
 
 def _paragraphs(parts: Iterable[tuple[str, str]]) -> Table:
-    """Texts, each beside what it is about; none for empty ones."""
+    """Texts, each beside its name; empty ones are left out."""
     from rich.table import Table
     from rich.text import Text
 
@@ -102,14 +102,14 @@ def _paragraphs(parts: Iterable[tuple[str, str]]) -> Table:
 
 
 def _columns(table: RawTable, kinds: Sequence[Kind], widest: int | None) -> Table:
-    """A row a column: kind, missing values, range or most frequent values, and why it is taken for this.
+    """A row for each column: kind, missing values, range or most frequent values, and the reason for the kind.
 
     Names wider than `widest` are folded.
     """
     from rich.table import Table
     from rich.text import Text
 
-    from mlpexp.data.tables.oddity import percent
+    from mlpexp.data.tables.issue_rows import percent
 
     shown = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
     shown.add_column("column", style="bold", max_width=widest, overflow="fold")
@@ -125,7 +125,7 @@ def _columns(table: RawTable, kinds: Sequence[Kind], widest: int | None) -> Tabl
 
 
 def _of_column(table: RawTable, kind: Kind) -> str:
-    """A range, or the most frequent values; nothing of a column that is ignored."""
+    """The range, or the most frequent values; empty for a column that is ignored."""
     from mlpexp.data.tables.kinds import Categories, Dates, Numbers
     from mlpexp.data.tables.values import numbers_of
 
@@ -139,7 +139,7 @@ def _of_column(table: RawTable, kind: Kind) -> str:
 
 
 def _of_target(table: RawTable, target: Target) -> str:
-    """The classes with their rows, or the range of the values."""
+    """The classes with their numbers of rows, or the range of the values."""
     import numpy as np
 
     from mlpexp.data.tables.targets import labels_of
@@ -158,8 +158,8 @@ def _of_target(table: RawTable, target: Target) -> str:
 def _frequent(
     values: Sequence[str], counts: Sequence[int], n_values: int, n_rows: int, most: int, counted: bool = False
 ) -> str:
-    """Values with their shares of the rows, `counted` with their numbers too."""
-    from mlpexp.data.tables.oddity import percent
+    """Values with their shares of the rows; with `counted`, their numbers of rows too."""
+    from mlpexp.data.tables.issue_rows import percent
     from mlpexp.data.tables.raw import short
 
     parts = [
@@ -183,7 +183,7 @@ def _range(values: object) -> str:
 
 
 def _number(value: float) -> str:
-    """Whole numbers to the last digit, others with five."""
+    """Whole numbers with all digits, others with five."""
     whole = abs(value) < 1e15 and float(value).is_integer()
     return f"{int(value)}" if whole else f"{value:.5g}"
 
@@ -209,10 +209,10 @@ def _override(key: str, text: str) -> str:
     return plain if not parsed.is_sweep_override() and parsed.value() == text else quoted
 
 
-def _pasted(oddity: Oddity) -> Oddity:
-    """With its remedies as a shell takes them: in quotes only where it would read something else."""
+def _pasted(issue: DataIssue) -> DataIssue:
+    """The issue with its remedies as they can be pasted into a shell: quoted only where that is needed."""
     remedy, *alternatives = (
         override if re.fullmatch(r"[\w.=,\[\]-]*", override) else shlex.quote(override)
-        for override in (oddity.remedy, *oddity.alternatives)
+        for override in (issue.remedy, *issue.alternatives)
     )
-    return replace(oddity, remedy=remedy, alternatives=tuple(alternatives))
+    return replace(issue, remedy=remedy, alternatives=tuple(alternatives))

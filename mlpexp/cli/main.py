@@ -24,7 +24,7 @@ COMMANDS = {
     "compare": "compare runs over seeds, with tests and figures: mlpexp compare RUN_OR_SWEEP ...",
     "report": "put runs and sweeps on a page for a browser: mlpexp report RUN_OR_SWEEP ...",
     "notebook": "run every experiment, and write one page of them all: mlpexp notebook",
-    "look": "show what a table holds, and what is odd in it: mlpexp look FILE [--target NAME]",
+    "look": "show what a table holds, and its issues: mlpexp look FILE [--target NAME]",
     "lr-find": "suggest learning rates: mlpexp lr-find dataset=digits optimizer=sgd",
     "plot": "draw figures that need no run: mlpexp plot activations|optimizers|schedulers|dataset",
     "list": "what there is to choose from, and what each key means: mlpexp list [GROUP [NAME]]",

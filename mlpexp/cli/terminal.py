@@ -131,7 +131,7 @@ def score_text(score: float) -> str:
     return "–" if math.isnan(score) else f"{score:.4f}"
 
 
-# What is odd in a table, and stands in the note on its columns and rows too.
+# Issues of a table that the note on its columns and rows names too.
 _IN_NOTES = {"empty", "constant", "id_like", "missing_targets", "rows_with_missing"}
 
 
@@ -142,7 +142,7 @@ def _setup(prepared: Prepared, engine: Engine) -> Text:
     parts = {
         "data": f"{data.name}: {sizes} rows (train / val / test), {_task(prepared)}",
         "note": data.note,
-        "odd": "\n".join(format_finding(as_plain(odd)) for odd in data.odd if odd.symptom not in _IN_NOTES),
+        "issues": "\n".join(format_finding(as_plain(each)) for each in data.issues if each.symptom not in _IN_NOTES),
         "model": f"{named(config, 'model')}: {'-'.join(map(str, widths))}, {engine.n_parameters:,} parameters",
         # Without a hidden layer there is nothing to activate, to normalise or to drop.
         "activation": named(config, "activation") if config.model.activates else "none (no hidden layer)",

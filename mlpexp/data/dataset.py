@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from mlpexp import markup
 from mlpexp.data.columns import Image
-from mlpexp.data.identity import Identity
-from mlpexp.data.oddity import Oddity
+from mlpexp.data.identity import DataIssue, Identity
 from mlpexp.data.preprocessing import Preprocessing
 from mlpexp.data.readings import Readings
 from mlpexp.data.source import Source, changed
@@ -135,7 +134,7 @@ class Data:
     source: Source | None = None  # the file that the data were read from
     dealt: str | None = None  # the split of each row of that file, see identity.packed
     test_source: Source | None = None  # the file of the test rows, if it is a separate one
-    odd: tuple[Oddity, ...] = ()  # findings on a table
+    issues: tuple[DataIssue, ...] = ()  # of a table, such as columns that reveal the target
 
     @cached_property
     def preprocessing(self) -> Preprocessing:
@@ -146,7 +145,7 @@ class Data:
     def identity(self) -> Identity:
         """The description of the data that a run stores."""
         n_rows = (len(self.train), len(self.val), len(self.test))
-        return Identity(self.task, self.preprocessing, self.source, self.dealt, self.test_source, self.odd, n_rows)
+        return Identity(self.task, self.preprocessing, self.source, self.dealt, self.test_source, self.issues, n_rows)
 
     @property
     def n_features(self) -> int:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from mlpexp.data.oddity import Oddity
 from mlpexp.data.preprocessing import Preprocessing
 from mlpexp.data.source import Source
 from mlpexp.data.task import Task
@@ -25,6 +24,21 @@ _SPLITS = 3
 
 
 @dataclass(frozen=True)
+class DataIssue:
+    """An issue of a table, such as a column with mostly missing values.
+
+    `symptom` is a stable key, `columns` are the columns concerned, `evidence` is a sentence with figures. `remedy` is
+    an override, or empty if no override helps; each of the `alternatives` can be used in its place.
+    """
+
+    symptom: str
+    columns: tuple[str, ...]
+    evidence: str
+    remedy: str = ""
+    alternatives: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Identity:
     """The task with its classes, the fitted preprocessing, the file, and the split of each of its rows."""
 
@@ -36,8 +50,8 @@ class Identity:
     """The split of each row, see `packed`; None if the data are not split from a file."""
     test_source: Source | None = None
     """The file of the test rows, if it is a separate one; in `split` they follow the rows of `source`."""
-    odd: tuple[Oddity, ...] = ()
-    """Findings on a table, as shown by `mlpexp look`."""
+    issues: tuple[DataIssue, ...] = ()
+    """Issues of a table, as shown by `mlpexp look`."""
     n_rows: tuple[Index, Index, Index] | None = None
     """Number of rows of train, val and test."""
 
@@ -56,7 +70,7 @@ class Identity:
             "classes": list(self.task.classes),
             **self.preprocessing.to_plain(),
             "split": self.split,
-            "odd": as_plain(self.odd),
+            "issues": as_plain(self.issues),
             "n_rows": as_plain(self.n_rows),
         }
 
@@ -78,9 +92,9 @@ class Identity:
             for key in ("source", "test_source")
         )
         task = Task(kind, tuple(classes), len(preprocessing.outputs))
-        odd = convert(plain.get("odd", []), tuple[Oddity, ...], "data.odd")
+        issues = convert(plain.get("issues", []), tuple[DataIssue, ...], "data.issues")
         n_rows = convert(plain.get("n_rows"), tuple[Index, Index, Index] | None, "data.n_rows")
-        return Identity(task, preprocessing, source, split, tested, odd, n_rows)
+        return Identity(task, preprocessing, source, split, tested, issues, n_rows)
 
 
 def packed(rows: tuple[Tensor, Tensor, Tensor], n_rows: int) -> str:

@@ -89,7 +89,7 @@ class Table(TableSettings):
     def _dealt(self, learned: Learned, source: Source, tested: Source | None) -> Data:
         dealt = learned.dealt(self)
         split = packed(dealt.rows, len(learned.x))
-        known = Identity(learned.task, dealt.fitted, source, split, tested, learned.odd)
+        known = Identity(learned.task, dealt.fitted, source, split, tested, learned.issues)
         notes = [*dealt.notes, *self._recommendation(source.n_rows)]
         return self._data(learned.x, learned.y, learned.weight, dealt.rows, known, notes)
 
@@ -120,7 +120,7 @@ class Table(TableSettings):
             source=known.source,
             dealt=known.split,
             test_source=known.test_source,
-            odd=known.odd,
+            issues=known.issues,
         )
 
     def load_again(

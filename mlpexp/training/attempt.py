@@ -82,7 +82,7 @@ class Run:
         return f"Run {self.directory}: {record.state}, {epochs}", listed(record.metrics, "test")
 
     def _repr_html_(self) -> str:
-        """What Jupyter shows: the metrics of each split, beside those of a constant prediction."""
+        """What Jupyter shows: the metrics of each split, beside those of a constant answer."""
         rows = by_split(self.record.metrics, self.record.constant)
         findings = [format_finding(finding) for finding in self.record.findings]
         return "".join([markup.title(self._described()[0]), markup.table(rows), markup.lines(findings)])
@@ -104,7 +104,7 @@ class Attempt:
         stack_size: int,
         constant: Callable[[Data, Objective], dict[str, dict[str, float]]],
     ) -> None:
-        """`stack_size` is the number of runs at the start; `constant` gives the metrics of a constant prediction."""
+        """`stack_size` is the number of runs at the start; `constant` gives the metrics of a constant answer."""
         assert run.directory is not None
         self.directory, self.member = run.directory, member
         self._stack_size = stack_size

@@ -269,23 +269,23 @@ def test_a_damaged_record_of_the_data_is_one_line(
     assert said in line
 
 
-def test_what_is_odd_in_a_table_stands_in_the_header_and_in_the_run(here: Path, capsys: Capture) -> None:
+def test_the_issues_of_a_table_stand_in_the_header_and_in_the_run(here: Path, capsys: Capture) -> None:
     rows = [f"{n % 7}.5,{n * n % 31},{'ab'[n % 7 > 2]}" for n in range(60)]
     Path("t.csv").write_text("\n".join(["told,x,y", *rows, ""]))
     assert call(["train", "dataset=table", "dataset.path=t.csv", "hydra.run.dir=run", "epochs=3", *QUICK]) == 0
     out = " ".join(capsys.readouterr().out.split())
-    odd = record.read(Path("run")).data["odd"]
-    assert [found["symptom"] for found in odd] == ["gives_target_away", "duplicate_rows"]
-    for found in odd:
+    issues = record.read(Path("run")).data["issues"]
+    assert [found["symptom"] for found in issues] == ["target_leakage", "duplicate_rows"]
+    for found in issues:
         assert found["evidence"] in out
     assert call(["resume", "run", "epochs=4"]) == 0
-    assert record.read(Path("run")).data["odd"] == odd
+    assert record.read(Path("run")).data["issues"] == issues
 
 
-def test_a_run_does_not_search_very_many_rows_for_what_is_odd(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_does_not_search_very_many_rows_for_issues(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mlpexp.data.tables.learning._MOST_SEARCHED", 59)
     rows = [f"{n % 7}.5,{'ab'[n % 7 > 2]}" for n in range(60)]
     Path("t.csv").write_text("\n".join(["told,y", *rows, ""]))
     data = mlpexp.compose(["dataset=table", "dataset.path=t.csv"]).dataset.load(Path())
-    assert data.odd == ()
-    assert "mlpexp look tells what is odd" in data.note
+    assert data.issues == ()
+    assert "mlpexp look searches all rows" in data.note

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mlpexp.data.columns import MISSING, Category, Column, Date, Number, Scale, constant
-from mlpexp.data.oddity import Oddity
+from mlpexp.data.identity import DataIssue
 from mlpexp.data.preprocessing import BOUNDS, Preprocessing, Target
 from mlpexp.data.tables.cells import is_missing
 from mlpexp.data.tables.finding import find_kinds
+from mlpexp.data.tables.issues import find_issues
 from mlpexp.data.tables.kinds import Categories, Dates, Ignored, Kind
 from mlpexp.data.tables.matrix import check_classes, classes_of, holes_of, require, targets_of, values_of
 from mlpexp.data.tables.notes import on_columns, on_values
-from mlpexp.data.tables.oddities import find_oddities
 from mlpexp.data.tables.rare import FEWEST, classes_left, merged
 from mlpexp.data.tables.raw import RawTable, short
 from mlpexp.data.tables.settings import TableSettings
@@ -56,7 +56,7 @@ class Learned:
     targets: tuple[str, ...]
     merged: tuple[str, ...]
     notes: tuple[str, ...]
-    odd: tuple[Oddity, ...]
+    issues: tuple[DataIssue, ...]
 
     def dealt(self, settings: TableSettings) -> Dealt:
         """Splits the rows, and fits the preprocessing to those of train; ConfigError if the rows cannot be split."""
@@ -152,11 +152,11 @@ def learn(table: RawTable, test: RawTable | None, settings: TableSettings) -> Le
         x, y, tested = torch.cat([x, x_test]), torch.cat([y, y_test]), n_rows + tested
     task = Task("classification", target.classes) if target.classes else Task("regression", n_values=len(names))
     notes = [*table.notes, *on_columns(kinds, beside), *notes, *(note for part in found for note in part.notes)]
-    odd: tuple[Oddity, ...] = ()
+    issues: tuple[DataIssue, ...] = ()
     if table.n_rows > _MOST_SEARCHED:
-        notes.append(f"mlpexp look tells what is odd; a run searches at most {_MOST_SEARCHED:,} rows for it")
+        notes.append(f"not searched for issues (more than {_MOST_SEARCHED:,} rows); mlpexp look searches all rows")
     elif len(names) == 1:
-        odd = tuple(find_oddities(table, kinds, found[0]))
+        issues = tuple(find_issues(table, kinds, found[0]))
     of_rules = tuple(column for column in table.columns if column.name in rules)
     return Learned(
         table=RawTable(table.where, of_rules, places=table.places),
@@ -171,7 +171,7 @@ def learn(table: RawTable, test: RawTable | None, settings: TableSettings) -> Le
         targets=names,
         merged=merged(found[0], target) if target.classes else (),
         notes=tuple(notes),
-        odd=odd,
+        issues=issues,
     )
 
 

@@ -1,7 +1,7 @@
 """Measures of dependence between columns: equal rows, equal values, rank correlation and linear correlation.
 
-N rows, D columns. A frame's columns are Float64, or UInt32 codes of categories, named 0, 1, … by their places; a null
-is missing, and equals a null.
+N rows, D columns. A frame's columns are Float64, or UInt32 codes of categories, named 0, 1, … by their places. Nulls
+are missing values, and are equal to each other.
 """
 
 from __future__ import annotations
@@ -17,28 +17,29 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 
-# Rows that are compared before all are. At a correlation of 0.9999 chance moves that of so many by 1e-5.
+# Correlations are first computed from a sample of so many rows. If the correlation of all rows is 0.9999, that of the
+# sample has a standard error of about 1e-5.
 _SAMPLE = 2000
-# Above it, the correlation is computed from all rows: ten times as far from 1 as is looked for.
+# Above it, the correlation is computed from all rows. Its distance from 1 is ten times that of the pairs searched for.
 _SCREEN = 0.999
-# Every column is compared with every other one, up to so many columns, and pairs on all rows up to so many values.
-# Each takes about a second.
+# At most so many columns are compared with each other, and at most so many values are read to compute correlations from
+# all rows. Each limit takes about a second.
 _MOST_COLUMNS, _MOST_VALUES = 1000, 100_000_000
-# The relative distance of numbers that rounding alone may cause.
+# Relative differences up to this may be due to rounding.
 _ROUNDING = 1e-12
-# Rows of one value that are needed to say that the value has a class: fewer may agree by chance, or be copies.
-_TELLING = 5
+# A value determines a class only if it has so many rows: fewer may have one class by chance, or as copies.
+_ENOUGH = 5
 
 
 def count_repeated(frame: pl.DataFrame) -> int:
-    """How many rows are equal to an earlier one in all columns."""
+    """The number of rows that are equal to an earlier row in all columns."""
     return frame.height - frame.n_unique() if frame.width else 0
 
 
 def best_accuracy(inputs: pl.DataFrame, labels: pl.Series) -> tuple[float, int]:
-    """The highest accuracy of any function of the inputs: Σ over sets of equal inputs of their largest class, / N.
+    """The highest accuracy of any function of the inputs, and the number of rows in sets with more than one class.
 
-    Also returns the number of rows in sets of more than one class.
+    A set has the rows with equal inputs. The accuracy is Σ (rows of the largest class of a set) / N over all sets.
     """
     import polars as pl
 
@@ -48,13 +49,13 @@ def best_accuracy(inputs: pl.DataFrame, labels: pl.Series) -> tuple[float, int]:
 
 
 def best_r2(inputs: pl.DataFrame, values: pl.Series) -> tuple[float, int]:
-    """The highest r2 of any function of the inputs: 1 − Σ (y − mean of the rows of equal inputs)² / Σ (y − mean)².
+    """The highest R² of any function of the inputs, and the number of rows in sets with more than one value.
 
-    Also returns the number of rows in sets of more than one value; (1, 0) if all values are equal.
+    A set has the rows with equal inputs. R² = 1 − Σ (y − ȳ of its set)² / Σ (y − ȳ)². (1, 0) if all values are equal.
     """
     import polars as pl
 
-    # The squares of values such as 1e12 ± 1 are far greater than their deviations' squares.
+    # Centred first: for values such as 1e12 ± 1, sums of squares would lose the deviations to rounding.
     y = pl.Series(centred(values.to_numpy()))
     total = float((y**2).sum())
     sets = inputs.with_columns(y=y).group_by(inputs.columns)
@@ -66,34 +67,43 @@ def best_r2(inputs: pl.DataFrame, values: pl.Series) -> tuple[float, int]:
     return (1 - float(within["squares"].sum()) / total, int(within["n"].sum())) if total else (1.0, 0)
 
 
-def count_told(column: pl.Series, labels: pl.Series) -> int:
-    """The rows whose class is the most frequent one among those of the same value, where the value tells anything."""
+def count_determined(column: pl.Series, labels: pl.Series) -> int:
+    """The number of rows that have the most frequent class of their value, over all values with enough rows.
+
+    See `_determining`.
+    """
     import polars as pl
 
     sizes = _sizes(column.to_frame(), labels)
     sets = sizes.group_by(column.name).agg(pl.col("n").sum(), largest=pl.col("n").max())
-    return int(sets["largest"].to_numpy()[_telling(sets["n"].to_numpy(), labels.n_unique())].sum())
+    return int(sets["largest"].to_numpy()[_determining(sets["n"].to_numpy(), labels.n_unique())].sum())
 
 
-def most_told(sizes: npt.NDArray[np.int64], n_classes: int) -> int:
-    """The most that `count_told` may find in a column whose values have so many rows."""
-    return int(sizes[_telling(sizes, n_classes)].sum())
+def most_determined(sizes: npt.NDArray[np.int64], n_classes: int) -> int:
+    """The upper bound of `count_determined` for a column whose values have `sizes` rows each."""
+    return int(sizes[_determining(sizes, n_classes)].sum())
 
 
-def _telling(sizes: npt.NDArray[np.int64], n_classes: int) -> npt.NDArray[np.bool_]:
-    """Which values tell anything: those of _TELLING rows; all where there is one a class, and missing ones besides."""
-    return (sizes >= _TELLING) | (len(sizes) <= n_classes + 1)
+def _determining(sizes: npt.NDArray[np.int64], n_classes: int) -> npt.NDArray[np.bool_]:
+    """Which values can determine a class: those with at least _ENOUGH rows.
+
+    All can if there are at most as many values as classes, plus missing values.
+    """
+    return (sizes >= _ENOUGH) | (len(sizes) <= n_classes + 1)
 
 
 def _sizes(inputs: pl.DataFrame, labels: pl.Series) -> pl.DataFrame:
-    """The different rows of inputs and class, and how many there are of each, as `n`."""
+    """The distinct rows of inputs and class, with the number of rows of each as `n`."""
     import polars as pl
 
     return inputs.with_columns(label=labels).group_by([*inputs.columns, "label"]).agg(n=pl.len())
 
 
 def rank_correlation(column: pl.Series, values: pl.Series) -> float:
-    """Spearman's ρ over the rows in which both are known; 0 if one of them is constant."""
+    """Spearman's ρ over the rows in which both values are known; 0 if one of the columns is constant.
+
+    It is that of a sample of _SAMPLE rows, unless this is above _SCREEN.
+    """
     known = column.is_not_null() & values.is_not_null()
     column, values = column.filter(known), values.filter(known)
     step = max(1, len(column) // _SAMPLE)
@@ -106,7 +116,7 @@ def _ranks(values: pl.Series) -> Floats:
 
 
 def _correlation(a: Floats, b: Floats) -> float:
-    """Pearson's r; 0 if one of them is constant, or if there are fewer than two rows."""
+    """Pearson's r; 0 if one of the columns is constant, or if there are fewer than two rows."""
     if len(a) < 2:
         return 0.0
     a, b = centred(a), centred(b)
@@ -115,11 +125,11 @@ def _correlation(a: Floats, b: Floats) -> float:
 
 
 def centred(x: Floats, middle: Callable[[Floats], Any] = np.mean) -> Floats:
-    """(x − middle) / the greatest |x − middle|: within ±1, since the square of 1e200 is infinite.
+    """(x − m) / max |x − m| with m = middle(x): within ±1, so that squares of values such as 1e200 stay finite.
 
-    0 where the values differ by what rounding may cause.
+    All 0 if the values differ by rounding only.
     """
-    # Powers of two change no digit.
+    # Scaling by a power of two is exact.
     x = np.ldexp(x, -int(np.frexp(np.abs(x).max())[1]))
     x = x - middle(x)
     reach = float(np.abs(x).max())
@@ -127,14 +137,15 @@ def centred(x: Floats, middle: Callable[[Floats], Any] = np.mean) -> Floats:
 
 
 def median(x: Floats) -> float:
-    """Of finite values; that of two as great as floats become is finite too."""
+    """The median of finite values; it is finite even for the largest floats."""
     return float(np.median(x / 2) * 2)
 
 
-def on_a_line(x: Floats, least: float) -> list[tuple[int, int, float]]:
-    """Pairs of columns of x [N, D], NaN where missing, with |r| > `least`: (i, j, r), i < j, each j once.
+def collinear_pairs(x: Floats, least: float) -> list[tuple[int, int, float]]:
+    """Pairs of columns of x [N, D], NaN where missing, with |r| > `least`: (i, j, r), i < j, each j at most once.
 
-    Pairs are looked for in _SAMPLE rows, and r is of all rows in which both are known. Only _MOST_COLUMNS are compared.
+    Pairs are searched in a sample of _SAMPLE rows and in the first _MOST_COLUMNS columns; their r is computed from all
+    rows in which both values are known.
     """
     x = x[:, :_MOST_COLUMNS]
     some = x[:: max(1, len(x) // _SAMPLE)]
@@ -164,12 +175,13 @@ def on_a_line(x: Floats, least: float) -> list[tuple[int, int, float]]:
     return found
 
 
-def one_to_one(frame: pl.DataFrame) -> list[tuple[int, int]]:
-    """Pairs of columns (i, j), i < j, each j once, whose values stand for each other in every row."""
+def one_to_one_pairs(frame: pl.DataFrame) -> list[tuple[int, int]]:
+    """Pairs of columns (i, j), i < j, each j at most once, whose values correspond one to one."""
     seen: dict[bytes, int] = {}
     found = []
     for j, column in enumerate(frame.iter_columns()):
-        # The same for all columns that differ in names of values only: each value as its place of first appearance.
+        # Each value is coded by the order of its first appearance: equal for columns that differ only in the names of
+        # their values.
         values = column.rank("dense").fill_null(0).to_numpy()
         _, first, codes = np.unique(values, return_index=True, return_inverse=True)
         key = np.argsort(np.argsort(first))[codes].astype(np.int32).tobytes()

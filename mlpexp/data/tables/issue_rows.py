@@ -1,4 +1,7 @@
-"""The rows that findings are computed from, and helpers for the sentences of findings."""
+"""The rows in which issues of a table are searched, and helpers for the sentences that describe issues.
+
+N rows, D columns.
+"""
 
 from __future__ import annotations
 
@@ -18,54 +21,58 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import polars as pl
 
-# In fewer rows two columns go together by chance: two of two values each do in 2 of 2^20 such tables.
+# In fewer rows two columns may agree by chance: two binary columns do so in 2 of 2^20 tables of 20 rows.
 ENOUGH_ROWS = 20
-# Names, or what else is listed, in a sentence.
+# At most this many names or other items are listed in a sentence.
 _MOST_NAMED = 5
 
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows with a target: the kinds of the columns that are learned from, their values, and the target's."""
+    """The rows of a table whose target is known: the input columns, and the target."""
 
     kinds: tuple[Kind, ...]
-    inputs: pl.DataFrame  # named 0, 1, … by their places in `kinds`; see relations.py
+    """The kind of each input column [D]."""
+    inputs: pl.DataFrame
+    """[N, D]: columns named 0, 1, … by their places in `kinds`; see relations.py."""
     target: Target
-    answers: pl.Series  # classes (Int64) or values (Float64)
+    y: pl.Series
+    """[N]: classes (Int64) or values (Float64)."""
 
     @property
     def n(self) -> int:
-        return len(self.answers)
+        """N."""
+        return len(self.y)
 
     @cached_property
     def counts(self) -> list[npt.NDArray[np.int64]]:
-        """Of each column, how many rows each of its values has; missing ones are none."""
+        """For each column, the number of rows of each of its values, without missing values."""
         return [column.drop_nulls().unique_counts().to_numpy() for column in self.inputs.iter_columns()]
 
-    def places(self, *kinds: type[Kind]) -> list[int]:
-        """Of the columns of these kinds."""
+    def columns_of(self, *kinds: type[Kind]) -> list[int]:
+        """The places of the columns of these kinds."""
         return [place for place, kind in enumerate(self.kinds) if isinstance(kind, kinds)]
 
-    def ignoring(self, *places: int) -> str:
-        """The override that leaves these columns out; empty where it would leave none."""
+    def ignore_override(self, *places: int) -> str:
+        """The override that leaves these columns out; empty if no column would be left."""
         names = ",".join(_in_list(self.kinds[place].name) for place in places)
         return f"dataset.ignore=[{names}]" if len(places) < len(self.kinds) else ""
 
 
 def rows_of(table: RawTable, kinds: Sequence[Kind], target: Target) -> Rows:
+    """The rows of a table whose target is known, without the columns that are ignored."""
     import polars as pl
 
     column = table.column(target.name, "dataset.target")
-    answers = pl.Series(labels_of(column, target) if target.classes else numbers_of(table, column))
-    known = answers >= 0 if target.classes else answers.is_not_nan()
-    learned = tuple(kind for kind in kinds if not isinstance(kind, Ignored))
-    values = {str(place): _values(table, kind) for place, kind in enumerate(learned)}
-    return Rows(
-        learned, pl.DataFrame(values).filter(known) if values else pl.DataFrame(), target, answers.filter(known)
-    )
+    y = pl.Series(labels_of(column, target) if target.classes else numbers_of(table, column))
+    known = y >= 0 if target.classes else y.is_not_nan()
+    used = tuple(kind for kind in kinds if not isinstance(kind, Ignored))
+    values = {str(place): _values(table, kind) for place, kind in enumerate(used)}
+    return Rows(used, pl.DataFrame(values).filter(known) if values else pl.DataFrame(), target, y.filter(known))
 
 
 def _values(table: RawTable, kind: Kind) -> pl.Series:
+    """The values of a column [N]: codes of categories, days, or numbers; null where missing."""
     import polars as pl
 
     column = table.column(kind.name, "")
@@ -76,11 +83,12 @@ def _values(table: RawTable, kind: Kind) -> pl.Series:
 
 
 def of_all(n: int, rows: Rows) -> str:
+    """A number of rows beside their total: `3 of 40 rows (7.5 %)`."""
     return f"{n:,} of {rows.n:,} rows ({percent(n / rows.n)})"
 
 
 def percent(share: float) -> str:
-    """To a tenth; smaller shares in two digits, and 100 % for all alone."""
+    """A share as `12.5 %`: one decimal, below 1 % two digits; `100 %` stands for exactly 1."""
     if 0.999 < share < 1:
         return "more than 99.9 %"
     number = f"{100 * share:.1f}".removesuffix(".0") if share >= 0.01 else f"{100 * share:.2g}"
@@ -88,23 +96,23 @@ def percent(share: float) -> str:
 
 
 def near_one(r: float) -> str:
-    """A correlation with the digits that tell it from 1."""
+    """A correlation near ±1, in six decimals: `0.999973`."""
     return f"{r:.6f}".rstrip("0").rstrip(".").replace("-", "−")
 
 
 def named(names: Collection[str]) -> str:
-    """Columns or classes in a sentence."""
+    """Names of columns or classes, as `listed`."""
     return listed([short(name) for name in names])
 
 
 def listed(texts: Sequence[str], separator: str = ", ") -> str:
-    """The first few of them, and how many more there are."""
+    """The first few texts, and how many more there are."""
     more = f" and {len(texts) - _MOST_NAMED} more" if len(texts) > _MOST_NAMED else ""
     return f"{separator.join(texts[:_MOST_NAMED])}{more}"
 
 
 def _in_list(name: str) -> str:
-    """A name within a list of Hydra's grammar."""
+    """A name as an element of a list in Hydra's override grammar."""
     if re.fullmatch(r"[A-Za-z_]\w*", name):
         return name
     escaped = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), name)

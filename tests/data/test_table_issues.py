@@ -1,4 +1,4 @@
-"""What is odd in a table: each finding on a small table worked out by hand, and none on a table without it."""
+"""The issues of a table: each is found in a small table worked out by hand, and none in a table without it."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ import scipy.stats
 from sklearn.datasets import load_breast_cancer, load_wine
 
 from mlpexp.config.overrides import parse_override
-from mlpexp.data.oddity import Oddity
+from mlpexp.data.identity import DataIssue
 from mlpexp.data.tables.finding import find_kinds
 from mlpexp.data.tables.formats import from_frame
-from mlpexp.data.tables.oddities import find_oddities
-from mlpexp.data.tables.relations import best_r2, on_a_line, rank_correlation
+from mlpexp.data.tables.issues import find_issues
+from mlpexp.data.tables.relations import best_r2, collinear_pairs, rank_correlation
 from mlpexp.data.tables.targets import find_target
 
 N = 40
 RNG = np.random.default_rng(0)
-# Two columns and a target of either kind in which nothing is odd.
+# Two columns and a target of either kind without any issue.
 A, B, OTHER = RNG.normal(size=(3, N)).tolist()
 CLASS = RNG.permutation(["no", "yes"] * (N // 2)).tolist()
 VALUE = RNG.uniform(1, 2, N).tolist()
@@ -31,10 +31,10 @@ COUNT = list(range(N))
 HALF = ["a", "b"] * (N // 2)
 
 
-def oddities(columns: Mapping[str, Sequence[Any]], target: str = "y", ignore: Sequence[str] = ()) -> list[Oddity]:
+def issues_of(columns: Mapping[str, Sequence[Any]], target: str = "y", ignore: Sequence[str] = ()) -> list[DataIssue]:
     table = from_frame(pl.DataFrame(columns, strict=False), "t.csv")
     kinds = find_kinds(table, ignore=ignore, targets=[target])
-    return find_oddities(table, kinds, find_target(table, table.column(target, "")))
+    return find_issues(table, kinds, find_target(table, table.column(target, "")))
 
 
 def swapped(n_pairs: int) -> list[float]:
@@ -45,7 +45,7 @@ def swapped(n_pairs: int) -> list[float]:
     return values
 
 
-# By what is odd: what stands beside `a` and `b` (None: in their place), the columns named, figures, the first remedy.
+# By symptom: what stands beside `a` and `b` (None: in their place), the columns named, figures, the first remedy.
 CASES: dict[str, tuple[dict[str, Any], tuple[str, ...], tuple[str, ...], str]] = {
     "empty": ({"e": [None] * N}, ("e",), (), ""),
     "constant": (
@@ -57,7 +57,7 @@ CASES: dict[str, tuple[dict[str, Any], tuple[str, ...], tuple[str, ...], str]] =
     "id_like": ({"id": COUNT, "name": [f"n{i}" for i in COUNT]}, ("id", "name"), (), ""),
     "no_inputs": ({"a": None, "b": None, "c": [7] * N}, ("c",), (), ""),
     "missing_targets": ({"y": [None, *CLASS[1:]]}, ("y",), ("1 row of 40",), ""),
-    "much_missing": ({"m": [*HOLES, *OTHER[21:]]}, ("m",), ("52.5 %",), "dataset.ignore=[m]"),
+    "mostly_missing": ({"m": [*HOLES, *OTHER[21:]]}, ("m",), ("52.5 %",), "dataset.ignore=[m]"),
     "rows_with_missing": (
         {"m": [None, None, *OTHER[2:]], "k": [None, "x", None, "z", *HALF[:36]]},
         ("m", "k"),
@@ -70,7 +70,7 @@ CASES: dict[str, tuple[dict[str, Any], tuple[str, ...], tuple[str, ...], str]] =
         ("99 %",),
         "dataset.ignore=[s]",
     ),
-    "several_spellings": (
+    "inconsistent_spelling": (
         {"answer": ["Yes", "yes", " YES", "no", "No", "maybe", "maybe", "x"] * 5},
         ("answer",),
         ("'YES', 'Yes', 'yes'", "'No', 'no'"),
@@ -80,49 +80,49 @@ CASES: dict[str, tuple[dict[str, Any], tuple[str, ...], tuple[str, ...], str]] =
     "redundant": (
         {"c": [2.54 * x + 3 for x in A]},
         ("a", "c"),
-        ("c is on a straight line with a",),
+        ("c is linearly related to a",),
         "dataset.ignore=[c]",
     ),
-    "gives_target_away": (
+    "target_leakage": (
         {"g": [{"no": 8, "yes": 3}[y] for y in CLASS]},
         ("g",),
         ("40 of 40 rows (100 %)",),
         "dataset.ignore=[g]",
     ),
     "constant_target": ({"y": ["x"] * N}, ("y",), ("x in every row",), ""),
-    "imbalance": ({"y": ["no"] * 37 + ["yes"] * 3}, ("y",), ("92.5 %", "7.5 %", "0.9250"), ""),
+    "class_imbalance": ({"y": ["no"] * 37 + ["yes"] * 3}, ("y",), ("92.5 %", "7.5 %", "0.9250"), ""),
     "rare_classes": ({"y": [*CLASS[:37], "x", "x", "z"]}, ("y",), ("x (2), z (1)",), "dataset.rare=merge"),
-    "wide_target": ({"y": [*VALUE[1:], 1500.5]}, ("y",), ("3.", "decades"), "dataset.target_transform=log"),
+    "wide_target_range": ({"y": [*VALUE[1:], 1500.5]}, ("y",), ("3.", "decades"), "dataset.target_transform=log"),
     "duplicate_rows": (
         {"a": [*A[:38], A[0], A[0]], "b": [*B[:38], B[0], B[0]], "y": [*CLASS[:38], CLASS[0], CLASS[0]]},
         (),
         ("2 of 40 rows (5 %)",),
         "",
     ),
-    # Of the rows that are equal, one of three and one of two have another class: 38 of 40 can be told.
-    "contradictions": (
+    # Of the rows that are equal, one of three and one of two have another class: 38 of 40 can be predicted.
+    "conflicting_targets": (
         {
             "a": [1.5] * 3 + [2.5] * 2 + A[5:],
             "b": [1.5] * 3 + [2.5] * 2 + B[5:],
             "y": [*"ppq", *"pq", *["p", "q"] * 17, "p"],
         },
         ("y",),
-        ("5 of 40 rows (12.5 %)", "exceed 0.9500"),
+        ("5 of 40 rows (12.5 %)", "is at most 0.9500"),
         "",
     ),
     "more_columns_than_rows": (
         {f"c{i}": RNG.normal(size=3) for i in range(4)} | {"a": None, "b": None, "y": [1.5, 1.75, 2.5]},
         (),
-        ("4 columns", "3 rows"),
+        ("4 input columns", "3 rows"),
         "regularizer=l2",
     ),
 }
-# What cannot but come with it.
+# Other symptoms that the table has too.
 BESIDE = {
-    "much_missing": {"rows_with_missing"},
+    "mostly_missing": {"rows_with_missing"},
     "no_inputs": {"constant"},
-    "rare_classes": {"imbalance"},
-    "contradictions": {"duplicate_rows"},
+    "rare_classes": {"class_imbalance"},
+    "conflicting_targets": {"duplicate_rows"},
 }
 
 
@@ -131,30 +131,32 @@ def test_each_finding_and_no_other(symptom: str) -> None:
     change, columns, figures, remedy = CASES[symptom]
     whole = {"a": A, "b": B, "y": CLASS} | change
     target = whole.pop("y")
-    found = {odd.symptom: odd for odd in oddities({k: v for k, v in whole.items() if v is not None} | {"y": target})}
+    found = {
+        issue.symptom: issue for issue in issues_of({k: v for k, v in whole.items() if v is not None} | {"y": target})
+    }
     assert set(found) - BESIDE.get(symptom, set()) == {symptom}
-    odd = found[symptom]
-    assert (odd.columns, odd.remedy) == (columns, remedy)
-    assert all(figure in odd.evidence for figure in figures), odd.evidence
+    issue = found[symptom]
+    assert (issue.columns, issue.remedy) == (columns, remedy)
+    assert all(figure in issue.evidence for figure in figures), issue.evidence
 
 
 @pytest.mark.parametrize("y", [CLASS, VALUE])
 def test_nothing_is_odd_where_nothing_is(y: list[Any]) -> None:
-    assert oddities({"a": A, "b": B, "y": y}) == []
+    assert issues_of({"a": A, "b": B, "y": y}) == []
 
 
 @pytest.mark.parametrize("load", [load_wine, load_breast_cancer])
 def test_nothing_is_odd_in_tables_that_were_looked_after(load: Any) -> None:
     data = load()
     columns = dict(zip(data.feature_names, data.data.T, strict=True))
-    assert oddities(columns | {"y": data.target_names[data.target]}) == []
+    assert issues_of(columns | {"y": data.target_names[data.target]}) == []
 
 
 @pytest.mark.parametrize(
     ("change", "symptom"),
     [
-        ({"y": [np.exp(x) for x in A]}, "gives_target_away"),  # the same order
-        ({"y": [-(x**3) for x in A]}, "gives_target_away"),
+        ({"y": [np.exp(x) for x in A]}, "target_leakage"),  # the same order
+        ({"y": [-(x**3) for x in A]}, "target_leakage"),
         ({"c": [x + 0.05 * z for x, z in zip(A, B, strict=True)]}, None),  # r = 0.9988
         ({"c": [x + 0.02 * z for x, z in zip(A, B, strict=True)]}, None),  # 0.9998
         ({"c": [x + 0.008 * z for x, z in zip(A, B, strict=True)]}, "redundant"),  # 0.99997
@@ -170,40 +172,40 @@ def test_nothing_is_odd_in_tables_that_were_looked_after(load: Any) -> None:
         # Three values a class, of six or seven rows each; and a class of four rows, which one value stands for.
         (
             {"y": CLASS, "g": [CLASS[:i].count(y) % 3 + 4 * (y == "yes") for i, y in enumerate(CLASS)]},
-            "gives_target_away",
+            "target_leakage",
         ),
-        ({"y": [*CLASS[4:], *["x"] * 4], "g": [len(y) for y in [*CLASS[4:], *["x"] * 4]]}, "gives_target_away"),
+        ({"y": [*CLASS[4:], *["x"] * 4], "g": [len(y) for y in [*CLASS[4:], *["x"] * 4]]}, "target_leakage"),
         ({"y": [*VALUE[:-1], 0.0]}, None),  # no logarithm
         ({"y": [*VALUE[:-1], 900.0]}, None),
         ({"y": [1.5] * N}, "constant_target"),
         # Spearman's ρ is 1 − 6 Σ d² / (n³ − n), and neighbours that change places add 2 to Σ d²: 0.9998 and 0.9989.
-        ({"a": [1.5 * i for i in COUNT[::-1]], "y": swapped(1)}, "gives_target_away"),
+        ({"a": [1.5 * i for i in COUNT[::-1]], "y": swapped(1)}, "target_leakage"),
         ({"a": [1.5 * i for i in COUNT[::-1]], "y": swapped(6)}, None),
         (
             {"y": CLASS, "g": [2 * i + (y == "yes") for i, y in enumerate(CLASS)]},
             None,
-        ),  # tells by differing in each row
+        ),  # determines the class only since it differs in each row
         ({"y": CLASS, "g": [*CLASS[:-1], {"yes": "no", "no": "yes"}[CLASS[-1]]]}, None),  # 1 of 20 errors is left
     ],
 )
 def test_where_the_thresholds_are(change: dict[str, Any], symptom: str | None) -> None:
-    found = [odd.symptom for odd in oddities({"a": A, "b": B, "y": VALUE} | change)]
+    found = [issue.symptom for issue in issues_of({"a": A, "b": B, "y": VALUE} | change)]
     assert found == ([symptom] if symptom else [])
 
 
 @pytest.mark.parametrize(
     ("n", "n_wrong", "symptoms"),
     [
-        (200, 1, ["gives_target_away", "contradictions"]),  # 1 of 100 errors of a constant answer, 0.995 at best
-        (200, 3, ["contradictions"]),
-        (2000, 1, ["gives_target_away"]),  # 0.9995 at best
+        (200, 1, ["target_leakage", "conflicting_targets"]),  # 1 of 100 errors of a constant answer, 0.995 at best
+        (200, 3, ["conflicting_targets"]),
+        (2000, 1, ["target_leakage"]),  # 0.9995 at best
     ],
 )
 def test_where_the_thresholds_of_many_rows_are(n: int, n_wrong: int, symptoms: list[str]) -> None:
     y = CLASS * (n // N)
     code, other = {"no": 8, "yes": 3}, {"no": 3, "yes": 8}
     g = [(other if row < n_wrong else code)[label] for row, label in enumerate(y)]
-    found = [odd.symptom for odd in oddities({"g": g, "y": y})]
+    found = [issue.symptom for issue in issues_of({"g": g, "y": y})]
     assert [symptom for symptom in found if symptom != "duplicate_rows"] == symptoms
 
 
@@ -212,14 +214,14 @@ def test_where_the_thresholds_of_many_rows_are(n: int, n_wrong: int, symptoms: l
     [([*[3, 4] * 19, 5, 6], "dataset.rare=merge"), ([*[3] * 37, 4, 5, 6], "dataset.task=regression")],
 )
 def test_whole_numbers_that_are_rare_may_be_values(y: list[int], remedy: str) -> None:
-    (rare,) = (odd for odd in oddities({"a": A, "b": B, "y": y}) if odd.symptom == "rare_classes")
+    (rare,) = (issue for issue in issues_of({"a": A, "b": B, "y": y}) if issue.symptom == "rare_classes")
     assert rare.remedy == remedy
     assert {rare.remedy, *rare.alternatives} == {"dataset.rare=merge", "dataset.rare=drop", "dataset.task=regression"}
 
 
-def test_rows_that_are_copied_do_not_make_columns_tell_the_class() -> None:
-    found = oddities({"a": A * 3, "b": B * 3, "y": CLASS * 3})
-    assert [odd.symptom for odd in found] == ["duplicate_rows"]
+def test_copied_rows_do_not_make_columns_determine_the_class() -> None:
+    found = issues_of({"a": A * 3, "b": B * 3, "y": CLASS * 3})
+    assert [issue.symptom for issue in found] == ["duplicate_rows"]
     assert "80 of 120 rows" in found[0].evidence
 
 
@@ -237,7 +239,7 @@ def test_ranks_and_lines_are_those_of_scipy_where_values_are_missing() -> None:
     x[:, 2] = -3 * x[:, 0] + 1e-4 * x[:, 1]
     x[RNG.random(x.shape) < 0.1] = np.nan
     both = ~np.isnan(x[:, 0]) & ~np.isnan(x[:, 2])
-    ((i, j, r),) = on_a_line(x, 0.9999)
+    ((i, j, r),) = collinear_pairs(x, 0.9999)
     assert (i, j) == (0, 2)
     assert r == pytest.approx(np.corrcoef(x[both][:, [0, 2]].T)[0, 1], rel=1e-9)
     a, b = (pl.Series(x[:, k]).fill_nan(None) for k in (0, 2))
@@ -247,20 +249,20 @@ def test_ranks_and_lines_are_those_of_scipy_where_values_are_missing() -> None:
 
 def test_values_whose_squares_are_infinite_and_values_that_are_equal_but_for_rounding() -> None:
     x = np.array([[1e200 * a, -2e200 * a, *[(0.3, 0.1 * 3)[i % 2]] * 2] for i, a in enumerate(A)])
-    ((i, j, r),) = on_a_line(x, 0.9999)
+    ((i, j, r),) = collinear_pairs(x, 0.9999)
     assert (i, j) == (0, 1)
     assert r == pytest.approx(-1)
     bound, _ = best_r2(pl.DataFrame({"0": [0.0, 0.0, 1.0]}), pl.Series([1e200, 3e200, 5e200]))
     assert bound == pytest.approx(0.75)
-    assert [odd.symptom for odd in oddities({"a": A, "h": [x * 1e97 for x in [*range(1, N), 763]], "y": CLASS})] == [
-        "heavy_tails"
-    ]
+    assert [
+        issue.symptom for issue in issues_of({"a": A, "h": [x * 1e97 for x in [*range(1, N), 763]], "y": CLASS})
+    ] == ["heavy_tails"]
 
 
 def test_what_is_left_out_on_request_is_not_odd_and_remedies_are_overrides_of_hydra() -> None:
     name = "it's [b], 100 %\\"
     columns = {"a": A, "id": COUNT, name: [2 * x for x in A], "y": CLASS}
-    found = oddities(columns, ignore=["id"])
-    assert [odd.symptom for odd in found] == ["redundant"]
+    found = issues_of(columns, ignore=["id"])
+    assert [issue.symptom for issue in found] == ["redundant"]
     assert parse_override(found[0].remedy).value() == [name]
     assert asdict(found[0])["columns"] == ("a", name)
