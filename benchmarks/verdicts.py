@@ -4,8 +4,8 @@
 
 Printed are: the share of tables of equal settings in which any difference is called more than noise; how often an
 effect of a grid of equal settings is seen; the share of true differences that are found; how often the intervals of
-all differences hold; whether the number of seeds that a verdict names is right; what the best mean of equal settings
-is worth; and the share of false claims about a mean that hold.
+differences hold together, wherever the true means are; whether the number of seeds that a verdict names is right; what
+the best mean of equal settings is worth; and the share of false claims about a mean that hold.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from pathlib import Path
 import numpy as np
 
 from mlpexp.comparison.claims import Judgement, evaluate_claim
-from mlpexp.comparison.closed_test import adjusted_pairs, pairs
+from mlpexp.comparison.closed_test import adjusted_pairs, holm, pairs
 from mlpexp.comparison.compare import compare_runs
 from mlpexp.comparison.comparison import Comparison
 from mlpexp.comparison.effects import effect_p
 from mlpexp.comparison.power import seeds_needed, sharing
 from mlpexp.comparison.runs import StoredRun
 from mlpexp.comparison.settings import Setting
-from mlpexp.comparison.statistics import ALPHA, difference, estimate, p_values, simultaneous
+from mlpexp.comparison.statistics import ALPHA, Difference, estimate, p_values, simultaneous
 from mlpexp.comparison.summary import Summary
 from mlpexp.comparison.verdict import verdict
 from mlpexp.comparison.winner import cross_chosen_mean
@@ -134,25 +134,47 @@ def found_share(means: Sequence[float], n: int, n_tables: int, seed: int = 0) ->
     return float((adjusted(scores)[:, true] <= ALPHA).mean())
 
 
-def coverage(means: Sequence[float], n: int, n_tables: int, seed: int = 0) -> float:
-    """In what share of tables the printed intervals of all differences hold."""
+@dataclass(frozen=True)
+class Coverage:
+    """In what share of tables the intervals of differences hold; one that ends at 0 holds 0."""
+
+    all: float  # of all that hold together
+    shown: float  # of those to the best setting alone, which the runs have chosen
+    right: float  # all, and no equal settings are called different
+
+
+def coverage(
+    means: Sequence[float],
+    n: int,
+    n_tables: int,
+    deviations: Sequence[float],
+    *,
+    baseline: bool = False,
+    seed: int = 0,
+) -> Coverage:
+    """Of all pairs, or of the first setting, the `baseline`, and the others; scores are normal and independent."""
     k = len(means)
-    scores = np.random.default_rng(seed).normal(size=(n_tables, k, n)) + np.array(means)[:, None]
-    held = []
-    for table, p in zip(scores, adjusted(scores), strict=True):
-        all_decided = bool((p <= ALPHA).all())
-        hits = []
-        for (one, other), of_pair in zip(pairs(k), p, strict=True):
-            found = difference(table[one].tolist(), table[other].tolist())
-            interval = simultaneous(found, bool(of_pair <= ALPHA), all_decided, len(p))
-            assert interval is not None
-            low, high = interval
-            true = means[one] - means[other]
-            # The end at 0 belongs to an interval that says which is better only if nothing else is true.
-            excluded = of_pair <= ALPHA and true == 0
-            hits.append(low <= true <= high and not excluded)
-        held.append(all(hits))
-    return float(np.mean(held))
+    scores = np.random.default_rng(seed).normal(size=(n_tables, k, n)) * np.array(deviations)[:, None]
+    scores += np.array(means)[:, None]
+    tested = [pair for pair in pairs(k) if not baseline or pair[0] == 0]
+    first, second = np.array(tested).T
+    differences = scores[:, first] - scores[:, second]
+    p = adjusted(scores)
+    if baseline:
+        p = np.array([holm(p_values(table[1:], table[0])) for table in scores])
+    held, equal = np.empty(p.shape, bool), np.zeros(p.shape, bool)
+    for at, mean in np.ndenumerate(differences.mean(2)):
+        error = float(differences[at].std(ddof=1)) / math.sqrt(n)
+        found = Difference("tested", n, float(mean), error=error, df=n - 1)
+        interval = simultaneous(found, bool(p[at] <= ALPHA), len(tested))
+        assert interval is not None
+        true = means[tested[at[1]][0]] - means[tested[at[1]][1]]
+        held[at] = interval[0] <= true <= interval[1]
+        equal[at] = true == 0
+    best = scores.mean(2).argmax(1)[:, None]
+    shown = (first == best) | (second == best) | baseline
+    right = held & ~(equal & (p <= ALPHA))
+    return Coverage(*(float(hits.all(1).mean()) for hits in (held, held | ~shown, right)))
 
 
 def named_seeds(means: Sequence[float], n_studies: int, n_pilot: int = 10, seed: int = 0) -> tuple[float, float]:
@@ -324,19 +346,7 @@ def _report(n_tables: int) -> None:
     print("true differences of one deviation that are found in 10 seeds, %")
     for means in ([1, 0], [1, 0, 0, 0], [1, 1, 0, 0], [1, *[0] * 7], [1] * 4 + [0] * 4):
         print(f"  means {means}: {100 * found_share(means, 10, n_tables):.1f}", flush=True)
-    print("intervals of all differences that hold, 95 %")
-    for n in (5, 10):
-        for means in (
-            [0, 0],
-            [0, 0, 0, 0],
-            [20, 0, 0],
-            [20, 0, 0, 0],
-            [0, 0, 2, 4],
-            [0, 0, 20, 40],
-            [0, 1, 2, 3],
-            [0] * 8,
-        ):
-            print(f"  n = {n}, means {means}: {100 * coverage(means, n, n_tables):.1f}", flush=True)
+    _report_intervals(n_tables)
     print("found with the seeds that a verdict names after 10, 80 %")
     for size in (1.0, 1.5):
         for pattern in ([1, 0], [1, 0, 0], [1, 0, 0, 0], [1, 1, 0, 0], [1, *[0] * 7]):
@@ -352,6 +362,38 @@ def _report(n_tables: int) -> None:
     for k in (2, 4, 8):
         best, corrected = best_of_equal(k, 5, n_tables)
         print(f"best of {k} equal settings of 5 seeds: {best:+.2f} deviations, corrected {corrected:+.2f}")
+
+
+# True means of 2, 4, 8 settings: equal, a deviation apart each, one apart, two groups, far apart.
+MEANS: dict[str, Sequence[Sequence[float]]] = {
+    "equal": ([0] * 2, [0] * 4, [0] * 8),
+    "0, 1, 2, …": ([0, 1], [0, 1, 2, 3], [0, 1, 2, 3, 4, 5, 6, 7]),
+    "one 1 apart": ([1, 0, 0], [1, *[0] * 3], [1, *[0] * 7]),
+    "two groups, 1 apart": ([1, 1, 0, 0], [1] * 4 + [0] * 4),
+    "two equal, others 20 apart": ([0, 0, 20], [0, 0, 20, 40], [0, 0, 20, 40, 60, 80, 100, 120]),
+    "two 0.05 apart, others 20": ([0, 0.05, 20], [0, 0.05, 20, 40], [0, 0.05, 20, 40, 60, 80, 100, 120]),
+}
+DEVIATIONS = {"1": [1.0] * 8, "4, 1, …": [4.0, *[1.0] * 7]}
+
+
+def _report_intervals(n_tables: int) -> None:
+    counts = (3, 5, 10)
+    head = "".join(f"{f'n = {n}':>20}" for n in counts)
+    print("intervals of differences that hold together, 95 %: of all pairs, to the best alone, all with right verdicts")
+    print(f"{'':57}{head}")
+    for name, shapes in MEANS.items():
+        for means in shapes:
+            k = len(means)
+            for of, deviations in DEVIATIONS.items():
+                found = [coverage(means, n, n_tables * min(4, k) // k, deviations[:k]) for n in counts]
+                shares = [f"{100 * one.all:8.1f}{100 * one.shown:6.1f}{100 * one.right:6.1f}" for one in found]
+                print(f"  {f'{k} settings, {name}; deviations {of}':55}{''.join(shares)}", flush=True)
+    head = "".join(f"{f'n = {n}':>8}" for n in counts)
+    print(f"intervals of differences to a baseline that hold together{head}")
+    for k in (2, 4, 8):
+        for of, deviations in DEVIATIONS.items():
+            found = [coverage([0] * k, n, n_tables, deviations[:k], baseline=True) for n in counts]
+            print(f"  {k} settings; deviations {of:33}{_percent([one.all for one in found])}", flush=True)
 
 
 def main() -> None:

@@ -178,11 +178,11 @@ def _contrasts(
     rows = range(len(table)) if chosen else range(1)
     p = np.concatenate([p_values(table[i + 1 :], table[i], np.maximum(overlaps[i + 1 :], overlaps[i])) for i in rows])
     adjusted = adjusted_pairs(p, len(table)) if chosen else holm(p)
-    n_tests, all_decided = int(np.isfinite(p).sum()), bool((adjusted[np.isfinite(p)] <= ALPHA).all())
+    n_tests = int(np.isfinite(p).sum())
     contrasts = []
     for summary, row, of_pair, overlap in zip(others, table[1:], adjusted, overlaps[1:], strict=False):
         found = difference(row, table[0], overlap=max(overlap, overlaps[0]))
-        interval = simultaneous(found, bool(of_pair <= ALPHA), all_decided, n_tests)
+        interval = simultaneous(found, bool(of_pair <= ALPHA), n_tests)
         contrasts.append(Contrast(summary, found, None if np.isnan(of_pair) else float(of_pair), interval))
     return contrasts, n_tests, _letters(summaries, compared, adjusted) if chosen and n_tests > 1 else {}
 

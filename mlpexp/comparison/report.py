@@ -183,8 +183,9 @@ def method(comparison: Comparison) -> list[str]:
         "seeds are compared unpaired, by Welch's t-test. Pairs that differ by one amount or not at all have the p of "
         "the sign test, where it is larger.",
         f'p is adjusted for all tests {adjusted}. A false "more than noise" anywhere is then as rare as in one test.',
-        "Intervals of differences hold together at 95 %, and lie on one side of 0 where a difference is more than "
-        "noise.",
+        "Intervals of differences are Bonferroni's: they hold together at 95 %. The test sees more than they do. Where "
+        "a difference is more than noise and its interval would reach past 0, it ends at 0: it says which is better, "
+        "not by how much.",
         "d is Cohen's d for pairs (mean ÷ standard deviation of the differences) with Hedges' correction; from two "
         "pairs there is none.",
         "Numbers of seeds are those by which a difference is found in 80 % of studies, with the spread seen here.",

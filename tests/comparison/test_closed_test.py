@@ -69,12 +69,13 @@ def test_pairs_of_two_outcomes_have_the_larger_p_of_t_and_sign_test() -> None:
 
 def test_an_interval_agrees_with_the_test() -> None:
     found = difference([1, 2, 3, 2], [0, 0, 0, 1])
-    assert simultaneous(found, True, True, 1) == pytest.approx(found.interval)
-    # Decided among three, 0 bounds it; open, it holds 0.
+    assert simultaneous(found, True, 1) == pytest.approx(found.interval)
+    # Of three, it is Bonferroni's; decided, it ends at 0; open, it holds 0.
     wide = stats.t.ppf(1 - 0.05 / 6, 3) * found.error
-    assert simultaneous(found, True, True, 3) == pytest.approx((max(found.mean - wide, 0), found.mean + wide))
-    low, high = simultaneous(found, False, False, 1) or (1, -1)
-    assert low <= 0 <= high
+    assert simultaneous(found, False, 3) == pytest.approx((found.mean - wide, found.mean + wide))
+    assert simultaneous(found, True, 3) == pytest.approx((0, found.mean + wide))
+    low, high = simultaneous(found, False, 1) or (1, -1)
+    assert low == 0 < high
 
 
 def test_the_interval_of_two_outcomes_is_exact() -> None:

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 from benchmarks.verdicts import (
+    DEVIATIONS,
     EQUAL,
+    MEANS,
     NORMAL,
     SEEDS,
     SKEWED,
@@ -20,6 +22,7 @@ from benchmarks.verdicts import (
     Scores,
     best_of_equal,
     cautioned,
+    compared,
     coverage,
     effect_errors,
     false_share,
@@ -130,10 +133,28 @@ def test_a_closed_test_finds_more_than_holm_does() -> None:
     assert min(found_share(means, 10, 2000) for means in ([1, 0, 0, 0], [1, 1, 0, 0])) >= 0.27
 
 
-@pytest.mark.parametrize("means", [[0, 0, 0, 0], [20, 0, 0, 0], [0, 0, 20, 40], [0, 1, 2, 3]])
-def test_intervals_hold_together(means: list[float]) -> None:
-    share = coverage(means, 10, 300)
-    assert 1 - share <= at_most(0.065, 300)
+@pytest.mark.parametrize("n_tables", SWEEPS)
+@pytest.mark.parametrize("deviations", DEVIATIONS)
+@pytest.mark.parametrize("n", [3, 5, 10])
+def test_intervals_hold_together_wherever_the_true_means_are(n: int, deviations: str, n_tables: int) -> None:
+    of_four = [means for shapes in MEANS.values() for means in shapes if len(means) == 4]
+    shares = [coverage(means, n, n_tables, DEVIATIONS[deviations][:4]).all for means in of_four]
+    # A shift of means shifts intervals; only one that ends at 0 on the wrong side no longer holds.
+    *apart, nearly_equal = shares
+    assert max(apart) - min(apart) <= 0.01
+    assert 1 - min(apart) <= at_most(0.065, n_tables)
+    assert max(apart) <= at_most(0.965, n_tables)
+    assert min(apart) - nearly_equal <= at_most(0.025, n_tables)
+
+
+@pytest.mark.parametrize("means", [[0, 0, 0, 0], [0, 1, 2, 3]])
+def test_an_interval_never_contradicts_the_verdict_beside_it(means: list[float]) -> None:
+    scores = np.random.default_rng(0).normal(size=(40, 4, 5)) + np.array(means)[:, None]
+    for table in scores:
+        for contrast in compared(table).contrasts:
+            assert contrast.interval is not None
+            low, high = contrast.interval
+            assert (low < 0 < high) != contrast.decided
 
 
 @pytest.mark.parametrize("means", [[1, 0], [1, 0, 0, 0]])
