@@ -8,9 +8,9 @@ from typing import ClassVar, Literal
 
 from mlpexp.data.dataset import Data, Dataset, Resampling, Split, datasets
 from mlpexp.data.preprocessing import Preprocessing
-from mlpexp.data.splits import Samples, split_at_random
+from mlpexp.data.splits import Samples, part_of, split_at_random
 from mlpexp.data.task import Task
-from mlpexp.fields.ranges import Index, NonNegative
+from mlpexp.fields.ranges import Index, NonNegative, Share
 
 
 @datasets.register("sine")
@@ -27,6 +27,8 @@ class Sine(Dataset):
     split: Literal["random", "extrapolate"] = "random"
     """random: of every five neighbours, three are for training, one for validation and one for test; extrapolate: the
     first 70 % of the axis are for training, the rest for validation and test."""
+    train_fraction: Share = 1.0
+    """Share of the training points to use, for learning curves; a larger share includes the points of a smaller one."""
     seed: Index = 0
     """Decides the noise, and the random split. The run's seed, unless a number is given."""
 
@@ -52,6 +54,8 @@ class Sine(Dataset):
                 f"train is x < {float(x[n_train]):.2f}; val and test are the same {len(test)} points "
                 "beyond it, so that test also chose the best epoch"
             )
+        # Not stratified by fives, each of which would keep one of its three.
+        train = train.of(part_of(torch.arange(len(train)), None, self.train_fraction, self.seed))
         return Data(
             name="sine",
             task=Task("regression"),
