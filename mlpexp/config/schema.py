@@ -46,8 +46,10 @@ class Log:
 
     tensorboard: bool = True
     """Whether event files for TensorBoard are written."""
-    figures: bool = True
-    """Whether figures are drawn at the end of the run: files, and images in TensorBoard."""
+    figures: Literal[True, False, "all"] = True
+    """Which runs have figures, files and images in TensorBoard, drawn at their end. true: of runs that train as one
+    stack, such as those of a sweep, the best one of each setting by its validation score; all: every run; false: none.
+    `mlpexp eval RUN` draws those of any run later."""
     format: Format = "png"
     """Format of the files of figures, those of a sweep too: png (200 dots an inch), svg, or pdf."""
     confusion_every: Index = 0

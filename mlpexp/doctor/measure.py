@@ -134,7 +134,7 @@ def case(
 ) -> Case:
     """The case of a member that has ended: `module` are its best weights, in a plain network.
 
-    `stack_size` is how many members the stack had when it began, `figures` the seconds that the member's own took.
+    `stack_size` is how many members the stack had when it began, `figures` the seconds that those of the stack took.
     """
     config, data = member.config, member.data
     of_train, of_val = majority(data)
@@ -153,8 +153,7 @@ def case(
         layers=layers_of(module),
         failure=member.failure,
         diverged=member.diverged,
-        # Those of the others' figures are not known yet.
-        time=Time({**engine.stopwatch.seconds, "figures": figures * stack_size}, stack_size),
+        time=Time({**engine.stopwatch.seconds, "figures": figures}, stack_size),
         multiplications=stack_size * max(engine.batches.sizes) * engine.n_parameters,
         idle_gpu=idle_gpu(engine.device),
     )

@@ -88,9 +88,11 @@ def convert(value: Any, annotation: Any, key: str) -> Any:
         choices = get_args(annotation)
         if value not in choices and isinstance(value, Interpolated):
             value = _read(value)
-        if value not in choices:
-            raise ConfigError(unknown(f"{key}={show(value)}: not allowed", show(value), map(str, choices)))
-        return choices[choices.index(value)]
+        # 1 equals true, and is another value.
+        for choice in choices:
+            if choice == value and isinstance(choice, bool) == isinstance(value, bool):
+                return choice
+        raise ConfigError(unknown(f"{key}={show(value)}: not allowed", show(value), map(show, choices)))
     if origin in (list, tuple):
         items = get_args(annotation)
         if isinstance(value, Interpolated) and value.startswith("["):

@@ -143,12 +143,16 @@ def _command(comparison: Comparison) -> str:
 
 
 def _of_one_run(comparison: Comparison) -> tuple[list[Picture], list[str]]:
-    """Where there is one setting only, the figures of its run of median score; and a line on each that is left out."""
+    """Where there is one setting only, the figures of one of its runs; and a line on each that is left out.
+
+    Of a sweep few runs have any, see `log.figures`; of several the run is the one of median score.
+    """
     (first, *others) = comparison.summaries
     if others or not first.runs:
         return [], []
-    run = median_first(first, comparison.metric)[0]
-    which = "" if len(first.runs) == 1 else f" (seed {run.record.seed}, that of median score)"
+    by_score = median_first(first, comparison.metric)
+    run = next((run for run in by_score if run.paths.figures.exists()), by_score[0])
+    which = "" if len(first.runs) == 1 else f" (seed {run.record.seed})"
     figures, unread = [], []
     for name, caption in _ABOUT.items():
         path = run.paths.figures / f"{name}.{format_of([run])}"

@@ -251,12 +251,15 @@ class Attempt:
         with self.own_errors(), self._drawing():
             self.recorder.write_figures()
 
-    def finish(self, engine: Engine) -> None:
-        """Diagnoses a run that has been evaluated, and records that it is complete."""
+    def finish(self, engine: Engine, n_drawn: int) -> None:
+        """Diagnoses a run that has been evaluated, and records that it is complete.
+
+        `n_drawn` is how many runs of the stack have figures.
+        """
         if self._results is None or self.outcome is not None:
             return
         with self.own_errors():
-            findings = self._examined(engine, self._results.module)
+            findings = self._examined(engine, self._results.module, n_drawn * self._seconds_drawing)
             self.recorder.finish(findings, completed=True)
             self.outcome = Run(self.directory, self.recorder.update("completed"), self._results)
 
@@ -266,12 +269,10 @@ class Attempt:
         yield
         self._seconds_drawing += time.perf_counter() - began
 
-    def _examined(self, engine: Engine, module: nn.Module) -> list[dict[str, Any]]:
-        """The doctor's findings about the run, given its best network."""
+    def _examined(self, engine: Engine, module: nn.Module, drawing: float = 0.0) -> list[dict[str, Any]]:
+        """The doctor's findings about the run, given its best network and the seconds that figures took."""
         history = self.recorder.paths.history
-        return examined(
-            lambda: case(self.member, engine, module, read(history), self._stack_size, self._seconds_drawing)
-        )
+        return examined(lambda: case(self.member, engine, module, read(history), self._stack_size, drawing))
 
     def abort(self, error: BaseException) -> None:
         """Closes a run whose whole stack ends with an error or interruption, and records why."""

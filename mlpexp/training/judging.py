@@ -1,13 +1,16 @@
-"""What is done when members end: their best weights are evaluated on all splits, in one pass at the last epoch.
+"""What is done when members end: their best weights are evaluated on all splits, in one pass at the last epoch, and
+those whose figures are drawn are chosen.
 
 K members, N rows of a split, C outputs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
+from mlpexp.config.schema import Config
 from mlpexp.engine.loop import Engine
 from mlpexp.engine.member import Member
 from mlpexp.run.files import side_by_side
@@ -56,3 +59,23 @@ def _judged(
     temperatures = [1.0 if own is None else own.results.temperature for own in attempts.values()]
     data = [engine.members[k].data for k in members]
     return judged(engine.stack_of(networks), data, engine.objective.of(members), temperatures)
+
+
+def with_figures(members: Iterable[Member]) -> set[Member]:
+    """Those whose figures are drawn, by their `log.figures`: of each setting the best one, all, or none.
+
+    The best has the highest validation score, or where the loss picks epochs the least loss; of equals the first.
+    """
+    ended = [member for member in members if member.failure is None]
+    best: dict[Config, Member] = {}
+    for member in ended:
+        other = best.setdefault(setting_of(member.config), member)
+        if (member.best.score, -member.best.loss) > (other.best.score, -other.best.loss):
+            best[setting_of(member.config)] = member
+    asked = {True: set(best.values()), "all": set(ended), False: set[Member]()}
+    return {member for member in ended if member in asked[member.config.log.figures]}
+
+
+def setting_of(config: Config) -> Config:
+    """What is the same in runs of one setting: all but the seed and the split of the data."""
+    return replace(config, seed=0, dataset=config.dataset.undealt)

@@ -5,7 +5,7 @@ A single run is a stack of one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from mlpexp.config import reproduce
+from mlpexp.config.schema import Config
 from mlpexp.config.user_code import explained
 from mlpexp.engine.loop import Engine, Row
 from mlpexp.engine.member import Member
@@ -29,7 +30,7 @@ from mlpexp.run.files import WRITERS, side_by_side
 from mlpexp.run.record import Record
 from mlpexp.run.results import constant_answer, constant_metrics
 from mlpexp.training.attempt import Attempt, Outcome, Pending
-from mlpexp.training.judging import judge
+from mlpexp.training.judging import judge, setting_of, with_figures
 from mlpexp.training.prepare import Prepared
 
 # A run has two to four.
@@ -102,7 +103,7 @@ def train_stack(
             Attempt(run, entry, engine, member, stack_size, constant)
             for run, entry, member in zip(kept, begun, members, strict=True)
         ]
-        drawing = Drawing(processes_for(_PICTURES * sum(run.config.log.figures for run in kept)))
+        drawing = Drawing(processes_for(_PICTURES * _n_to_draw(run.config for run in kept)))
         try:
             side_by_side(lambda attempt: attempt.begin(engine), attempts)
             watcher.started(prepared[0], engine, [attempt.directory for attempt in attempts])
@@ -120,6 +121,14 @@ def train_stack(
                 raise
             raise reason from error
     return [attempt.outcome for attempt in attempts if attempt.outcome is not None]
+
+
+def _n_to_draw(configs: Iterable[Config]) -> int:
+    """How many of the runs will have figures, if none fails."""
+    asked = [config for config in configs if config.log.figures]
+    return len({setting_of(config) for config in asked if config.log.figures is True}) + sum(
+        config.log.figures == "all" for config in asked
+    )
 
 
 def _explained(error: Exception, runs: Sequence[Pending], together: Path | None, device: torch.device) -> Exception:
@@ -194,18 +203,25 @@ def _epochs(
 
 
 def _finish(engine: Engine, attempts: Sequence[Attempt], drawing: Drawing, watcher: Watcher) -> None:
-    """Writes the figures, in order, while those of the next runs are drawn already."""
-    upcoming = iter(attempts)
+    """Completes the runs: first those without figures, then the others in order, while the next are drawn already.
+
+    In this order a sweep that is killed here still knows, when it is resumed, which runs are to have figures.
+    """
+    chosen = with_figures([*(attempt.member for attempt in attempts), *engine.members])
+    in_order = sorted(attempts, key=lambda attempt: attempt.member in chosen)
+    drawn = [attempt for attempt in in_order if attempt.member in chosen]
+    upcoming = iter(drawn)
     for attempt in islice(upcoming, drawing.ahead // _PICTURES):
         attempt.draw(drawing)
-    for start in range(0, len(attempts), WRITERS):
-        some = attempts[start : start + WRITERS]
-        watcher.doing(f"drawing and writing {start}/{len(attempts)}")
+    for start in range(0, len(in_order), WRITERS):
+        some = in_order[start : start + WRITERS]
+        watcher.doing(f"{'drawing and ' if drawn else ''}writing {start}/{len(in_order)}")
         for attempt in some:
-            for later in islice(upcoming, 1):
-                later.draw(drawing)
-            attempt.write_figures()
-        side_by_side(lambda attempt: attempt.finish(engine), some)
+            if attempt in drawn:
+                for later in islice(upcoming, 1):
+                    later.draw(drawing)
+                attempt.write_figures()
+        side_by_side(lambda attempt: attempt.finish(engine, len(drawn)), some)
 
 
 def _interrupt(engine: Engine, attempts: Sequence[Attempt], signal_number: int) -> None:

@@ -28,6 +28,8 @@ Scalars = Callable[[Path], dict[str, list[tuple[int, float]]]]
 
 MOONS = ["dataset=moons", "dataset.n_samples=143", "batch_size=20", "model.hidden=[8]", "epochs=4"]
 QUICK = ["log.figures=false", "log.tensorboard=false"]
+# Figures of every run, not of the best of each setting alone.
+ALL = ["log.figures=all"]
 # Four runs in a stack; dropout, a schedule and a limit on gradients at work.
 SWEEP = [
     *MOONS,
@@ -60,7 +62,19 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(directory)
         for launcher in ("stacked", "basic"):
-            assert call(["train", "-m", *SWEEP, f"hydra/launcher={launcher}", f"hydra.sweep.dir={launcher}"]) == 0
+            assert (
+                call(
+                    [
+                        "train",
+                        "-m",
+                        *SWEEP,
+                        "log.figures=all",
+                        f"hydra/launcher={launcher}",
+                        f"hydra.sweep.dir={launcher}",
+                    ]
+                )
+                == 0
+            )
     return directory
 
 
@@ -103,7 +117,7 @@ def test_figures_drawn_by_other_processes_are_those_drawn_here(here: Path, monke
     monkeypatch.setattr(DrawingProcess, "__init__", note)
     for cores in (1, 4):
         monkeypatch.setattr(drawing, "_cores", lambda cores=cores: cores)
-        assert call(["train", "-m", *MOONS, "seed=range(6)", f"hydra.sweep.dir={cores}"]) == 0
+        assert call(["train", "-m", *MOONS, *ALL, "seed=range(6)", f"hydra.sweep.dir={cores}"]) == 0
     # One waits for the last figure.
     assert len(started) == 3
     figures = [path.relative_to("1") for path in Path("1").glob("*/figures/*.png")]
@@ -250,7 +264,7 @@ def test_one_that_cannot_be_written_does_not_disturb_the_others(
         return original(*arguments, **named)
 
     monkeypatch.setattr(where, write)
-    assert call(["train", "-m", *MOONS, "seed=0,1,2", "hydra.sweep.dir=sweep"]) == 1
+    assert call(["train", "-m", *MOONS, *ALL, "seed=0,1,2", "hydra.sweep.dir=sweep"]) == 1
     first, last = capsys.readouterr().err.splitlines()
     assert first == "mlpexp: job 1 failed: No space left on device"
     assert last == "mlpexp: 1 of the sweep's 3 jobs failed (1); sweep directory: sweep (sweep.csv, sweep.png)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable, Sequence
 from itertools import chain
 from pathlib import Path
@@ -110,5 +111,26 @@ def test_a_watcher_is_told_what_comes_after_the_last_epoch(small: Small, here: P
     watcher = Notes()
     runs = pending(small("dataset=xor", *QUIET), range(10), own_splits=False)
     assert all(isinstance(run, Run) for run in train(runs, watcher))
-    written = ["drawing and writing 0/10", "drawing and writing 8/10"]
+    written = ["writing 0/10", "writing 8/10"]
     assert watcher.told == ["epoch 1", "epoch 2", "epoch 3", "judging", *written, "ended"]
+
+
+DRAWN = ["dataset=moons", "dataset.n_samples=60", "model.hidden=[4]", "epochs=4", "log.tensorboard=false"]
+
+
+@pytest.mark.parametrize(("figures", "loss"), [(True, False), (True, True), ("all", False), (False, False)])
+def test_the_best_run_of_each_setting_has_figures(figures: bool | str, loss: bool, small: Small, here: Path) -> None:
+    """Or all runs have, or none: as `log.figures` says."""
+    config = small(*DRAWN, f"log.figures={str(figures).lower()}", *(["metric=loss"] if loss else []))
+    runs: list[Run] = train(pending(config, [3, 5, 8, 2, 9, 4]))
+    with_files = {run.directory for run in runs if (run.directory / "figures").exists()}
+    scores: dict[str, dict[Path, tuple[float, float]]] = {}
+    # By hand from metrics.csv: the epoch of the best score, or least loss; among equals the least loss.
+    for run in runs:
+        rows = list(csv.DictReader((run.directory / "metrics.csv").read_text().splitlines()))
+        keys = [(0.0 if loss else float(row["accuracy/val"]), -float(row["loss/val"])) for row in rows]
+        name = run.record.config["activation"]["name"]
+        scores.setdefault(name, {})[run.directory] = max(keys)
+    best = {max(found, key=found.__getitem__) for found in scores.values()}
+    assert len(scores) == 2
+    assert with_files == {True: best, "all": {run.directory for run in runs}, False: set()}[figures]
