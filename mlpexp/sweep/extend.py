@@ -153,13 +153,13 @@ class _Sweep:
         needed = []
         for texts in new:
             try:
-                needed.append(self._composer.config(texts).dataset.undealt)
+                needed.append(self._composer.config(texts).dataset.unsplit)
             except ConfigError:
                 # It is reported with whatever else is wrong.
                 continue
         for job in self.jobs:
             path = self._directory / job.directory
-            if job.config.dataset.undealt in needed and (path / record.NAME).exists():
+            if job.config.dataset.unsplit in needed and (path / record.NAME).exists():
                 preparations.go_on(job.config, record.identity(record.read(path), path), path)
 
 

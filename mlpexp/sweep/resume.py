@@ -169,9 +169,9 @@ def _to_finish(
     damaged to continue."""
     left_out: list[LeftOut] = [([number], entry.damaged) for number, entry in found.items() if entry.damaged]
     # Jobs that begin anew are trained on the data of the others; their splits may be their own.
-    needed = [entry.job.config.dataset.undealt for entry in found.values() if not entry.ended]
+    needed = [entry.job.config.dataset.unsplit for entry in found.values() if not entry.ended]
     for entry in sorted(found.values(), key=lambda entry: entry.ended):
-        if entry.record is not None and entry.job.config.dataset.undealt in needed:
+        if entry.record is not None and entry.job.config.dataset.unsplit in needed:
             preparations.go_on(entry.job.config, record.identity(entry.record, entry.directory), entry.directory)
     to_train: list[StackToTrain] = []
     missing: list[Job] = []
