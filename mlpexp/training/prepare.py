@@ -99,7 +99,7 @@ def load_again(
 ) -> Data:
     """The data that the run of a directory was trained on, as it notes them: nothing is fitted or split anew.
 
-    `file` is where its table lies now. ConfigError where the data are others now, or not there. What is read is kept in
+    `file` is the path of its table, if that was moved. ConfigError if the data changed or are missing. Files are cached in
     `readings`.
     """
     dataset = config.dataset
@@ -114,7 +114,7 @@ class Preparations:
     """
 
     def __init__(self, file: Path | None = None) -> None:
-        """`file` is where the table of runs that were trained before lies now."""
+        """`file` is the path of the table of earlier runs, if that was moved."""
         self._file = file
         self._readings = Readings()
         self._data: OrderedDict[Hashable, Data] = OrderedDict()
