@@ -97,10 +97,10 @@ def _new(config: Config, readings: Readings) -> Data:
 def load_again(
     config: Config, known: Identity, directory: Path, file: Path | None = None, readings: Readings | None = None
 ) -> Data:
-    """The data that the run of a directory was trained on, as it notes them: nothing is fitted or split anew.
+    """The data that a run was trained on, with its stored split and preprocessing.
 
-    `file` is the path of its table, if that was moved. ConfigError if the data changed or are missing. Files are cached in
-    `readings`.
+    `file` is the path of its table, if that was moved. ConfigError if the data have changed or are missing. Files are
+    cached in `readings`.
     """
     dataset = config.dataset
     with refused():
