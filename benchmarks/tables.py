@@ -50,7 +50,8 @@ from mlpexp.config.schema import Config
 from mlpexp.data.table import Rows
 from mlpexp.data.table import Table as TableDataset
 from mlpexp.data.tables.kinds import Categories
-from mlpexp.data.tables.learning import Learned, learn
+from mlpexp.data.tables.preparation import prepare_table
+from mlpexp.data.tables.prepared_table import PreparedTable
 from mlpexp.engine.heap import keep_freed_memory
 from mlpexp.engine.process import suited_threads
 from mlpexp.errors import ConfigError, MlpexpError
@@ -125,15 +126,15 @@ def ours(config: Config, directory: Path) -> Score:
     return Score(next(metrics[name] for name in ("accuracy", "r2") if name in metrics), time.process_time() - began)
 
 
-def learned_by(config: Config) -> tuple[Learned, Rows]:
+def learned_by(config: Config) -> tuple[PreparedTable, Rows]:
     """The rows and columns of a run, and those of train, val and test; in ConfigError what is wrong with its table."""
     dataset = config.dataset
     assert isinstance(dataset, TableDataset)
-    learned = learn(dataset.read(Path(dataset.path), dataset.path), None, dataset)
-    return learned, learned.dealt(dataset).rows
+    learned = prepare_table(dataset.read(Path(dataset.path), dataset.path), None, dataset)
+    return learned, learned.split(dataset).rows
 
 
-def peers(learned: Learned, rows: Rows, seed: int, boosting: bool = True) -> dict[str, Score]:
+def peers(learned: PreparedTable, rows: Rows, seed: int, boosting: bool = True) -> dict[str, Score]:
     """scikit-learn's models on the training rows of a run."""
     from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor

@@ -9,7 +9,7 @@ from mlpexp.cli.arguments import add_format, changes, run_parser
 from mlpexp.cli.main import report
 
 ALLOWED = ["device", "data_dir", "plugins"]
-_DATA = "the run's table where it lies now, or another one, of which all rows are evaluated"
+_DATA = "the run's table, if it was moved; or another table, of which all rows are evaluated"
 
 _ENSEMBLE = (
     "RUN is a sweep: the seeds of its best setting by validation together, on rows that none of them has learned from"

@@ -1,4 +1,4 @@
-"""`mlpexp extend`: trains more seeds or other values of a sweep, in its directory; what is trained stays."""
+"""`mlpexp extend`: trains more seeds or other values of a sweep, in its directory; trained runs are kept."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ def run(arguments: list[str]) -> int:
         "overrides",
         nargs="+",
         metavar="KEY=VALUES",
-        help="values that are added to those of the key, such as seed=range(10,20) or activation=mish: every job of "
-        "the sweep again with each of them",
+        help="values to add to those of the key, such as seed=range(10,20) or activation=mish: every job of the sweep "
+        "is trained with each of them",
     )
-    parser.add_argument("--data", type=Path, metavar="FILE", help="the sweep's table where it lies now")
-    parser.add_argument("--config-dir", metavar="DIR", help="a directory of options of your own, as with train")
+    parser.add_argument("--data", type=Path, metavar="FILE", help="the path of the sweep's table, if that was moved")
+    parser.add_argument("--config-dir", metavar="DIR", help="a directory with your own options, as with train")
     args = parser.parse_intermixed_args(arguments)
 
     from mlpexp.cli.console import console
@@ -33,5 +33,7 @@ def run(arguments: list[str]) -> int:
         if extend_sweep(args.sweep, args.overrides, SweepTerminal(args.sweep), config_dir, args.data):
             conclude(args.sweep, drawing)
         else:
-            console().print(f"{args.sweep}: has every job of these values already; nothing new to train", markup=False)
+            console().print(
+                f"{args.sweep}: already has every job with these values; there is nothing to train", markup=False
+            )
     return 0

@@ -1,4 +1,4 @@
-"""The lines that a job of a sweep prints where it runs in a process of its own, beside others."""
+"""The lines that a job of a sweep prints if it runs in its own process, beside other jobs."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _PARTS = 4
 
 
 class JobLog(Watcher):
-    """Prints whole lines, each with the job's number: progress bars of several jobs on one terminal would clash."""
+    """Prints whole lines with the job's number, since progress bars of several jobs would overwrite each other."""
 
     def __init__(self, number: int) -> None:
-        # `main` has done so only in the process of the command line.
+        # `main` does this only in the process of the command line.
         make_lasting()
         self._number = number
         self._console = console()
@@ -41,7 +41,7 @@ class JobLog(Watcher):
             self._say(f"epoch {epoch}/{total}  val {score_name(self._score)} {score_text(score)}")
 
     def concluded(self, run: Run) -> None:
-        """The end of a run that has completed."""
+        """Prints the scores of a completed run."""
         record = run.record
         scores = "  ".join(
             f"{split} {score_name(self._score)} {score_text(record.metrics[split][self._score])}"
@@ -53,7 +53,7 @@ class JobLog(Watcher):
         )
 
     def failed(self, error: Exception) -> None:
-        """The end of a run that has failed. The process that started the jobs reports it on stderr at the end."""
+        """Prints that a run has failed. The process that started the jobs reports it on stderr at the end."""
         self._say(f"failed: {error or type(error).__name__}")
 
     def _say(self, what: str) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mlpexp.data.identity import DataIssue
     from mlpexp.data.tables.kinds import Kind
     from mlpexp.data.tables.raw import RawTable
-    from mlpexp.data.tables.targets import Target
+    from mlpexp.data.tables.targets import TargetColumn
 
 # At most so many values of a category, classes of a target, and columns on a terminal are shown.
 _MOST_VALUES, _MOST_CLASSES, _MOST_COLUMNS = 3, 10, 60
@@ -47,7 +47,7 @@ def run(arguments: list[str]) -> int:
     name = table.names[-1] if args.target is None else args.target
     column = table.column(name, f"--target={name}")
     if len(table.columns) == 1:
-        raise ConfigError(f"{args.file}: has the one column '{name}'; a feature and a target are needed.")
+        raise ConfigError(f"{args.file}: has only the column '{name}'; an input and a target are needed.")
     command = _command(args.file, name)
     kinds, target = find_kinds(table, targets=[name]), find_target(table, column)
     issues = find_issues(table, kinds, target)
@@ -58,7 +58,12 @@ def run(arguments: list[str]) -> int:
 
 
 def show(
-    table: RawTable, kinds: Sequence[Kind], target: Target, issues: Sequence[DataIssue], out: Console, chosen: bool
+    table: RawTable,
+    kinds: Sequence[Kind],
+    target: TargetColumn,
+    issues: Sequence[DataIssue],
+    out: Console,
+    chosen: bool,
 ) -> None:
     """Prints the table's size, its format, its target, its columns, and its issues."""
     from rich.text import Text
@@ -66,7 +71,7 @@ def show(
     from mlpexp.doctor.finding import advice, named
 
     size = f"{pluralize(table.n_rows, 'row')}, {pluralize(len(table.columns), 'column')}"
-    which = "as said" if chosen else "the last column; --target names another"
+    which = "as given" if chosen else "the last column; --target names another"
     parts = {
         "file": f"{table.where}: {size}",
         "read as": "; ".join(table.notes),
@@ -138,7 +143,7 @@ def _of_column(table: RawTable, kind: Kind) -> str:
     return ""
 
 
-def _of_target(table: RawTable, target: Target) -> str:
+def _of_target(table: RawTable, target: TargetColumn) -> str:
     """The classes with their numbers of rows, or the range of the values."""
     import numpy as np
 

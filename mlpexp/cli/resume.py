@@ -8,7 +8,7 @@ from typing import Any
 from mlpexp.cli.arguments import changes, run_parser
 
 ALLOWED = ["epochs", "device", "data_dir", "plugins"]
-_DATA = "the run's table where it lies now"
+_DATA = "the path of the run's table, if that was moved"
 
 
 def run(arguments: list[str]) -> int:

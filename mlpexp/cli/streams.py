@@ -1,7 +1,7 @@
-"""Standard output and standard error as a run needs them: training continues even where they fail.
+"""Makes standard output and standard error robust: training continues even if writing to them fails.
 
-A reader can go (`mlpexp train | head`), the disk behind a redirection can be full, the terminal can be closed, and an
-encoding such as latin-1 can lack the characters that a message has.
+The reader of a pipe can exit (`mlpexp train | head`), the disk of a redirection can be full, the terminal can be
+closed, and an encoding such as latin-1 can lack characters of a message.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import Any
 # Replacements for characters of our messages, in encodings that lack them.
 _PLAIN = {"−": "-", "–": "-", "×": "x", "²": "2", "±": "+-", "…": "...", "≤": "<=", "÷": "/", "√": "sqrt"}
 _ERRORS = "mlpexp.plain"
-# The reader of a pipe, or the terminal, is gone: nothing can be reported.
+# Errors that mean that the reader of a pipe, or the terminal, no longer exists: nobody would see a report.
 _NOBODY_READS = {errno.EPIPE, errno.EIO}
 
 
 class _Lasting(io.FileIO):
-    """A file that keeps errors of writing in an attribute and does not raise them."""
+    """A file that stores the first error of writing as an attribute, and does not raise it."""
 
     failure: OSError | None = None
 
@@ -54,7 +54,7 @@ def make_lasting() -> None:
 
 
 def lost_output() -> str | None:
-    """Why standard output is incomplete; None where it is complete."""
+    """The reason why standard output is incomplete; None if it is complete, or nobody reads it."""
     buffer = getattr(sys.stdout, "buffer", None)
     raw = getattr(buffer, "raw", None)
     if not isinstance(raw, _Lasting):

@@ -1,4 +1,4 @@
-"""What Hydra's launchers call to run the jobs of a sweep: all at once, or one."""
+"""The task function that Hydra's launchers call to run the jobs of a sweep: all at once, or one by one."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ from mlpexp.training.stack import Watcher
 
 
 class SweepTask:
-    """The task function of a sweep, which takes its jobs at once (see sweep/launch.py) or one by one.
+    """The task function of a sweep: runs its jobs at once (see sweep/hydra_launcher.py) or one by one.
 
-    It reports failures when they happen. Launchers with other processes send a copy there: the one here is then
+    It reports failures when they happen. Launchers that use other processes send a copy to each; the original is then
     never called.
     """
 
@@ -47,11 +47,11 @@ class SweepTask:
         searching: bool = False,
         sent: bool = False,
     ) -> None:
-        """`jobs` are those that are checked already, with what they need in `preparations`; those that a sweeper
-        chooses later are composed by `composer`, and named after what differs from the `line` of the sweep.
-        `directory` is the sweep's.
+        """`directory` is that of the sweep. `jobs` are already checked, and their data are in `preparations`.
 
-        With `searching` a sweeper minimises what the jobs return. With `sent` the task came from another process.
+        Jobs that a sweeper chooses later are composed by `composer`, and their directories are named after the
+        overrides that differ from `line`, those of the sweep. With `searching`, a sweeper minimises the values that
+        jobs return. With `sent`, the task came from another process.
         """
         self._directory = directory
         self._jobs = {job.number: job for job in jobs}
@@ -63,11 +63,11 @@ class SweepTask:
         self.called = False
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # The copy for another process leaves out what this one holds in memory.
+        # The copy for another process has no jobs and no data.
         return _sent, (self._searching,)
 
     def __call__(self, raw: DictConfig) -> float:
-        """One job, for launchers that run them one by one. Returns what a search minimises."""
+        """Runs one job, for launchers that run them one by one. Returns the value that a search minimises."""
         from mlpexp.cli.terminal import Terminal
 
         self.called = True
@@ -77,7 +77,7 @@ class SweepTask:
         try:
             run = self._run(Path(hydra.runtime.output_dir), Path(hydra.runtime.cwd), raw, terminal)
         except InterruptedRunError as error:
-            # Ctrl-C and exits end the whole sweep, not one job.
+            # Ctrl-C and SystemExit end the whole sweep.
             report(f"job {number} {error}")
             raise SystemExit(error.exit_code) from error
         except Exception as error:
@@ -95,18 +95,18 @@ class SweepTask:
     def _run(self, path: Path, started_in: Path, raw: DictConfig, watcher: Watcher) -> Run:
         from mlpexp.training.single import resume, run_in
 
-        # Relative paths start where the command was given, even for a job in a directory of its own.
+        # Relative paths refer to the directory of the command, even if the job has its own working directory.
         with chdir(started_in):
             config = checked(raw)
             if (path / NAME).exists():
-                # A cluster has stopped the job and started it again: no other job has this directory.
+                # A cluster has stopped the job and started it again; no other job uses this directory.
                 return resume(path, {"plugins": list(config.plugins)}, watcher)
             prepared = self._preparations.of(config)
         with locked(path):
             return run_in(path, replace(prepared, config=config), watcher)
 
     def run_jobs(self, overrides: Sequence[Sequence[str]], first: int) -> Sequence[float | Exception]:
-        """All jobs, in stacks."""
+        """Trains all jobs in stacks; returns the objective or the error of each."""
         assert self._directory is not None
         self.called = True
         jobs = [self._job(number, list(given)) for number, given in enumerate(overrides, first)]
@@ -121,7 +121,7 @@ class SweepTask:
     def _value(self, outcome: Record | Exception) -> float | Exception:
         if isinstance(outcome, Record):
             return objective(outcome)
-        # A search takes note of it, and tries other values.
+        # For a search, a run that diverged has the value ∞.
         return math.inf if self._searching and isinstance(outcome, DivergedError) else outcome
 
     def _job(self, number: int, overrides: list[str]) -> Job:
@@ -134,11 +134,11 @@ class SweepTask:
 
 
 def _sent(searching: bool) -> SweepTask:
-    """The task as it arrives in another process, one of the command line's own."""
+    """The task in another process, which the command line started."""
     keep_freed_memory()
     return SweepTask(searching=searching, sent=True)
 
 
 def objective(record: Record) -> float:
-    """The validation loss of the best weights: what a search minimises."""
+    """The validation loss of the best weights, which a search minimises."""
     return record.metrics["val"]["loss"]

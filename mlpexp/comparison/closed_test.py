@@ -1,4 +1,4 @@
-"""Many tests at once: p-values adjusted so that a false "more than noise" anywhere is as rare as in one test.
+"""Multiple testing: p-values adjusted such that the chance of any false positive (familywise error rate) is at most α.
 
 k settings, m = k (k − 1) / 2 pairs of them in the order of `pairs`.
 """
@@ -10,24 +10,24 @@ from functools import cache
 
 import numpy as np
 
-# Up to so many settings every set of pairs that can be equal together is tested; of nine there are 21,146.
+# Up to so many settings the closed test is used. With eight settings it has 4,139 sets of pairs, with nine 21,146.
 _MOST_CLOSED = 8
 
 
 def pairs(k: int) -> list[tuple[int, int]]:
-    """(0, 1), (0, 2), …, (k − 2, k − 1)."""
+    """All pairs of k settings: (0, 1), (0, 2), …, (k − 2, k − 1)."""
     return [(first, second) for first in range(k) for second in range(first + 1, k)]
 
 
 def adjusted_pairs(p: np.ndarray, k: int) -> np.ndarray:
-    """The p-values of all pairs [..., m], adjusted; nan is no test: it stays nan and does not count.
+    """The adjusted p-values of all pairs [..., m]. nan marks a pair without a test: it stays nan and is not counted.
 
-    Up to eight settings by a closed test. Not every set of pairs can be the true null hypotheses: of a = b and b = c
-    follows a = c. A pair is rejected where each such *exhaustive* set with it is, that is: all partitions of the
-    settings into those that are equal (Bergmann and Hommel 1988). A set of s pairs is tested by Simes' (1986)
-    min over i of s·p₍ᵢ₎/i. Rejecting p̃ ≤ α keeps the chance of any false rejection at α: by simulation
-    (benchmarks/verdicts.py), also for unequal variances; Simes' inequality is proved for positive dependence only.
-    Above eight settings it is `shaffer`.
+    Up to eight settings this is a closed test. Not every set of pairs can be the true null hypotheses: a = b and b = c
+    imply a = c. The sets that can, called *exhaustive*, belong to the partitions of the settings into groups of equal
+    ones (Bergmann and Hommel 1988). A pair is rejected if each exhaustive set that includes it is rejected. A set of s
+    pairs is tested by Simes' (1986) min over i of s·p₍ᵢ₎/i. Rejecting p̃ ≤ α keeps the chance of any false rejection at
+    α. Simes' inequality is proved for positive dependence only; simulations (benchmarks/verdicts.py) show the same
+    here, also for unequal variances. Above eight settings it is `shaffer`.
     """
     p = np.asarray(p, dtype=float)
     if k > _MOST_CLOSED:
@@ -49,9 +49,9 @@ def adjusted_pairs(p: np.ndarray, k: int) -> np.ndarray:
 
 @cache
 def _exhaustive_sets(k: int) -> list[tuple[np.ndarray, list[np.ndarray]]]:
-    """The sets of pairs that are equal together, by their size: as indices [number of sets, size].
+    """The exhaustive sets of pairs, grouped by size: indices of pairs [number of sets, size].
 
-    With them, for each pair, which of these sets it is in.
+    Each group comes with a list that has, for each pair, the numbers of the sets that include it.
     """
     number = {pair: index for index, pair in enumerate(pairs(k))}
     by_size: dict[int, list[list[int]]] = {}
@@ -76,7 +76,7 @@ def _partitions(k: int) -> Iterator[list[list[int]]]:
 def shaffer(p: np.ndarray, k: int) -> np.ndarray:
     """p̃₍ᵢ₎ = max over j ≤ i of min(1, tⱼ p₍ⱼ₎), for all pairs [m] of k settings, smallest p first (Shaffer 1986).
 
-    tⱼ is how many pairs can be equal at most when j − 1 are not: fewer than the m − j + 1 of `holm`.
+    tⱼ is the largest number of pairs that can be equal if j − 1 are not. It is at most the m − j + 1 of `holm`.
     """
     possible = sorted(_possible_numbers(k))
     m = int(np.isfinite(p).sum())
@@ -86,7 +86,7 @@ def shaffer(p: np.ndarray, k: int) -> np.ndarray:
 
 @cache
 def _possible_numbers(k: int) -> frozenset[int]:
-    """How many of the pairs of k settings can be equal together."""
+    """The numbers of pairs, among those of k settings, that can be equal at the same time."""
     if k < 2:
         return frozenset({0})
     return frozenset(j * (j - 1) // 2 + n for j in range(1, k + 1) for n in _possible_numbers(k - j))
@@ -95,7 +95,8 @@ def _possible_numbers(k: int) -> frozenset[int]:
 def holm(p: Sequence[float] | np.ndarray) -> np.ndarray:
     """p-values adjusted for m tests: p̃₍ᵢ₎ = max over j ≤ i of min(1, (m − j + 1) p₍ⱼ₎), smallest p first (Holm 1979).
 
-    For tests against one baseline, any of which may be false alone. nan is no test: it stays nan and does not count.
+    For tests against one baseline, where each null hypothesis may be false on its own. nan marks a missing test: it
+    stays nan and is not counted.
     """
     p = np.asarray(p, dtype=float)
     return _stepped(p, list(range(int(np.isfinite(p).sum()), 0, -1)))
@@ -110,9 +111,9 @@ def _stepped(p: np.ndarray, steps: Sequence[int]) -> np.ndarray:
 
 
 def letters(different: np.ndarray) -> list[str]:
-    """The letters of k settings: those that share one are not told apart (compact letter display, Piepho 2004).
+    """The letters of k settings: those that share a letter do not differ (compact letter display, Piepho 2004).
 
-    `different` [k, k] says of each pair whether it is told apart. The first setting has an a; past z there are numbers.
+    `different` [k, k] says of each pair whether it differs. The first setting has an a; after z follow numbers.
     """
     k = len(different)
     groups = [set(range(k))]

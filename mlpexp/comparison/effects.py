@@ -1,4 +1,4 @@
-"""A full grid as one design: what each key does on average over the others, and whether two of them interact."""
+"""A full grid as a factorial design: the main effect of each key, and the interaction of each two keys."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from mlpexp.comparison.statistics import ALPHA, no_more_than_rounding, p_values
 from mlpexp.comparison.summary import Summary
 from mlpexp.config.metric import Metric
 
-# Of keys: with four, the averages are over so many settings that they describe few of them.
+# With more keys, main effects are averages over so many settings that they describe few of them.
 _MOST_KEYS = 3
-# Below so many blocks, next to no effect would be seen.
+# With fewer blocks, hardly any effect would be detected.
 FEWEST_BLOCKS = 5
 
 
@@ -25,17 +25,18 @@ FEWEST_BLOCKS = 5
 class Grid:
     """Settings that are all combinations of the values of two or three keys.
 
-    `scores` [n blocks, values of the first key, of the second, …]: a block is a seed and fold that all settings have.
+    `scores` [n, values of the first key, values of the second key, …] are those of n blocks: the seeds and folds that
+    all settings have.
     """
 
     values: dict[str, list[str]]
     blocks: list[Repeat]
-    n_left_out: int  # repetitions that some setting lacks
+    n_left_out: int  # seeds and folds that some setting lacks
     scores: np.ndarray
-    overlap: float
+    overlap: float  # see `Repetition`
 
     def of(self, *keys: str) -> np.ndarray:
-        """Block by block the mean over all keys but these: [n, values of the first named, …]."""
+        """The scores averaged over all keys but these: [n, values of the first named key, …]."""
         names = list(self.values)
         others = tuple(1 + at for at, key in enumerate(names) if key not in keys)
         kept = [key for key in names if key in keys]
@@ -44,9 +45,10 @@ class Grid:
 
 @dataclass(frozen=True)
 class Effect:
-    """A main effect, of one key, or an interaction, of two; `p` is adjusted for all effects, None for no test.
+    """A main effect of one key, or an interaction of two keys.
 
-    `means` are those of a main effect, by the key's value, best first.
+    `p` is adjusted for all effects; None if there is no test. `means` are those of a main effect, by the key's value,
+    best first.
     """
 
     keys: tuple[str, ...]
@@ -60,7 +62,10 @@ class Effect:
 
 
 def full_grid(summaries: Sequence[Summary], keys: Sequence[str], metric: Metric) -> Grid | None:
-    """None where settings are not all combinations of two or three keys' values, or have no repetition in common."""
+    """The settings as a grid; None unless they are all combinations of the values of two or three keys.
+
+    None too if there is no seed and fold that all settings have.
+    """
     values = {key: sorted({summary.setting.values[key] for summary in summaries}, key=_order) for key in keys}
     sizes = [len(found) for found in values.values()]
     if not 2 <= len(keys) <= _MOST_KEYS or math.prod(sizes) != len(summaries):
@@ -83,7 +88,7 @@ def full_grid(summaries: Sequence[Summary], keys: Sequence[str], metric: Metric)
 
 
 def _order(text: str) -> tuple[bool, float, str]:
-    """Numbers by their value, before texts."""
+    """Sort key: numbers by their value, before texts."""
     try:
         return False, float(text), text
     except ValueError:
@@ -93,8 +98,8 @@ def _order(text: str) -> tuple[bool, float, str]:
 def effects(summaries: Sequence[Summary], keys: Sequence[str], metric: Metric) -> list[Effect]:
     """Main effects and two-way interactions of a full grid, by `effect_p`, adjusted together by `holm`.
 
-    None of them where there are fewer than five blocks; where runs are left out, since the blocks are then those of
-    lucky seeds; and where datasets differ, whose scores are not on one scale.
+    Empty if there are fewer than five blocks, if runs are left out, since the blocks would then be those of lucky
+    seeds, or if datasets differ, since their scores are not on one scale.
     """
     if "dataset" in keys or any(summary.left_out for summary in summaries):
         return []
@@ -115,20 +120,21 @@ def effects(summaries: Sequence[Summary], keys: Sequence[str], metric: Metric) -
 
 
 def effect_p(scores: np.ndarray, overlap: float = 0.0) -> float:
-    """The p of a main effect in `scores` [n, a], or of the interaction in [n, a, b], n blocks; nan for no test.
+    """The p-value of a main effect in `scores` [n, a], or of an interaction in [n, a, b], of n blocks; nan: no test.
 
-    dᵢ are the scores of block i less their means over each key, of which r = a − 1 or (a − 1)(b − 1) are free; S is
-    their covariance: F = |d̄|² / ((1/n + overlap) tr S), with ε r and ε r (n − 1) degrees of freedom. With no overlap
-    this is the F-test of repeated measures; ε = (tr S)² / (r tr S²) corrects it for unequal variances (Greenhouse and
-    Geisser 1959). By simulation (benchmarks/verdicts.py) it errs in at most 5.7 %, also where one of the values has
-    four times the deviation; Huynh and Feldt's ε errs in 9 % there, and Hotelling's T² needs n > r and sees less.
-    Of two values it is the paired t-test, with the exceptions of `p_values`; `overlap` is that of `estimate`.
+    dᵢ are the scores of block i minus their means over each key, with r = a − 1 or (a − 1)(b − 1) degrees of freedom;
+    S is their covariance. F = |d̄|² / ((1/n + overlap) tr S) has ε r and ε r (n − 1) degrees of freedom. Without
+    overlap this is the F-test of repeated measures; ε = (tr S)² / (r tr S²) corrects it for unequal variances
+    (Greenhouse and Geisser 1959). In simulations (benchmarks/verdicts.py) its rate of false positives is at most 5.7 %,
+    also if one of the values has four times the standard deviation. There it is 9 % with Huynh and Feldt's ε, and
+    Hotelling's T² needs n > r and has less power. For two values it is the paired t-test, with the exceptions of
+    `p_values`; `overlap` is that of `estimate`.
     """
     from scipy.special import fdtrc
 
     n, sizes = len(scores), scores.shape[1:]
     if set(sizes) == {2}:
-        # Of an interaction, the two diagonals of the table.
+        # An interaction of two keys with two values each compares the two diagonals of the table.
         first, second = (
             scores.T
             if len(sizes) == 1

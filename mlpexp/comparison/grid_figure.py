@@ -1,4 +1,4 @@
-"""The figure of a full grid: what each key does by itself, and how two of them act together."""
+"""The figure of a full grid: the main effects of its keys, and the interactions of each two."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from mlpexp.comparison.statistics import estimate
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Of values of a key: more lines in a panel are hard to read.
+# At most so many values of a key, since more lines in a panel are hard to read.
 _MOST_VALUES = 8
 
 
 def interactions(comparison: Comparison) -> Figure | None:
-    """Main effects and interactions; None where the settings are not all combinations of two or three keys' values.
+    """Main effects and interactions, over the seeds that all settings have.
 
-    They are over the seeds that all settings have: each of these is a block, in which everything else is equal.
+    None unless the settings are all combinations of at most _MOST_VALUES values of two or three keys.
     """
     from mlpexp.figures.sweeps.interactions import Effect, Interaction
     from mlpexp.figures.sweeps.interactions import interactions as draw

@@ -1,4 +1,4 @@
-"""The learning curves of a sweep's settings for TensorBoard: of each the mean over its seeds, with its extremes."""
+"""The learning curves of a sweep's settings for TensorBoard: the mean over the seeds, with minimum and maximum."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from mlpexp.run.files import make_directory, writing
 from mlpexp.run.names import setting_name
 from mlpexp.run.sweep_record import SETTINGS
 
-# Reading the histories of more runs takes longer than the curves are worth.
+# For more runs, reading the histories would take too long.
 _MOST_RUNS = 200
 
 
 def write_mean_curves(directory: Path, comparison: Comparison) -> None:
-    """Writes event files in `settings/` of a sweep's directory, in place of earlier ones.
+    """Writes event files to `settings/` in a sweep's directory, and replaces earlier ones.
 
-    TensorBoard shows each setting there as a run; its tab "Custom scalars" has a line each, in a band from the lowest
-    seed to the highest. Nothing is written where no setting has several runs, or the runs have no event files.
+    TensorBoard shows each setting as a run. Its tab "Custom scalars" has a line for each setting, with a band from the
+    lowest seed to the highest. Nothing is written if no setting has several runs, or the runs have no event files.
     """
     summaries = [summary for summary in comparison.summaries if summary.runs]
     runs = [run for summary in summaries for run in summary.runs]
@@ -56,7 +56,7 @@ def _name(summary: Summary, summaries: Sequence[Summary]) -> str:
 
 
 def _remove_others(directory: Path, names: Collection[str]) -> None:
-    """Removes the event files of settings as they were before the sweep was extended."""
+    """Removes the event files of settings whose names changed when the sweep was extended."""
     for path in directory.glob("*/events.out.tfevents.*"):
         if path.parent.name not in names and not path.parent.is_symlink():
             with writing(path):

@@ -1,4 +1,4 @@
-"""Figures of settings that are drawn from their trained networks."""
+"""Figures that show the trained networks of settings."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 
     from mlpexp.run.results import Results
 
-# Settings in a panel each are limited by room, and not by colours.
+# At most so many panels, one for each setting, fit into a figure.
 _MOST_PANELS = 12
 
 
 def median_first(summary: Summary, metric: Metric) -> list[StoredRun]:
-    """The runs of a setting, that of median score first: neither the luckiest seed nor the unluckiest."""
+    """The runs of a setting, that with the median score first."""
     values = np.array([run.value(metric) for run in summary.runs])
-    # Of an even number the worse of the two in the middle: the better one would flatter the setting.
+    # For an even number, the worse of the two in the middle, so that the setting does not look better than it is.
     middle = int(np.argsort(values, kind="stable")[(len(values) - metric.higher_is_better) // 2])
     return [summary.runs[middle], *(run for k, run in enumerate(summary.runs) if k != middle)]
 
 
 class _Loader:
-    """Loads the networks of runs, and the data of many once."""
+    """Loads the networks of runs; data that several runs share are loaded once."""
 
     def __init__(self) -> None:
         from mlpexp.training.prepare import Preparations
@@ -44,20 +44,21 @@ class _Loader:
         from mlpexp.training.evaluate import load
 
         plugins = run.record.config.get("plugins")
-        # At the end of a sweep they are imported already. Modules that only a run directory names are not imported.
+        # Plugins are used only if they are already imported, as at the end of a sweep: a run directory must not cause
+        # code to be imported.
         here = isinstance(plugins, list) and all(name in sys.modules for name in plugins)
         changes = {"plugins": plugins} if plugins and here else {}
         return load(run.directory, changes, weights=weights, preparations=self._preparations)[0]
 
 
 def decision_boundaries(comparison: Comparison) -> Figure | None:
-    """Those of each setting's run of median score, where data have two features."""
+    """The decision boundaries of each setting's run with the median score; None unless data have two features."""
     from mlpexp.figures.sweeps.boundaries import MOST_COLUMNS, Network, boundaries
     from mlpexp.run.pictures import points
 
     load = _Loader()
     networks = {}
-    # In the order in which the sweep lists them: what belongs together stands together.
+    # In the order of the sweep, so that similar settings are neighbours.
     with_runs = sorted((summary for summary in comparison.summaries if summary.runs), key=first_started)
     with_runs, columns = crossed(with_runs, MOST_COLUMNS)
     for summary in with_runs[:_MOST_PANELS]:
@@ -75,9 +76,10 @@ def decision_boundaries(comparison: Comparison) -> Figure | None:
 
 
 def crossed(summaries: list[Summary], most: int) -> tuple[list[Summary], int | None]:
-    """Settings of each value of one key with each of another, row by row, and how many columns; else as they are.
+    """The settings row by row, and the number of columns, if they are all combinations of the values of two keys.
 
-    The columns are the values of the key that has more of them, at most `most`.
+    The columns are the values of the key that has more of them. For other settings, or more than `most` columns, the
+    order is kept and the number is None.
     """
     listed = {key: list(dict.fromkeys(one.setting.values[key] for one in summaries)) for key in _keys(summaries)}
     varied = sorted((key for key, values in listed.items() if len(values) > 1), key=lambda key: len(listed[key]))
@@ -101,7 +103,7 @@ def first_started(summary: Summary) -> list[tuple[int, str]]:
 
 
 def _remark(comparison: Comparison, summary: Summary) -> str:
-    """A setting's mean with its interval."""
+    """A setting's mean with its confidence interval."""
     metric = comparison.metric
     found = summary.estimate(metric)
     assert found is not None
@@ -117,9 +119,9 @@ def _notes(with_runs: Sequence[Summary], n_shown: int) -> list[str]:
 
 
 def fitted_curves(comparison: Comparison) -> Figure | None:
-    """The functions that each seed's network has learned by its best epoch and by its last, of one feature.
+    """The functions of one feature that the networks of all seeds have learned, at the best and at the last epoch.
 
-    Runs on other data than the first are left out: their curves do not belong to the points shown.
+    Runs with other data than the first run are left out, since the points shown are those of its data.
     """
     from mlpexp.figures.sweeps.fits import fits
     from mlpexp.run.pictures import points, true_function
@@ -152,7 +154,10 @@ def _data_of(run: StoredRun) -> tuple[object, object]:
 
 
 def reliability_diagrams(comparison: Comparison) -> Figure | None:
-    """Accuracy over confidence on the test split, all seeds of a setting together; of calibrated runs also before."""
+    """Accuracy against confidence on the test split, pooled over the seeds of a setting.
+
+    For calibrated runs, the curve before calibration is shown too.
+    """
     from mlpexp.figures.sweeps.reliability import Reliability, reliability
     from mlpexp.run.results import Calibration
 

@@ -1,4 +1,4 @@
-"""What it would take to know: how many seeds, which difference they show, and the line that trains them."""
+"""How many seeds are needed to detect a difference, which difference the seeds can detect, and the command for more."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mlpexp.comparison.summary import Summary
 
 
 def outlook(comparison: Comparison, contrast: Contrast) -> str:
-    """`; to see 0.30 points you need about 28 seeds, with 10 you can see 0.60`; empty where nothing was tested."""
+    """`; to see 0.30 points you need about 28 seeds, with 10 you can see 0.60`; empty if there was no test."""
     difference, metric = contrast.difference, comparison.metric
     n_tests = sharing(comparison.n_tests, comparison.chosen)
     unit = " points" if metric.percent else ""
@@ -38,9 +38,9 @@ def outlook(comparison: Comparison, contrast: Contrast) -> str:
 
 
 def seeds_line(comparison: Comparison) -> str | None:
-    """The line that trains the seeds by which the first undecided difference is seen; None where there is none.
+    """The command that trains as many seeds as the first undecided difference needs; None if there is no such one.
 
-    There is none either where the runs are not of one sweep, or are folds.
+    None too if the runs are not of one sweep, or are folds.
     """
     n_tests = sharing(comparison.n_tests, comparison.chosen)
     needed = []
@@ -64,14 +64,14 @@ def seeds_line(comparison: Comparison) -> str | None:
 
 
 def confirmation(comparison: Comparison, best: Summary) -> str | None:
-    """The command that trains the best setting with seeds that have not chosen it; None where a record lacks its own.
+    """The command that trains the best setting with as many new seeds, by which it was not chosen.
 
-    They are as many as it has.
+    None if the record of its first run has no command, or its runs are folds.
     """
     words = shlex.split(best.runs[0].record.command)
     if not words or "&&" in words or any(run.fold for run in best.runs):
         return None
-    # What follows from the seed follows from the new ones too.
+    # Keys that are derived from the seed are derived from the new seeds.
     follows = best.repetition(comparison.metric).base in ("data", "splits")
     left_out = ("seed=", "hydra.mode=", *(["dataset.seed="] if follows else []))
     kept = [word for word in words[2:] if not word.startswith(left_out)]
@@ -79,18 +79,21 @@ def confirmation(comparison: Comparison, best: Summary) -> str | None:
 
 
 def _fresh(comparison: Comparison, n: int) -> str:
-    """So many seeds that no setting has."""
+    """An override with `n` seeds that no setting has."""
     first = 1 + max(run.record.seed for summary in comparison.summaries for run in summary.counted)
     return f"seed=range({first},{first + n})"
 
 
 def _size(comparison: Comparison, mean: float) -> float:
-    """The difference to be seen: what matters, where that is said, else one as large as the mean."""
+    """The difference to be detected: --worth if it is given, else the mean difference found."""
     return abs(mean) if comparison.worth is None else comparison.worth
 
 
 def _spread(difference: Difference) -> tuple[float, float, int] | None:
-    """Deviation of differences, its degrees of freedom, and seeds; unpaired, of as many seeds as the fewer are."""
+    """Standard deviation of the differences, its degrees of freedom, and the number of seeds.
+
+    For unpaired settings, the number is that of the setting with fewer seeds. None if there was no test.
+    """
     if difference.case != "tested" or difference.error is None or difference.df is None:
         return None
     if difference.sd is not None:

@@ -1,4 +1,4 @@
-"""How many seeds a difference takes to be seen, and what difference a number of seeds shows."""
+"""Power analysis: the number of seeds that detect a difference, and the difference that a number of seeds detects."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ if TYPE_CHECKING:
     import numpy as np
 
 POWER = 0.8
-# More than anybody trains.
+# The largest number of seeds that is considered.
 MOST_SEEDS = 1000
-# Below this many degrees of freedom the seeds' deviation is so uncertain that averaging over it says nothing.
+# With fewer degrees of freedom the standard deviation is too uncertain to average over its distribution.
 _FEW = 4
 _QUANTILES = 64
 
 
 def sharing(n_tests: int, chosen: bool) -> float:
-    """How many tests share the error rate where a difference is the only one that is true, or one of few.
+    """The number of tests that share the error rate, if only one or a few of the differences are true.
 
-    Against a baseline, all of them. Of all pairs, where the best was `chosen` by the runs, one true difference makes
-    others true, and the closed test finds it at a level between α / n_tests and α: as if there were 0.4 times as many,
-    by simulation (benchmarks/verdicts.py).
+    Against a baseline it is the number of all tests. For all pairs, where the best setting was `chosen` by the runs,
+    one true difference implies others, and the closed test detects it at a level between α / n_tests and α. In
+    simulations (benchmarks/verdicts.py) this is as if there were 0.4 times as many tests.
     """
     return max(1.0, 0.4 * n_tests) if chosen else float(n_tests)
 
 
 def seeds_needed(size: float, sd: float, df: float, n_tests: float, overlap: float = 0.0) -> int | None:
-    """The least n at which a true difference of `size` is found in 80 % of studies; None where no n ≤ 1000 is enough.
+    """The smallest n that detects a true difference of `size` with power 0.8; None if no n ≤ 1000 is enough.
 
-    `sd` is the deviation of paired differences, estimated with `df` degrees of freedom, `overlap` as in
-    statistics.estimate. `n_tests` is how many tests share the error rate, see `sharing`.
+    `sd` is the standard deviation of paired differences, estimated with `df` degrees of freedom; `overlap` is as in
+    statistics.estimate. `n_tests` tests share the error rate, see `sharing`.
     """
     if _power(size, sd, df, MOST_SEEDS, n_tests, overlap) < POWER:
         return None
@@ -45,7 +45,7 @@ def seeds_needed(size: float, sd: float, df: float, n_tests: float, overlap: flo
 
 
 def detectable(sd: float, df: float, n: float, n_tests: float, overlap: float = 0.0) -> float:
-    """The least true difference that n seeds show in 80 % of studies; of n = inf, that of any number of seeds."""
+    """The smallest true difference that n seeds detect with power 0.8; for n = inf, the limit for many seeds."""
     seeds = n if math.isfinite(n) else 1e6
     low, high = 0.0, sd
     while _power(high, sd, df, seeds, n_tests, overlap) < POWER:
@@ -57,22 +57,23 @@ def detectable(sd: float, df: float, n: float, n_tests: float, overlap: float = 
 
 
 def _power(size: float, sd: float, df: float, n: float, n_tests: float, overlap: float) -> float:
-    """The chance that a two-sided t-test of n pairs at level α / `n_tests` finds a difference of `size`.
+    """The power of a two-sided t-test of n pairs at level α / `n_tests` for a true difference of `size`.
 
-    1 − F(t), F the noncentral t-distribution's, averaged over what the true deviation may be: df s²/σ² is χ². Taking
-    s for σ would promise too much, since power is lost faster with too large a σ than it is won with too small a one.
+    It is 1 − F(t), with F of the noncentral t-distribution, averaged over the distribution of the true standard
+    deviation σ given the estimate s: df s²/σ² is χ² with df degrees of freedom. With σ = s the power would be
+    overestimated: too large a σ costs more power than too small a σ gains.
     """
     from scipy.special import nctdtr
 
     error = _deviations(df) * sd * math.sqrt(1 / n + overlap)
     found = 1 - nctdtr(n - 1, abs(size) / error, t_quantile(n - 1, ALPHA / n_tests))
-    # Far out scipy gives nan: all is found.
+    # scipy gives nan for very large differences, whose power is 1.
     return float(sum(1.0 if math.isnan(share) else share for share in found) / len(found))
 
 
 @cache
 def _deviations(df: float) -> np.ndarray:
-    """σ / s at evenly spread quantiles of what it may be."""
+    """σ / s at evenly spaced quantiles of its distribution."""
     import numpy as np
     from scipy.special import chdtri
 

@@ -1,4 +1,4 @@
-"""What the runs of a setting repeat, and so what a mean over them is a mean of."""
+"""What differs between the runs of a setting besides the seed: the data, the split, or nothing."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ _WORDS: dict[Base, str] = {
 
 @dataclass(frozen=True)
 class Repetition:
-    """What the runs of a setting share, for a metric of one split."""
+    """What the runs of a setting have in common, for a metric of one split."""
 
     base: Base
     overlap: float = 0.0
-    """n_test / n_train, where training sets overlap: the variance of a mean is then (1/n + n_test / n_train) s²."""
+    """n_test / n_train if training sets overlap: the variance of a mean is then (1/n + n_test / n_train) s²."""
     n_rows: int | None = None
-    """Of the split that is measured, where all runs have the same."""
+    """Number of rows of the split that is measured, if all runs have the same rows."""
 
     def over(self, n: int) -> str:
         """`over 10 seeds, each with its own split`."""
@@ -51,7 +51,7 @@ class Repetition:
 
 
 def repetition(runs: Sequence[StoredRun], metric: Metric) -> Repetition:
-    """What the runs of one setting share of their data, as their records say."""
+    """What the runs of one setting have in common, according to their records."""
     if not runs:
         return Repetition("one split")
     kind = _resampling(runs[0])
@@ -70,7 +70,7 @@ def repetition(runs: Sequence[StoredRun], metric: Metric) -> Repetition:
 
 
 def _resampling(run: StoredRun) -> Resampling:
-    """What another seed of the run's dataset changes; the most careful where the dataset is not known here."""
+    """What another seed of the run's dataset changes; "split", the cautious assumption, for an unknown dataset."""
     try:
         found: Resampling = component(datasets, run.record.config.get("dataset"), "dataset").resampling()
     except ConfigError:
@@ -79,14 +79,14 @@ def _resampling(run: StoredRun) -> Resampling:
 
 
 def _dealt(run: StoredRun) -> tuple[Any, Any, Any]:
-    """What decides the rows of the run's splits, or the rows themselves, where the run notes them."""
+    """The split that the run has stored; if it has none, the seed and fold that determine it."""
     dataset = _dataset(run)
     split = run.record.data.get("split")
     return (split, None, None) if split else (None, str(dataset.get("seed")), str(dataset.get("fold")))
 
 
 def _same_test_rows(runs: Sequence[StoredRun]) -> bool:
-    """Whether runs of one file have noted the same test rows, and others for training or validation."""
+    """Whether runs have the same test rows, but different rows for training or validation."""
     splits = {run.record.data.get("split") for run in runs}
     if None in splits or len(splits) == 1:
         return False
@@ -100,9 +100,9 @@ def _same_test_rows(runs: Sequence[StoredRun]) -> bool:
 
 
 def _n_rows(run: StoredRun, metric: Metric) -> tuple[float, float]:
-    """How many rows the run trained on and is measured by: of its splits, or else as shares of all rows.
+    """The numbers of training rows and of measured rows; or their shares of all rows if the run has no numbers.
 
-    Of the training split itself it is the rows of the test split that count: they say how much two of them overlap.
+    For metrics of the training split, the second is that of the test split, which determines the overlap.
     """
     measured = "test" if metric.split == "train" else metric.split
     n_rows = run.record.data.get("n_rows")

@@ -1,4 +1,4 @@
-"""What else differs between runs of one config and seed: plugins, versions of packages, the git commit."""
+"""The revision of a run's code, by which runs of one config and seed may differ: plugins, packages, the git commit."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from mlpexp.comparison.runs import Repeat, StoredRun
 from mlpexp.run.record import PLUGIN
 
 COMMIT = "commit"
-# Digits of a commit or of a plugin's digest, as git shows them.
+# Number of digits shown of a commit or of a plugin's digest, as in git.
 _SHORT = 7
 
 
 def revision(run: StoredRun) -> dict[str, str]:
-    """What a run was made with, as it is shown: what most likely changes a result first, the commit last."""
+    """The versions of a run's plugins and packages and its commit; those most likely to change a result come first."""
     versions = run.record.versions
     plugins = {name.removeprefix(PLUGIN): text[:_SHORT] for name, text in versions.items() if name.startswith(PLUGIN)}
     packages = {name: text for name, text in sorted(versions.items(), key=_order) if not name.startswith(PLUGIN)}
@@ -26,10 +26,10 @@ def _order(entry: tuple[str, str]) -> tuple[bool, bool, str]:
 
 
 def telling_apart(runs: Sequence[StoredRun]) -> list[str]:
-    """The names within `revision` that tell runs of one setting apart, as few as do; none where no seed was trained
-    with several.
+    """The names in `revision` that distinguish runs of one setting, as few as needed.
 
-    A sweep that went on with another version has each seed once, and stays one setting.
+    Empty if no seed was trained with several revisions: a sweep that was resumed with another version stays one
+    setting.
     """
     revisions = [revision(run) for run in runs]
     by_repeat: dict[Repeat, set[tuple[tuple[str, str], ...]]] = {}

@@ -1,4 +1,4 @@
-"""What the mean of the best of many settings is worth: it was chosen because it is high."""
+"""The mean of the best of many settings, corrected for the bias that it was chosen because its mean is high."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import numpy as np
 
 
 def cross_chosen_mean(scores: np.ndarray) -> float | None:
-    """The mean of the best of k settings, free of having been chosen by the same seeds.
+    """The mean of the best of k settings, without the bias of choosing and measuring it by the same seeds.
 
-    `scores` [k, n], the higher the better, a column a seed: for each seed the setting is chosen by the mean of all
-    others, and scored on this one; of these n scores it is the mean (cross-validatory choice, Stone 1974). The mean of
-    the best is too high, for equal settings by the expected largest of k means; this is unbiased for independent
-    seeds, as the mean of a setting chosen by n − 1 of them. None for less than two settings or three seeds.
+    `scores` [k, n] are higher for better settings; each column is a seed. For each seed the setting is chosen by its
+    mean over the other seeds, and scored on this one; the result is the mean of these n scores (cross-validatory
+    choice, Stone 1974). The plain mean of the best is too high: for equal settings, by the expected maximum of k means.
+    For independent seeds the result is an unbiased estimate of the mean of a setting chosen by n − 1 seeds. None for
+    fewer than two settings or three seeds.
     """
     k, n = scores.shape
     if k < 2 or n < 3:

@@ -1,4 +1,7 @@
-"""Arrays and data frames as the raw rows that a network's preprocessing takes."""
+"""Arrays and data frames as raw rows, the input of a network's preprocessing.
+
+N rows, R raw columns.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +21,10 @@ _MOST_NAMES = 30
 
 
 def raw_rows(x: Any, known: Preprocessing, where: str, first: int = 0) -> np.ndarray:
-    """Rows [N, R], float64, of an array of numbers or images, or of a data frame, whose columns are matched by name.
+    """Raw rows [N, R], float64, of an array of numbers or images, or of a data frame; its columns are matched by name.
 
-    ConfigError, which `where` begins, for what does not fit; the rows are numbered from `first` + 1 there.
+    ConfigError, whose message begins with `where`, if shapes or columns differ from those of training, or a value is
+    not finite. The message numbers the rows from `first` + 1.
     """
     import numpy as np
     import torch
@@ -47,13 +51,15 @@ def raw_rows(x: Any, known: Preprocessing, where: str, first: int = 0) -> np.nda
         listed = f": {', '.join(names)}" if 0 < len(names) <= _MOST_NAMES else ""
         images = f" or images [N, {str(image_axes(shape)[0])[1:-1]}]" if shape else ""
         found = " × ".join(map(str, given.shape))
-        raise ConfigError(f"{where}: inputs must be rows of {known.n_raw} columns{listed}{images}; these are {found}.")
+        raise ConfigError(
+            f"{where}: inputs must be rows of {known.n_raw} columns{listed}{images}; their shape is {found}."
+        )
     # NaN is allowed in columns that had missing values in training.
-    right = np.isfinite(given)
+    valid = np.isfinite(given)
     if names:
-        right |= np.isnan(given) & [getattr(column, "median", None) is not None for column in known.columns]
-    if not right.all():
-        row, column = np.argwhere(~right)[0]
+        valid |= np.isnan(given) & [getattr(column, "median", None) is not None for column in known.columns]
+    if not valid.all():
+        row, column = np.argwhere(~valid)[0]
         name = f"'{names[column]}'" if names else str(column + 1)
         raise ConfigError(
             f"{where}: row {first + row + 1}, column {name}: is {given[row, column]}; inputs must be finite."

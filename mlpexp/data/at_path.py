@@ -27,8 +27,8 @@ from mlpexp.fields.ranges import PathName
 if TYPE_CHECKING:
     from torch import Tensor
 
-# train, val, test: the rows of each.
-Dealt = tuple["Tensor", "Tensor", "Tensor"]
+# The row numbers of train, val and test.
+SplitIndices = tuple["Tensor", "Tensor", "Tensor"]
 PARTS = ("train", "val", "test")
 
 
@@ -66,15 +66,15 @@ class AtPath(RandomlySplit):
 
     def load_with(self, data_dir: Path, readings: Readings) -> Data:
         path, where = Path(self.path), f"dataset.path={self.path}"
-        found, source = readings.of(self.undealt, lambda: self._content(path, where))
+        found, source = readings.of(self.unsplit, lambda: self._content(path, where))
         if len(found.classes) == 1:
-            raise ConfigError(f"{where}: has the one class '{found.classes[0]}'; at least two are needed.")
+            raise ConfigError(f"{where}: has only the class '{found.classes[0]}'; at least two are needed.")
         if not found.classes and bool((found.y == found.y[0]).all()):
             raise ConfigError(f"{where}: y is {found.y[0].item():g} in every row: nothing to learn.")
-        rows = self._deal(found, where)
+        rows = self._split(found, where)
         task = Task("classification", found.classes) if found.classes else Task("regression")
         known = Identity(task, _fitted(found, rows[0]), source, packed(rows, len(found.x)))
-        return self._dealt(found, rows, known, path)
+        return self._data(found, rows, known, path)
 
     def _content(self, path: Path, where: str) -> tuple[Rows, Source]:
         found = self.read(path, where)
@@ -95,10 +95,10 @@ class AtPath(RandomlySplit):
 
         readings = readings or Readings()
         shape = known.preprocessing.image_shape
-        found, path = readings.of((self.undealt, source, known.task, shape), again)
-        # Runs of other seeds that have not begun split the same rows.
-        readings.of(self.undealt, lambda: (found, source))
-        return self._dealt(found, unpacked(known.split, len(found.x)), known, path)
+        found, path = readings.of((self.unsplit, source, known.task, shape), again)
+        # Runs of other seeds that have not begun use the same rows.
+        readings.of(self.unsplit, lambda: (found, source))
+        return self._data(found, unpacked(known.split, len(found.x)), known, path)
 
     def _source(self, path: Path, found: Rows) -> Source:
         return Source.of(path, len(found.x), ())
@@ -124,8 +124,8 @@ class AtPath(RandomlySplit):
         numbers = torch.tensor([known.task.classes.index(name) for name in found.classes])
         return Rows(found.x, numbers[found.y], known.task.classes, found.image, found.parts, found.note)
 
-    def _deal(self, found: Rows, where: str) -> Dealt:
-        """The rows of train, val and test: the splits of the data; missing ones are drawn from train at random."""
+    def _split(self, found: Rows, where: str) -> SplitIndices:
+        """The row numbers of train, val and test: splits that the data lack are split off train at random."""
         import torch
 
         n_train = found.parts.get("train", len(found.x))
@@ -141,14 +141,14 @@ class AtPath(RandomlySplit):
             if 0 < n < 3:
                 whose = f"the class '{found.classes[label]}'" if found.classes else "it"
                 raise ConfigError(f"{where}: {whose} has {pluralize(n, 'row')} to split; at least 3 are needed.")
-        train, val, test = self.deal_whole(n_train, groups)
+        train, val, test = self.full_split_indices(n_train, groups)
         if "val" in given:
             train, val = torch.cat([train, val]).sort().values, given["val"]
         if "test" in given:
             train, test = torch.cat([train, test]).sort().values, given["test"]
         return self.part_of(train, labels), val, test
 
-    def _dealt(self, found: Rows, rows: Dealt, known: Identity, path: Path) -> Data:
+    def _data(self, found: Rows, rows: SplitIndices, known: Identity, path: Path) -> Data:
         """The data, split by `rows` and preprocessed with `known`."""
         every, target = _splits(found, known.preprocessing), known.preprocessing.target
         if found.image is None:
@@ -172,7 +172,7 @@ class AtPath(RandomlySplit):
             fitted=known.preprocessing,
             note="; ".join(notes),
             source=known.source,
-            dealt=known.split,
+            packed_split=known.split,
         )
 
 

@@ -132,7 +132,7 @@ class Data:
     true_function: Callable[[Tensor], Tensor] | None = None  # [N, F] → [N, 1], where it is known
     note: str = ""  # remarks for the reader of the results, such as splits that share samples; one per line
     source: Source | None = None  # the file that the data were read from
-    dealt: str | None = None  # the split of each row of that file, see identity.packed
+    packed_split: str | None = None  # the split of each row of that file, see identity.packed
     test_source: Source | None = None  # the file of the test rows, if it is a separate one
     issues: tuple[DataIssue, ...] = ()  # of a table, such as columns that reveal the target
 
@@ -145,7 +145,9 @@ class Data:
     def identity(self) -> Identity:
         """The description of the data that a run stores."""
         n_rows = (len(self.train), len(self.val), len(self.test))
-        return Identity(self.task, self.preprocessing, self.source, self.dealt, self.test_source, self.issues, n_rows)
+        return Identity(
+            self.task, self.preprocessing, self.source, self.packed_split, self.test_source, self.issues, n_rows
+        )
 
     @property
     def n_features(self) -> int:
@@ -280,17 +282,17 @@ Resampling = Literal["split", "validation", "rows", "nothing"]
 class Dataset(ABC):
     """Base of all datasets: a config that can load the data it names."""
 
-    dealing: ClassVar[tuple[str, ...]] = ()
-    """The fields that decide only the split or the noise. Runs that differ only in these usually have data of the same
-    form; they share the files read, and train in one stack."""
+    split_fields: ClassVar[tuple[str, ...]] = ()
+    """The fields that affect only the split or the noise. Runs that differ only in these usually have data of the same
+    form: they read files once, and train in one stack."""
 
     recommended: Recommended = field(default_factory=Recommended)
     """Recommended settings for this dataset; the defaults of other keys refer to them."""
 
     @property
-    def undealt(self) -> Dataset:
-        """The dataset with the defaults of the fields in `dealing`: the same for all seeds."""
-        defaults: dict[str, Any] = {part.name: part.default for part in fields(self) if part.name in self.dealing}
+    def unsplit(self) -> Dataset:
+        """The dataset with the default values of its `split_fields`: the same for all seeds."""
+        defaults: dict[str, Any] = {part.name: part.default for part in fields(self) if part.name in self.split_fields}
         return replace(self, **defaults)
 
     @classmethod

@@ -30,7 +30,7 @@ class Digits(RandomlySplit):
 
     def load_with(self, data_dir: Path, readings: Readings) -> Data:
         x, y = readings.of("digits", _read)
-        train, val, test = (Selection(x, rows, y[rows]) for rows in self.deal(len(x), groups=y))
+        train, val, test = (Selection(x, rows, y[rows]) for rows in self.split_indices(len(x), groups=y))
         pixels = train.x.double()
         return Data(
             name="digits",

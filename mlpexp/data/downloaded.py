@@ -26,7 +26,7 @@ from mlpexp.fields.ranges import Count, Index, Share
 class Downloaded(Dataset):
     """Base of image datasets with a fixed test split; torchvision downloads them."""
 
-    dealing: ClassVar[tuple[str, ...]] = ("seed",)
+    split_fields: ClassVar[tuple[str, ...]] = ("seed",)
     folder: ClassVar[str]
     """Folder of the files below data_dir, as in torchvision."""
     shape: ClassVar[tuple[int, int, int]]
@@ -76,7 +76,7 @@ class Downloaded(Dataset):
         import torch
 
         folder = data_dir / self.folder
-        known, test, n_test, digest = readings.of((self.undealt, data_dir), lambda: self._content(data_dir))
+        known, test, n_test, digest = readings.of((self.unsplit, data_dir), lambda: self._content(data_dir))
         if self.val_size >= len(known):
             raise ConfigError(f"dataset.val_size={self.val_size}: must be less than the {len(known)} rows there are.")
         rows = torch.randperm(len(known), generator=torch.Generator().manual_seed(self.seed))

@@ -85,7 +85,7 @@ class Identity:
         if not all(isinstance(name, str) for name in classes) or (kind == "regression") != (not classes):
             raise ValueError("its data have no classes")
         if not isinstance(split, str | None):
-            raise ValueError("the split of its data is no text")
+            raise ValueError("the split of its data is not text")
         preprocessing = Preprocessing.of_plain(plain)
         source, tested = (
             None if plain.get(key) is None else build(Source, plain[key], f"data.{key}")

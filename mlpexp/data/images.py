@@ -223,7 +223,7 @@ def _refuse(path: Path, broken: dict[Path, Exception], where: str) -> None:
     error = next(iter(broken.values()))
     reason = getattr(error, "strerror", None) or " ".join(str(error).split())
     if "cannot identify" in reason:
-        reason = "it is no image"
+        reason = "it is not an image"
     raise ConfigError(
         f"{where}: {pluralize(len(broken), 'image')} cannot be read: {named}{', …' if len(broken) > 3 else ''} "
         f"({reason[:200].rstrip('.')}); repair or remove {'it' if len(broken) == 1 else 'them'}."

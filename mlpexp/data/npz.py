@@ -143,9 +143,11 @@ def _opened(path: Path, where: str) -> Iterator[Any]:
     except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
         reason = getattr(error, "strerror", None)
         form = (
-            ".npy file, as np.save writes it" if path.suffix.lower() == ".npy" else ".npz file, as np.savez writes it"
+            "an .npy file as written by np.save"
+            if path.suffix.lower() == ".npy"
+            else "an .npz file as written by np.savez"
         )
-        raise ConfigError(f"{where}: cannot be read: {reason}." if reason else f"{where}: is no {form}.") from None
+        raise ConfigError(f"{where}: cannot be read: {reason}." if reason else f"{where}: is not {form}.") from None
 
 
 def _read(file: Mapping[str, np.ndarray], name: str, where: str) -> np.ndarray:

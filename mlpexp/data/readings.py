@@ -1,4 +1,4 @@
-"""A cache of file contents: the runs of all seeds read a file once, and differ only in the split of its rows."""
+"""A cache of file contents: a file is read once for the runs of all seeds, which differ only in the split."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class Readings:
-    """Cached contents by key."""
+    """A cache of file contents by key."""
 
     def __init__(self) -> None:
         self._known: dict[Hashable, object] = {}

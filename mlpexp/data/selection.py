@@ -1,4 +1,4 @@
-"""Splits that select rows from a common pool of images, which is held in memory once for all splits and seeds.
+"""Splits that select rows from a shared pool of images, which is in memory once for all splits and seeds.
 
 M rows of the pool, N of a split, F features.
 """
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 class Selection(Split):
-    """The `rows` [N] of a `pool` [M, F], with their targets `y`; each access to `x` [N, F] makes a copy.
+    """The rows number `rows` [N] of a `pool` [M, F], with their targets `y` [N]; each access to `x` [N, F] copies it.
 
-    `take` and `between` copy only the rows they return.
+    `take` and `between` copy only the rows that they return.
     """
 
     pool: Tensor

@@ -18,7 +18,7 @@ from mlpexp.fields.ranges import Index, NonNegative, Share
 class Sine(Dataset):
     """y = sin x + noise·ε with ε ~ N(0, 1), at equally spaced x in [−3, 3]."""
 
-    dealing: ClassVar[tuple[str, ...]] = ("seed",)
+    split_fields: ClassVar[tuple[str, ...]] = ("seed",)
 
     n_samples: Samples = 50
     """Number of points of all splits together."""

@@ -1,4 +1,7 @@
-"""Splitting rows into train, val and test at random."""
+"""Random splits of rows into train, val and test.
+
+N rows, F features.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ Samples = Annotated[int, Range(low=10, high=10_000_000)]
 class RandomlySplit(Dataset):
     """Base of datasets whose rows are split at random."""
 
-    dealing: ClassVar[tuple[str, ...]] = ("seed", "fold")
+    split_fields: ClassVar[tuple[str, ...]] = ("seed", "fold")
 
     val_fraction: OpenFraction = 0.2
     """Share of the rows in the validation split."""
@@ -57,32 +60,35 @@ class RandomlySplit(Dataset):
 
         return torch.Generator().manual_seed(self.seed)
 
-    def deal(self, n_rows: int, groups: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        """The rows of train, val and test; see `deal_at_random` and, for cross-validation, `deal_fold`."""
-        return self._rows_of(n_rows, groups, self.generator())
+    def split_indices(self, n_rows: int, groups: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """The row numbers of train, val and test.
+
+        See `random_split_indices` and, for cross-validation, `fold_split_indices`.
+        """
+        return self._indices(n_rows, groups, self.generator())
 
     def part_of(self, train: Tensor, groups: Tensor | None) -> Tensor:
-        """`train_fraction` of the training rows; see `part_of`."""
+        """`train_fraction` of the training rows; see the function `part_of`."""
         return part_of(train, groups, self.train_fraction, self.seed)
 
-    def _rows_of(self, n_rows: int, groups: Tensor | None, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        train, val, test = self.deal_whole(n_rows, groups, generator)
+    def _indices(self, n_rows: int, groups: Tensor | None, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        train, val, test = self.full_split_indices(n_rows, groups, generator)
         return self.part_of(train, groups), val, test
 
-    def deal_whole(
+    def full_split_indices(
         self, n_rows: int, groups: Tensor | None, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """As `deal`, but with train_fraction = 1."""
+        """As `split_indices` with train_fraction = 1."""
         generator = generator or self.generator()
         if self.fold is not None:
-            return deal_fold(n_rows, self.val_fraction, self.fold, self.folds, generator, groups)
-        return deal_at_random(n_rows, self.val_fraction, self.test_fraction, generator, groups)
+            return fold_split_indices(n_rows, self.val_fraction, self.fold, self.folds, generator, groups)
+        return random_split_indices(n_rows, self.val_fraction, self.test_fraction, generator, groups)
 
     def split_rows(
         self, x: Tensor, y: Tensor, generator: torch.Generator, groups: Tensor | None
     ) -> tuple[Split, Split, Split]:
-        """Train, val and test of rows `x` [N, F] and `y`; see `deal`."""
-        train, val, test = self._rows_of(len(x), groups, generator)
+        """Train, val and test of rows `x` [N, F] and `y`; see `split_indices`."""
+        train, val, test = self._indices(len(x), groups, generator)
         return Split(x[train], y[train]), Split(x[val], y[val]), Split(x[test], y[test])
 
 
@@ -94,18 +100,18 @@ def split_at_random(
     generator: torch.Generator,
     groups: Tensor | None,
 ) -> tuple[Split, Split, Split]:
-    """Train, val and test of rows `x` [N, F] and `y`, split by `deal_at_random`."""
-    train, val, test = deal_at_random(len(x), val_fraction, test_fraction, generator, groups)
+    """Train, val and test of rows `x` [N, F] and `y`, split by `random_split_indices`."""
+    train, val, test = random_split_indices(len(x), val_fraction, test_fraction, generator, groups)
     return Split(x[train], y[train]), Split(x[val], y[val]), Split(x[test], y[test])
 
 
-def deal_at_random(
+def random_split_indices(
     n_rows: int, val_fraction: float, test_fraction: float, generator: torch.Generator, groups: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The rows of train, val and test, drawn at random and stratified by `groups` [N] (the classes).
+    """The row numbers of train, val and test, drawn at random and stratified by `groups` [N] (the classes).
 
-    Each group (None: all rows) gives at least one row to each split, so it needs three: ConfigError where it
-    has fewer. Within a split the rows stand in their old order.
+    Each split has at least one row of each group; None: all rows are one group. Row numbers of a split are in ascending
+    order. ConfigError if a group has fewer than three rows.
     """
     import torch
 
@@ -120,13 +126,13 @@ def deal_at_random(
     return train, val, test
 
 
-def deal_fold(
+def fold_split_indices(
     n_rows: int, val_fraction: float, fold: int, folds: int, generator: torch.Generator, groups: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The rows of train, val and test, where test is a fold of a cross-validation, stratified by `groups` [N].
+    """The row numbers of train, val and test, where test is a fold of a cross-validation, stratified by `groups` [N].
 
-    The folds of one generator have each row once. Their sizes, and those of each group in them, differ by at most one.
-    Val is `val_fraction` of all rows, the same share of each group, drawn from the rest.
+    With the same state of the generator, each row is in one of the folds. The sizes of the folds, and of each group in
+    them, differ by at most one. Val is drawn from the other rows: `val_fraction` of all rows, stratified too.
     """
     import torch
 
@@ -144,7 +150,10 @@ def deal_fold(
 
 
 def _by_group(n_rows: int, generator: torch.Generator, groups: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-    """The rows, sorted by group and shuffled within each; the group of each of them; the size of each group."""
+    """The row numbers, sorted by group and shuffled within each; the group of each of them; the size of each group.
+
+    ConfigError if a group has fewer than three rows.
+    """
     import torch
 
     rows = torch.randperm(n_rows, generator=generator)
@@ -159,11 +168,10 @@ def _by_group(n_rows: int, generator: torch.Generator, groups: Tensor | None) ->
 
 
 def part_of(rows: Tensor, groups: Tensor | None, fraction: float, seed: int) -> Tensor:
-    """A share of the rows, drawn at random with `seed` and stratified by `groups`; the rows keep their order.
+    """A fraction of the rows, drawn at random with `seed` and stratified by `groups`; the rows keep their order.
 
-    `groups` [N] are those of all rows of a dataset, such as their classes (None: all alike). At least one row of each
-    group stays. For one seed the rows of a smaller fraction are among those of a greater one, so that a learning curve
-    adds rows and exchanges none.
+    `groups` [N] are the classes of all rows of a dataset; None: all rows are one group. At least one row of each group
+    is kept. For one seed, a larger fraction includes the rows of a smaller one: learning curves only add rows.
     """
     import torch
 

@@ -18,7 +18,7 @@ from mlpexp.errors import ConfigError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from mlpexp.data.tables.learning import Learned
+    from mlpexp.data.tables.prepared_table import PreparedTable
     from mlpexp.data.tables.raw import RawTable
 
 Rows = tuple["Tensor", "Tensor", "Tensor"]
@@ -32,8 +32,9 @@ _FEWEST_EPOCHS, _MOST_EPOCHS = 20, 100
 class Table(TableSettings):
     """A table in a file: delimited text such as CSV, parquet, feather, Excel, npz, JSON lines or ARFF, also compressed.
 
-    What each column is, is found and can be said. Numbers are scaled with the training rows' mean and standard
-    deviation, categories have an input for each value, dates one for the day, and one for each month and weekday.
+    The kind of each column is inferred, or given in `columns`. Numbers are standardised with the mean and standard
+    deviation of the training rows. A category has an input for each value; a date has one for the day, and one for each
+    month and weekday.
     """
 
     @classmethod
@@ -57,15 +58,15 @@ class Table(TableSettings):
         return self.load_with(data_dir, Readings())
 
     def load_with(self, data_dir: Path, readings: Readings) -> Data:
-        from mlpexp.data.tables.learning import learn
+        from mlpexp.data.tables.preparation import prepare_table
 
-        def learned() -> tuple[Learned, Source, Source | None]:
-            # Not cached: `Learned` holds all that is needed of the table.
-            (table, source), *tested = readings.of(_tables_of(self.undealt), self._content, keep=False)
+        def prepare() -> tuple[PreparedTable, Source, Source | None]:
+            # Not cached: `PreparedTable` holds all that is needed of the table.
+            (table, source), *tested = readings.of(_tables_of(self.unsplit), self._content, keep=False)
             test, test_source = tested[0] if tested else (None, None)
-            return learn(table, test, self), source, test_source
+            return prepare_table(table, test, self), source, test_source
 
-        return self._dealt(*readings.of(self.undealt, learned))
+        return self._split(*readings.of(self.unsplit, prepare))
 
     def _content(self) -> list[tuple[RawTable, Source]]:
         """The table and, if there is a test file, the table of test rows; each with its source."""
@@ -78,20 +79,20 @@ class Table(TableSettings):
         table = self.read(Path(name), f"dataset.{key}={name}")
         return table, _source(Path(name), table)
 
-    def learned(self, table: RawTable, sha256: str) -> Data:
-        """The data of a table read from a file with this digest."""
-        from mlpexp.data.tables.learning import learn
+    def prepared(self, table: RawTable, sha256: str) -> Data:
+        """The data of a table that was read from a file with this SHA-256."""
+        from mlpexp.data.tables.preparation import prepare_table
 
         test, test_source = next(iter(self._test_file()), (None, None))
         source = Source(str(Path(self.path).absolute()), table.n_rows, table.names, sha256)
-        return self._dealt(learn(table, test, self), source, test_source)
+        return self._split(prepare_table(table, test, self), source, test_source)
 
-    def _dealt(self, learned: Learned, source: Source, tested: Source | None) -> Data:
-        dealt = learned.dealt(self)
-        split = packed(dealt.rows, len(learned.x))
-        known = Identity(learned.task, dealt.fitted, source, split, tested, learned.issues)
-        notes = [*dealt.notes, *self._recommendation(source.n_rows)]
-        return self._data(learned.x, learned.y, learned.weight, dealt.rows, known, notes)
+    def _split(self, table: PreparedTable, source: Source, tested: Source | None) -> Data:
+        parts = table.split(self)
+        split = packed(parts.rows, len(table.x))
+        known = Identity(table.task, parts.fitted, source, split, tested, table.issues)
+        notes = [*parts.notes, *self._recommendation(source.n_rows)]
+        return self._data(table.x, table.y, table.weight, parts.rows, known, notes)
 
     def _recommendation(self, n_rows: int) -> list[str]:
         """A note, if batch size and epochs are those recommended for the number of rows."""
@@ -118,7 +119,7 @@ class Table(TableSettings):
             fitted=fitted,
             note="\n".join(notes),
             source=known.source,
-            dealt=known.split,
+            packed_split=known.split,
             test_source=known.test_source,
             issues=known.issues,
         )
@@ -141,9 +142,9 @@ class Table(TableSettings):
             return [(self._again(data_dir, name, source, run, at), source) for name, source, at in sources]
 
         readings = readings or Readings()
-        found = readings.of((self.undealt, known.source, known.test_source), again)
-        # Runs of other seeds that have not begun split the same rows.
-        readings.of(_tables_of(self.undealt), lambda: found)
+        found = readings.of((self.unsplit, known.source, known.test_source), again)
+        # Runs of other seeds that have not begun use the same rows.
+        readings.of(_tables_of(self.unsplit), lambda: found)
         tables = [table for table, _ in found]
         # Rows outside all splits may have missing values.
         parts = [labelled_rows(table, known.preprocessing, known.task, complete=False) for table in tables]
@@ -199,7 +200,7 @@ def suited(n: int) -> Recommended:
 
 
 def _tables_of(dataset: Dataset) -> tuple[str, Dataset]:
-    """The cache key of a dataset's tables; the dataset itself is the key of what is learned from them."""
+    """The cache key of a dataset's tables; the dataset itself is the key of its prepared table."""
     return "tables", dataset
 
 

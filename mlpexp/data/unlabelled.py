@@ -1,4 +1,4 @@
-"""Rows to predict: the content of a path in the form of a run's data, without targets.
+"""Unlabelled rows to predict: the content of a path, in the form of a run's data.
 
 N rows, R raw columns.
 """
@@ -19,8 +19,8 @@ from mlpexp.data.pixels import image_axes
 from mlpexp.data.preprocessing import Preprocessing
 from mlpexp.data.table import Table
 from mlpexp.data.tables.matrix import rows_of
-from mlpexp.data.tables.pieces import read_pieces
 from mlpexp.data.tables.raw import RawTable
+from mlpexp.data.tables.reading import read_chunks
 from mlpexp.errors import ConfigError, unknown
 
 if TYPE_CHECKING:
@@ -28,20 +28,23 @@ if TYPE_CHECKING:
     import polars as pl
     from torch import Tensor
 
-# Raw values of arrays and images that are processed at a time.
+# Number of raw values of arrays and images that are processed at a time.
 _PIECE = 1 << 22
 
 
 class Unlabelled(ABC):
-    """Some rows of a file."""
+    """Some of the rows at a path."""
 
     @abstractmethod
     def raw(self, known: Preprocessing) -> Tensor:
-        """Raw values [N, R] for a network with this preprocessing; ConfigError if they do not fit."""
+        """Raw values [N, R] for a network with this preprocessing.
+
+        ConfigError if columns or shapes differ from those of training.
+        """
 
     @abstractmethod
     def column(self, name: str) -> pl.Series:
-        """The column that `--keep` writes beside the predictions; ConfigError if there is none of that name."""
+        """The column [N] that `--keep` writes beside the predictions; ConfigError if no column has this name."""
 
     @property
     def names(self) -> pl.Series | None:
@@ -50,10 +53,10 @@ class Unlabelled(ABC):
 
 
 def unlabelled(path: Path, dataset: Dataset, known: Preprocessing) -> Iterator[Unlabelled]:
-    """The rows at `path`, in pieces, for a run that was trained on `dataset`.
+    """The rows at `path`, in chunks, for a run that was trained on `dataset`.
 
-    A table for a run on tables. Else arrays where `path` is an .npz or .npy file; for a run on images an image or a
-    folder of them; a table for other runs. ConfigError where nothing of the kind is there.
+    For a run on tables, `path` is a table. For other runs it is an .npz or .npy file; for a run on images also an image
+    or a folder of images; else a table. ConfigError if it is missing or has another format.
     """
     where = f"data={path}"
     if not isinstance(dataset, Table) and is_archive(path):
@@ -61,7 +64,7 @@ def unlabelled(path: Path, dataset: Dataset, known: Preprocessing) -> Iterator[U
     if known.image_shape is not None:
         return _images(path, where, known.image_shape, dataset)
     form, sheet = (dataset.text_form, dataset.sheet) if isinstance(dataset, Table) else (None, None)
-    return (_OfTable(table) for table in read_pieces(path, where, form, sheet))
+    return (_OfTable(table) for table in read_chunks(path, where, form, sheet))
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ def _arrays(path: Path, where: str, known: Preprocessing) -> Iterator[Unlabelled
         _check_pixels(x, where)
     axes = [(known.n_raw,), *(image_axes(known.image_shape) if known.image_shape else ())]
     if x.shape[1:] not in axes:
-        # Checks all rows at once, since the message counts them.
+        # Raises ConfigError; for all rows at once, since the message has their number.
         raw_rows(x, known, where)
     n = max(1, _PIECE // known.n_raw)
     for first in range(0, len(x), n):
@@ -90,12 +93,12 @@ def _arrays(path: Path, where: str, known: Preprocessing) -> Iterator[Unlabelled
 
 
 def _check_pixels(x: np.ndarray, where: str) -> None:
-    """ConfigError where an array holds something other than the whole numbers from 0 to 255."""
+    """ConfigError if an array holds other values than the whole numbers from 0 to 255."""
     import numpy as np
 
     wrong = ~((x >= 0) & (x <= 255) & (np.floor(x) == x)) if x.dtype != "uint8" else np.zeros(0, bool)
     if wrong.any():
-        raise ConfigError(f"{where}: holds the pixel {x[wrong][0]:g}; pixels are whole numbers from 0 to 255.")
+        raise ConfigError(f"{where}: a pixel is {x[wrong][0]:g}; pixels must be whole numbers from 0 to 255.")
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,7 @@ class _OfArrays(Unlabelled):
     where: str
     first: int
     x: np.ndarray
-    origin: Sequence[str]  # of each row the array that it is from; empty where all are from one
+    origin: Sequence[str]  # the name of each row's array; empty if there is only one array
     others: Mapping[str, np.ndarray]
 
     def raw(self, known: Preprocessing) -> Tensor:
@@ -115,7 +118,7 @@ class _OfArrays(Unlabelled):
         import polars as pl
 
         if name not in self.others:
-            what = f"--keep={name}: no array of the file has this name and one value of each row"
+            what = f"--keep={name}: no array of the file has this name and one value for each row"
             raise ConfigError(unknown(what, name, self.others) if self.others else f"{what}.")
         return pl.Series(name, self.others[name].tolist())
 
@@ -140,7 +143,7 @@ class _OfImages(Unlabelled):
     where: str
     folder: Path
     files: Sequence[Path]
-    resized: bool  # to the size of the run's images, as these were themselves
+    resized: bool  # whether images are resized to the size of the run's images, as in training
     read: dict[tuple[int, int, int], Tensor] = field(default_factory=dict)
 
     def raw(self, known: Preprocessing) -> Tensor:
@@ -152,7 +155,7 @@ class _OfImages(Unlabelled):
         return self.read[shape]
 
     def column(self, name: str) -> pl.Series:
-        raise ConfigError(f"--keep={name}: is for tables and arrays; of images the name of the file is written.")
+        raise ConfigError(f"--keep={name}: applies to tables and arrays; for images the name of the file is written.")
 
     @property
     def names(self) -> pl.Series | None:

@@ -27,7 +27,7 @@ def stack_key(config: Config) -> Hashable:
     activations, optimizers and their numbers, schedules, strengths of regularizers, weights of classes, clipping.
     """
     return (
-        *(config.dataset.undealt, config.data_dir, _unweighted(config.loss), config.epochs, config.batch_size),
+        *(config.dataset.unsplit, config.data_dir, _unweighted(config.loss), config.epochs, config.batch_size),
         *(config.model, _activation_form(config), tuple(_form(part) for part in config.regularizer if _forms(part))),
         *(config.device, config.precision, config.compile, config.deterministic, config.log.diagnostics),
         config.metric,

@@ -1,4 +1,4 @@
-"""How to use the network of a run: the commands, and lines of Python, with its own names."""
+"""How to use the network of a run: commands and lines of Python, with the names of its columns and files."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from mlpexp.data.pixels import image_axes
 from mlpexp.run import record
 from mlpexp.run.record import Record
 
-# So many columns or classes are named.
+# At most so many columns or classes are named.
 _MOST = 12
 
 
 @dataclass(frozen=True)
 class Usage:
-    """What goes in and comes out, in a sentence each; commands; and a program."""
+    """Sentences on the inputs and outputs of a network; commands; and a Python program."""
 
     words: list[str]
     commands: list[str]
@@ -25,7 +25,7 @@ class Usage:
 
 
 def usage(directory: Path, found: Record) -> Usage:
-    """How to use a run that has completed; FILE and new.csv stand for the reader's own."""
+    """How to use a completed run; FILE and new.csv are placeholders."""
     known = record.identity(found, directory)
     image, names = known.preprocessing.image_shape, known.preprocessing.names
     run = shlex.quote(str(directory))
@@ -59,7 +59,7 @@ def _listed(names: tuple[str, ...] | list[str]) -> str:
 
 
 def _program(directory: Path, known: Identity, by_name: bool) -> str:
-    """Five lines that predict."""
+    """A Python program that predicts new rows."""
     load = f"results, epoch = mlpexp.load({str(directory)!r})"
     if by_name:
         rows, imported = 'rows = polars.read_csv("new.csv")', "import polars\n\nimport mlpexp"

@@ -1,8 +1,8 @@
-"""Event files: records as TFRecord files hold them.
+"""Records of TensorBoard's event files, in the TFRecord format.
 
-TensorBoard's own RecordWriter computes each checksum byte by byte in Python. `mlpexp train -m dataset=xor
-seed=range(32)` takes 7 % more CPU time with it, with figures and without (benchmarks/sweeps.py, two cores), and
-26 % more with its EventFileWriter, which adds a thread for each file. The records here are the same to the bit.
+TensorBoard's own RecordWriter computes each checksum byte by byte in Python. With it, `mlpexp train -m dataset=xor
+seed=range(32)` takes 7 % more CPU time, with figures and without (benchmarks/sweeps.py, two cores); with its
+EventFileWriter, which adds a thread for each file, 26 % more. The records here have the same bytes.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from functools import cache, lru_cache
 
 import numpy as np
 
-# A message is taken in parts of so many bytes, which bounds the table.
+# A message is processed in parts of so many bytes, which limits the size of the table.
 _PART = 256
-# Where the entries of a part's bytes begin in the table: the first byte has the most bytes after it.
+# For each byte of a part, where its entries begin in the table: the first byte has the most bytes after it.
 _OFFSETS = 256 * np.arange(_PART - 1, -1, -1)
-# These bytes lead from a state of zero to all ones, in which a checksum begins. Zeros leave a state of zero as it is.
+# CRC-32C begins with a state of all ones. These bytes lead to it from a state of zero, which zeros leave unchanged.
 _ALL_ONES = bytes.fromhex("54641f64")
 _MASK = np.array(0xA282EAD8, "<u4")
 
@@ -28,9 +28,9 @@ def record(message: bytes) -> bytes:
 
 
 def messages(content: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """The messages of a file, each with where its record begins and ends, up to one that is cut off.
+    """The messages of a file, each as (begin of its record, end of its record, message), up to one that is cut off.
 
-    Checksums are not looked at.
+    Checksums are not verified.
     """
     start = 0
     while start + 16 <= len(content):
@@ -51,15 +51,15 @@ def _head(length: int) -> bytes:
 def _masked_crc32c(message: bytes) -> bytes:
     """CRC-32C, masked as in TFRecord files.
 
-    A checksum is linear in the bits of its message: it is the exclusive or of what each byte adds, which a table
-    tells by the byte's value and the number of bytes after it (Sarwate 1988, and its slicing by Kounavis 2008).
+    A checksum is linear in the bits of its message: it is the exclusive or of a contribution of each byte, which a
+    table has by the byte's value and the number of bytes after it (Sarwate 1988; slicing: Kounavis 2008).
     """
     content = _ALL_ONES + message
     content = content.rjust(-(-len(content) // _PART) * _PART, b"\0")
     table, crc = _table(), np.zeros(1, "<u4")
     for part in np.frombuffer(content, np.uint8).reshape(-1, _PART):
         entries = _OFFSETS + part
-        # The checksum so far acts as if it were added to the next four bytes.
+        # The checksum so far has the effect of an exclusive or with the next four bytes.
         entries[:4] ^= crc.view(np.uint8)
         crc = np.bitwise_xor.reduce(table.take(entries), keepdims=True)
     crc = ~crc
@@ -68,7 +68,7 @@ def _masked_crc32c(message: bytes) -> bytes:
 
 @cache
 def _table() -> np.ndarray:
-    """What a byte adds, at 256 · (bytes after it) + its value."""
+    """The contribution of a byte, at index 256 · (number of bytes after it) + its value."""
     table = np.empty((_PART, 256), "<u4")
     entries = np.arange(256, dtype="<u4")
     for _ in range(8):

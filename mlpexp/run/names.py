@@ -1,4 +1,4 @@
-"""The directories of a sweep's jobs, named after what varies: TensorBoard names a run by its directory."""
+"""Names for the directories of a sweep's jobs, made of what varies: TensorBoard names a run by its directory."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Collection, Sequence
 
 from mlpexp.config.schema import REGISTRIES
 
-# Bytes of a whole name, and characters of one of its parts.
+# At most so many bytes in a name, and characters in one of its parts.
 _MOST = 100
 _MOST_OF_PART = 40
-# Options that say little without their group.
+# Options that are unclear without their group.
 _VAGUE = ("", "none", "auto", "default")
 
 
@@ -25,20 +25,20 @@ def varied(jobs: Sequence[Sequence[str]]) -> list[str]:
 
 
 def directory_name(number: int, overrides: Sequence[str], keys: Collection[str]) -> str:
-    """The job's number, and what it gives the `keys` that vary.
+    """The name of a job's directory: its number, and its values of the `keys` that vary.
 
     >>> overrides = ["dataset=xor", "activation=gelu", "optimizer.lr=0.01", "model.hidden=[8,8]", "seed=1"]
     >>> directory_name(3, overrides, ["activation", "optimizer.lr", "model.hidden", "seed"])
     '3_gelu_lr=0.01_hidden=8-8_seed=1'
 
-    An option stands without its group, and a key without its first parts, where that is clear. A name has at most
-    100 bytes, and of other characters than letters, digits and _ . = + - none.
+    Where it is clear, an option stands without its group, and a key without its first parts. A name has at most 100
+    bytes, and consists of letters, digits and _ . = + -.
     """
     return _joined([str(number), *_parts(overrides, keys)])
 
 
 def setting_name(overrides: Sequence[str], keys: Collection[str]) -> str:
-    """As `directory_name`, without a number; `all` where nothing varies."""
+    """As `directory_name`, without the number; `all` if nothing varies."""
     return _joined(_parts(overrides, keys)) or "all"
 
 
@@ -64,7 +64,7 @@ def _key(text: str) -> str:
 
 
 def _short(key: str, keys: Collection[str]) -> str:
-    """The last parts of a key, as many as tell it from the others."""
+    """The last parts of a key: as few as distinguish it from the others."""
     parts = key.split(".")
     endings = (".".join(parts[at:]) for at in reversed(range(len(parts))))
     others = [other for other in keys if other != key]

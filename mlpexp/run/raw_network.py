@@ -1,6 +1,6 @@
-"""A trained network from raw columns to answers, in one module: what is exported.
+"""A trained network with its preprocessing, from raw columns to predictions, in one module that can be exported.
 
-N rows, R raw columns, F inputs, C classes, T values.
+N rows, R raw columns, F inputs, C classes, T targets.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from mlpexp.run.results import Results
 
 
 class RawNetwork(nn.Module):
-    """The preprocessing in float64, the network in float32, then class probabilities or values in their own units.
+    """The preprocessing in float64, the network in float32, then class probabilities, or values in the targets' units.
 
-    In evaluation mode on the CPU; it takes the network of `results` as its own.
+    It is in evaluation mode on the CPU. The network of `results` is moved there and shared, not copied.
     """
 
     mean: Tensor
@@ -32,9 +32,9 @@ class RawNetwork(nn.Module):
         self.eval().requires_grad_(False)
 
     def forward(self, raw: Tensor) -> Tensor:
-        """Probabilities [N, C] or values [N, T] of raw columns [N, R], both float64.
+        """Probabilities [N, C] or values [N, T], float64, for raw columns [N, R], float64.
 
-        NaN in a row that lacks a number or a date which no row of the training table lacked.
+        A row has NaN if a number or date is missing in a column that had no missing values in training.
         """
         inputs = (self.preprocessing.encoded(raw) - self.mean) / self.deviation
         outputs = self.network(inputs.float())
@@ -42,5 +42,5 @@ class RawNetwork(nn.Module):
             found = self.preprocessing.values(outputs)
         else:
             found = self.loss.probabilities(outputs / self.temperature).double()
-        # A layer may make a number of NaN, as torch.where(x > 0, x, 0) does.
+        # A layer may turn NaN into a number, as torch.where(x > 0, x, 0) does.
         return torch.where(inputs.isnan().any(1, keepdim=True), torch.nan, found)

@@ -1,4 +1,4 @@
-"""Extends a sweep: each of its jobs again with further values of some keys, in the same directory."""
+"""Extends a sweep: adds each of its jobs with further values of some keys, in the same directory."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from mlpexp.training.prepare import Preparations
 from mlpexp.training.saved_config import checked_config
 
 MULTIRUN = "multirun.yaml"
-# What the new jobs take from a sweep's own settings of Hydra: the names of their directories, and nothing that is read.
+# The sweep's Hydra settings that new jobs use: only those that name directories.
 _KEPT = ("hydra.sweep.subdir=", "hydra.job.config.override_dirname.")
-# Where a sweep is trained: `mlpexp resume` may have changed it, and it makes no other setting.
+# Keys that say where a sweep is trained: `mlpexp resume` may have changed them, and they do not make another setting.
 _WHERE = ("device", "data_dir", "plugins")
 
 
@@ -40,13 +40,13 @@ def extend_sweep(
     config_dir: str | None = None,
     file: Path | None = None,
 ) -> int:
-    """Adds to a sweep each of its jobs again with each of the `given` values, and trains what it lacks.
+    """Adds to a sweep each of its jobs with each of the `given` values, and trains what is missing.
 
-    For a sweep over all combinations of some values the result is the sweep over all combinations of those and the
-    given ones. Jobs with the config of one that the sweep has are left out. Returns how many were added; with none
-    nothing is written. ConfigError where a new job is wrong, or would be trained on other data than those before it.
+    If the sweep has all combinations of some values, the extended one has all combinations of these and the given ones.
+    A job is left out if the sweep has one with the same config. Returns the number of new jobs; if it is 0, nothing is
+    written. ConfigError where a new job is wrong, or would be trained on other data than the earlier ones.
 
-    `config_dir` is as with --config-dir; `file` is where the table of the sweep lies now.
+    `config_dir` is as with --config-dir; `file` is the path of the sweep's table, if that was moved.
     """
     if not sweep_record.is_sweep(directory):
         what = "is a run" if (directory / record.NAME).exists() else "holds no sweep"
@@ -73,7 +73,7 @@ def extend_sweep(
 
 
 class _Sweep:
-    """A sweep as it is, and what is to be added."""
+    """A sweep, and the values to add."""
 
     def __init__(self, directory: Path, known: SweepRecord, given: Sequence[str], config_dir: str | None) -> None:
         self._directory = directory
@@ -86,7 +86,7 @@ class _Sweep:
         self._where = where
         self._composer = Composer(config_dir, about_hydra=_of_hydra(directory / MULTIRUN))
         line = [text for text in given if text not in where]
-        # Not that of an experiment, which the sweep's jobs have followed already.
+        # Without `sweep` of an experiment: the jobs of the sweep already include it.
         sweep = self._composer.sweep([text for text in line if is_about_sweep(text)])
         self._axes = axes(line, config_dir=config_dir, sweep=sweep)
         self.keys = list(dict.fromkeys(_key(text) for axis in self._axes for texts in axis for text in texts))
@@ -94,13 +94,13 @@ class _Sweep:
 
     def _as_planned(self, job: JobRecord) -> Job:
         config = checked_config(job.config, self._directory / sweep_record.NAME, self.changes)
-        # Those of a job that a sweeper chose are known from its config alone.
+        # A job that a sweeper chose has no overrides; they follow from its config.
         given = job.overrides or overrides(job.config)
         given = [text for text in given if _key(text) not in self.changes and _key(text) != "plugins"]
         return Job(job.number, [*given, *self._where], config, job.directory)
 
     def new_jobs(self, file: Path | None) -> list[Job]:
-        """The jobs that the sweep lacks, checked."""
+        """The jobs to add, checked."""
         taken: set[Hashable] = {_identity(job.config) for job in self.jobs}
         self._check_composed(taken)
         new: dict[Hashable, list[str]] = {}
@@ -124,7 +124,7 @@ class _Sweep:
         return found
 
     def _again(self) -> list[list[str]]:
-        """The overrides of all jobs of the extended sweep: of each axis in turn, all jobs so far with each value."""
+        """The overrides of all jobs of the extended sweep: for each axis in turn, all jobs so far with each value."""
         found = {tuple(job.overrides): None for job in self.jobs}
         for axis in self._axes:
             if len(found) * (len(axis) + 1) > MOST_JOBS:
@@ -133,8 +133,10 @@ class _Sweep:
         return [list(texts) for texts in found]
 
     def _check_composed(self, taken: set[Hashable]) -> None:
-        """ConfigError where what a job adds to the config makes another one than it did: new jobs would differ in that
-        too. What resume changed, such as the device, is no difference; it is added to `taken`."""
+        """ConfigError if the overrides of a job now give another config than they did, since new jobs would differ too.
+
+        Keys that resume may have changed, such as the device, do not count. The configs are added to `taken`.
+        """
         for job in self.jobs:
             now = self._composer.config(job.overrides)
             flat = [hyperparameters(config.to_dict()) for config in (job.config, now)]
@@ -149,34 +151,34 @@ class _Sweep:
             taken.add(_identity(now))
 
     def _go_on(self, new: Sequence[list[str]], preparations: Preparations) -> None:
-        """The new jobs are trained on the data of the runs there are; ConfigError where these have changed."""
+        """Makes new jobs use the data of the existing runs; ConfigError if these have changed."""
         needed = []
         for texts in new:
             try:
-                needed.append(self._composer.config(texts).dataset.undealt)
+                needed.append(self._composer.config(texts).dataset.unsplit)
             except ConfigError:
-                # It is reported with whatever else is wrong.
+                # `check_jobs` reports it with all other mistakes.
                 continue
         for job in self.jobs:
             path = self._directory / job.directory
-            if job.config.dataset.undealt in needed and (path / record.NAME).exists():
+            if job.config.dataset.unsplit in needed and (path / record.NAME).exists():
                 preparations.go_on(job.config, record.identity(record.read(path), path), path)
 
 
 def _key(text: str) -> str:
-    """The key that an override sets, whether or not it is new there."""
+    """The key that an override sets or adds, with its package if there is one."""
     parsed = parse_override(text)
     return f"{parsed.key_or_group}@{parsed.package}" if parsed.package is not None else parsed.key_or_group
 
 
 def _with(texts: Sequence[str], values: Sequence[str]) -> list[str]:
-    """Overrides with others in place of those of the same keys, and behind them where there are none."""
+    """The overrides `texts`, where `values` replace those of the same keys; the others are appended."""
     by_key = {_key(text): text for text in texts}
     return list((by_key | {_key(value): value for value in values}).values())
 
 
 def _identity(config: Config) -> Hashable:
-    """What tells runs apart in a comparison: two with the same are repeats."""
+    """The hyperparameters that distinguish runs in a comparison: runs with the same ones are repeats."""
     return frozenset(hyperparameters(config.to_dict()).items())
 
 
@@ -186,13 +188,13 @@ def _all_differences(flat: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _of_hydra(path: Path) -> list[str]:
-    """The overrides by which a sweep named the directories of its jobs."""
+    """The overrides that name the directories of a sweep's jobs."""
     given = _multirun(path).get("hydra", {}).get("overrides", {}).get("hydra", [])
     return [text for text in given if isinstance(text, str) and text.startswith(_KEPT)]
 
 
 def _multirun(path: Path) -> dict[str, Any]:
-    """What Hydra noted of a sweep; empty where it did not, or it cannot be read."""
+    """The content of a sweep's multirun.yaml, which Hydra wrote; empty if it is missing or cannot be read."""
     try:
         content: Any = OmegaConf.to_container(OmegaConf.load(path))
     # The reader of YAML raises many kinds of errors.
@@ -202,7 +204,7 @@ def _multirun(path: Path) -> dict[str, Any]:
 
 
 def _note_line(path: Path, keys: Sequence[str], noted: SweepRecord) -> None:
-    """Puts into multirun.yaml the values that the keys now have: what Hydra shows as the line of the sweep."""
+    """Updates the values of the `keys` in multirun.yaml, where Hydra keeps the overrides of the sweep."""
     content = _multirun(path)
     if not content:
         return

@@ -37,10 +37,10 @@ def train_sweep(
     >>> [summary.label for summary in comparison.summaries]
     ['activation=relu', 'activation=tanh']
 
-    `directory` must be new or empty. Where it holds something, `exist` decides: "error"; "new" trains in the first of
-    directory_1, directory_2, … that is free; "reuse" compares the runs of the same sweep that is there, and trains what
-    is missing of it. ConfigError with whatever is wrong with any job, and nothing written; a job that fails is counted
-    in the comparison and does not keep the others from training.
+    `directory` must be new or empty. `exist` says what happens if it is not empty: "error" raises; "new" trains in the
+    first of directory_1, directory_2, … that is free; "reuse" compares the runs of the sweep in it, after training
+    those that are missing, and raises if it is another sweep. ConfigError with each mistake in any job, and nothing is
+    written. A job that fails does not stop the others; the comparison counts it.
     """
     path = chosen(Path(directory), exist)
     watcher = watcher or (_NotebookSweep() if in_notebook() else SweepWatcher())
@@ -58,7 +58,7 @@ def train_sweep(
 
 
 def _reused(path: Path, jobs: Sequence[Job], watcher: SweepWatcher) -> Comparison:
-    """The comparison of the sweep in a directory, trained to its end; ConfigError where its jobs are others."""
+    """The comparison of the sweep in a directory, after it is resumed if unfinished. ConfigError if its jobs differ."""
     known = sweep_record.read(path).jobs
     if len(known) != len(jobs):
         raise ConfigError(f"directory={path}: holds a sweep of {pluralize(len(known), 'job')}, not {len(jobs)}.")
@@ -71,7 +71,7 @@ def _reused(path: Path, jobs: Sequence[Job], watcher: SweepWatcher) -> Compariso
 
 
 class _NotebookSweep(NotebookBar, SweepWatcher):
-    """The bars of a sweep, one for each stack."""
+    """The progress bars of a sweep, one for each stack."""
 
     def stack(self, index: int, stacks: Sequence[StackToTrain]) -> None:
         runs = pluralize(len(stacks[index].numbers), "run")

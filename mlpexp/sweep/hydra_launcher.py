@@ -1,12 +1,12 @@
-"""What `hydra/launcher=stacked` does: hands the jobs of a sweep to a task that takes them all at once.
+"""`hydra/launcher=stacked`: passes the jobs of a sweep to a task that runs them all at once.
 
-Any app of Hydra's can use the launcher. A task function that has a method
+Any Hydra app can use the launcher. A task function that has a method
 
     run_jobs(overrides: Sequence[Sequence[str]], first: int) -> Sequence[Any | Exception]
 
-is called once with the overrides of all jobs of a batch and the number of the first of them; it gives for each job in
-turn its value, or the Exception that it failed with. What is no Exception, such as KeyboardInterrupt, ends the sweep.
-Every other task function is called job by job, by Hydra's basic launcher.
+is called once with the overrides of all jobs of a batch and the number of the first one. It returns the value of each
+job, or the Exception with which it failed. A BaseException such as KeyboardInterrupt ends the sweep. Other task
+functions are called job by job, by Hydra's basic launcher.
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ log = logging.getLogger(__name__)
 def launch(
     context: HydraContext, task: TaskFunction, sweep: DictConfig, batch: Sequence[Sequence[str]], first: int
 ) -> Sequence[JobReturn]:
-    """Runs the jobs that the overrides in `batch` make; `sweep` is the sweep's config, `first` the first number."""
+    """Runs the jobs with the overrides in `batch`; `sweep` is the sweep's config, `first` the number of the first job.
+
+    They run one by one if each needs its own working directory, environment, log file or callbacks.
+    """
     run_jobs = getattr(task, "run_jobs", None)
     own = _own(sweep)
     if run_jobs is None or own is not None:
@@ -59,7 +62,7 @@ def _returned(overrides: Sequence[str], result: Any) -> JobReturn:
 
 
 def _own(sweep: DictConfig) -> str | None:
-    """The setting by which each job has a working directory, an environment, a log file or callbacks of its own."""
+    """The key by which each job has its own working directory, environment, log file or callbacks; None if unset."""
     if sweep.hydra.job.chdir:
         return "hydra.job.chdir"
     if OmegaConf.select(sweep, "hydra.callbacks"):

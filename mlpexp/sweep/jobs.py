@@ -1,4 +1,4 @@
-"""The jobs of a sweep: every combination of the values that a line lists, all checked before the first one starts."""
+"""The jobs of a sweep: all combinations of the values in a command line, all checked before the first one starts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MOST_JOBS = 100_000
 # At most this many mistakes are listed, and this many jobs for each.
 _MOST_LINES = 20
 _MOST_NUMBERS = 5
-# Bytes, on the file systems in use.
+# The longest name of a file, in bytes, on common file systems.
 _LONGEST_NAME = 255
 
 
@@ -38,9 +38,9 @@ class Job:
     """One run of a sweep."""
 
     number: int
-    overrides: list[str]  # what it adds to the config
+    overrides: list[str]
     config: Config
-    directory: str = ""  # within that of the sweep; empty where nothing is written
+    directory: str = ""  # relative to that of the sweep; empty where nothing is written
 
 
 def expand(
@@ -49,14 +49,14 @@ def expand(
     config_dir: str | None = None,
     sweep: Sweep = Sweep(),  # noqa: B008  (it is frozen)
 ) -> list[list[str]]:
-    """The overrides of each job that a command line makes together with the `hydra.sweeper.params` of a config.
+    """The overrides of each job of a command line, combined with the `hydra.sweeper.params` of a config.
 
     >>> expand(["seed=0,1", "epochs=3"], {"seed": "7", "activation": "relu,gelu"})
     [['seed=0', 'activation=relu', 'epochs=3'], ['seed=0', 'activation=gelu', 'epochs=3'],
      ['seed=1', 'activation=relu', 'epochs=3'], ['seed=1', 'activation=gelu', 'epochs=3']]
 
-    They are those of Hydra's basic sweeper, in its order; a shuffle(…) is shuffled here, once. ConfigError for values
-    that cannot be listed, and for more than 100,000 jobs.
+    They are those of Hydra's basic sweeper, in its order; shuffle(…) is evaluated here, once. ConfigError for values
+    that cannot be enumerated, and for more than 100,000 jobs.
     """
     return [list(itertools.chain(*job)) for job in itertools.product(*axes(overrides, params, config_dir, sweep))]
 
@@ -67,9 +67,9 @@ def axes(
     config_dir: str | None = None,
     sweep: Sweep = Sweep(),  # noqa: B008  (it is frozen)
 ) -> list[list[list[str]]]:
-    """What a line varies, axis by axis: the overrides that set each of its values. See `expand`.
+    """The axes of a sweep, see `expand`: for each axis the values, and for each value the overrides that set it.
 
-    An axis is a key, the keys that `sweep.zip` puts together, or `sweep.settings`.
+    An axis is a key, the keys that `sweep.zip` combines, or `sweep.settings`.
     """
     listed = [*(f"{key}={value}" for key, value in (params or {}).items()), *overrides]
     given = [text for text in listed if not is_about_sweep(text)]
@@ -100,7 +100,10 @@ def axes(
 
 
 def _zipped(names: Sequence[str], counts: Mapping[str, int]) -> list[str]:
-    """The keys, as the line has them, whose values go together; ConfigError where they cannot."""
+    """The keys of `sweep.zip`, as written in the command line.
+
+    ConfigError if one is missing, if there is only one, or if their numbers of values differ.
+    """
     given = f"sweep.zip={show(list(names))}"
     known = {key.lstrip("+"): key for key in counts}
     if lacking := next((name for name in names if name not in known), None):
@@ -115,7 +118,7 @@ def _zipped(names: Sequence[str], counts: Mapping[str, int]) -> list[str]:
 
 
 def _settings(settings: Sequence[Sequence[str]], by_key: Mapping[str, Override]) -> list[list[str]]:
-    """The overrides of each setting; ConfigError where one cannot be read, or sets what the line sets too."""
+    """The overrides of each setting; ConfigError if one is invalid, or sets a key that the command line sets too."""
     wrong: list[str] = []
     taken = {key.lstrip("+") for key in by_key}
     for text in dict.fromkeys(itertools.chain(*settings)):
@@ -150,11 +153,11 @@ def check_jobs(
     first: int = 0,
     beside: Sequence[tuple[Config, Sequence[str]]] = (),
 ) -> list[Job]:
-    """The jobs with their configs, or one error that lists each mistake in any of them once.
+    """The jobs with their configs; or one ConfigError with a line for each mistake in any of them.
 
-    With `numbered` the error names the jobs of a mistake, unless all have it. `preparations` keep what
-    had to be loaded. `first` is the number of the first one; `beside` are earlier jobs of the sweep, with their
-    overrides: a key that one of these uses may be given to all.
+    With `numbered` a line names the jobs that have the mistake, unless all have it. `preparations` cache the data that
+    are loaded. `first` is the number of the first job; `beside` are the configs and overrides of earlier jobs of the
+    sweep: an override must have an effect in at least one job, new or earlier.
     """
     from mlpexp.training.prepare import Preparations
 
@@ -190,7 +193,7 @@ def _concerned(numbers: list[int]) -> str:
 
 
 def job_records(jobs: Sequence[Job]) -> list[JobRecord]:
-    """What is noted of jobs. ConfigError where they have no directories of their own within that of their sweep."""
+    """The records of jobs for sweep.json. ConfigError unless each has its own directory within that of the sweep."""
     if len({PurePath(job.directory) for job in jobs}) < len(jobs):
         raise ConfigError("hydra.sweep.subdir: must give each job a directory of its own, as ${hydra.job.num} does.")
     for job in jobs:

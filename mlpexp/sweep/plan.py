@@ -31,10 +31,10 @@ class PlannedStack:
     """Jobs that train as one model, in the order of their members."""
 
     jobs: tuple[Job, ...]
-    n_bytes: int  # that training takes, about
+    n_bytes: int  # memory for training, approximately
     alone: str | None = None  # why its one job cannot share a stack
-    apart: str | None = None  # why its jobs are not in a stack with others that differ in nothing else
-    limit: str | None = None  # what keeps it from being larger, where it is one part of a larger stack
+    apart: str | None = None  # why its jobs cannot join a stack with the same settings: their data differ in form
+    limit: str | None = None  # what limits its size, if it is one part of a larger stack
 
     @property
     def numbers(self) -> list[int]:
@@ -43,7 +43,7 @@ class PlannedStack:
 
 def plan(jobs: Sequence[Job], preparations: Preparations) -> list[PlannedStack]:
     """Stacks of the jobs, each as large as `stack.max_members` and the device's free memory allow."""
-    # By what a stack has in common; then by the form of the data.
+    # By the settings that members of a stack share; then by the form of the data.
     together: dict[Hashable, dict[Form, list[Job]]] = {}
     stacks: list[PlannedStack] = []
     reasons: dict[Hashable, str | None] = {}
@@ -66,21 +66,21 @@ def plan(jobs: Sequence[Job], preparations: Preparations) -> list[PlannedStack]:
 
 
 def alone_by_config(config: Config) -> str | None:
-    """Why a config cannot share a stack with others, as far as the config itself says."""
+    """Why a config cannot share a stack with others, judged by the config alone; None if nothing speaks against it."""
     if not config.optimizer.elementwise:
         return f"optimizer={optimizers.name_of(config.optimizer)} does not update elements of a weight independently"
     return "compile=true compiles a plain network" if config.compile else None
 
 
 def _layer_alone(config: Config, form: Form) -> str | None:
-    """Why a config's network does not stack."""
+    """Why a config's network cannot be stacked; None if it can."""
     sizes = form.n_features, config.loss.resolve(form.task).n_outputs(form.task)
     try:
         with torch.random.fork_rng(devices=[]):
             module = config.model.build(*sizes, config.activation, config.regularizer)
             layer = unstackable(module, type(config.activation.build()))
     except Exception as error:
-        # Its run fails with the same error, and reports it.
+        # The run fails with the same error, and reports it.
         return f"the network cannot be built: {error}"
     return None if layer is None else f"{layer} is no layer that stacks"
 
@@ -92,7 +92,7 @@ class _Trials:
         self._known: dict[Hashable, str | None] = {}
 
     def alone(self, config: Config, form: Form) -> str | None:
-        """Why a config cannot share a stack, by the first component of a user's that cannot."""
+        """Why a config cannot share a stack: the reason of the first user's component that cannot; None if all can."""
         where = form.task, form.n_features
         for choice, component in users_components(config).items():
             key = (component, *where)
@@ -108,7 +108,7 @@ def _needed(job: Job, prepared: Prepared) -> int:
 
 
 def _apart(form: Form, forms: Sequence[Form]) -> str:
-    """In what the data of some jobs have another form than those of others that differ in nothing else."""
+    """How the data of some jobs differ in form from those of other jobs with the same settings."""
     if len({each.n_features for each in forms}) > 1:
         return f"its data have {pluralize(form.n_features, 'input')}, others' another number"
     if len({each.n_rows for each in forms}) > 1:
@@ -117,10 +117,10 @@ def _apart(form: Form, forms: Sequence[Form]) -> str:
 
 
 def _split(jobs: Sequence[Job], prepared: Prepared, apart: str | None) -> list[PlannedStack]:
-    """Stacks of nearly equal size of jobs that could share one; those with the same settings are neighbours in it."""
+    """Stacks of nearly equal size, of jobs that could share one; jobs with the same settings are neighbours."""
     each = max(_needed(job, prepared) for job in jobs)
     if len({job.config.dataset for job in jobs}) > 1:
-        # Each member has rows of its own.
+        # Each member has its own rows.
         each += prepared.data.n_bytes
     free = free_memory(prepared.device)
     most = len(jobs) if free is None else max(1, int(_SHARE * free / each))
@@ -139,7 +139,7 @@ def _split(jobs: Sequence[Job], prepared: Prepared, apart: str | None) -> list[P
 
 
 def why_apart(stacks: Sequence[PlannedStack], index: int) -> str:
-    """Why the jobs of a stack are not in one of the stacks before it; empty where nothing is before it."""
+    """Why the jobs of a stack are not in an earlier stack; empty for the first stack."""
     own = stacks[index]
     if reason := own.alone or own.apart:
         return reason
@@ -155,13 +155,13 @@ def why_apart(stacks: Sequence[PlannedStack], index: int) -> str:
 
 
 def _differing(one: Config, other: Config) -> list[str]:
-    """The keys of configs in which members of a stack must agree, and these do not."""
+    """The keys in which members of a stack must agree, and these two configs differ."""
 
     def together(config: Config) -> Hashable:
         return stack_key(config), config.stack
 
     def with_other(name: str) -> Config:
-        # Not by `replace`: what the whole config checks may not hold for the mixture.
+        # Unlike `replace`, this skips the checks of the config, which the mixture may not pass.
         mixed = copy.copy(one)
         object.__setattr__(mixed, name, getattr(other, name))
         return mixed
@@ -171,9 +171,10 @@ def _differing(one: Config, other: Config) -> list[str]:
 
 
 def _neighbours(jobs: Sequence[Job]) -> list[Job]:
-    """The jobs in order, but all with the same optimizer, up to its rates, behind the first of these, and so on.
+    """The jobs, sorted such that those with the same optimizer, activation, schedule or regularizers are neighbours.
 
-    Neighbours share an optimizer, a call of their activation, a rate and a schedule, and a call of their regularizers.
+    Neighbours share computations: one optimizer (their rates may differ), and one call of the activation, the schedule
+    and the regularizers. The order is stable.
     """
     first: dict[Hashable, int] = {}
     keys = {}

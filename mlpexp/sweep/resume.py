@@ -1,4 +1,4 @@
-"""Resumes a sweep: missing runs are trained, unfinished ones continue, and ended ones stay as they are."""
+"""Resumes a sweep: missing runs are trained, unfinished ones are resumed, and ended ones stay as they are."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ from mlpexp.training.saved_config import checked_config
 
 @dataclass(frozen=True)
 class _Found:
-    """A job as its directory shows it."""
+    """A job, with the state found in its directory."""
 
     job: Job
-    planned: Config  # that of the sweep; the run's own differs where it was resumed alone
+    planned: Config  # the config in the sweep; the run's own differs if it was resumed alone with changes
     directory: Path
     record: Record | None
     damaged: ConfigError | None  # what is wrong with run.json
 
     @property
     def ended(self) -> bool:
-        """Whether nothing is left to do, or can be done.
+        """Whether the job is completed, has diverged, or is damaged.
 
-        A run that failed because of something outside of it, such as a full disk, is tried again.
+        A run that failed for an external reason, such as a full disk, has not ended: it is trained again.
         """
         if self.damaged is not None:
             return True
@@ -49,7 +49,7 @@ class _Found:
 
     @property
     def gone(self) -> bool:
-        """Whether the directory holds no run, though it may have held one."""
+        """Whether the directory has no run; an earlier one may have been removed."""
         return self.record is None and self.damaged is None
 
     @property
@@ -62,36 +62,37 @@ class _Found:
 
     @property
     def apart(self) -> bool:
-        """Whether the run can no longer go on with its stack, since it was given more epochs or another device."""
+        """Whether the run can no longer train in its stack, since its epochs or device were changed."""
         return stack_key(self.job.config) != stack_key(self.planned)
 
     @property
     def evaluated(self) -> bool:
-        """Whether only figures can be missing."""
+        """Whether the run is trained and evaluated, so that only figures may be missing."""
         return self.record is not None and bool(self.record.metrics) and RunDirectory(self.directory).last.exists()
 
     def pending(self, state: dict[str, Any] | None) -> Pending:
-        """The run, to go on from a checkpoint's `state`; from the start without one."""
+        """The run, to be resumed from a checkpoint's `state`; from the start if that is None."""
         return Pending(self.job.config, self.directory, self.job.number, self.record, state)
 
     def from_its_own(self) -> Pending:
-        """The run, to go on from its own last checkpoint."""
+        """The run, to be resumed from its own last checkpoint."""
         last = newest(self.directory)
         return self.pending(last.state if last else None)
 
     def replay_only(self, state: dict[str, Any] | None) -> Pending:
-        """The run, replayed without artefacts: the other runs need it for the same bits."""
+        """The run, to be replayed without writing files, so that the other runs of its stack get the same bits."""
         return Pending(self.planned, None, self.job.number, None, state)
 
 
-# Jobs that cannot go on, and why.
+# The numbers of jobs that cannot be resumed, and the error.
 LeftOut = tuple[list[int], ConfigError]
 
 
 def resume_sweep(directory: Path, changes: dict[str, Any], watcher: SweepWatcher, file: Path | None = None) -> None:
-    """Trains what is left of a sweep, and reports again which runs diverged. ConfigError where nothing is left.
+    """Trains the missing and unfinished runs of a sweep, and reports again which runs diverged.
 
-    `file` is where its table lies now.
+    `changes` are as in `single.resume`; `file` is the path of the sweep's table, if that was moved. ConfigError if
+    nothing is left to train.
     """
     try:
         known = read(directory)
@@ -109,16 +110,16 @@ def unfinished(directory: Path) -> bool:
 
 
 def finish(directory: Path, changes: dict[str, Any], watcher: SweepWatcher, file: Path | None) -> None:
-    """As `resume_sweep`, in a directory that is locked."""
+    """As `resume_sweep`, in a directory that the caller has locked."""
     saved = read(directory)
     found = {job.number: _look(directory, job, changes) for job in saved.jobs}
-    # Before the checkpoints of ended stacks are removed: a leftover file would keep their directory.
+    # Before the checkpoints of ended stacks are removed, since their directory must be empty to be removed too.
     for place in (directory, directory / CHECKPOINTS):
         remove_unfinished(place)
     preparations = Preparations(file)
     noted, stacks, left_out = _to_finish(directory, saved, found, preparations)
     not_chosen = _not_chosen(saved)
-    # A sweep that died in the meantime still lacks its table.
+    # A sweep that was killed after its last run still lacks its table.
     if not stacks and not left_out and (directory / TABLE).exists():
         ended = f"{directory}: all {len(saved.jobs)} jobs of the sweep have ended."
         raise ConfigError(f"{ended} {not_chosen}" if not_chosen else ended)
@@ -150,7 +151,7 @@ def _tidy_ended(directory: Path, saved: SweepRecord, changes: dict[str, Any]) ->
 
 
 def _not_chosen(saved: SweepRecord) -> str:
-    """What of a search cannot be resumed: the jobs that its sweeper would have chosen next."""
+    """A note on the jobs that the sweeper of a search had not chosen yet, which cannot be resumed; else empty."""
     if saved.search is None:
         return ""
     sweeper, n_trials = saved.search.get("sweeper"), saved.search.get("n_trials")
@@ -165,13 +166,12 @@ def _not_chosen(saved: SweepRecord) -> str:
 def _to_finish(
     directory: Path, saved: SweepRecord, found: Mapping[int, _Found], preparations: Preparations
 ) -> tuple[SweepRecord, list[StackToTrain], list[LeftOut]]:
-    """The record of a sweep, with missing jobs stacked again; what is left to train, in stacks; and what is too
-    damaged to continue."""
+    """The record of a sweep with new stacks of missing jobs; the stacks to train; and the jobs that are too damaged."""
     left_out: list[LeftOut] = [([number], entry.damaged) for number, entry in found.items() if entry.damaged]
-    # Jobs that begin anew are trained on the data of the others; their splits may be their own.
-    needed = [entry.job.config.dataset.undealt for entry in found.values() if not entry.ended]
+    # Jobs that start again use the data of the other runs; their splits may differ.
+    needed = [entry.job.config.dataset.unsplit for entry in found.values() if not entry.ended]
     for entry in sorted(found.values(), key=lambda entry: entry.ended):
-        if entry.record is not None and entry.job.config.dataset.undealt in needed:
+        if entry.record is not None and entry.job.config.dataset.unsplit in needed:
             preparations.go_on(entry.job.config, record.identity(entry.record, entry.directory), entry.directory)
     to_train: list[StackToTrain] = []
     missing: list[Job] = []
@@ -194,7 +194,7 @@ def _to_finish(
             for run in runs:
                 preparations.of(run.config)
             to_train.append(StackToTrain(tuple(runs), path, stack_size))
-    # Jobs that another launcher was to run one by one can train together, since they have not begun.
+    # Jobs that another launcher would have run one by one can share stacks, since they have not begun.
     planned = plan(missing, preparations)
     at = {number: entry.directory for number, entry in found.items()}
     for stack in planned:
@@ -220,25 +220,27 @@ def _look(directory: Path, job: JobRecord, changes: dict[str, Any]) -> _Found:
 def _resumed(directory: Path, entries: Sequence[_Found]) -> list[tuple[list[Pending], Path | None]]:
     """The runs of a stack that has begun, and the file of their checkpoints.
 
-    Members that have ended since the last checkpoint are replayed from there, so that the numbers of the others are
-    those of a sweep without interruption; those that ended before it are not in it.
+    Members that have ended since the last checkpoint are replayed from it, so that the numbers of the other members are
+    those of a sweep without interruption. Members that ended earlier are not in the checkpoint.
     """
-    # Without them the others would have other bits: torch's fused optimizers round the last numbers of a tensor of K
-    # members differently from the rest, and one network is multiplied by another routine than two. With one member
-    # less for an epoch (digits, 64 hidden units, Adam) the weights of 2 in 21 differed in stacks of 8, 1 in 2 of 2.
+    # Without replayed members the others would have different bits: torch's fused optimizers round the last elements of
+    # a tensor of K members differently from the rest, and products of one network use another routine than those of
+    # two. With one member less for an epoch (digits, 64 hidden units, Adam) the weights of 2 members in 21 differed in
+    # stacks of 8, and of 1 in 2 in stacks of 2.
     path = checkpoint_of(directory, [entry.job.number for entry in entries])
     if path is None:
         return [([entries[0].from_its_own()], None)]
     states = _states(path)
     if states is None or any(entry.job.number in states for entry in entries if entry.gone):
-        # From the start, and all of them: those that have ended for good are replayed.
+        # All members start again; those that have ended are replayed.
         begun, states = False, {entry.job.number: None for entry in entries}
     else:
         begun = True
     inside = [entry for entry in entries if entry.job.number in states]
     here = [entry for entry in inside if not (entry.ended or entry.apart or (entry.evaluated and not begun))]
     if not begun and len(here) < len(entries) and all(entry.failed for entry in here):
-        # All members have been trained: for one that failed on a full disk the stack is not trained again.
+        # All other members have been trained. The stack is not trained again for members that failed, for example on a
+        # full disk; these are resumed alone.
         here = []
     runs = [(entry.pending if entry in here else entry.replay_only)(states[entry.job.number]) for entry in inside]
     alone = [([entry.from_its_own()], None) for entry in entries if entry not in here and not entry.ended]
@@ -246,7 +248,7 @@ def _resumed(directory: Path, entries: Sequence[_Found]) -> list[tuple[list[Pend
 
 
 def _states(path: Path) -> dict[int, dict[str, Any] | None] | None:
-    """What the newest checkpoint of a stack that is whole holds of its members; None where there is none yet."""
+    """The states of a stack's members, by job number, in its newest intact checkpoint; None if it has none yet."""
     damaged = []
     for source in (path, checkpoint.previous(path)):
         if not source.exists():

@@ -1,4 +1,4 @@
-"""Trains a sweep: the stacks of its jobs are planned, noted in sweep.json, and trained one after the other.
+"""Trains a sweep: the stacks of its jobs are planned, recorded in sweep.json, and trained one after the other.
 
 A failure of one stack does not stop the others.
 """
@@ -29,11 +29,11 @@ from mlpexp.training.stack import Watcher, train_stack
 
 @dataclass(frozen=True)
 class StackToTrain:
-    """Runs that train together. It can be sent to another process."""
+    """Runs that train together. It can be pickled for another process."""
 
     runs: tuple[Pending, ...]
     checkpoint: Path | None = None
-    stack_size: int | None = None  # when it began, where some of it have ended since
+    stack_size: int | None = None  # the number of runs at the start, if some have ended since
 
     @property
     def numbers(self) -> list[int]:
@@ -42,20 +42,20 @@ class StackToTrain:
 
 
 class SweepWatcher(Watcher):
-    """Receives the events of a sweep, and those of each stack as any watcher."""
+    """Receives the events of a sweep, and those of each stack."""
 
     def stack(self, index: int, stacks: Sequence[StackToTrain]) -> None:
-        """Before each stack."""
+        """Called before each stack."""
 
     def left_out(self, numbers: Sequence[int], error: Exception) -> None:
-        """Before the first stack: jobs that are too damaged to go on, and why."""
+        """Called before the first stack, for jobs that are too damaged to be resumed."""
 
     def outcome(self, numbers: Sequence[int], outcome: Outcome) -> None:
-        """What became of a job, or of several with one error, when their stack has ended."""
+        """Called when a stack has ended, with the outcome of a job, or of several jobs with the same error."""
 
 
 def stack_to_train(jobs: Sequence[Job], directories: Mapping[int, Path], checkpoint: Path | None) -> StackToTrain:
-    """Jobs that have not begun, in the directories of their numbers."""
+    """A stack of jobs that have not begun; `directories` are given by job number."""
     runs = tuple(Pending(job.config, directories[job.number], job.number) for job in jobs)
     return StackToTrain(runs, checkpoint)
 
@@ -63,7 +63,10 @@ def stack_to_train(jobs: Sequence[Job], directories: Mapping[int, Path], checkpo
 def train_stacks(
     directory: Path, stacks: Sequence[StackToTrain], preparations: Preparations, watcher: SweepWatcher
 ) -> dict[int, Record | Exception]:
-    """What became of each job, by its number. Interruptions end the sweep, with the command that resumes it."""
+    """The record or error of each job, by its number.
+
+    An interruption ends the sweep, with a message that has the command to resume it.
+    """
     outcomes: dict[int, Record | Exception] = {}
     said = f"the sweep is interrupted; go on with: mlpexp resume {directory}"
     with stopped_with(said):
@@ -73,7 +76,7 @@ def train_stacks(
             alike: dict[int, list[int]] = {}
             for number, outcome in zip(stack.numbers, ended, strict=True):
                 alike.setdefault(id(outcome), []).append(number)
-                # Not the network and the data, of which a long sweep has many.
+                # Only the record is kept: the networks and data of a long sweep would fill the memory.
                 outcomes[number] = outcome.record if isinstance(outcome, Run) else outcome
             for outcome in ended:
                 if numbers := alike.pop(id(outcome), None):
@@ -82,16 +85,16 @@ def train_stacks(
 
 
 def _train(stack: StackToTrain, preparations: Preparations, watcher: SweepWatcher) -> list[Outcome]:
-    """What became of each of the stack's runs that have a directory."""
-    # Of each member the lock, metrics.csv and TensorBoard's file; and whatever else the program has open.
+    """The outcome of each run of the stack that has a directory."""
+    # For each member the lock, metrics.csv and TensorBoard's file; and 200 for the rest of the program.
     allow_open_files(3 * len(stack.numbers) + 200)
     with ExitStack() as locks:
         refused = {run.number: error for run in stack.runs if (error := _refusal(run, locks)) is not None}
-        # The others have the same bits only with all of their stack.
+        # Refused runs are replayed, since the others have the same bits only in a stack with all members.
         runs = [replace(run, directory=None) if run.number in refused else run for run in stack.runs]
         trained = [run.number for run in runs if run.directory is not None]
         try:
-            # Only now: the data of many seeds are more than those of one stack.
+            # Loaded here and not before, so that only the data of one stack are in memory.
             prepared = [preparations.of(run.config) for run in runs] if trained else []
             ended = train_stack(runs, prepared, watcher, stack.checkpoint, stack.stack_size) if trained else []
         except InterruptedRunError:
@@ -106,7 +109,7 @@ def _train(stack: StackToTrain, preparations: Preparations, watcher: SweepWatche
 
 
 def _refusal(run: Pending, locks: ExitStack) -> MlpexpError | None:
-    """Locks a run's directory; or the error, where another process writes there or has resumed the run meanwhile."""
+    """Locks a run's directory. Returns an error if another process writes there, or has resumed the run meanwhile."""
     if run.directory is None:
         return None
     try:
@@ -120,7 +123,7 @@ def _refusal(run: Pending, locks: ExitStack) -> MlpexpError | None:
 
 
 def tidy(path: Path | None) -> None:
-    """Removes the checkpoints of a stack that has ended, and the directory of them with the last."""
+    """Removes the checkpoints of a stack that has ended, and their directory once it is empty."""
     if path is not None:
         path.unlink(missing_ok=True)
         previous(path).unlink(missing_ok=True)
@@ -129,7 +132,7 @@ def tidy(path: Path | None) -> None:
 
 
 def note_overrides(directory: Path, jobs: Sequence[Job]) -> None:
-    """Writes of each job what it adds to the config, where Hydra would, in the directory of the sweep."""
+    """Writes the overrides of each job to .hydra/overrides.yaml in its directory, as Hydra does."""
     for job in jobs:
         own = directory / job.directory / ".hydra"
         with writing(own):
@@ -140,7 +143,7 @@ def note_overrides(directory: Path, jobs: Sequence[Job]) -> None:
 def train_jobs(
     directory: Path, jobs: Sequence[Job], preparations: Preparations, watcher: SweepWatcher
 ) -> dict[int, Record | Exception]:
-    """Trains jobs in their directories, within that of their sweep; what became of each, by its number."""
+    """Trains jobs in their directories within that of the sweep. The record or error of each, by its number."""
     records = job_records(jobs)
     at = {job.number: directory / job.directory for job in jobs}
     stacks = plan(jobs, preparations)

@@ -29,8 +29,8 @@ from mlpexp.data.preprocessing import BOUNDS, Preprocessing, Target
 from mlpexp.data.table import Table, suited
 from mlpexp.data.tables.formats import from_frame
 from mlpexp.data.tables.frames import polars_of
-from mlpexp.data.tables.learning import fitted_columns
 from mlpexp.data.tables.matrix import rows_of
+from mlpexp.data.tables.preparation import fitted_columns
 from mlpexp.data.task import Task
 from mlpexp.engine.loop import Engine, Row
 from mlpexp.engine.process import runtime_context

@@ -65,7 +65,7 @@ def _prepared(config: Config, load: Callable[[], Data], tried: set[Hashable]) ->
         raise ConfigError("compile=true: needs a C++ compiler, such as g++ or the one that CXX names; there is none.")
     users = users_components(config)
     data = load()
-    to_try = users if (trial := (_source(config, undealt=True), _alike(config), data.form)) not in tried else {}
+    to_try = users if (trial := (_source(config, unsplit=True), _alike(config), data.form)) not in tried else {}
     if to_try:
         _check_components(config, to_try, data)
     loss = config.loss.resolve(data.task)
@@ -97,10 +97,10 @@ def _new(config: Config, readings: Readings) -> Data:
 def load_again(
     config: Config, known: Identity, directory: Path, file: Path | None = None, readings: Readings | None = None
 ) -> Data:
-    """The data that the run of a directory was trained on, as it notes them: nothing is fitted or split anew.
+    """The data that a run was trained on, with its stored split and preprocessing.
 
-    `file` is where its table lies now. ConfigError where the data are others now, or not there. What is read is kept in
-    `readings`.
+    `file` is the path of its table, if that was moved. ConfigError if the data have changed or are missing. Files are
+    cached in `readings`.
     """
     dataset = config.dataset
     with refused():
@@ -108,13 +108,13 @@ def load_again(
 
 
 class Preparations:
-    """Prepares configs; each file is read once for all of them, and its rows are dealt once a dataset.
+    """Prepares configs: each file is read once for all of them, and its rows are split once for each dataset.
 
-    Data beyond a gigabyte are given up, the least recently used first, and dealt again when they are asked for.
+    Data beyond a gigabyte are freed, the least recently used first, and split again when they are needed.
     """
 
     def __init__(self, file: Path | None = None) -> None:
-        """`file` is where the table of runs that were trained before lies now."""
+        """`file` is the path of the table of earlier runs, if that was moved."""
         self._file = file
         self._readings = Readings()
         self._data: OrderedDict[Hashable, Data] = OrderedDict()
@@ -133,7 +133,7 @@ class Preparations:
     def go_on(self, config: Config, known: Identity, directory: Path) -> None:
         """From here on, configs with this dataset are prepared with the data that a run was trained on.
 
-        Those with other splits of it are dealt the rows of the same file.
+        Configs with other splits of it use the rows of the same file.
         """
         source, plain = _source(config), json.dumps(known.plain)
         again = plain, partial(load_again, config, known, directory, self._file, self._readings)
@@ -141,7 +141,7 @@ class Preparations:
             raise ConfigError(
                 f"{directory}: was trained on other data than others of its sweep; resume them one by one."
             )
-        self._first.setdefault(_source(config, undealt=True), source)
+        self._first.setdefault(_source(config, unsplit=True), source)
 
     def of(self, config: Config) -> Prepared:
         """As `prepare`; of configs that differ only in what preparing ignores, such as the seed, one is checked."""
@@ -164,7 +164,7 @@ class Preparations:
         return self._forms[source] if source in self._forms else self.of(config).data.form
 
     def _data_of(self, config: Config) -> Data:
-        source, of_file = _source(config), _source(config, undealt=True)
+        source, of_file = _source(config), _source(config, unsplit=True)
 
         def load() -> Data:
             if source in self._again:
@@ -200,9 +200,9 @@ class _Checked:
     n_linear_parameters: int
 
 
-def _source(config: Config, *, undealt: bool = False) -> Hashable:
-    """What the data of a config are loaded by; `undealt`: without what only decides how rows are dealt."""
-    return config.dataset.undealt if undealt else config.dataset, config.data_dir
+def _source(config: Config, *, unsplit: bool = False) -> Hashable:
+    """The key of a config's data; with `unsplit` it is the same for all splits of them."""
+    return config.dataset.unsplit if unsplit else config.dataset, config.data_dir
 
 
 def _alike(config: Config) -> Hashable:

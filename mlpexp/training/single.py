@@ -94,7 +94,7 @@ def _prepared_with(config: Config, file: Path, data: Any) -> tuple[Prepared, byt
     dataset = Table(**changes) if given is None else replace(given, **changes)
     table = read_parquet(content, "data")
     config = replace(config, dataset=dataset)
-    return prepare(config, dataset.learned(table, hashlib.sha256(content).hexdigest())), content
+    return prepare(config, dataset.prepared(table, hashlib.sha256(content).hexdigest())), content
 
 
 def resume(

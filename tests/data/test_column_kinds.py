@@ -18,7 +18,7 @@ from mlpexp.data.tables.formats import from_frame
 from mlpexp.data.tables.kinds import Categories, Dates, Ignored, Kind, Numbers
 from mlpexp.data.tables.raw import RawTable
 from mlpexp.data.tables.reading import read_table
-from mlpexp.data.tables.targets import Target, find_target, labels_of
+from mlpexp.data.tables.targets import TargetColumn, find_target, labels_of
 from mlpexp.data.tables.values import codes_of, days_of, numbers_of
 from mlpexp.errors import ConfigError
 
@@ -156,7 +156,7 @@ def test_what_the_user_says_holds(tmp_path: Path) -> None:
     said = {"zip": "category", "n": "number", "name": "category"}
     kinds = find_kinds(read, said, ignore=["t"])
     assert [type(kind) for kind in kinds] == [Categories, Numbers, Categories, Ignored]
-    assert {kind.reason for kind in kinds} == {"as said"}
+    assert {kind.reason for kind in kinds} == {"as given"}
     assert kinds[0].values == ("8001", "8002")  # type: ignore[attr-defined]
     assert [kind.name for kind in find_kinds(read, targets=["t"])] == ["zip", "n", "name"]
 
@@ -177,18 +177,18 @@ def test_stray_texts_among_numbers_are_a_mistake_that_names_line_column_and_cell
     with pytest.raises(ConfigError) as caught:
         kind_of(tmp_path, cells)
     assert str(caught.value) == (
-        "dataset.path=t: line 6, column 'x': '4,5o' is no number, as 56 of 60 cells are (4 such cells; also line 11 "
+        "dataset.path=t: line 6, column 'x': '4,5o' is not a number, unlike 56 of 60 cells (4 such cells; also line 11 "
         "'old', line 13 'inf'); correct it, leave it empty, or take the column for categories: "
         "dataset.columns.x=category."
     )
     assert isinstance(kind_of(tmp_path, cells, x="category"), Categories)
-    with pytest.raises(ConfigError, match="line 2, column 'x': 'x' is no number, as 59 of 60 cells are; correct it"):
+    with pytest.raises(ConfigError, match="line 2, column 'x': 'x' is not a number, unlike 59 of 60 cells; correct it"):
         kind_of(tmp_path, ["x", *(str(i % 5) for i in range(N - 1))])
-    with pytest.raises(ConfigError, match="line 2, column 'x': 'a' is no finite number"):
+    with pytest.raises(ConfigError, match="line 2, column 'x': 'a' is not a finite number"):
         kind_of(tmp_path, ["a", "b"], x="number")
-    with pytest.raises(ConfigError, match=r"line 7, column 'x': '2020-02-30' is no date \(year first\)"):
+    with pytest.raises(ConfigError, match=r"line 7, column 'x': '2020-02-30' is not a date \(year first\)"):
         kind_of(tmp_path, [*[f"2020-01-0{i}" for i in range(1, 6)], "2020-02-30", *["2020-01-01"] * 54])
-    with pytest.raises(ConfigError, match="row 2, column 'f': 'inf' is no finite number"):
+    with pytest.raises(ConfigError, match="row 2, column 'f': 'inf' is not a finite number"):
         find_kinds(from_frame(pl.DataFrame({"f": [1.0, float("inf")]}), "t"))
 
 
@@ -217,7 +217,7 @@ def test_typed_columns_keep_their_kind() -> None:
     assert isinstance(text, Numbers)
 
 
-def target(tmp_path: Path, cells: Sequence[Any], task: Any = "auto") -> Target:
+def target(tmp_path: Path, cells: Sequence[Any], task: Any = "auto") -> TargetColumn:
     read = table(tmp_path, y=cells, x=COUNT)
     return find_target(read, read.columns[0], task)
 
@@ -246,10 +246,10 @@ def test_text_and_few_whole_numbers_are_classes(tmp_path: Path, cells: list[str]
 
 def test_notes_on_targets_say_what_else_they_may_be(tmp_path: Path) -> None:
     assert target(tmp_path, [str(i) for i in range(26)]).notes == (
-        "26 different whole numbers of y are values; dataset.task=classification makes them classes",
+        "26 different whole numbers of y are values; dataset.task=classification treats them as classes",
     )
     assert target(tmp_path, ["0", "1"]).notes == (
-        "2 different whole numbers of y are classes; dataset.task=regression takes them for values",
+        "2 different whole numbers of y are classes; dataset.task=regression treats them as values",
     )
     spelled = target(tmp_path, ["Yes", "yes", "YES", "no"])
     assert spelled.classes == ("YES", "Yes", "no", "yes")
@@ -265,7 +265,7 @@ def test_labels_and_holes_of_a_target(tmp_path: Path) -> None:
     assert labels_of(read.columns[0], found).tolist() == [1, 0, -1, 1]
     with pytest.raises(ConfigError, match=r"^dataset\.target=y: has no value in any row"):
         target(tmp_path, ["NA", ""])
-    with pytest.raises(ConfigError, match="line 3, column 'y': 'x' is no finite number"):
+    with pytest.raises(ConfigError, match="line 3, column 'y': 'x' is not a finite number"):
         target(tmp_path, ["1.5", "x", "2.5"])
-    with pytest.raises(ConfigError, match="line 2, column 'y': 'a' is no finite number"):
+    with pytest.raises(ConfigError, match="line 2, column 'y': 'a' is not a finite number"):
         target(tmp_path, ["a", "b"], "regression")

@@ -12,7 +12,7 @@ from sklearn.model_selection import StratifiedKFold, TimeSeriesSplit
 
 from mlpexp.config.schema import Config
 from mlpexp.data.identity import unpacked
-from mlpexp.data.splits import deal_fold
+from mlpexp.data.splits import fold_split_indices
 from mlpexp.data.table import Table
 from mlpexp.errors import ConfigError
 from mlpexp.sweep.jobs import Job
@@ -27,31 +27,33 @@ SIZES = {"equal": [40, 40], "unequal": [73, 21, 6], "one class": [47]}
 def test_folds_are_stratified(sizes: str, folds: int) -> None:
     y = torch.repeat_interleave(torch.arange(len(SIZES[sizes])), torch.tensor(SIZES[sizes]))
     y = y[torch.randperm(len(y), generator=torch.Generator().manual_seed(1))]
-    dealt = [
-        deal_fold(len(y), 0.2, fold, folds, torch.Generator().manual_seed(3), y if len(SIZES[sizes]) > 1 else None)
+    splits = [
+        fold_split_indices(
+            len(y), 0.2, fold, folds, torch.Generator().manual_seed(3), y if len(SIZES[sizes]) > 1 else None
+        )
         for fold in range(folds)
     ]
-    assert torch.equal(torch.cat([test for _, _, test in dealt]).sort().values, torch.arange(len(y)))
+    assert torch.equal(torch.cat([test for _, _, test in splits]).sort().values, torch.arange(len(y)))
     theirs = list(StratifiedKFold(folds).split(y, y)) if min(SIZES[sizes]) >= folds else []
-    counts = [y[test].bincount(minlength=len(SIZES[sizes])) for _, _, test in dealt]
-    assert max(map(len, (test for _, _, test in dealt))) - min(map(len, (test for _, _, test in dealt))) <= 1
+    counts = [y[test].bincount(minlength=len(SIZES[sizes])) for _, _, test in splits]
+    assert max(map(len, (test for _, _, test in splits))) - min(map(len, (test for _, _, test in splits))) <= 1
     for of_class in torch.stack(counts).T:
         assert of_class.max() - of_class.min() <= 1
     for (_, test), count in zip(theirs, sorted(count.sum().item() for count in counts)[::-1], strict=False):
         assert len(test) == count
-    for train, val, test in dealt:
+    for train, val, test in splits:
         assert torch.equal(torch.cat([train, val, test]).sort().values, torch.arange(len(y)))
         assert len(val) == pytest.approx(0.2 * len(y), abs=len(SIZES[sizes]))
         assert set(y[train].tolist()) == set(y.tolist())
-    other, _, _ = deal_fold(len(y), 0.2, 0, folds, torch.Generator().manual_seed(4), y)
-    assert not torch.equal(other, dealt[0][0])
+    other, _, _ = fold_split_indices(len(y), 0.2, 0, folds, torch.Generator().manual_seed(4), y)
+    assert not torch.equal(other, splits[0][0])
 
 
 def table(path: Path, fold: int, **settings: object) -> tuple[list[np.ndarray], int]:
     """The rows of train, val and test of a fold of three."""
     data = Table(path=str(path), fold=fold, folds=3, seed=2, **settings).load(Path())  # type: ignore[arg-type]
     assert data.source is not None
-    return [part.numpy() for part in unpacked(data.dealt, data.source.n_rows)], data.source.n_rows
+    return [part.numpy() for part in unpacked(data.packed_split, data.source.n_rows)], data.source.n_rows
 
 
 def test_no_group_is_in_two_folds_or_splits(tmp_path: Path) -> None:

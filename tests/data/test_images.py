@@ -156,7 +156,7 @@ WRONG: dict[str, tuple[Callable[[Path], object], dict[str, Any], str]] = {
     "a file": (Path.touch, {}, "is a file; a folder with a folder of images for each class is needed."),
     "empty": (Path.mkdir, {}, "holds no images in folders, one for each class."),
     "no folders": (lambda folder: write(folder, "."), {}, "holds no images in folders, one for each class."),
-    "one class": (lambda folder: write(folder, "a"), {}, "has the one class 'a'; at least two are needed."),
+    "one class": (lambda folder: write(folder, "a"), {}, "has only the class 'a'; at least two are needed."),
     "a rare class": (
         rare,
         {},

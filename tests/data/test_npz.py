@@ -142,7 +142,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         {"x_train": X, "y_train": Y, "x_test": X, "y_test": Y.astype(str)},
         "y_test is <U21 [20], and y_train is int64 [20]; all parts must have the same form.",
     ),
-    "one class": ({"x": X, "y": Y * 0}, "has the one class '0'; at least two are needed."),
+    "one class": ({"x": X, "y": Y * 0}, "has only the class '0'; at least two are needed."),
     "one value": ({"x": X, "y": Y * 0.0}, "y is 0 in every row: nothing to learn."),
     "a rare class": (
         {"x": X, "y": np.arange(20) // 19},
@@ -177,9 +177,9 @@ def test_what_is_no_such_file_is_one_line(here: Path) -> None:
         ".": "is a directory; an .npz file is needed.",
         "/dev/null": "is not a regular file; an .npz file is needed.",
         "one.npy": "is an .npy file of one array; an .npz file with x and y is needed (np.savez).",
-        "text.npz": "is no .npz file, as np.savez writes it.",
-        "empty.npz": "is no .npz file, as np.savez writes it.",
-        "cut.npz": "is no .npz file, as np.savez writes it.",
+        "text.npz": "is not an .npz file as written by np.savez.",
+        "empty.npz": "is not an .npz file as written by np.savez.",
+        "cut.npz": "is not an .npz file as written by np.savez.",
         "damaged.npz": "x cannot be read: ",
     }.items():
         with pytest.raises(ConfigError, match=f"^dataset.path={re.escape(path)}: {re.escape(said)}") as caught:

@@ -29,7 +29,7 @@ def test_the_seed_of_a_dataset_is_that_of_the_run(name: str) -> None:
     assert seed("seed=3") == (3, ["seed=3"])
     assert seed("seed=3", "dataset.seed=0") == (0, ["dataset.seed=0", "seed=3"])
     assert seed("dataset.seed=5") == (5, ["dataset.seed=5"])
-    assert "seed" in datasets[name].dealing
+    assert "seed" in datasets[name].split_fields
 
 
 def test_all_that_is_random_in_data_has_a_seed() -> None:

@@ -74,7 +74,7 @@ def test_few_whole_numbers_are_classes_in_order_of_size_and_the_note_says_so(tmp
     rows = [f"{i / 2},0,{(10, 9, '2.0', 2)[i % 4]}" for i in range(40)]
     data = load(tmp_path, table(*rows))
     assert data.task.classes == ("2", "9", "10")
-    assert "3 different whole numbers of kind are classes; dataset.task=regression takes them for values" in data.note
+    assert "3 different whole numbers of kind are classes; dataset.task=regression treats them as values" in data.note
     assert load(tmp_path, table(*rows), task="regression").task.kind == "regression"
 
 
@@ -147,9 +147,9 @@ MISTAKES: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
     "too many values": (table(*GOOD, "1,2,a,9"), {}, "line 12 has 4 values"),
     "line after blank lines": (table("1,2,a", "", "", "1,2,3,4,5"), {}, "line 5 has 5 values"),
     "too large": (table(*GOOD * 9, "1e999,2,a"), {}, "line 92, column 'height': '1e999' is no"),
-    "text feature": (table(*GOOD * 9, "tall,2,a"), {}, "line 92, column 'height': 'tall' is no number"),
-    "text among values": (VALUES + "1,2,cheap\n", {}, "line 32, column 'price': 'cheap' is no finite number"),
-    "regression on text": (KINDS, {"task": "regression"}, "line 2, column 'kind': 'dog' is no finite number"),
+    "text feature": (table(*GOOD * 9, "tall,2,a"), {}, "line 92, column 'height': 'tall' is not a number"),
+    "text among values": (VALUES + "1,2,cheap\n", {}, "line 32, column 'price': 'cheap' is not a finite number"),
+    "regression on text": (KINDS, {"task": "regression"}, "line 2, column 'kind': 'dog' is not a finite number"),
 }
 
 

@@ -20,9 +20,9 @@ import polars as pl
 import pytest
 
 from mlpexp.data.tables import opening
+from mlpexp.data.tables.dialect import TextForm
 from mlpexp.data.tables.raw import RawTable
 from mlpexp.data.tables.reading import read_table
-from mlpexp.data.tables.text_form import TextForm
 from mlpexp.errors import ConfigError
 
 # Each format writes this table.
@@ -301,11 +301,11 @@ def test_excel_without_its_extra_says_what_to_install(tmp_path: Path, monkeypatc
         (gzip.compress(PLAIN.encode(), mtime=0)[:-4], "cannot be unpacked: "),
         (zipped(a="1", b="2"), "holds 2 files (a, b); unpack it and name one of them."),
         (zipped(a=PLAIN)[:-9], "cannot be unpacked: "),
-        (written(pl.DataFrame.write_parquet)[:90], "is no parquet file that can be read: "),
-        (written(pl.DataFrame.write_ipc)[:90], "is no feather file that can be read: "),
-        ('{"a":1}\n\n{"a":\n', "line 3 is no JSON: "),
-        ('{"a":1}\n[2]\n', "line 2 is no JSON object"),
-        ('[{""\x01', "is no JSON file that can be read: "),
+        (written(pl.DataFrame.write_parquet)[:90], "is not a readable parquet file: "),
+        (written(pl.DataFrame.write_ipc)[:90], "is not a readable feather file: "),
+        ('{"a":1}\n\n{"a":\n', "line 3 is not JSON: "),
+        ('{"a":1}\n[2]\n', "line 2 is not a JSON object"),
+        ('[{""\x01', "is not a readable JSON file: "),
         (npz(X=np.zeros((3, 2)), y=np.zeros(2)), "its arrays need the same number of rows: X [3, 2], y [2]."),
         (npz(X=np.array([{}])), "holds Python objects"),
         (ARFF + "1,2\n", "line 11 has 2 values, and 3 attributes are declared."),
@@ -350,9 +350,9 @@ def test_only_regular_files_that_fit_into_memory_are_opened(tmp_path: Path, monk
         assert refused(Path("/dev/zero")) == "path: is not a regular file."
     monkeypatch.setattr(opening, "_memory", lambda: 1000)
     (tmp_path / "large.csv").write_text(PLAIN * 100)
-    assert "need more memory than there is" in refused(tmp_path / "large.csv")
+    assert "do not fit into memory" in refused(tmp_path / "large.csv")
     (tmp_path / "bomb.csv.gz").write_bytes(gzip.compress(PLAIN.encode() * 100, mtime=0))
-    assert "need more memory than there is" in refused(tmp_path / "bomb.csv.gz")
+    assert "do not fit into memory" in refused(tmp_path / "bomb.csv.gz")
 
 
 def test_polars_is_imported_when_a_table_is_read() -> None:

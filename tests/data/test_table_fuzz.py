@@ -27,13 +27,12 @@ from mlpexp.cli.main import call
 from mlpexp.config.overrides import quote
 from mlpexp.data.identity import unpacked
 from mlpexp.data.tables import delimited
-from mlpexp.data.tables.dialect import Dialect
+from mlpexp.data.tables.dialect import Dialect, TextForm
 from mlpexp.data.tables.finding import find_kinds
 from mlpexp.data.tables.kinds import Categories, Dates, Numbers
 from mlpexp.data.tables.raw import RawTable
 from mlpexp.data.tables.reading import read_table
 from mlpexp.data.tables.targets import find_target, labels_of
-from mlpexp.data.tables.text_form import TextForm
 from mlpexp.data.tables.values import codes_of, days_of, numbers_of, texts_of
 from mlpexp.errors import ConfigError
 

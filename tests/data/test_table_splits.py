@@ -35,16 +35,16 @@ def loaded(table: Columns, **settings: Any) -> Data:
     return Table(path="t.csv", **settings).load(Path())
 
 
-def dealt(data: Data) -> list[list[int]]:
+def split_rows(data: Data) -> list[list[int]]:
     """The rows of train, val and test."""
     assert data.source is not None
     n_rows = data.source.n_rows + (data.test_source.n_rows if data.test_source else 0)
-    return [rows.tolist() for rows in unpacked(data.dealt, n_rows)]
+    return [rows.tolist() for rows in unpacked(data.packed_split, n_rows)]
 
 
 def used(data: Data) -> list[int]:
     """The rows of all splits."""
-    return sorted(row for rows in dealt(data) for row in rows)
+    return sorted(row for rows in split_rows(data) for row in rows)
 
 
 def classes(n: int, names: Sequence[str] = "pq") -> list[str]:
@@ -61,7 +61,7 @@ def uneven(n: int) -> list[float]:
 def test_no_group_is_in_two_splits(name: str, seed: int, here: Path) -> None:
     groups = [name.format(i * 7 % 25) for i in range(200)]
     data = loaded({"g": groups, "x": uneven(200), "y": classes(200)}, group="g", seed=seed)
-    members = [{groups[row] for row in rows} for rows in dealt(data)]
+    members = [{groups[row] for row in rows} for rows in split_rows(data)]
     assert [len(part) for part in members] == [15, 5, 5]
     assert len(set.union(*members)) == 25
     assert used(data) == list(range(200))
@@ -72,7 +72,7 @@ def test_no_group_is_in_two_splits(name: str, seed: int, here: Path) -> None:
 def test_each_split_has_one_of_three_groups(val: float, test: float, here: Path) -> None:
     columns: Columns = {"x": uneven(30), "g": classes(30, "abc"), "y": uneven(30)}
     data = loaded(columns, group="g", val_fraction=val, test_fraction=test)
-    assert [len(rows) for rows in dealt(data)] == [10, 10, 10]
+    assert [len(rows) for rows in split_rows(data)] == [10, 10, 10]
 
 
 def test_rows_of_one_patient_in_train_and_test_look_like_learning(here: Path, small: Small) -> None:
@@ -110,7 +110,7 @@ TIMES: dict[str, Sequence[Any]] = {
 def test_the_last_rows_in_time_are_the_test(kind: str, here: Path) -> None:
     order = np.random.default_rng(0).permutation(100).tolist()
     data = loaded({"when": [TIMES[kind][i] for i in order], "x": uneven(100), "y": classes(100)}, time="when")
-    places = [sorted(order[row] for row in rows) for rows in dealt(data)]
+    places = [sorted(order[row] for row in rows) for rows in split_rows(data)]
     assert places == [list(range(60)), list(range(60, 80)), list(range(80, 100))]
     assert data.feature_names == ("x",)
 
@@ -121,13 +121,13 @@ def test_dates_that_fit_both_orders_are_split_as_said(here: Path) -> None:
     for said, key in (("day_first", (1, 0)), ("month_first", (0, 1))):
         data = loaded(columns, time="when", columns={"when": said}, ignore=("when",))
         in_time = sorted(range(144), key=lambda row: [when[row].split("/")[at] for at in key])
-        assert set(dealt(data)[0]) == set(in_time[: len(dealt(data)[0])])
+        assert set(split_rows(data)[0]) == set(in_time[: len(split_rows(data)[0])])
 
 
 def test_rows_of_one_time_are_in_one_split(here: Path) -> None:
     when = [2000] * 50 + [2001] * 5 + [2002] * 40 + [2003] * 5
     data = loaded({"when": when, "x": uneven(100), "y": classes(100)}, time="when")
-    years = [{when[row] for row in rows} for rows in dealt(data)]
+    years = [{when[row] for row in rows} for rows in split_rows(data)]
     # 55, 40 and 5 rows are nearest to 60, 20 and 20.
     assert years == [{2000, 2001}, {2002}, {2003}]
 
@@ -137,7 +137,7 @@ def test_a_column_says_the_split_in_several_spellings(here: Path) -> None:
     columns: Columns = {"part": said * 4, "x": uneven(44), "y": classes(44)}
     data = loaded(columns, split="part")
     expected = [{"train", "learn"}, {"val", "dev"}, {"test", "holdout"}]
-    for rows, (name, other) in zip(dealt(data), expected, strict=True):
+    for rows, (name, other) in zip(split_rows(data), expected, strict=True):
         assert rows == [i for i in range(44) if said[i % 11].lower().strip().startswith((name, other))]
 
 
@@ -145,7 +145,7 @@ def test_val_is_drawn_from_train_where_the_column_names_none(here: Path) -> None
     columns: Columns = {"part": ["train"] * 40 + ["test"] * 10, "x": uneven(50), "y": classes(50, "pppq")}
     for seed in range(4):
         data = loaded(columns, split="part", seed=seed)
-        train, _, test = dealt(data)
+        train, _, test = split_rows(data)
         assert test == list(range(40, 50))
         assert used(data) == list(range(50))
         assert len(train) == 32
@@ -170,7 +170,7 @@ TEST: Columns = {"x": uneven(6), "c": classes(6, "uv"), "y": classes(6)}
 LEARNED: Columns = {"x": uneven(30), "c": classes(30, "uvw"), "y": classes(30)}
 WRONG: dict[str, tuple[Columns, tuple[str, ...], dict[str, Any]]] = {
     "group of two": (FEW, ("dataset.group=g: has 2 groups; at least 3",), {"group": "g"}),
-    "group missing": (FEW, ("dataset.group=n: line 4 has no value", "10 have none"), {"group": "n"}),
+    "group missing": (FEW, ("dataset.group=n: line 4: the value is missing", "10 such rows"), {"group": "n"}),
     "group unknown": (
         {**FEW, "patient": uneven(30)},
         ("dataset.group=patent: no column", "did you mean 'patient'?"),
@@ -189,10 +189,10 @@ WRONG: dict[str, tuple[Columns, tuple[str, ...], dict[str, Any]]] = {
     ),
     "no val for a class": (
         {**FEW, "g": ["train", "train", "test"] * 10, "y": ["c", *"ab" * 14, "a"]},
-        ("dataset.split=g: val is drawn from the 20 training rows", "1 member", "can say which rows are for val"),
+        ("dataset.split=g: val cannot be split off the 20 training rows", "1 member", "can say which rows are for val"),
         {"split": "g"},
     ),
-    "time missing": (FEW, ("dataset.time=n: line 4 has no value",), {"time": "n"}),
+    "time missing": (FEW, ("dataset.time=n: line 4: the value is missing",), {"time": "n"}),
     "split misspelt": (
         {**FEW, "g": ["train", "tset", "val"] * 10},
         ("dataset.split=g: line 3: 'tset' names no split; did you mean 'test'?",),
@@ -200,12 +200,12 @@ WRONG: dict[str, tuple[Columns, tuple[str, ...], dict[str, Any]]] = {
     ),
     "split without test": (
         {**FEW, "g": ["train", "val"] * 15},
-        ("dataset.split=g: no row is said to be for test",),
+        ("dataset.split=g: no row is assigned to test",),
         {"split": "g"},
     ),
     "split missing": (
         {**FEW, "g": ["train", "test", ""] * 10},
-        ("dataset.split=g: line 4 has no value",),
+        ("dataset.split=g: line 4: the value is missing",),
         {"split": "g"},
     ),
     "two rules": (FEW, ("time=x: group=g splits the rows already",), {"group": "g", "time": "x"}),
@@ -265,7 +265,7 @@ WRONG: dict[str, tuple[Columns, tuple[str, ...], dict[str, Any]]] = {
     ),
     "log of classes": (
         FEW,
-        ("dataset.target_transform=log: is for values; y has classes",),
+        ("dataset.target_transform=log: applies to values; y holds classes",),
         {"target_transform": "log"},
     ),
     "target ignored": (FEW, ("dataset.ignore=y: y is the target",), {"ignore": ("y",)}),
@@ -276,7 +276,7 @@ WRONG: dict[str, tuple[Columns, tuple[str, ...], dict[str, Any]]] = {
     ),
     "target of values with text": (
         {**FEW, "y": [*uneven(29), "many"]},
-        ("line 31, column 'y': 'many' is no finite number", "dataset.task=classification"),
+        ("line 31, column 'y': 'many' is not a finite number", "dataset.task=classification"),
         {},
     ),
     "several with classes": (FEW, ("dataset.target: g holds classes",), {"target": ("x", "g")}),
@@ -297,7 +297,7 @@ WRONG: dict[str, tuple[Columns, tuple[str, ...], dict[str, Any]]] = {
     ),
     "test: text": (
         LEARNED,
-        ("dataset.test_path=other.csv: line 3, column 'x': 'tall' is no finite number",),
+        ("dataset.test_path=other.csv: line 3, column 'x': 'tall' is not a finite number",),
         {"other": {**TEST, "x": [1, "tall", 2, 3, 4, 5]}},
     ),
     "test: hole": (
@@ -321,14 +321,14 @@ def test_split_sees_the_columns_of_another_file_in_any_order(here: Path) -> None
         {"y": ["q", "p", "", "p"], "extra": [1, 2, 3, 4], "c": ["new", "v", "u", "u"], "x": [1, "", 2, 3]}, "other.csv"
     )
     data = loaded(learned, test_path="other.csv")
-    assert [len(rows) for rows in dealt(data)] == [24, 6, 3]
-    assert dealt(data)[2] == [30, 31, 33]
+    assert [len(rows) for rows in split_rows(data)] == [24, 6, 3]
+    assert split_rows(data)[2] == [30, 31, 33]
     assert data.test.y.tolist() == [1, 0, 0]
     x = data.test.x
     names = list(data.feature_names)
     assert names == ["x", "x is missing", "c=u", "c=v", "c=w", "c: other"]
     assert x[:, 1:].tolist() == [[0, 0, 0, 0, 0], [1, 0, 1, 0, 0], [0, 1, 0, 0, 0]]
-    train = torch.tensor(learned["x"], dtype=torch.float64)[dealt(data)[0]]
+    train = torch.tensor(learned["x"], dtype=torch.float64)[split_rows(data)[0]]
     deviation = train.std(correction=0)
     filled = torch.tensor([1, float(np.median(train)), 3], dtype=torch.float64)
     assert torch.allclose(x[:, 0].double(), (filled - train.mean()) / deviation, atol=1e-5)
@@ -362,7 +362,7 @@ def test_rare_classes_are_left_out_or_one_class_here_and_when_loaded_again(rare:
     other = ("other",) if rare == "merge" else ()
     assert results.task.classes == ("a", "b", *other)
     assert used(results.data) == (list(range(44)) if rare == "merge" else list(range(1, 41)))
-    for split, rows in zip(results.data.splits().values(), dealt(results.data), strict=True):
+    for split, rows in zip(results.data.splits().values(), split_rows(results.data), strict=True):
         expected = [labels[row] if labels[row] in "ab" else "other" for row in rows]
         assert [results.task.classes[at] for at in split.y] == expected
     assert results.metrics()["test"] == pytest.approx(run.metrics["test"], rel=1e-6)
@@ -401,7 +401,7 @@ def test_r2_and_predictions_of_several_values_are_scikit_learns(transform: str, 
     chosen += ["dataset.target=[small,big]", f"dataset.target_transform={transform}"]
     run = mlpexp.train(small(*chosen), "run")
     results, _ = mlpexp.load("run")
-    train, _, test = dealt(results.data)
+    train, _, test = split_rows(results.data)
     predicted = results.predict(pl.DataFrame({"x": x}))
     assert predicted.shape == (60, 2)
     function: Any = {"none": np.array, "log": np.log, "log1p": np.log1p}[transform]
@@ -442,7 +442,7 @@ def test_a_column_that_is_constant_in_train_alone_is_0_everywhere(here: Path, sm
 def test_scales_are_scikit_learns(scale: Any, here: Path) -> None:
     x = np.random.default_rng(0).standard_cauchy(200)
     data = loaded({"x": x.tolist(), "y": classes(200)}, scale=scale)
-    train, _, test = dealt(data)
+    train, _, test = split_rows(data)
     column = x[:, None]
     if scale == "robust":
         known: Any = RobustScaler(unit_variance=True)

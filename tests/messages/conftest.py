@@ -120,7 +120,7 @@ CHECKPOINTS: dict[str, Callable[[Path], object]] = {
 }
 # What was changed in sweep.json, in copies of the sweep.
 SWEEPS: dict[str, Callable[[dict[str, Any]], object]] = {
-    "sweeps/same": lambda content: content["jobs"][1].update(directory="0"),
+    "sweeps/same": lambda content: content["jobs"][1].update(directory=content["jobs"][0]["directory"]),
     "sweeps/outside": lambda content: content["jobs"][1].update(directory="../x"),
     "sweeps/stacks": lambda content: content.update(stacks=[[0]]),
     "sweeps/number": lambda content: content["jobs"][1].update(number="1"),

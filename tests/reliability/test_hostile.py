@@ -364,7 +364,7 @@ def test_a_table_that_is_larger_than_the_memory(here: Path) -> None:
         check=False,
     )
     assert ended.returncode == 2
-    assert ended.stderr == "mlpexp: dataset.path=t.csv: its 65,536 MiB need more memory than there is.\n"
+    assert ended.stderr == "mlpexp: dataset.path=t.csv: its 65,536 MiB do not fit into memory.\n"
     assert [path.name for path in here.iterdir()] == ["t.csv"]
 
 

@@ -63,7 +63,7 @@ def test_what_is_new_is_trained_once(here: Path, capsys: pytest.CaptureFixture[s
     capsys.readouterr()
     everything = {path: path.stat().st_mtime_ns for path in sweep.rglob("*") if path.is_file()}
     assert call(["extend", "sweep", "activation=relu", "seed=3"]) == 0
-    assert capsys.readouterr() == ("sweep: has every job of these values already; nothing new to train\n", "")
+    assert capsys.readouterr() == ("sweep: already has every job with these values; there is nothing to train\n", "")
     assert {path: path.stat().st_mtime_ns for path in sweep.rglob("*") if path.is_file()} == everything
 
 

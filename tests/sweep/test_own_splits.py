@@ -44,7 +44,7 @@ def record(path: str) -> dict[str, Any]:
 @pytest.mark.parametrize("kept", [2**30, 0])
 @pytest.mark.usefixtures("table")
 def test_each_run_notes_what_it_notes_alone(kept: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where no data are kept they are dealt again, and are the same."""
+    """Where no data are kept they are split again, in the same way."""
     reads: list[Path] = []
     read = Table.read
 

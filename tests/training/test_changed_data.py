@@ -53,7 +53,7 @@ CHANGES: dict[str, tuple[Callable[[pl.DataFrame], pl.DataFrame], str]] = {
 
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("command", ["eval run", "resume run epochs=5", "resume sweep"])
-def test_a_changed_table_is_named_and_nothing_is_dealt_anew(
+def test_a_changed_table_is_named_and_nothing_is_split_anew(
     change: str, command: str, trained: Path, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(trained, here, dirs_exist_ok=True)
@@ -118,7 +118,7 @@ def test_what_is_predicted_is_checked(trained: Path, monkeypatch: pytest.MonkeyP
     holes = table.to_numpy().copy()
     holes[3, 2] = np.nan
     for given, message in (
-        (table[:, :1].to_numpy(), "predict: inputs must be rows of 13 columns: alcohol, .*; these are 178 × 1."),
+        (table[:, :1].to_numpy(), "predict: inputs must be rows of 13 columns: alcohol, .*; their shape is 178 × 1."),
         (holes, "predict: row 4, column 'ash': is nan; inputs must be finite."),
         (table.drop("hue"), "predict: the column hue is missing"),
         ([["a"] * 13], "predict: all inputs must be numbers."),

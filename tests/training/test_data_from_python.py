@@ -75,10 +75,10 @@ def test_settings_of_a_table_hold(here: Path) -> None:
 WRONG: dict[str, tuple[Any, str]] = {
     "three things": ((X, Y, Y), "data: must be a data frame or a pair (X, y); these are 3 things."),
     "lengths": ((X, Y[:7]), "data: X has 120 rows, and y has 7."),
-    "no frame": (5, "data: a int is no data frame; pandas, polars and pyarrow make some."),
+    "no frame": (5, "data: an object of type int is not a data frame; use pandas, polars or pyarrow."),
     "images": ((X[:, :, None], Y), "data: X: must be rows of values; it is 120 × 3 × 1."),
-    "ragged": (([[1, 2], [3]], [1, 2]), "data: X: is no array: "),
-    "one class": ((X, ["a"] * 120), "dataset.target=y: has the one class 'a'; at least two are needed."),
+    "ragged": (([[1, 2], [3]], [1, 2]), "data: X: is not an array: "),
+    "one class": ((X, ["a"] * 120), "dataset.target=y: has only the class 'a'; at least two are needed."),
 }
 
 

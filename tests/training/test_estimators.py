@@ -194,7 +194,7 @@ def test_what_is_wrong_is_one_line(what: str) -> None:
 def test_one_class_is_refused_and_so_are_columns_that_say_nothing() -> None:
     with pytest.raises(ConfigError, match=r"^y: has the one class setosa; at least two are needed.$"):
         mlpexp.Classifier(QUICK).fit(IRIS.data[:50], SPECIES[:50])
-    with pytest.raises(ConfigError, match=r"^X: has no column to learn from \(a: constant: 1 in every row\).$"):
+    with pytest.raises(ConfigError, match=r"^X: has no input column \(a: constant: 1 in every row\).$"):
         mlpexp.Classifier(QUICK).fit(pl.DataFrame({"a": [1] * 50}), SPECIES[25:75])
 
 

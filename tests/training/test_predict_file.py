@@ -16,8 +16,7 @@ from sklearn.metrics import accuracy_score, r2_score
 import mlpexp
 from mlpexp.cli.main import call
 from mlpexp.data.identity import unpacked
-from mlpexp.data.tables.pieces import read_pieces
-from mlpexp.data.tables.reading import read_table
+from mlpexp.data.tables.reading import read_chunks, read_table
 from mlpexp.errors import ConfigError
 from mlpexp.run import record
 
@@ -134,9 +133,9 @@ def test_pieces_are_the_whole(
         whole = read_table(path, "path")
     except ConfigError as error:
         with pytest.raises(ConfigError, match=str(error)[:20]):
-            list(read_pieces(path, "path", piece=size))
+            list(read_chunks(path, "path", size=size))
         return
-    pieces = list(read_pieces(path, "path", piece=size))
+    pieces = list(read_chunks(path, "path", size=size))
     for at, column in enumerate(whole.columns):
         parts = [piece.columns[at] for piece in pieces]
         assert {part.name for part in parts} == {column.name}

@@ -136,14 +136,14 @@ WRONG: dict[str, tuple[str, Callable[[], object], str, str]] = {
         "images",
         lambda: Path("new.csv").write_text("x1,x2\n1,2\n"),
         "new.csv",
-        "data=new.csv: 1 image cannot be read: new.csv (it is no image); repair or remove it.",
+        "data=new.csv: 1 image cannot be read: new.csv (it is not an image); repair or remove it.",
     ),
-    "scaled pixels": ("images", lambda: np.save("n.npy", X / 255), "n.npy", "data=n.npy: holds the pixel 0."),
+    "scaled pixels": ("images", lambda: np.save("n.npy", X / 255), "n.npy", "data=n.npy: a pixel is 0."),
     "channels first": (
         "images",
         lambda: np.save("n.npy", X.transpose(0, 3, 1, 2)),
         "n.npy",
-        "data=n.npy: inputs must be rows of 60 columns or images [N, 4, 5, 3]; these are 36 × 3 × 4 × 5.",
+        "data=n.npy: inputs must be rows of 60 columns or images [N, 4, 5, 3]; their shape is 36 × 3 × 4 × 5.",
     ),
     "several arrays": (
         "images",
@@ -156,7 +156,7 @@ WRONG: dict[str, tuple[str, Callable[[], object], str, str]] = {
         "arrays",
         lambda: np.save("n.npy", ROWS[:, 1:]),
         "n.npy",
-        "data=n.npy: inputs must be rows of 3 columns: x1, x2, x3; these are 40 × 2.",
+        "data=n.npy: inputs must be rows of 3 columns: x1, x2, x3; their shape is 40 × 2.",
     ),
     "a hole": (
         "arrays",
@@ -176,7 +176,7 @@ WRONG: dict[str, tuple[str, Callable[[], object], str, str]] = {
         "arrays",
         half,
         "n.npy",
-        "data=n.npy: is no .npy file, as np.save writes it.",
+        "data=n.npy: is not an .npy file as written by np.save.",
     ),
 }
 
@@ -197,8 +197,12 @@ def test_each_mistake_is_one_line_and_nothing_is_written(
 def test_what_can_be_kept(project: Path, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     np.savez("n.npz", x=X, id=np.arange(36))
     for file, name, said in (
-        (str(project / "own"), "id", "--keep=id: is for tables and arrays; of images the name of the file is written."),
-        ("n.npz", "ID", "--keep=ID: no array of the file has this name and one value of each row. Choose from: id."),
+        (
+            str(project / "own"),
+            "id",
+            "--keep=id: applies to tables and arrays; for images the name of the file is written.",
+        ),
+        ("n.npz", "ID", "--keep=ID: no array of the file has this name and one value for each row. Choose from: id."),
     ):
         assert call(["predict", str(project / "images"), file, "--keep", name]) == 2
         assert said in capsys.readouterr().err

@@ -213,8 +213,8 @@ def test_the_best_constant(loss: mlpexp.components.Loss) -> None:
     ("cells", "told"),
     [
         ({3: None}, r"column 'w': the weight is missing; each row needs a number from 0 to 1e\+30"),
-        ({3: "-1", 7: "inf"}, r"column 'w': '-1.*' is no weight \(2 such rows\)"),
-        ({3: "much"}, "'much' is no weight"),
+        ({3: "-1", 7: "inf"}, r"column 'w': '-1.*' is not a weight \(2 such rows\)"),
+        ({3: "much"}, "'much' is not a weight"),
         (dict.fromkeys(range(N), "0"), "column 'w': all weights are 0"),
     ],
 )

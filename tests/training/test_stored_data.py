@@ -68,13 +68,13 @@ def move(table: Path, to: str) -> None:
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_a_table_that_was_moved_is_found_and_nothing_is_fitted_or_dealt_again(
+def test_a_table_that_was_moved_is_found_and_nothing_is_fitted_or_split_again(
     place: str, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def again(*_: Any) -> None:
-        raise AssertionError("fitted or dealt again")
+        raise AssertionError("fitted or split again")
 
-    for function in ("columns.Number.fit", "tables.learning.learn", "splits.deal_at_random"):
+    for function in ("columns.Number.fit", "tables.preparation.prepare_table", "splits.random_split_indices"):
         monkeypatch.setattr(f"mlpexp.data.{function}", again)
     move(project / "data" / "wine.csv", place)
     assert call(["eval", RUN, *PLACES[place]]) == 0
@@ -283,7 +283,7 @@ def test_the_issues_of_a_table_stand_in_the_header_and_in_the_run(here: Path, ca
 
 
 def test_a_run_does_not_search_very_many_rows_for_issues(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mlpexp.data.tables.learning._MOST_SEARCHED", 59)
+    monkeypatch.setattr("mlpexp.data.tables.preparation._MOST_SEARCHED", 59)
     rows = [f"{n % 7}.5,{'ab'[n % 7 > 2]}" for n in range(60)]
     Path("t.csv").write_text("\n".join(["told,y", *rows, ""]))
     data = mlpexp.compose(["dataset=table", "dataset.path=t.csv"]).dataset.load(Path())

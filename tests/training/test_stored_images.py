@@ -56,13 +56,13 @@ def test_a_run_of_ones_own_data(
     before = record.read(Path("run"))
     predicted = run.results.predict(X)
 
-    # Fitted and dealt once.
+    # Fitted and split once.
     def again(*_: Any) -> None:
-        raise AssertionError("fitted or dealt again")
+        raise AssertionError("fitted or split again")
 
     with monkeypatch.context() as patch:
         patch.setattr("mlpexp.data.at_path.fitted_pixels", again)
-        patch.setattr("mlpexp.data.splits.deal_at_random", again)
+        patch.setattr("mlpexp.data.splits.random_split_indices", again)
         assert mlpexp.evaluate("run").metrics == run.metrics
         (here / "own").rename(here / "elsewhere")
         assert call(["eval", "run"]) == 2
@@ -82,7 +82,9 @@ def test_a_run_of_ones_own_data(
     rows = X.transpose(0, 3, 1, 2).reshape(60, -1)
     np.testing.assert_array_equal(results.predict(X), results.predict(rows))
     assert predicted.shape == (60, 3)
-    with pytest.raises(mlpexp.ConfigError, match=r"rows of 60 columns or images \[N, 4, 5, 3\]; these are 60 × 20\."):
+    with pytest.raises(
+        mlpexp.ConfigError, match=r"rows of 60 columns or images \[N, 4, 5, 3\]; their shape is 60 × 20\."
+    ):
         results.predict(rows[:, :20])
 
     # Others, whole; of fewer classes, whose numbers are the run's.
@@ -95,7 +97,7 @@ def test_a_run_of_ones_own_data(
     assert call(["eval", "run", "--data", "foreign"]) == 2
     assert "data=foreign: the run knows no class 'emu'" in capsys.readouterr().err
 
-    # Once they have changed, rows that were trained on would be dealt to the test split.
+    # Once they have changed, rows that were trained on would be in the test split.
     CHANGE[kind](here / "own")
     assert call(["eval", "run"]) == 2
     (line,) = capsys.readouterr().err.splitlines()

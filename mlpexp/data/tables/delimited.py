@@ -10,10 +10,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mlpexp.data.tables.cells import find_marks, marks_of_rest, narrowed
-from mlpexp.data.tables.dialect import SEPARATORS, Dialect, find_dialect, rows_of, tabbed
+from mlpexp.data.tables.dialect import SEPARATORS, Dialect, TextForm, find_dialect, rows_of, tabbed
 from mlpexp.data.tables.encoding import as_utf8
 from mlpexp.data.tables.raw import Marks, RawColumn, RawTable, unique_names
-from mlpexp.data.tables.text_form import TextForm
 from mlpexp.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The dialect of a text file: separator, header, and lines before the header."""
+"""The dialect of a text file: separator, header, and lines before the header; as given by the user, or inferred."""
 
 from __future__ import annotations
 
@@ -19,7 +19,30 @@ _SAMPLE = 1 << 18
 _MOST_ROWS = 200
 _MOST_TITLES = 30
 _COMMENTS = ("#", "%", "//")
+# How separators are named on the command line.
+_NAMED = {"tab": "\t", "\\t": "\t", "space": " ", "spaces": " ", "comma": ",", "semicolon": ";", "pipe": "|"}
 _NUMBER = re.compile(r"[+-]?(\d[\d., \u00a0\u202f]*|[.,]\d+)([eE][+-]?\d+)?")
+
+
+@dataclass(frozen=True)
+class TextForm:
+    """The user's settings for a text file; fields that are None are inferred."""
+
+    sep: str | None = None
+    header: bool | None = None
+    decimal: str | None = None
+    encoding: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.separator is not None and (len(self.separator) != 1 or self.separator in '"\r\n'):
+            raise ConfigError(f"sep={self.sep}: one character is needed, or one of {', '.join(_NAMED)}.")
+        if self.decimal not in (None, ".", ","):
+            raise ConfigError(f"decimal={self.decimal}: choose from '.' and ','.")
+
+    @property
+    def separator(self) -> str | None:
+        """The separator as a character."""
+        return None if self.sep is None else _NAMED.get(self.sep, self.sep)
 
 
 @dataclass(frozen=True)
@@ -50,13 +73,13 @@ class _Candidate:
     broken: bool  # whether quotes are unbalanced
 
     @property
-    def distrust(self) -> tuple[bool, bool, bool, int, int]:
+    def penalty(self) -> tuple[bool, bool, bool, int, int]:
         after = self.rows[self.start :]
-        odd = sum(len(cells) != self.width for _, cells in after)
-        return self.width < 2, self.broken, odd * 10 > len(after), self.start, _trust(self.separator)
+        irregular = sum(len(cells) != self.width for _, cells in after)
+        return self.width < 2, self.broken, irregular * 10 > len(after), self.start, _preference(self.separator)
 
 
-def _trust(separator: str) -> int:
+def _preference(separator: str) -> int:
     return list(SEPARATORS).index(separator) if separator in SEPARATORS else 0
 
 
@@ -107,7 +130,7 @@ def find_dialect(text: str, where: str, separator: str | None = None, header: bo
         candidates = [each for mark in marks if (each := _cut(sample, mark, None)).rows]
     if not candidates:
         raise ConfigError(f"{where}: holds no rows.")
-    best = min(candidates, key=lambda each: each.distrust)
+    best = min(candidates, key=lambda each: each.penalty)
     if best.separator != "," and best.width > 1:
         notes.append(f"separator {SEPARATORS.get(best.separator, best.separator)}")
     _check_width(best, where)

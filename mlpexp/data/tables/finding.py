@@ -38,64 +38,64 @@ _MOSTLY = 0.5
 
 
 def find_kinds(
-    table: RawTable, said: Mapping[str, str] | None = None, ignore: Sequence[str] = (), targets: Sequence[str] = ()
+    table: RawTable, given: Mapping[str, str] | None = None, ignore: Sequence[str] = (), targets: Sequence[str] = ()
 ) -> tuple[Kind, ...]:
     """The kind of each column except the `targets`, in the table's order.
 
-    `said` maps names to kinds (WORDS), `ignore` are the names of columns to leave out. ConfigError with a line for each
+    `given` maps names to kinds (WORDS), `ignore` names columns to leave out. ConfigError with a line for each
     unknown name, and for each column of numbers or dates with other cells.
     """
-    said = dict(said or {})
-    lines = [table.no_column(name, f"dataset.columns.{short(name)}") for name in said if name not in table.names]
+    given = dict(given or {})
+    lines = [table.no_column(name, f"dataset.columns.{short(name)}") for name in given if name not in table.names]
     lines += [table.no_column(name, f"dataset.ignore={short(name)}") for name in ignore if name not in table.names]
     lines += [
         unknown(f"dataset.columns.{short(name)}={short(word)}: no such kind", word, WORDS, _SYNONYMS)
-        for name, word in said.items()
+        for name, word in given.items()
         if word not in WORDS
     ]
     if lines:
         raise ConfigError(*lines)
-    said |= dict.fromkeys(ignore, "ignore")
+    given |= dict.fromkeys(ignore, "ignore")
     kinds: list[Kind] = []
     for column in table.columns:
         if column.name in targets:
             continue
         try:
-            word = said.get(column.name)
-            kinds.append(_find(table, column) if word is None else _as_said(table, column, word))
+            word = given.get(column.name)
+            kinds.append(_find(table, column) if word is None else _given(table, column, word))
         except ConfigError as error:
             lines += error.lines
     if lines:
         raise ConfigError(*lines)
     if all(isinstance(kind, Ignored) for kind in kinds):
-        return tuple(_last_resort(table, kind, said) for kind in kinds)
+        return tuple(_fallback(table, kind, given) for kind in kinds)
     return tuple(kinds)
 
 
-def _last_resort(table: RawTable, kind: Kind, said: Mapping[str, str]) -> Kind:
+def _fallback(table: RawTable, kind: Kind, given: Mapping[str, str]) -> Kind:
     """Row numbers are used if there is no other input, as in x = 0, 1, 2 …, y = f(x)."""
     column = table.column(kind.name, "")
-    counts = kind.name not in said and column.cells.dtype.is_integer() and kind.reason.startswith("counts the rows")
+    counts = kind.name not in given and column.cells.dtype.is_integer() and kind.reason.startswith("counts the rows")
     return Numbers(kind.name, "counts the rows; nothing else is there to learn from") if counts else kind
 
 
-def _as_said(table: RawTable, column: RawColumn, word: str) -> Kind:
+def _given(table: RawTable, column: RawColumn, word: str) -> Kind:
     if word == "ignore":
-        return Ignored(column.name, "as said")
+        return Ignored(column.name, "as given")
     missing = is_missing(column.cells)
     if missing.all():
         return Ignored(column.name, _NOTHING, len(missing))
     if word == "number":
         values = numbers_of(table, column)
-        return Numbers(column.name, "as said", int((values != values).sum()))
+        return Numbers(column.name, "as given", int((values != values).sum()))
     if word == "category":
-        return _categories(column.name, texts_of(column), "as said")
+        return _categories(column.name, texts_of(column), "as given")
     if column.cells.dtype.is_temporal():
-        return _dates(table, column, DateForm("year first"), "as said")
+        return _dates(table, column, DateForm("year first"), "as given")
     known = texts_of(column)
     found = find_form(known.drop_nulls(), _ORDERS.get(word))
     form = found[0] if found else DateForm(_ORDERS.get(word, "year first"))
-    return _dates(table, column, form, "as said")
+    return _dates(table, column, form, "as given")
 
 
 def _find(table: RawTable, column: RawColumn) -> Kind:
@@ -156,7 +156,7 @@ def _of_texts(table: RawTable, column: RawColumn, known: pl.Series, n_missing: i
         if n - n_numbers < _OFTEN * n or (n_values > _FEW and texts < _VARIED * n_values):
             numbers = to_numbers(column.cells, column.marks)
             wrong = ~numbers.is_finite().fill_null(False) & ~is_missing(column.cells)
-            raise mistakes(table, column, wrong, f"no number, as {n_numbers} of {n} cells are")
+            raise mistakes(table, column, wrong, f"not a number, unlike {n_numbers} of {n} cells")
         reason = f"{n_values} different values, {texts} of them text"
     else:
         found = find_form(known)

@@ -31,7 +31,7 @@ def _reading(where: str, kind: str) -> Iterator[None]:
     try:
         yield
     except (pl.exceptions.PolarsError, OSError, ValueError) as error:
-        raise ConfigError(f"{where}: is no {kind} file that can be read: {_first_line(error)}.") from None
+        raise ConfigError(f"{where}: is not a readable {kind} file: {_first_line(error)}.") from None
     except pl.exceptions.PanicException as error:
         # A panic of polars' Rust code on a damaged file; it derives directly from BaseException.
         raise ConfigError(f"{where}: is damaged: {_first_line(error)}.") from None
@@ -116,9 +116,9 @@ def _check_lines(content: bytes, where: str) -> None:
             value = json.loads(line)
         except (ValueError, RecursionError) as error:
             said = error.msg if isinstance(error, json.JSONDecodeError) else "cannot be read"
-            raise ConfigError(f"{where}: line {number} is no JSON: {said}.") from None
+            raise ConfigError(f"{where}: line {number} is not JSON: {said}.") from None
         if not isinstance(value, dict):
-            raise ConfigError(f'{where}: line {number} is no JSON object ({{"column": value, …}}).')
+            raise ConfigError(f'{where}: line {number} is not a JSON object ({{"column": value, …}}).')
 
 
 def read_npz(content: bytes, where: str) -> RawTable:
@@ -134,7 +134,7 @@ def read_npz(content: bytes, where: str) -> RawTable:
         if "pickle" in str(error):
             said = "holds Python objects, which run code when they are read; save arrays of numbers and text"
             raise ConfigError(f"{where}: {said}.") from None
-        raise ConfigError(f"{where}: is no npz file that can be read: {_first_line(error)}.") from None
+        raise ConfigError(f"{where}: is not a readable npz file: {_first_line(error)}.") from None
     lengths = {name: array.shape[0] if array.ndim else 0 for name, array in arrays.items()}
     shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in arrays.items())
     if len(set(lengths.values())) != 1 or 0 in lengths.values():
@@ -149,7 +149,7 @@ def read_npz(content: bytes, where: str) -> RawTable:
     try:
         frame = pl.DataFrame([pl.Series(name, _plain(column)) for name, column in columns.items()])
     except (pl.exceptions.PolarsError, TypeError, ValueError) as error:
-        raise ConfigError(f"{where}: its arrays are no columns: {_first_line(error)}.") from None
+        raise ConfigError(f"{where}: its arrays are not columns: {_first_line(error)}.") from None
     return from_frame(frame, where)
 
 

@@ -29,7 +29,9 @@ def polars_of(frame: Any, where: str) -> pl.DataFrame:
         known = nw.from_native(frame, eager_only=True)
     except TypeError:
         kind = type(frame).__name__
-        raise ConfigError(f"{where}: a {kind} is no data frame; pandas, polars and pyarrow make some.") from None
+        raise ConfigError(
+            f"{where}: an object of type {kind} is not a data frame; use pandas, polars or pyarrow."
+        ) from None
     columns = []
     for name in known.columns:
         column = known[name]
@@ -89,7 +91,7 @@ def _frame(values: Any, name: str, names: Any, where: str) -> pl.DataFrame:
     try:
         array = np.asarray(values)
     except ValueError as error:
-        raise ConfigError(f"{where}: is no array: {error}.") from None
+        raise ConfigError(f"{where}: is not an array: {error}.") from None
     if array.ndim == 1:
         array = array[:, None]
     if array.ndim != 2 or not array.size:

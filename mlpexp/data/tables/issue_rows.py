@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from mlpexp.data.tables.kinds import Categories, Dates, Ignored, Kind
 from mlpexp.data.tables.raw import RawTable, short
-from mlpexp.data.tables.targets import Target, labels_of
+from mlpexp.data.tables.targets import TargetColumn, labels_of
 from mlpexp.data.tables.values import days_of, numbers_of, texts_of
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Rows:
     """The kind of each input column [D]."""
     inputs: pl.DataFrame
     """[N, D]: columns named 0, 1, … by their places in `kinds`; see relations.py."""
-    target: Target
+    target: TargetColumn
     y: pl.Series
     """[N]: classes (Int64) or values (Float64)."""
 
@@ -59,7 +59,7 @@ class Rows:
         return f"dataset.ignore=[{names}]" if len(places) < len(self.kinds) else ""
 
 
-def rows_of(table: RawTable, kinds: Sequence[Kind], target: Target) -> Rows:
+def rows_of(table: RawTable, kinds: Sequence[Kind], target: TargetColumn) -> Rows:
     """The rows of a table whose target is known, without the columns that are ignored."""
     import polars as pl
 

@@ -28,7 +28,7 @@ from mlpexp.data.tables.kinds import MOST_VALUES, Categories, Dates, Ignored, Ki
 from mlpexp.data.tables.raw import RawTable, short
 from mlpexp.data.tables.relations import centred, collinear_pairs, median, one_to_one_pairs
 from mlpexp.data.tables.target_issues import target_issues
-from mlpexp.data.tables.targets import Target
+from mlpexp.data.tables.targets import TargetColumn
 from mlpexp.errors import pluralize
 
 # If one value has this share of the rows, train, val and test have few rows with other values.
@@ -47,7 +47,7 @@ _FAR = 50
 _MAD, _QUARTILES = 1.4826, 0.7413
 
 
-def find_issues(table: RawTable, kinds: Sequence[Kind], target: Target) -> list[DataIssue]:
+def find_issues(table: RawTable, kinds: Sequence[Kind], target: TargetColumn) -> list[DataIssue]:
     """The issues of a table with these columns and this target; those of input columns come first."""
     rows = rows_of(table, kinds, target)
     return [
@@ -64,7 +64,7 @@ def find_issues(table: RawTable, kinds: Sequence[Kind], target: Target) -> list[
 def _ignored(kinds: Sequence[Kind]) -> Iterator[DataIssue]:
     reasons: dict[str, list[str]] = defaultdict(list)
     for kind in kinds:
-        if isinstance(kind, Ignored) and kind.reason not in ("as said", "splits the rows", "weights the rows"):
+        if isinstance(kind, Ignored) and kind.reason not in ("as given", "splits the rows", "weights the rows"):
             empty = kind.reason.startswith("all values are missing")
             constant = kind.reason.startswith("constant")
             reasons["empty" if empty else "constant" if constant else "id_like"].append(kind.name)

@@ -1,4 +1,7 @@
-"""The raw values of a table's rows, for columns whose kind is known, and of the columns to predict."""
+"""The raw values of a table's rows: inputs from columns of known kinds, and targets.
+
+N rows, R raw columns, T targets.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,7 @@ from mlpexp.data.columns import MISSING, UNKNOWN, Category, Column, Date, Number
 from mlpexp.data.preprocessing import Preprocessing, Target
 from mlpexp.data.tables.kinds import Categories, Dates, Kind, Numbers
 from mlpexp.data.tables.raw import RawTable, short
-from mlpexp.data.tables.targets import Target as Found
-from mlpexp.data.tables.targets import labels_of
+from mlpexp.data.tables.targets import TargetColumn, labels_of
 from mlpexp.data.tables.values import codes_of, days_of, numbers_of
 from mlpexp.data.task import Task
 from mlpexp.errors import ConfigError, unknown
@@ -20,12 +22,12 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from torch import Tensor
 
-# Of columns that a table lacks so many are named in a message.
+# At most so many missing columns are named in a message.
 _MOST_NAMED = 5
 
 
 def values_of(table: RawTable, kinds: Sequence[Kind]) -> Tensor:
-    """Raw values [N, R] of columns of known kinds, float64; a column's rows lie together.
+    """Raw values [N, R] of columns of known kinds, float64, in column-major order.
 
     ConfigError with a line for each column that has cells of another kind.
     """
@@ -41,8 +43,8 @@ def values_of(table: RawTable, kinds: Sequence[Kind]) -> Tensor:
     return _stacked(found, table.n_rows)
 
 
-def holes_of(kinds: Sequence[Kind], x: Tensor) -> Tensor:
-    """Which raw values [N, R] are missing."""
+def missing_mask(kinds: Sequence[Kind], x: Tensor) -> Tensor:
+    """Which raw values [N, R] are missing: [N, R], bool."""
     import torch
 
     of_category = torch.tensor([isinstance(kind, Categories) for kind in kinds])
@@ -50,10 +52,10 @@ def holes_of(kinds: Sequence[Kind], x: Tensor) -> Tensor:
 
 
 def rows_of(table: RawTable, columns: Sequence[Column], *, complete: bool = True) -> Tensor:
-    """Raw values [N, R] for the fitted columns of a run, which are matched by name, float64.
+    """Raw values [N, R], float64, of the fitted columns of a run, matched by name.
 
-    ConfigError with a line for columns that are not there, and, where rows are to be `complete`, for each column of
-    numbers or dates that has a missing value where the run has seen none.
+    ConfigError with a line for missing columns, and, if `complete`, with a line for each column of numbers or dates
+    that has missing values but had none in training.
     """
     require(table, [column.name for column in columns])
     x = values_of(table, [_kind(column) for column in columns])
@@ -63,9 +65,9 @@ def rows_of(table: RawTable, columns: Sequence[Column], *, complete: bool = True
             complete
             and isinstance(column, Number | Date)
             and column.median is None
-            and (holes := x[:, at].isnan()).any()
+            and (missing := x[:, at].isnan()).any()
         ):
-            lines.append(_missing(table, column.name, int(holes.nonzero()[0]), int(holes.sum())))
+            lines.append(_missing(table, column.name, int(missing.nonzero()[0]), int(missing.sum())))
     if lines:
         raise ConfigError(*lines)
     return x
@@ -83,8 +85,10 @@ def require(table: RawTable, names: Sequence[str]) -> None:
 
 
 def labelled_rows(table: RawTable, known: Preprocessing, task: Task, *, complete: bool = True) -> tuple[Tensor, Tensor]:
-    """Raw rows [N, R] of a table, see `rows_of`, and its classes [N] (negative where a row has none that the run knows)
-    or values [N, T] (NaN where missing)."""
+    """Raw values [N, R] of a table, see `rows_of`, and its classes [N] or values [N, T].
+
+    A class is negative where it is missing or unknown to the run; a value is NaN where it is missing.
+    """
     names = [target.name for target in known.outputs]
     require(table, [*(column.name for column in known.columns), *names])
     x = rows_of(table, known.columns, complete=complete)
@@ -92,19 +96,22 @@ def labelled_rows(table: RawTable, known: Preprocessing, task: Task, *, complete
 
 
 def classes_of(table: RawTable, target: Target, classes: Sequence[str]) -> Tensor:
-    """The class of each row [N], int64; MISSING where it has none, UNKNOWN where it is not in `classes`."""
+    """The class of each row [N], int64: MISSING if the cell is empty, UNKNOWN if it is not in `classes`.
+
+    Classes that the target has merged are numbered as the last class.
+    """
     import torch
 
     column = table.column(target.name, table.where)
-    labels = torch.tensor(labels_of(column, Found(target.name, (*classes, *target.merged), 0)))
+    labels = torch.tensor(labels_of(column, TargetColumn(target.name, (*classes, *target.merged), 0)))
     return labels.clamp(max=len(classes) - 1)
 
 
 def check_classes(table: RawTable, name: str, labels: Tensor, classes: Sequence[str]) -> None:
     """ConfigError for the first row whose class is not in `classes`."""
-    foreign = (labels == UNKNOWN).nonzero()
-    if len(foreign):
-        row = int(foreign[0])
+    unknown_rows = (labels == UNKNOWN).nonzero()
+    if len(unknown_rows):
+        row = int(unknown_rows[0])
         shown = short(table.column(name, table.where).cells[row])
         raise ConfigError(
             unknown(
@@ -116,7 +123,7 @@ def check_classes(table: RawTable, name: str, labels: Tensor, classes: Sequence[
 
 
 def targets_of(table: RawTable, names: Sequence[str]) -> Tensor:
-    """The values to predict [N, T], float64, NaN where missing."""
+    """The values of the targets [N, T], float64, NaN where missing."""
     columns = [table.column(name, table.where) for name in names]
     return _stacked([numbers_of(table, column, target=True) for column in columns], table.n_rows)
 
@@ -139,7 +146,7 @@ def _of_kind(table: RawTable, kind: Kind) -> npt.NDArray[np.float64 | np.int64]:
 
 
 def _kind(column: Column) -> Kind:
-    """What a fitted column reads."""
+    """The kind of cells that a fitted column reads."""
     if isinstance(column, Category):
         return Categories(column.name, "", values=column.values)
     return Dates(column.name, "", order=column.order) if isinstance(column, Date) else Numbers(column.name, "")
@@ -148,6 +155,6 @@ def _kind(column: Column) -> Kind:
 def _missing(table: RawTable, name: str, row: int, n: int) -> str:
     more = f" (and {n - 1:,} more)" if n > 1 else ""
     return (
-        f"{table.where}: {table.place(row)}, column '{short(name)}': the value is missing{more}; the run was trained "
-        "on rows that all have it."
+        f"{table.where}: {table.place(row)}, column '{short(name)}': the value is missing{more}; no value of this "
+        "column was missing in training."
     )

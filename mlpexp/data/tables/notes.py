@@ -1,4 +1,4 @@
-"""Notes for the user on a table, one line each."""
+"""Notes on a table, which the header of a run shows; one line each."""
 
 from __future__ import annotations
 
@@ -12,15 +12,18 @@ from mlpexp.data.tables.raw import short
 _MOST_NAMED = 8
 
 
-def on_columns(kinds: Sequence[Kind], beside: Sequence[str]) -> list[str]:
-    """Notes on the columns: which are categories and dates, which are left out, and why."""
+def column_notes(kinds: Sequence[Kind], beside: Sequence[str]) -> list[str]:
+    """Notes on which columns are categories or dates, and which are left out and why.
+
+    The columns `beside` only split the rows.
+    """
     notes = []
     for word, plural in (("category", "categories"), ("date", "dates")):
         names = [short(kind.name) for kind in kinds if kind.word == word]
         if names:
             notes.append(f"{plural}: {_listed(names)}")
     if beside:
-        notes.append(f"splits the rows and is no input: {_listed([short(name) for name in beside])}")
+        notes.append(f"splits the rows, not an input: {_listed([short(name) for name in beside])}")
     left = [
         f"{short(kind.name)} ({kind.reason})" for kind in kinds if isinstance(kind, Ignored) and kind.name not in beside
     ]
@@ -34,7 +37,8 @@ def on_columns(kinds: Sequence[Kind], beside: Sequence[str]) -> list[str]:
     return notes
 
 
-def on_values(outputs: Sequence[Target]) -> str:
+def value_notes(outputs: Sequence[Target]) -> str:
+    """A note on how targets of values are transformed and standardised."""
     parts = []
     for target in outputs:
         name = {"none": "{}", "log": "ln {}", "log1p": "ln(1 + {})"}[target.transform].format(short(target.name))

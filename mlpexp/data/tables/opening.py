@@ -1,4 +1,4 @@
-"""Reads the content of a regular file, decompressed if necessary; files of other formats are errors."""
+"""Reads the content of a file, decompressed if necessary. Files that are known not to be tables are errors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mlpexp.errors import ConfigError
 
 # Magic bytes of compressed files, and the functions that open them.
 PACKED: dict[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
-# What else people have at hand begins with, what it is, and what to do.
+# Magic bytes of common files that are not read as tables, and what the message says about them.
 FOREIGN = {
     b"\xd0\xcf\x11\xe0": "an old Excel file (.xls); save it as .xlsx or CSV",
     b"%PDF": "a PDF; a table is needed",
@@ -32,24 +32,24 @@ FOREIGN = {
     b"RDX": "an R data file; write.csv(d, file, row.names=FALSE) in R makes a table of it",
     b"RDA": "an R data file; write.csv(d, file, row.names=FALSE) in R makes a table of it",
     b"X\n\0\0\0": "an R data file; write.csv(d, file, row.names=FALSE) in R makes a table of it",
-    b"\x28\xb5\x2f\xfd": "compressed with zstd; unpack it first (zstd -d)",
+    b"\x28\xb5\x2f\xfd": "compressed with zstd; decompress it first (zstd -d)",
     b"7z\xbc\xaf": "a 7z archive; unpack it first",
     b"\x80\x04": "a pickle, which runs code when it is read; save the table as CSV or parquet",
     b"\x80\x05": "a pickle, which runs code when it is read; save the table as CSV or parquet",
     b"version https://git-lfs": "a pointer of Git LFS, not the file itself; fetch it with: git lfs pull",
 }
 _CHUNK = 1 << 20
-# Bytes at the beginning of a file in which lines are counted.
+# Lines are counted in so many bytes at the beginning of a file.
 _COUNTED = 1 << 26
-# Spaces, line ends, and the byte order marks of the encodings.
+# Spaces, line ends, and byte order marks.
 _BLANK = b" \t\r\n\0\xef\xbb\xbf\xff\xfe"
 
 
 def read_content(path: Path, where: str) -> tuple[bytes, str, list[str]]:
-    """The file's bytes, unpacked; its name without the ending of the packing; notes on what was unpacked.
+    """The decompressed bytes of a file; its name without a suffix such as .gz; and notes on what was decompressed.
 
-    ConfigError, one line that `where` begins, for what is no regular file, is empty, holds something other than a
-    table, or does not fit into memory.
+    ConfigError, with one line that begins with `where`, if the file is missing, not a regular file, empty, known not to
+    be a table, or larger than memory.
     """
     most = _memory()
     content = _read_regular(path, where, most)
@@ -77,15 +77,15 @@ def read_content(path: Path, where: str) -> tuple[bytes, str, list[str]]:
 
 
 def count_rows(path: Path) -> int | None:
-    """About how many rows the table in a file has: lines of text, or as parquet says; None where it is unknown.
+    """The approximate number of rows of the table in a file: lines of text, or the exact number of a parquet file.
 
-    An unchanged file is counted once, however many jobs of a sweep need the number.
+    None if it is unknown. The number is cached as long as the file does not change, for the jobs of a sweep.
     """
     try:
         found = path.stat()
     except (OSError, ValueError):
         return None
-    # A pipe is not waited for.
+    # Reading a pipe could block.
     return _counted(path.absolute(), found.st_mtime_ns, found.st_size) if stat.S_ISREG(found.st_mode) else None
 
 
@@ -102,10 +102,10 @@ def _counted(path: Path, _modified: int, size: int) -> int | None:
         if content is None:
             with path.open("rb") as file:
                 beginning = file.read(_COUNTED)
-            # The rest of a large file is taken to have lines as long.
+            # The number is extrapolated to the rest of a large file.
             return round(beginning.count(b"\n") * max(1.0, size / max(1, len(beginning))))
         return None if content.startswith(b"PK") else content.count(b"\n")
-    # What is wrong with the file is said when it is read.
+    # Errors are reported when the file is read.
     except (OSError, ValueError, ConfigError, MemoryError):
         return None
     except Exception as error:
@@ -115,16 +115,16 @@ def _counted(path: Path, _modified: int, size: int) -> int | None:
 
 
 def _memory() -> int:
-    """Bytes of physical memory, or a bound that stands for it where the system does not say."""
+    """Bytes of physical memory; 64 GiB where the system does not report it."""
     if "SC_PHYS_PAGES" in getattr(os, "sysconf_names", {}):
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return 1 << 36
 
 
 def _read_regular(path: Path, where: str, most: int) -> bytes:
-    """A pipe is not waited for, and a device not read: it may never end."""
+    """The bytes of a regular file. ConfigError for other files: reading a pipe or a device may never end."""
     if "\0" in str(path):
-        raise ConfigError(f"{where}: no path holds a zero byte.")
+        raise ConfigError(f"{where}: a path cannot contain a zero byte.")
     flags = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
         if path.is_dir():
@@ -135,7 +135,7 @@ def _read_regular(path: Path, where: str, most: int) -> bytes:
                 raise ConfigError(f"{where}: is not a regular file.")
             if found.st_size > most:
                 raise _too_large(where, found.st_size)
-            # A file that grows meanwhile is not followed to its end.
+            # At most the size checked above, even if the file grows meanwhile.
             return file.read(found.st_size)
     except FileNotFoundError:
         raise ConfigError(f"{where}: no such file{'' if path.is_absolute() else f' in {Path.cwd()}'}.") from None
@@ -144,10 +144,11 @@ def _read_regular(path: Path, where: str, most: int) -> bytes:
 
 
 def _too_large(where: str, size: int) -> ConfigError:
-    return ConfigError(f"{where}: its {size / 2**20:,.0f} MiB need more memory than there is.")
+    return ConfigError(f"{where}: its {size / 2**20:,.0f} MiB do not fit into memory.")
 
 
 def _unpack(opener: Callable[[], Any], where: str, most: int) -> bytes:
+    """The decompressed bytes; ConfigError if they are damaged, encrypted, or need more than `most` bytes of memory."""
     parts: list[bytes] = []
     size = 0
     try:
@@ -155,12 +156,12 @@ def _unpack(opener: Callable[[], Any], where: str, most: int) -> bytes:
             while part := file.read(_CHUNK):
                 parts.append(part)
                 size += len(part)
-                # What was read and its parts joined stand side by side.
+                # The parts and the joined bytes are in memory at the same time.
                 if size > most // 2:
                     raise _too_large(where, size)
     except (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError) as error:
         raise ConfigError(f"{where}: cannot be unpacked: {printable(str(error))}.") from None
-    except RuntimeError:  # zipfile's word for it
+    except RuntimeError:  # raised by zipfile
         raise ConfigError(f"{where}: is encrypted; unpack it first.") from None
     return b"".join(parts)
 
@@ -170,7 +171,10 @@ def _open_member(packed: bytes, name: str) -> IO[bytes]:
 
 
 def _member(content: bytes, where: str) -> str | None:
-    """The one table in a zip archive, or None where the archive itself is a format of tables."""
+    """The name of the only file in a zip archive; None if the archive is an .xlsx or .npz file.
+
+    ConfigError if the archive has several files, or is damaged.
+    """
     try:
         names = zipfile.ZipFile(io.BytesIO(content)).namelist()
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:

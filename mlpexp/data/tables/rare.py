@@ -1,4 +1,4 @@
-"""Classes with too few rows to split: refused, left out, or made one class."""
+"""Rare classes, which have too few rows to split: an error, left out, or merged into one class."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from mlpexp.data.columns import UNKNOWN
 from mlpexp.data.tables.raw import RawTable, short
 from mlpexp.data.tables.settings import TableSettings
-from mlpexp.data.tables.targets import Target, labels_of
+from mlpexp.data.tables.targets import TargetColumn, labels_of
 from mlpexp.errors import ConfigError, pluralize
 
 if TYPE_CHECKING:
@@ -21,15 +21,21 @@ _MOST_NAMED = 8
 OTHER = "other"
 
 
-def classes_left(table: RawTable, found: Target, settings: TableSettings) -> tuple[Tensor, Target, list[str]]:
-    """The class of each row, MISSING or UNKNOWN if the row is left out. `settings.rare` decides on rare classes."""
+def without_rare_classes(
+    table: RawTable, found: TargetColumn, settings: TableSettings
+) -> tuple[Tensor, TargetColumn, list[str]]:
+    """The class of each row [N], int64; the target with the remaining classes; and notes.
+
+    The class is MISSING or UNKNOWN if the row is left out. `settings.rare` says what happens to rare classes.
+    ConfigError if it is "refuse" and there are rare classes, or if too few classes remain.
+    """
     import torch
 
     labels = torch.tensor(labels_of(table.column(found.name, table.where), found))
     counts = labels[labels >= 0].bincount(minlength=len(found.classes)).tolist()
     key = f"dataset.target={short(found.name)}"
     if len(found.classes) == 1:
-        raise ConfigError(f"{key}: has the one class '{short(found.classes[0])}'; at least two are needed.")
+        raise ConfigError(f"{key}: has only the class '{short(found.classes[0])}'; at least two are needed.")
     rare = [at for at, n in enumerate(counts) if n < FEWEST]
     split_here = settings.group is None and settings.time is None and settings.split is None
     if not rare or not split_here:
@@ -56,10 +62,11 @@ def classes_left(table: RawTable, found: Target, settings: TableSettings) -> tup
     labels = torch.where(labels >= 0, new[labels.clamp(min=0)], labels)
     classes = tuple(rest) if settings.rare == "drop" else (*rest, OTHER)
     done = "are left out" if settings.rare == "drop" else f"are the class '{OTHER}'"
-    return labels, Target(found.name, classes, found.n_missing), [f"{what} {done}"]
+    return labels, TargetColumn(found.name, classes, found.n_missing), [f"{what} {done}"]
 
 
-def merged(before: Target, after: Target) -> tuple[str, ...]:
+def merged_classes(before: TargetColumn, after: TargetColumn) -> tuple[str, ...]:
+    """The classes of `before` that are merged into one class of `after`; empty if none are."""
     if OTHER not in after.classes or OTHER in before.classes:
         return ()
     return tuple(name for name in before.classes if name not in after.classes)

@@ -8,7 +8,7 @@ from typing import Literal
 from mlpexp.data.columns import Scale
 from mlpexp.data.preprocessing import Transform
 from mlpexp.data.splits import RandomlySplit
-from mlpexp.data.tables.text_form import TextForm
+from mlpexp.data.tables.dialect import TextForm
 from mlpexp.errors import ConfigError
 from mlpexp.fields.convert import Named
 from mlpexp.fields.ranges import PathName

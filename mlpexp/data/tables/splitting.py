@@ -1,4 +1,4 @@
-"""Which rows of a table are in train, val and test: by groups, by time, or as a column says."""
+"""Which rows of a table are in train, val and test: by groups, by time, or as given by a column."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mlpexp.data.tables.finding import find_kinds
 from mlpexp.data.tables.kinds import Dates
 from mlpexp.data.tables.raw import RawColumn, RawTable, short
 from mlpexp.data.tables.values import days_of, numbers_of, texts_of
-from mlpexp.errors import ConfigError, unknown
+from mlpexp.errors import ConfigError, pluralize, unknown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     Rows = npt.NDArray[np.int64]
     Splits = tuple[Rows, Rows, Rows]
 
+# The values of a split column, in lower case, and the index of the split they name.
 NAMES = {
     **{"train": 0, "training": 0, "learn": 0},
     **{"val": 1, "valid": 1, "validation": 1, "dev": 1, "eval": 1},
@@ -27,14 +28,15 @@ NAMES = {
 }
 
 
-# numpy's seeds are less than this.
+# Seeds of numpy are less than this.
 _SEEDS = 2**32
 
 
 def by_group(table: RawTable, name: str, rows: Rows, settings: RandomlySplit) -> Splits:
-    """No group is in two splits: shares of the groups are drawn at random, by scikit-learn's GroupShuffleSplit.
+    """Random splits such that no group is in two of them, by scikit-learn's GroupShuffleSplit.
 
-    Folds have equally many groups, up to one.
+    Column `name` holds the groups. The fractions are shares of the groups. Folds differ by at most one in their number
+    of groups. ConfigError if there are too few groups, or a row in `rows` has none.
     """
     import numpy as np
     from sklearn.model_selection import GroupShuffleSplit
@@ -51,7 +53,7 @@ def by_group(table: RawTable, name: str, rows: Rows, settings: RandomlySplit) ->
         )
 
     def part(among: Rows, share: float) -> tuple[Rows, Rows]:
-        """Groups' rows of which a share is split off; each side has a group."""
+        """The rows `among` without and with a random share of their groups; both have at least one group."""
         count = len(np.unique(groups[among]))
         n_off = min(max(1, round(share * count)), count - 1)
         shuffled = GroupShuffleSplit(1, test_size=n_off, random_state=seed % _SEEDS)
@@ -75,12 +77,13 @@ def by_group(table: RawTable, name: str, rows: Rows, settings: RandomlySplit) ->
 
 
 def by_time(table: RawTable, name: str, rows: Rows, settings: RandomlySplit, word: str = "date") -> Splits:
-    """The last part is the test, the part before it val; rows of one time are in one split.
+    """Splits by time: train is followed by val, and val by test. Rows of the same time are in one split.
 
-    Folds are those of scikit-learn's TimeSeriesSplit, up to times: of F + 1 parts the first k + 1 are before the test,
-    which is the next one; the rows behind it are in no split.
+    Fold k of F is as in scikit-learn's TimeSeriesSplit, except that equal times stay together: of F + 1 parts in order
+    of time, the first k + 1 are for train and val, the next one is test, and later rows are in no split.
 
-    `word` is what the column is said to be, such as month_first.
+    Column `name` holds the times; `word` is its kind in the config, such as month_first. ConfigError if there are fewer
+    than 3 different times, or a row in `rows` has none.
     """
     import numpy as np
 
@@ -91,7 +94,7 @@ def by_time(table: RawTable, name: str, rows: Rows, settings: RandomlySplit, wor
     order = rows[np.argsort(times[rows], kind="stable")]
     sorted_times = times[order]
     n = len(rows)
-    # A split begins where a new time does.
+    # A split can only begin where the time changes.
     begins = np.flatnonzero(np.diff(sorted_times)) + 1
     if len(begins) < 2:
         raise ConfigError(
@@ -112,7 +115,10 @@ def by_time(table: RawTable, name: str, rows: Rows, settings: RandomlySplit, wor
 
 
 def by_column(table: RawTable, name: str, rows: Rows) -> Splits:
-    """The split given by a column: train, val, test, or common synonyms; val may be empty."""
+    """The split given by a column: its values are train, val, test, or common synonyms; val may be empty.
+
+    ConfigError for another value, an empty cell, or if no row is in train or in test.
+    """
     import numpy as np
 
     key = f"dataset.split={short(name)}"
@@ -129,12 +135,15 @@ def by_column(table: RawTable, name: str, rows: Rows) -> Splits:
     train, val, test = (rows[split[rows] == number] for number in range(3))
     for rows_of, which in ((train, "train"), (test, "test")):
         if not len(rows_of):
-            raise ConfigError(f"{key}: no row is said to be for {which}.")
+            raise ConfigError(f"{key}: no row is assigned to {which}.")
     return train, val, test
 
 
-def in_two(rows: Tensor, labels: Tensor | None, share: float, seed: int, key: str) -> tuple[Tensor, Tensor]:
-    """Splits off a share of the rows at random, stratified by class, by scikit-learn's train_test_split."""
+def random_val(rows: Tensor, labels: Tensor | None, share: float, seed: int, key: str) -> tuple[Tensor, Tensor]:
+    """Splits rows at random into train and val, stratified by `labels` (classes), by scikit-learn's train_test_split.
+
+    `share` is that of val. ConfigError, which `key` begins, if a class has too few rows.
+    """
     from sklearn.model_selection import train_test_split
 
     try:
@@ -142,14 +151,14 @@ def in_two(rows: Tensor, labels: Tensor | None, share: float, seed: int, key: st
     except ValueError as error:
         why = str(error).split(". ")[0].rstrip(".")
         raise ConfigError(
-            f"{key}: val is drawn from the {len(rows)} training rows, the same share of each class, and this cannot be "
-            f"done: {why}; dataset.split=COLUMN can say which rows are for val."
+            f"{key}: val cannot be split off the {len(rows)} training rows with the same share of each class: {why}; "
+            "dataset.split=COLUMN can say which rows are for val."
         ) from None
-    return torch_of(kept), torch_of(off)
+    return sorted_tensor(kept), sorted_tensor(off)
 
 
-def torch_of(rows: Rows) -> Tensor:
-    """Rows in their order."""
+def sorted_tensor(rows: Rows) -> Tensor:
+    """Row numbers in ascending order."""
     import numpy as np
     import torch
 
@@ -157,7 +166,7 @@ def torch_of(rows: Rows) -> Tensor:
 
 
 def _times(table: RawTable, column: RawColumn, key: str, word: str) -> npt.NDArray[np.float64]:
-    """Days or numbers, NaN where missing."""
+    """The times of all rows [N], float64, as days or numbers; NaN where missing."""
     if column.cells.dtype.is_numeric():
         return numbers_of(table, column)
     alone = RawTable(table.where, (column,), places=table.places)
@@ -165,9 +174,9 @@ def _times(table: RawTable, column: RawColumn, key: str, word: str) -> npt.NDArr
     texts = texts_of(column).drop_nulls()
     form = find_form(texts) if said == "date" and not column.cells.dtype.is_temporal() else None
     if form is not None and form[0].ambiguous:
-        # A wrong order of day and month would give a wrong split.
+        # With day and month in the wrong order the split would be wrong.
         raise ConfigError(
-            f"{key}: its dates, such as '{short(texts[0])}', have the day or the month first; say which: "
+            f"{key}: its dates, such as '{short(texts[0])}', may begin with the day or the month; set "
             f"dataset.columns.{short(column.name)}=day_first or month_first."
         )
     try:
@@ -180,9 +189,10 @@ def _times(table: RawTable, column: RawColumn, key: str, word: str) -> npt.NDArr
 
 
 def _complete(table: RawTable, missing: npt.NDArray[np.bool_], rows: Rows, key: str) -> None:
+    """ConfigError if one of the `rows` is `missing` [N]."""
     bad = rows[missing[rows]]
     if len(bad):
         raise ConfigError(
-            f"{key}: {table.place(int(bad[0]))} has no value; all rows need one, and {len(bad):,} "
-            f"{'has' if len(bad) == 1 else 'have'} none."
+            f"{key}: {table.place(int(bad[0]))}: the value is missing ({pluralize(len(bad), 'such row')}); all rows "
+            "need one."
         )

@@ -1,4 +1,4 @@
-"""Whether a column to predict holds classes or values."""
+"""Whether a target column holds classes or values."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
     import polars as pl
 
 TaskWord = Literal["auto", "classification", "regression"]
-# Whole numbers are taken as classes up to this many different ones.
+# Whole numbers are classes only if there are at most this many different ones.
 MOST_CLASSES = 20
-# Rows of a class that are needed for train, val and test.
+# A class needs this many rows for train, val and test.
 FEWEST = 3
-# Of more than so many whole numbers each needs these rows: those that thin out are counts or grades, as visits to a
-# doctor are, of which one patient alone made 16.
+# If there are more different whole numbers than this, they are classes only if each has FEWEST rows. In counts, such as
+# the visits of patients to a doctor, the largest numbers are rare.
 _SURE_CLASSES = 4
-# Names of more classes than anybody would train are not looked through for spellings.
+# Spellings are compared among so many classes at most.
 _MOST_SPELLED = 10_000
 
 
 @dataclass(frozen=True)
-class Target:
-    """The kind of a target column. `classes` are the names of the classes in order, empty for values."""
+class TargetColumn:
+    """A target column. `classes` are the names of its classes in order; empty if it holds values."""
 
     name: str
     classes: tuple[str, ...]
@@ -39,11 +39,11 @@ class Target:
     notes: tuple[str, ...] = ()
 
 
-def find_target(table: RawTable, column: RawColumn, task: TaskWord = "auto", fewest: int = FEWEST) -> Target:
-    """Classes where the cells are text, or few different whole numbers, unless `task` says it.
+def find_target(table: RawTable, column: RawColumn, task: TaskWord = "auto", fewest: int = FEWEST) -> TargetColumn:
+    """Whether a target holds classes or values, as given by `task` or inferred.
 
-    Few are 4, or MOST_CLASSES that stand in `fewest` rows each.
-    ConfigError where the column is empty, or holds text among numbers that are no classes.
+    Text is inferred to be classes. So are at most 4 different whole numbers, and at most MOST_CLASSES if each has at
+    least `fewest` rows. ConfigError if the column is empty, or has text cells among values.
     """
     name = column.name
     missing = is_missing(column.cells)
@@ -53,24 +53,24 @@ def find_target(table: RawTable, column: RawColumn, task: TaskWord = "auto", few
         raise ConfigError(f"dataset.target={short(name)}: has no value in any row.")
     if task == "regression" or (task == "auto" and not _are_classes(column, known, fewest)):
         numbers_of(table, column, target=True)
-        return Target(name, (), n_missing, _on_values(name, known) if task == "auto" else ())
+        return TargetColumn(name, (), n_missing, _on_values(name, known) if task == "auto" else ())
     texts = texts_of(column).drop_nulls().unique()
     order = _sizes(column, texts)
     classes = tuple(texts.to_frame("name").with_columns(size=order).sort("size", "name")["name"])
     notes = _spellings(name, classes)
     if task == "auto" and known.dtype.is_numeric():
         taken = f"{len(classes)} different whole numbers of {short(name)} are classes"
-        notes = (f"{taken}; dataset.task=regression takes them for values", *notes)
-    return Target(name, classes, n_missing, notes)
+        notes = (f"{taken}; dataset.task=regression treats them as values", *notes)
+    return TargetColumn(name, classes, n_missing, notes)
 
 
-def labels_of(column: RawColumn, target: Target) -> npt.NDArray[np.int64]:
-    """Int64 [N]: the class of each row; MISSING or UNKNOWN where the target has none."""
+def labels_of(column: RawColumn, target: TargetColumn) -> npt.NDArray[np.int64]:
+    """Int64 [N]: the class of each row; MISSING if the cell is empty, UNKNOWN if it is not a class of the target."""
     return codes_of(column, Categories(target.name, "classes", values=target.classes))
 
 
 def _are_classes(column: RawColumn, known: pl.Series, fewest: int) -> bool:
-    """A stray text among numbers that are no classes is a mistake in a column of values, and is reported as one."""
+    """Whether known cells are classes. False for values with a few text cells, which are then reported as an error."""
     import polars as pl
 
     if known.dtype.is_integer():
@@ -84,12 +84,12 @@ def _are_classes(column: RawColumn, known: pl.Series, fewest: int) -> bool:
     if numbers.len() * 2 <= len(known):
         return True
     whole = bool((numbers.is_finite() & (numbers == numbers.round())).all())
-    coded = whole and numbers.len() == len(known)  # with leading zeros
+    coded = whole and numbers.len() == len(known)  # text only because of leading zeros
     return coded or (whole and known.n_unique() <= MOST_CLASSES)
 
 
 def _sizes(column: RawColumn, texts: pl.Series) -> pl.Series:
-    """By what classes stand in order: their numbers, or nothing where they are text."""
+    """The sort key of each class: its number, or 0 for all if a class is text."""
     import polars as pl
 
     numbers = (
@@ -99,14 +99,18 @@ def _sizes(column: RawColumn, texts: pl.Series) -> pl.Series:
 
 
 def _on_values(name: str, known: pl.Series) -> tuple[str, ...]:
+    """A note if whole numbers are inferred to be values."""
     if not known.dtype.is_integer():
         return ()
     n = known.n_unique()
-    return (f"{n} different whole numbers of {short(name)} are values; dataset.task=classification makes them classes",)
+    note = (
+        f"{n} different whole numbers of {short(name)} are values; dataset.task=classification treats them as classes"
+    )
+    return (note,)
 
 
 def _spellings(name: str, classes: tuple[str, ...]) -> tuple[str, ...]:
-    """A note on each set of classes that differ in capitals and spaces only."""
+    """A note on each set of classes that differ only in upper case and spaces."""
     same = defaultdict(list)
     for text in classes[:_MOST_SPELLED]:
         same[" ".join(text.casefold().split())].append(f"'{short(text)}'")

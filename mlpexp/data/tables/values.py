@@ -22,9 +22,9 @@ _LARGEST = 1e100
 
 
 def numbers_of(table: RawTable, column: RawColumn, *, target: bool = False) -> npt.NDArray[np.float64]:
-    """Float64 [N], NaN where missing; ConfigError naming the first cells that are no finite number.
+    """Float64 [N], NaN where missing; ConfigError naming the first cells that are not finite numbers.
 
-    `target`: it is what is predicted, for which the remedy is another.
+    `target`: whether the column is a target; the message then names another remedy.
     """
     import polars as pl
 
@@ -33,12 +33,12 @@ def numbers_of(table: RawTable, column: RawColumn, *, target: bool = False) -> n
         values = to_numbers(cells, column.marks)
         wrong = values.is_null() & ~is_missing(cells)
     elif cells.dtype in (pl.Date, pl.Datetime):
-        raise ConfigError(f"{table.where}: column '{short(column.name)}' holds dates; they are no numbers.")
+        raise ConfigError(f"{table.where}: column '{short(column.name)}' holds dates, not numbers.")
     else:
         values = cells.cast(pl.Float64)
         wrong = pl.repeat(False, len(values), eager=True, dtype=pl.Boolean)
     if (wrong := wrong | values.is_infinite().fill_null(False)).any():
-        raise mistakes(table, column, wrong, "no finite number", target=target)
+        raise mistakes(table, column, wrong, "not a finite number", target=target)
     if (large := (values.abs() > _LARGEST).fill_null(False)).any():
         raise mistakes(table, column, large, f"too large a number (at most {_LARGEST:g})", target=target)
     return values.fill_nan(None).fill_null(float("nan")).to_numpy()
@@ -79,7 +79,7 @@ def codes_of(column: RawColumn, kind: Categories) -> npt.NDArray[np.int64]:
 
 
 def days_of(table: RawTable, column: RawColumn, kind: Dates) -> npt.NDArray[np.float64]:
-    """Float64 [N]: days since 1970-01-01, NaN where missing; ConfigError naming the first cells that are no date."""
+    """Float64 [N]: days since 1970-01-01, NaN where missing; ConfigError naming the first cells that are not dates."""
     import polars as pl
 
     cells = column.cells
@@ -90,12 +90,12 @@ def days_of(table: RawTable, column: RawColumn, kind: Dates) -> npt.NDArray[np.f
         days = to_days(cells, DateForm(kind.order))
         wrong = days.is_null() & cells.is_not_null()
         if wrong.any():
-            raise mistakes(table, column, wrong, f"no date ({kind.order})")
+            raise mistakes(table, column, wrong, f"not a date ({kind.order})")
     return days.cast(pl.Float64).fill_null(float("nan")).to_numpy()
 
 
 def mistakes(table: RawTable, column: RawColumn, wrong: pl.Series, what: str, *, target: bool = False) -> ConfigError:
-    """The error for cells that are not `what`: the first three of them, and their number."""
+    """The error for cells that are `what`; it names the first three of them and their number."""
     rows = wrong.arg_true().to_list()
     first, *more = [f"{table.place(row)}" for row in rows[:_MOST_SHOWN]]
     cell = short(column.cells[rows[0]])

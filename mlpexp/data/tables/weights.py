@@ -1,4 +1,7 @@
-"""The sample weights of a table's rows, in training and in metrics."""
+"""The sample weights of a table's rows, used in training and in metrics.
+
+N rows.
+"""
 
 from __future__ import annotations
 
@@ -14,22 +17,24 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-# Sums of greater ones would soon be infinite.
+# Sums of larger weights may be infinite in float32.
 MOST = 1e30
 
 
 def check_column(table: RawTable, name: str, targets: Sequence[str], inputs: Container[str]) -> None:
-    """ConfigError where the column of weights is not there, is a target, or is said to be one of the `inputs`."""
+    """ConfigError if the column of weights is missing, is a target, or is one of the `inputs` named in the config."""
     key = f"dataset.weight={short(name)}"
     table.column(name, key)
     if name in targets:
         raise ConfigError(f"{key}: is the target; dataset.target=NAME names another one.")
     if name in inputs:
-        raise ConfigError(f"dataset.columns.{short(name)}: {short(name)} is the weight of the rows, and no input.")
+        raise ConfigError(
+            f"dataset.columns.{short(name)}: {short(name)} holds the weights of the rows; it cannot be an input."
+        )
 
 
 def raw_weights(table: RawTable, name: str) -> Tensor:
-    """[N], float64; NaN where there is no number."""
+    """The column's numbers [N], float64; NaN where a cell is not a number."""
     import polars as pl
     import torch
 
@@ -42,21 +47,21 @@ def raw_weights(table: RawTable, name: str) -> Tensor:
 
 
 def weights_of(table: RawTable, name: str, rows: Tensor) -> Tensor:
-    """Weights [N], of which those of the `rows`, a mask [N], are from 0 to MOST, and some are greater than 0.
+    """Weights [N], float64, of which those of the `rows`, a mask [N], are checked.
 
-    ConfigError where they are not.
+    ConfigError if one of these is missing or not within [0, MOST], or if all of them are 0.
     """
     found = raw_weights(table, name)
     wrong = (rows & ~((found >= 0) & (found <= MOST))).nonzero()
     if len(wrong):
         row = int(wrong[0])
         cell = table.column(name, table.where).cells[row]
-        what = "the weight is missing" if cell is None else f"'{short(str(cell))}' is no weight"
+        what = "the weight is missing" if cell is None else f"'{short(str(cell))}' is not a weight"
         more = f" ({pluralize(len(wrong), 'such row')})" if len(wrong) > 1 else ""
         raise ConfigError(
             f"{table.where}: {table.place(row)}, column '{short(name)}': {what}{more}; each row needs a number from "
             f"0 to {MOST:g}."
         )
     if bool(rows.any()) and not bool((found[rows] > 0).any()):
-        raise ConfigError(f"{table.where}: column '{short(name)}': all weights are 0; some must be greater.")
+        raise ConfigError(f"{table.where}: column '{short(name)}': all weights are 0; at least one must be greater.")
     return found
