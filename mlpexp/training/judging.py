@@ -78,4 +78,4 @@ def with_figures(members: Iterable[Member]) -> set[Member]:
 
 def setting_of(config: Config) -> Config:
     """What is the same in runs of one setting: all but the seed and the split of the data."""
-    return replace(config, seed=0, dataset=config.dataset.undealt)
+    return replace(config, seed=0, dataset=config.dataset.unsplit)
