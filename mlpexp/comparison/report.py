@@ -87,10 +87,12 @@ def write_report(
 ) -> list[Path]:
     """Writes comparison.md, comparison.csv, settings.png and what other figures there are; gives their paths.
 
-    These are the learning curves, main effects and interactions of a full grid, and what the runs' own `report` asks
-    for. `latex`, also comparison.tex.
+    These are the learning curves, main effects and interactions of a full grid, where there is one dataset, and what
+    the runs' own `report` asks for. `latex`, also comparison.tex.
     """
-    asked: list[FigureName] = ["learning_curves", "interactions", *comparison.report.figures]
+    # Curves on several datasets have no common order.
+    usual: list[FigureName] = [] if comparison.datasets else ["learning_curves", "interactions"]
+    asked = [*usual, *comparison.report.figures]
     drawn, lacking = pictures(comparison, dict.fromkeys(asked), format)
     missed = [line for name, line in lacking.items() if name in comparison.report.figures]
     comparison = replace(comparison, notes=[*comparison.notes, *missed])

@@ -16,6 +16,7 @@ from mlpexp.comparison.claims import evaluate_claim
 from mlpexp.comparison.compare import compare
 from mlpexp.comparison.over_datasets import dataset_p_values
 from mlpexp.comparison.report import markdown
+from mlpexp.comparison.settings_figure import settings_picture
 from mlpexp.comparison.table import csv_text, fitting_datasets, latex_table, table_width
 from mlpexp.comparison.verdict import verdict
 from mlpexp.config.report import Claim
@@ -153,6 +154,21 @@ def test_files_hold_each_dataset_and_what_holds_over_them(write_sweep: Write) ->
     assert latex_table(comparison).count(r"$\pm$") == 12
     html = comparison._repr_html_()  # type: ignore[attr-defined]
     assert html.count("<table>") == 5
+
+
+def test_the_figure_has_a_panel_a_dataset(write_sweep: Write) -> None:
+    settings = sweep(drawn(4))
+    del settings["dataset=circles activation=gelu"]
+    comparison = compare(write_sweep(settings))
+    assert comparison.over_datasets is not None
+    figure = settings_picture(comparison).figure()
+    assert [panel.get_title(loc="left") for panel in figure.axes] == list(NAMES)
+    labels = [standing.label for standing in comparison.over_datasets.standings]
+    assert [[text.get_text() for text in panel.get_yticklabels()] for panel in figure.axes] == [labels, [""] * 3] * 2
+    digits, circles = comparison.datasets["digits"].summaries[0], figure.axes[1]
+    assert sum(np.size(line.get_xdata()) == 5 for line in circles.get_lines()) == 2
+    low, high = figure.axes[3].get_xlim()
+    assert low < min(digits.values(comparison.metric).values()) < high
 
 
 def test_a_narrow_table_says_that_datasets_are_missing() -> None:
