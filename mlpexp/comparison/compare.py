@@ -127,7 +127,7 @@ def compare_runs(
     divergence = _divergence(comparison.summaries, metric)
     return replace(
         comparison,
-        notes=[*notes, *of_runs, *_undefined(runs, metric), *divergence],
+        notes=[*notes, *of_runs, *_undefined(runs, metric), *divergence, *_worth(comparison)],
         judgements=[evaluate_claim(claim, comparison.summaries) for claim in report.claims],
     )
 
@@ -292,6 +292,12 @@ def _letters(summaries: Sequence[Summary], compared: Sequence[Summary], adjusted
     different |= different.T
     found = letters(different[np.ix_(rank, rank)])
     return {compared[at].label: letter for at, letter in zip(rank, found, strict=True)}
+
+
+def _worth(comparison: Comparison) -> list[str]:
+    if comparison.worth is None or comparison.over_datasets is None:
+        return []
+    return ["--worth holds within each dataset; over datasets it does not, where units differ."]
 
 
 def _divergence(summaries: Sequence[Summary], metric: Metric) -> list[str]:

@@ -205,13 +205,12 @@ def _contrasts(
     one, other = np.array(pairs, dtype=int).reshape(-1, 2).T
     p = dataset_p_values(rows[other], rows[one])
     adjusted = adjusted_pairs(p, k) if chosen else holm(p)
-    tested = np.isfinite(p)
-    n_tests, all_decided = int(tested.sum()), bool((adjusted[tested] <= ALPHA).all())
+    n_tests = int(np.isfinite(p).sum())
     contrasts = []
     for at, row, of_pair in zip(order[1:], rows[1:], adjusted, strict=False):
         both = np.isfinite(row) & np.isfinite(rows[0])
         found = difference(row[both].tolist(), rows[0][both].tolist())
-        interval = None if np.isnan(of_pair) else simultaneous(found, bool(of_pair <= ALPHA), all_decided, n_tests)
+        interval = None if np.isnan(of_pair) else simultaneous(found, bool(of_pair <= ALPHA), n_tests)
         better, worse = found.higher, found.lower
         if not metric.higher_is_better:
             better, worse = worse, better

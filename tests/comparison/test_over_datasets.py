@@ -78,7 +78,9 @@ def test_each_dataset_is_compared_as_alone(write_sweep: Write) -> None:
 
 
 def test_two_datasets_say_how_many_it_takes(write_sweep: Write) -> None:
-    lines = verdict(compare(write_sweep(sweep(drawn(2)))))
+    comparison = compare(write_sweep(sweep(drawn(2))), worth=1.0)
+    assert "--worth holds within each dataset; over datasets it does not, where units differ." in comparison.notes
+    lines = verdict(comparison)
     assert any("2 datasets cannot show that a difference holds on others" in line for line in lines)
     assert any("takes about 5 datasets to be seen, one that is as large about 11" in line for line in lines)
     assert not any("more than noise, on" in line for line in lines)
