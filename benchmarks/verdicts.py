@@ -5,7 +5,8 @@
 Printed are: the share of tables of equal settings in which any difference is called more than noise; how often an
 effect of a grid of equal settings is seen; the share of true differences that are found; how often the intervals of
 differences hold together, wherever the true means are; whether the number of seeds that a verdict names is right; what
-the best mean of equal settings is worth; and the share of false claims about a mean that hold.
+the best mean of equal settings is worth; errors and what is found over several datasets; and the share of false claims
+about a mean that hold.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from mlpexp.comparison.closed_test import adjusted_pairs, holm, pairs
 from mlpexp.comparison.compare import compare_runs
 from mlpexp.comparison.comparison import Comparison
 from mlpexp.comparison.effects import effect_p
+from mlpexp.comparison.over_datasets import dataset_p_values
 from mlpexp.comparison.power import seeds_needed, sharing
 from mlpexp.comparison.runs import StoredRun
 from mlpexp.comparison.settings import Setting
@@ -236,6 +238,60 @@ def overlapping(k: int, n: int, n_tables: int, n_rows: int = 100, seed: int = 0)
     return np.asarray(hits.mean(-1).swapaxes(1, 2))
 
 
+# How far the settings of a table are off on each dataset [T, k, N], in deviations of a seed there, which are log-normal
+# over datasets; and how many times the deviation of the first setting's seeds is that of others.
+Varies = Callable[[np.random.Generator, tuple[int, int, int]], np.ndarray]
+OVER_DATASETS: dict[str, tuple[Varies, float]] = {
+    "seeds alone": (lambda random, shape: np.zeros(shape), 1.0),
+    "varying as a seed does": (lambda random, shape: random.normal(size=shape), 1.0),
+    "varying, deviations 4, 1, 1, 1": (lambda random, shape: random.normal(size=shape), 4.0),
+    "most on one dataset": (
+        lambda random, shape: random.normal(size=shape) * np.where(np.arange(shape[2]) == 0, 8.0, 0.5),
+        1.0,
+    ),
+    "varying, t with 3 df": (lambda random, shape: random.standard_t(3, size=shape), 1.0),
+}
+
+
+def on_datasets(
+    name: str, means: Sequence[float], n_datasets: int, n_tables: int, n: int = 5, seed: int = 0
+) -> np.ndarray:
+    """Scores [T, k, N, n] of settings whose means over all datasets are these, in deviations of a seed."""
+    random, (varies, first) = np.random.default_rng(seed), OVER_DATASETS[name]
+    shape = (n_tables, len(means), n_datasets)
+    scale = random.lognormal(sigma=1.0, size=(n_tables, 1, n_datasets))
+    of_dataset = random.normal(size=(n_tables, 1, n_datasets))
+    true = of_dataset + np.array(means)[:, None] + varies(random, shape)
+    noise = random.normal(size=(*shape, n)) * np.where(np.arange(len(means)), 1.0, first)[:, None, None]
+    return np.asarray(scale[..., None] * (true[..., None] + noise))
+
+
+def adjusted_over_datasets(scores: np.ndarray) -> np.ndarray:
+    """The adjusted p-values [T, m] over datasets of all pairs, of scores [T, k, N, n]."""
+    n_tables, k, n_datasets, _ = scores.shape
+    first, second = np.array(pairs(k)).T
+    deviation = np.sqrt(scores.var(3, ddof=1).mean(1, keepdims=True))
+    scaled = scores.mean(3) / deviation
+    p = dataset_p_values(scaled[:, first].reshape(-1, n_datasets), scaled[:, second].reshape(-1, n_datasets))
+    p = p.reshape(n_tables, -1)
+    found = np.ones_like(p)
+    low = p.min(1) <= ALPHA
+    found[low] = adjusted_pairs(p[low], k)
+    return found
+
+
+def error_over_datasets(name: str, k: int, n_datasets: int, n_tables: int, n: int = 5) -> float:
+    """In what share of tables of equal settings a difference over datasets is called more than noise."""
+    scores = on_datasets(name, [0.0] * k, n_datasets, n_tables, n, seed=10 * k + n_datasets)
+    return float((adjusted_over_datasets(scores) <= ALPHA).any(1).mean())
+
+
+def found_over_datasets(name: str, size: float, k: int, n_datasets: int, n_tables: int) -> float:
+    """How often a setting that is better by `size` deviations of a seed is found to differ from another."""
+    p = adjusted_over_datasets(on_datasets(name, [size] + [0.0] * (k - 1), n_datasets, n_tables))
+    return float((p[:, : k - 1] <= ALPHA).mean())
+
+
 Draw = Callable[[np.random.Generator, int], np.ndarray]
 SEEDS = (4, 5, 10)  # of claims
 
@@ -396,12 +452,28 @@ def _report_intervals(n_tables: int) -> None:
             print(f"  {k} settings; deviations {of:33}{_percent([one.all for one in found])}", flush=True)
 
 
+def _report_over_datasets(n_tables: int) -> None:
+    counts = (3, 5, 10)
+    head = "".join(f"{f'N = {n}':>8}" for n in counts)
+    print(f"over N datasets, family-wise error in %, at most 5{'':1}{head}")
+    for k in (2, 4, 8):
+        for name in OVER_DATASETS:
+            errors = [error_over_datasets(name, k, n, n_tables * 2 // k) for n in counts]
+            print(f"  {k} settings, {name:34}{_percent(errors)}", flush=True)
+    print(f"over N datasets, found of a setting better by two deviations of a seed, %{head}")
+    for k in (2, 4, 8):
+        for name in ("seeds alone", "varying as a seed does"):
+            shares = [found_over_datasets(name, 2.0, k, n, n_tables // k) for n in counts]
+            print(f"  {k} settings, {name:34}{_percent(shares)}", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tables", type=int, default=4_000)
     parser.add_argument("--sweeps", type=int, default=4_000)
     args = parser.parse_args()
     _report(args.tables)
+    _report_over_datasets(args.tables)
     print(f"{'false claims that hold, %':28}" + "".join(f"{f'n = {n}':>10}" for n in SEEDS))
     for name, scores in {**NORMAL, **TWO_VALUED, **SKEWED}.items():
         print(f"{name:28}" + "".join(f"{100 * false_share(scores, n, args.sweeps):9.1f}%" for n in SEEDS), flush=True)

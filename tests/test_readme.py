@@ -31,7 +31,9 @@ COMMAND_LINES = [line for page in PAGES.values() for line in commands(page)]
 # What asks for an extra.
 OTHER_ENGINES = re.compile("hydra/launcher=(joblib|submitit_local|submitit_slurm|ray)|hydra/sweeper=optuna")
 # What trains for about ten seconds, and what needs it. The long form runs these too.
-OF_TEN_SECONDS = re.compile("outputs/multirun|runs/activations|dataset=spirals|activation=relu,gelu,tanh seed=0,1 ")
+OF_TEN_SECONDS = re.compile(
+    "outputs/multirun|runs/activations|runs/datasets|dataset=spirals|activation=relu,gelu,tanh seed=0,1 "
+)
 CI_LINES = (ROOT / ".ci" / "run").read_text().splitlines()
 # What needs its own process, a terminal or a fresh environment: other tests run these.
 ELSEWHERE = {

@@ -79,18 +79,27 @@ def _default_directory(paths: list[str]) -> Path:
 
 
 def show(comparison: Comparison, out: Console, *, wide: bool = False) -> None:
-    """Prints the tables and the verdict in sentences."""
+    """Prints the tables and the verdict in sentences; of several datasets, those of each before those over all."""
     from rich.text import Text
 
-    from mlpexp.comparison.table import contrasts_rows, contrasts_title, rich_table
     from mlpexp.comparison.verdict import verdict
 
-    show_settings(comparison, out, wide=wide)
+    for name, each in comparison.datasets.items():
+        out.print(Text(name, style="bold"))
+        show(each, out, wide=wide)
+        out.print()
+    show_settings(comparison, out, wide=wide, each_dataset=False)
     if comparison.contrasts:
-        rows = contrasts_rows(comparison)[: 1 + _MOST_ROWS]
-        _print(rich_table(comparison, rows, contrasts_title(comparison), None if wide else out.width), out, wide)
+        _show_contrasts(comparison, out, wide)
     for sentence in verdict(comparison, _MOST_SENTENCES):
         out.print(Text(sentence))
+
+
+def _show_contrasts(comparison: Comparison, out: Console, wide: bool) -> None:
+    from mlpexp.comparison.table import contrasts_rows, contrasts_title, rich_table
+
+    rows = contrasts_rows(comparison)[: 1 + _MOST_ROWS]
+    _print(rich_table(comparison, rows, contrasts_title(comparison), None if wide else out.width), out, wide)
 
 
 def _print(table: Table, out: Console, wide: bool) -> None:
@@ -101,19 +110,49 @@ def _print(table: Table, out: Console, wide: bool) -> None:
         out.print(table)
 
 
-def show_settings(comparison: Comparison, out: Console, *, wide: bool = False) -> None:
-    """Prints the table of settings, notes on it, and the runs without a result."""
+def show_settings(comparison: Comparison, out: Console, *, wide: bool = False, each_dataset: bool = True) -> None:
+    """Prints the table of settings, notes on it, and the runs without a result.
+
+    Of several datasets it is the table over them, after that of each, or alone.
+    """
     from rich.text import Text
 
     from mlpexp.comparison.report import claim_lines, lost_runs
-    from mlpexp.comparison.table import rich_table, settings_rows, settings_title
+    from mlpexp.comparison.table import settings_rows
 
-    rows = settings_rows(comparison)
-    table = rich_table(comparison, rows[: 1 + _MOST_ROWS], settings_title(comparison), None if wide else out.width)
-    _print(table, out, wide)
-    if len(rows) > 1 + _MOST_ROWS:
-        out.print(Text(f"and {len(rows) - 1 - _MOST_ROWS} more settings"))
+    if comparison.over_datasets is None:
+        n_settings = len(settings_rows(comparison)) - 1
+        _show_table(comparison, out, wide)
+    else:
+        n_settings = len(comparison.over_datasets.standings)
+        if each_dataset:
+            for name, each in comparison.datasets.items():
+                out.print(Text(name, style="bold"))
+                _show_table(each, out, wide)
+        _show_over_datasets(comparison, out, wide)
+    if n_settings > _MOST_ROWS:
+        out.print(Text(f"and {n_settings - _MOST_ROWS} more settings"))
     lost = lost_runs(comparison)
     more = [f"and {len(lost) - _MOST_LOST} more runs without a result"] if len(lost) > _MOST_LOST else []
     for line in [*lost[:_MOST_LOST], *more, *comparison.notes, *claim_lines(comparison)]:
         out.print(Text(line))
+
+
+def _show_table(comparison: Comparison, out: Console, wide: bool) -> None:
+    from mlpexp.comparison.table import rich_table, settings_rows, settings_title
+
+    rows = settings_rows(comparison)[: 1 + _MOST_ROWS]
+    _print(rich_table(comparison, rows, settings_title(comparison), None if wide else out.width), out, wide)
+
+
+def _show_over_datasets(comparison: Comparison, out: Console, wide: bool) -> None:
+    from mlpexp.comparison.datasets_table import datasets_rows, datasets_title
+    from mlpexp.comparison.table import fitting_datasets, rich_table, within
+
+    found = comparison.over_datasets
+    assert found is not None
+    rows = datasets_rows(found, comparison.metric)[: 1 + _MOST_ROWS]
+    if not wide:
+        rows = fitting_datasets(rows, len(rows[0]) - len(found.names), out.width)
+    title = datasets_title(found, comparison.metric, comparison.ranking)
+    _print(rich_table(within(comparison), rows, title, None if wide else out.width), out, wide)

@@ -22,14 +22,20 @@ class Best:
 
 
 def best_setting(path: str | Path) -> Best:
-    """The setting below `path` with the best mean on validation rows; ConfigError where no run has a result.
+    """The setting below `path` with the best mean on validation rows; ConfigError for none, and several datasets.
 
     The test split has no say in it: what it says of the setting then holds for new rows too.
     """
     runs, notes = find_runs([path])
     report = report_of(runs)
     metric = choose_metric(runs, f"{own_metric(runs, report).name}/val")
-    found = compare_runs(runs, notes, None, metric, report).best
+    comparison = compare_runs(runs, notes, None, metric, report)
+    if comparison.datasets:
+        names = ", ".join(comparison.datasets)
+        raise ConfigError(
+            f"{path}: its runs are on several datasets ({names}), which no one network is for; name a run."
+        )
+    found = comparison.best
     if found is None:
         raise ConfigError(f"{path}: no run below it has completed with a {metric.words}.")
     return Best(found.label, tuple(run.directory for run in found.runs), metric)

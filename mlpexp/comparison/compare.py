@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
@@ -15,10 +15,12 @@ from mlpexp import markup
 from mlpexp.comparison.claims import evaluate_claim
 from mlpexp.comparison.closed_test import adjusted_pairs, holm, letters
 from mlpexp.comparison.comparison import Comparison, Contrast
+from mlpexp.comparison.datasets_table import datasets_rows, datasets_title
 from mlpexp.comparison.effects import effects
 from mlpexp.comparison.metric import choose_metric, default_name, score_names
+from mlpexp.comparison.over_datasets import over_datasets
 from mlpexp.comparison.runs import StoredRun, find_runs
-from mlpexp.comparison.settings import Differences, group, without_repeats
+from mlpexp.comparison.settings import WHICH_DATA, Blocks, Differences, Groups, Setting, blocks, group, without_repeats
 from mlpexp.comparison.statistics import ALPHA, difference, p_values, simultaneous
 from mlpexp.comparison.summary import Failed, Summary, find_setting, ranked, summarize
 from mlpexp.comparison.table import settings_rows, settings_title
@@ -39,7 +41,15 @@ class ShownComparison(Comparison):
 
     def _repr_html_(self) -> str:
         claims = [judgement.words for judgement in self.judgements]
-        parts = [markup.title(settings_title(self)), markup.table(settings_rows(self))]
+        parts = []
+        for name, each in self.datasets.items():
+            parts += [markup.title(f"{name}: {settings_title(each)}"), markup.table(settings_rows(each))]
+            parts.append(markup.folded("verdict", markup.lines(verdict(each, most=_MOST_SENTENCES))))
+        if self.over_datasets is None:
+            parts += [markup.title(settings_title(self)), markup.table(settings_rows(self))]
+        else:
+            title = datasets_title(self.over_datasets, self.metric, self.ranking)
+            parts += [markup.title(title), markup.table(datasets_rows(self.over_datasets, self.metric))]
         return "".join([*parts, markup.lines(verdict(self, most=_MOST_SENTENCES)), markup.lines(claims)])
 
 
@@ -99,15 +109,43 @@ def compare_runs(
 ) -> Comparison:
     """Groups, ranks and tests; `notes` are earlier notes on the runs."""
     groups, found = group(runs)
-    summaries = []
-    n_repeats = 0
-    for setting, members in groups.values():
-        kept, n_left_out = without_repeats(members)
-        n_repeats += n_left_out
-        summaries.append(summarize(setting, kept, metric, failed))
+    apart = blocks(groups, found)
+    by_dataset = apart.groups if apart else {"": groups}
+    parts = {name: _summaries(members, metric, failed) for name, members in by_dataset.items()}
+    summaries = [summary for part in parts.values() for summary in part]
     ranking = _ranking(summaries, metric)
-    summaries = ranked(summaries, ranking)
-    named = find_setting(summaries, baseline) if baseline is not None else _own_baseline(summaries, report)
+    parts = {name: ranked(part, ranking) for name, part in parts.items()}
+    worth = None if worth is None else worth / 100 if metric.percent else worth
+    if apart:
+        comparison = _over_datasets(parts, apart, found, baseline, metric, ranking, report, worth)
+    else:
+        (summaries,) = parts.values()
+        named = find_setting(summaries, baseline) if baseline is not None else _own_baseline(summaries, report)
+        comparison = _within(summaries, found, named, metric, ranking, report, worth)
+    n_repeats = sum(len(members) - len(without_repeats(members)[0]) for _, members in groups.values())
+    of_runs = _notes(runs, comparison, n_repeats)
+    divergence = _divergence(comparison.summaries, metric)
+    return replace(
+        comparison,
+        notes=[*notes, *of_runs, *_undefined(runs, metric), *divergence, *_worth(comparison)],
+        judgements=[evaluate_claim(claim, comparison.summaries) for claim in report.claims],
+    )
+
+
+def _summaries(groups: Groups, metric: Metric, failed: Failed) -> list[Summary]:
+    return [summarize(setting, without_repeats(runs)[0], metric, failed) for setting, runs in groups.values()]
+
+
+def _within(
+    summaries: list[Summary],
+    found: Differences,
+    named: Summary | None,
+    metric: Metric,
+    ranking: Metric,
+    report: Report,
+    worth: float | None,
+) -> Comparison:
+    """Settings, ranked, against the one that is `named`, or else the best: without notes and claims."""
     reference = named or next(
         (summary for summary in summaries if summary.runs and len(summary.counted) > 1), summaries[0]
     )
@@ -123,16 +161,75 @@ def compare_runs(
         n_tests=n_tests,
         letters=shared,
         effects=effects(summaries, found.keys, metric),
-        notes=[
-            *notes,
-            *_notes(runs, found, metric, n_repeats),
-            *_undefined(runs, metric),
-            *_divergence(summaries, metric),
-        ],
+        notes=[],
         report=report,
-        worth=None if worth is None else worth / 100 if metric.percent else worth,
-        judgements=[evaluate_claim(claim, summaries) for claim in report.claims],
+        worth=worth,
+        judgements=[],
     )
+
+
+def _over_datasets(
+    parts: dict[str, list[Summary]],
+    apart: Blocks,
+    found: Differences,
+    baseline: str | None,
+    metric: Metric,
+    ranking: Metric,
+    report: Report,
+    worth: float | None,
+) -> Comparison:
+    """Datasets as blocks: the settings on each are compared there, and then over all."""
+    named = _baselines(parts, baseline, report)
+    datasets = {
+        name: _within(summaries, apart.within, named.get(name), metric, ranking, report, worth)
+        for name, summaries in parts.items()
+    }
+    label = next(iter(named.values())).label if named else None
+    return ShownComparison(
+        metric=metric,
+        ranking=ranking,
+        differences=found,
+        summaries=[
+            replace(summary, setting=_whole(found, apart.chosen[name] | summary.setting.values))
+            for name, of_dataset in datasets.items()
+            for summary in of_dataset.summaries
+        ],
+        reference=None,
+        baseline=bool(named),
+        contrasts=[],
+        n_tests=0,
+        letters={},
+        effects=[],
+        notes=[],
+        report=report,
+        judgements=[],
+        worth=worth,
+        datasets=datasets,
+        over_datasets=over_datasets(parts, metric, ranking, label),
+    )
+
+
+def _whole(found: Differences, values: dict[str, str]) -> Setting:
+    return Setting({key: values[key] for key in found.keys})
+
+
+def _baselines(parts: dict[str, list[Summary]], baseline: str | None, report: Report) -> dict[str, Summary]:
+    """The baseline on each dataset that has it; ConfigError where the user names one that none has."""
+    if baseline is None:
+        own = {name: _own_baseline(summaries, report) for name, summaries in parts.items()}
+        return {name: summary for name, summary in own.items() if summary is not None}
+    if any(word.partition("=")[0].strip() in WHICH_DATA for word in baseline.split(",")):
+        raise ConfigError(f"--baseline={baseline}: settings are compared on each dataset; leave out which it is.")
+    found: dict[str, Summary] = {}
+    errors = []
+    for name, summaries in parts.items():
+        try:
+            found[name] = find_setting(summaries, baseline)
+        except ConfigError as error:
+            errors.append(error)
+    if not found:
+        raise errors[0]
+    return found
 
 
 def _own_baseline(summaries: Sequence[Summary], report: Report) -> Summary | None:
@@ -197,6 +294,12 @@ def _letters(summaries: Sequence[Summary], compared: Sequence[Summary], adjusted
     return {compared[at].label: letter for at, letter in zip(rank, found, strict=True)}
 
 
+def _worth(comparison: Comparison) -> list[str]:
+    if comparison.worth is None or comparison.over_datasets is None:
+        return []
+    return ["--worth holds within each dataset; over datasets it does not, where units differ."]
+
+
 def _divergence(summaries: Sequence[Summary], metric: Metric) -> list[str]:
     """How runs that diverged are counted."""
     diverged = [run for summary in summaries for run in summary.diverged]
@@ -229,7 +332,7 @@ def _reasons(runs: Sequence[StoredRun], metric: Metric) -> list[str]:
     return [why for run in runs if (why := run.why_undefined(metric)) is not None]
 
 
-def _notes(runs: Sequence[StoredRun], found: Differences, metric: Metric, n_repeats: int) -> list[str]:
+def _notes(runs: Sequence[StoredRun], comparison: Comparison, n_repeats: int) -> list[str]:
     """What a reader must know before trusting the ranks."""
     notes = []
     if n_repeats:
@@ -237,10 +340,13 @@ def _notes(runs: Sequence[StoredRun], found: Differences, metric: Metric, n_repe
             "1 run repeats a setting and a seed" if n_repeats == 1 else f"{n_repeats} runs repeat a setting and a seed"
         )
         notes.append(f"{what}: of such runs only the last one started counts.")
-    data = [key for key in found.keys if key.split(".")[0] == "dataset"]
+    # Within each dataset, where there are several.
+    keys = [key for key in comparison.keys if not comparison.datasets or key not in WHICH_DATA]
+    data = [key for key in keys if key.split(".")[0] == "dataset"]
     if data:
         notes.append(f"Settings differ in their data ({', '.join(data)}): so may the best possible score.")
-    losses = any(key.split(".")[0] == "loss" for key in found.keys)
-    if metric.name == "loss" and (losses or len(score_names(runs)) > 1):
+    losses = any(key.split(".")[0] == "loss" for key in keys)
+    mixed = not comparison.datasets and len(score_names(runs)) > 1
+    if comparison.metric.name == "loss" and (losses or mixed):
         notes.append("Settings are trained with different losses: their values are not on one scale; ranks say little.")
     return notes

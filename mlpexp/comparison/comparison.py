@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from mlpexp.comparison.claims import Judgement
 from mlpexp.comparison.effects import Effect
+from mlpexp.comparison.over_datasets import OverDatasets
 from mlpexp.comparison.settings import Differences
 from mlpexp.comparison.statistics import ALPHA, Difference
 from mlpexp.comparison.summary import Summary
@@ -51,10 +53,15 @@ class Comparison:
     report: Report  # what the runs are to show
     judgements: list[Judgement]
     worth: float | None = None  # the least difference that matters, in the unit of the metric's values
+    datasets: Mapping[str, Comparison] = field(default_factory=dict)
+    over_datasets: OverDatasets | None = None
 
     def __repr__(self) -> str:
         n_runs = sum(len(summary.counted) for summary in self.summaries)
         what = f"{pluralize(len(self.summaries), 'setting')}, {pluralize(n_runs, 'run')}, by {self.metric.words}"
+        if self.over_datasets is not None:
+            n, of_each = len(self.over_datasets.standings), pluralize(len(self.datasets), "dataset")
+            return f"<Comparison: {pluralize(n, 'setting')} on {of_each}, {what.split(', ', 1)[1]}>"
         found = self.best.estimate(self.metric) if self.best is not None else None
         if self.best is None or found is None:
             return f"<Comparison: {what}; no result yet>"
@@ -73,4 +80,4 @@ class Comparison:
 
     @property
     def best(self) -> Summary | None:
-        return self.summaries[0] if self.summaries[0].runs else None
+        return self.summaries[0] if self.summaries[0].runs and not self.datasets else None

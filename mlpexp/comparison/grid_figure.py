@@ -20,14 +20,15 @@ _MOST_VALUES = 8
 def interactions(comparison: Comparison) -> Figure | None:
     """Main effects and interactions, over the seeds that all settings have.
 
-    None unless the settings are all combinations of at most _MOST_VALUES values of two or three keys.
+    None unless the settings are all combinations of at most _MOST_VALUES values of two or three keys,
+    all on one dataset.
     """
     from mlpexp.figures.sweeps.interactions import Effect, Interaction
     from mlpexp.figures.sweeps.interactions import interactions as draw
 
     keys, metric = comparison.keys, comparison.metric
     grid = full_grid(comparison.summaries, keys, metric)
-    if grid is None or max(map(len, grid.values.values())) > _MOST_VALUES:
+    if comparison.datasets or grid is None or max(map(len, grid.values.values())) > _MOST_VALUES:
         return None
     effects = []
     for key in keys:

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 from mlpexp.comparison.claims import by_chance
 from mlpexp.comparison.compare import Comparison, compare_runs, own_metric, report_of
+from mlpexp.comparison.datasets_table import datasets_rows, datasets_title
 from mlpexp.comparison.figures import pictures
 from mlpexp.comparison.mean_curves import write_mean_curves
 from mlpexp.comparison.metric import default_name, score_names
+from mlpexp.comparison.over_datasets import OverDatasets
 from mlpexp.comparison.repetition import Repetition
 from mlpexp.comparison.runs import StoredRun, find_runs, natural
 from mlpexp.comparison.settings_figure import settings_picture
@@ -26,10 +28,12 @@ from mlpexp.comparison.table import (
     markdown_table,
     settings_rows,
     settings_title,
+    within,
 )
 from mlpexp.comparison.verdict import verdict
 from mlpexp.config.metric import SCORES, Metric
 from mlpexp.config.report import FigureName
+from mlpexp.errors import pluralize
 from mlpexp.figures.formats import FORMATS, Format
 from mlpexp.run.files import make_directory, write_bytes, write_text
 from mlpexp.run.sweep_record import job_of
@@ -83,10 +87,12 @@ def write_report(
 ) -> list[Path]:
     """Writes comparison.md, comparison.csv, settings.png and what other figures there are; gives their paths.
 
-    These are the learning curves, main effects and interactions of a full grid, and what the runs' own `report` asks
-    for. `latex`, also comparison.tex.
+    These are the learning curves, main effects and interactions of a full grid, where there is one dataset, and what
+    the runs' own `report` asks for. `latex`, also comparison.tex.
     """
-    asked: list[FigureName] = ["learning_curves", "interactions", *comparison.report.figures]
+    # Curves on several datasets have no common order.
+    usual: list[FigureName] = [] if comparison.datasets else ["learning_curves", "interactions"]
+    asked = [*usual, *comparison.report.figures]
     drawn, lacking = pictures(comparison, dict.fromkeys(asked), format)
     missed = [line for name, line in lacking.items() if name in comparison.report.figures]
     comparison = replace(comparison, notes=[*comparison.notes, *missed])
@@ -142,16 +148,22 @@ def symptoms(comparison: Comparison) -> list[str]:
 
 def markdown(comparison: Comparison, command: Sequence[str], pictures: Sequence[str]) -> str:
     """The whole comparison for a reader: tables, the verdict in sentences, and how the numbers were computed."""
-    n = len(comparison.summaries)
-    parts = [f"# The {comparison.metric.words} of {n} setting{'' if n == 1 else 's'}"]
-    parts += [f"    {' '.join(shlex.join(command).split())}", f"{settings_title(comparison)}."]
-    parts.append(markdown_table(comparison, settings_rows(comparison)))
+    over = comparison.over_datasets
+    n = pluralize(len(comparison.summaries if over is None else over.standings), "setting")
+    on = "" if over is None else f" on {pluralize(len(over.names), 'dataset')}"
+    parts = [f"# The {comparison.metric.words} of {n}{on}", f"    {' '.join(shlex.join(command).split())}"]
+    for name, each in comparison.datasets.items():
+        parts += [f"## {code(name)}", *_tables(each), _listed(verdict(each))]
+    if over is None:
+        parts += _tables(comparison)
+    else:
+        title = datasets_title(over, comparison.metric, comparison.ranking)
+        rows = datasets_rows(over, comparison.metric)
+        parts += [f"## Over {len(over.names)} datasets", f"{title}.", markdown_table(within(comparison), rows)]
     if comparison.differences.implied:
         implied = ", ".join(map(code, comparison.differences.implied))
         parts.append(f"What also differs, but follows from the keys above: {implied}.")
-    if comparison.contrasts:
-        parts += [f"{contrasts_title(comparison)}.", markdown_table(comparison, contrasts_rows(comparison))]
-    parts += ["## In words", _listed(verdict(comparison))]
+    parts += [*["## In words"] * (over is None), _listed(verdict(comparison))]
     if comparison.judgements:
         parts += ["## Claims", _listed(claim_lines(comparison))]
     said = [*comparison.notes, *lost_runs(comparison)]
@@ -163,12 +175,23 @@ def markdown(comparison: Comparison, command: Sequence[str], pictures: Sequence[
     return "\n\n".join(parts) + "\n"
 
 
+def _tables(comparison: Comparison) -> list[str]:
+    """The table of settings, and that of their differences to the reference."""
+    parts = [f"{settings_title(comparison)}.", markdown_table(comparison, settings_rows(comparison))]
+    if comparison.contrasts:
+        parts += [f"{contrasts_title(comparison)}.", markdown_table(comparison, contrasts_rows(comparison))]
+    return parts
+
+
 def _listed(lines: Sequence[str]) -> str:
     return "\n".join(f"- {line}" for line in lines)
 
 
 def method(comparison: Comparison) -> list[str]:
     """How the numbers were computed, and what they leave out."""
+    if comparison.over_datasets is not None:
+        of_each = dict.fromkeys(line for each in comparison.datasets.values() for line in method(each))
+        return [*of_each, *_over_datasets(comparison.over_datasets)]
     if comparison.chosen:
         adjusted = (
             f"between all pairs of settings ({comparison.n_tests}), since the best was chosen by these same runs: by a "
@@ -203,6 +226,23 @@ def method(comparison: Comparison) -> list[str]:
         ),
         "The mean that the best was chosen by is too high. Chosen by all seeds but one, and scored on that one, each "
         "in turn, it is not (cross-validatory choice, Stone 1974).",
+    ]
+
+
+def _over_datasets(found: OverDatasets) -> list[str]:
+    """How settings are compared over datasets."""
+    unit = (
+        "divided by the standard deviation of a seed on that dataset, pooled over settings: datasets differ in how far "
+        "settings are apart there"
+        if found.scaled
+        else "in the unit of the metric, since not all datasets have a setting with two seeds"
+    )
+    return [
+        "Over datasets each of them counts once (Demšar 2006): a setting's score there is its mean over seeds. "
+        f"Differences are {unit}. p is that of the paired t-test over datasets, which keeps its level for normal "
+        "differences of any variances (Bakirov and Székely 2006), adjusted as above.",
+        "Mean ranks are over the datasets that all settings have, and not tested: whether two settings differ must not "
+        "depend on which others there are (Benavoli et al. 2016).",
     ]
 
 

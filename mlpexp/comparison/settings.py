@@ -15,6 +15,8 @@ MISSING = "–"  # shown for a key that a config does not have
 ALL_RUNS = "all runs"
 # What tells the repetitions of a setting apart.
 REPEATED = ("seed", "dataset.fold")
+# What says which data a run is trained on; other keys of a dataset, such as its noise, are choices.
+WHICH_DATA = ("dataset.path", "dataset", "dataset.target")
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,9 @@ def _owners(key: str) -> list[str]:
     owners = [key.split(".")[0]] if "." in key else []
     if key in _RECOMMENDED:
         owners.append("dataset")
+    if "dataset" in owners and key != "dataset.path":
+        # Each file has its target, and each number of rows its epochs.
+        owners.append("dataset.path")
     # `seed` and `dataset.seed` that are counted up together are one seed.
     return [*owners, "seed"] if key == "dataset.seed" else owners
 
@@ -123,6 +128,40 @@ def _by_revision(groups: Groups, found: Differences) -> tuple[Groups, Difference
             own = Setting(setting.values | values)
             apart.setdefault(own.label, (own, []))[1].append(run)
     return apart, Differences([*found.keys, *more], found.implied)
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Several datasets by name: the settings on each, what differs between these, and what says which dataset it is."""
+
+    groups: dict[str, Groups]
+    within: Differences
+    chosen: dict[str, dict[str, str]]
+
+
+def blocks(groups: Groups, found: Differences) -> Blocks | None:
+    """The settings apart by dataset: what differs within is all keys but those that say which data it is.
+
+    None for one dataset, and where none has two settings: nothing is compared within one then.
+    """
+    which = [key for key in WHICH_DATA if key in found.keys]
+    chosen = [{key: setting.values[key] for key in which} for setting, _ in groups.values()]
+    apart: dict[str, Groups] = {}
+    for (setting, runs), name in zip(groups.values(), _dataset_names(chosen), strict=True):
+        own = Setting({key: value for key, value in setting.values.items() if key not in which})
+        apart.setdefault(name, {})[own.label] = own, runs
+    if len(apart) < 2 or max(map(len, apart.values())) < 2:
+        return None
+    within = Differences([key for key in found.keys if key not in which], found.implied)
+    return Blocks(apart, within, dict(zip(_dataset_names(chosen), chosen, strict=True)))
+
+
+def _dataset_names(chosen: Sequence[Mapping[str, str]]) -> list[str]:
+    """A file, else a dataset, else a target, where that tells all apart; else all of these with their keys."""
+    short = [next((value for value in values.values() if value != MISSING), "") for values in chosen]
+    if len(set(short)) == len({tuple(values.values()) for values in chosen}):
+        return short
+    return [Setting(dict(values)).label for values in chosen]
 
 
 def _with_split_seeds(configs: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

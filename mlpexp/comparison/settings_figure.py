@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from mlpexp.comparison.comparison import Comparison
+from mlpexp.comparison.over_datasets import OverDatasets
 from mlpexp.comparison.settings import MISSING
 from mlpexp.comparison.summary import Summary
+from mlpexp.comparison.table import within
 from mlpexp.errors import pluralize
 from mlpexp.figures.epoch_axes import COLOURS
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 # A figure with more rows than this is too high to read; the CSV has them all.
 _MOST_ROWS = 40
+# Panels, of datasets.
+_MOST_DATASETS = 12
 # Of a number; fewer are settings beside one another.
 _FEWEST_VALUES = 3
 # Cells across and up, of a heat map that can be read.
@@ -26,10 +30,12 @@ _MOST_CELLS = 12
 
 def settings_picture(comparison: Comparison) -> Picture[Any]:
     """A response curve where one number differs, with a line for each setting of the other keys; a heat map where two
-    numbers do; and a row of dots for each setting in all other cases."""
-    keys = comparison.keys
+    numbers do; and a row of dots for each setting in all other cases, in a panel a dataset where there are several."""
+    keys = within(comparison).keys
     words = comparison.metric.words[0].upper() + comparison.metric.words[1:]
     title = comparison.report.title or f"{words} by {', '.join(keys)}".removesuffix(" by ")
+    if comparison.over_datasets is not None:
+        return _by_dataset(comparison, comparison.over_datasets, title)
     numbers = {key: found for key in keys if (found := _numbers(comparison.summaries, key)) is not None}
     others = [key for key in keys if key not in numbers]
     if len(numbers) == 2 and not others:
@@ -145,6 +151,27 @@ def _dots(comparison: Comparison, title: str) -> Picture[Any]:
     if n > _MOST_ROWS:
         title += f": the best {_MOST_ROWS} of {n} settings"
     return Picture(dots, rows, metric=metric_kind(comparison), axis=metric.title, title=title)
+
+
+def _by_dataset(comparison: Comparison, over: OverDatasets, title: str) -> Picture[Any]:
+    from mlpexp.figures.picture import Picture
+    from mlpexp.figures.sweeps.dots import Row, dots_by_dataset
+
+    metric, n = comparison.metric, len(over.standings)
+    panels = {}
+    for name, each in list(comparison.datasets.items())[:_MOST_DATASETS]:
+        summaries = {summary.label: summary for summary in each.summaries}
+        rows = []
+        for standing in over.standings[:_MOST_ROWS]:
+            summary = summaries.get(standing.label)
+            found = summary.estimate(metric) if summary else None
+            values = list(summary.values(metric).values()) if summary else []
+            lost = ", ".join(_remark(summary).split(", ")[1:]) if summary else ""
+            rows.append(Row(standing.label, values, found.interval if found else None, lost))
+        panels[name] = rows
+    title += f": the best {_MOST_ROWS} of {n} settings" * (n > _MOST_ROWS)
+    title += f": {_MOST_DATASETS} of {len(over.names)} datasets" * (len(over.names) > _MOST_DATASETS)
+    return Picture(dots_by_dataset, panels, metric=metric_kind(comparison), axis=metric.title, title=title)
 
 
 def _remark(summary: Summary) -> str:

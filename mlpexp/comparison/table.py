@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from mlpexp.comparison.comparison import Comparison, Contrast
+from mlpexp.comparison.datasets_table import LETTERS, datasets_rows, datasets_title
+from mlpexp.comparison.over_datasets import OverDatasets
 from mlpexp.comparison.settings import MISSING
 from mlpexp.comparison.statistics import Estimate
 from mlpexp.comparison.summary import Summary
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 Rows = list[list[str]]
 
 _SHARED = "; settings that share a letter are not told apart"
-LETTERS, SECONDS = "alike", "seconds"
+SECONDS = "seconds"
 
 
 def settings_title(comparison: Comparison) -> str:
@@ -159,11 +161,11 @@ _LESS = ("p", "adjusted p", "n", "pairs", LETTERS)
 def _narrowed(comparison: Comparison, rows: Rows, width: int) -> tuple[Rows, int]:
     """The rows that fit, and how many of the first columns are keys."""
     n_keys = len(key_titles(comparison))
-    if _needed(rows) > width:
+    if table_width(rows) > width:
         columns = [[_folded(column), *column[1:]] for column in map(list, zip(*rows, strict=True))]
         rows = [list(row) for row in zip(*columns, strict=True)]
     rows = _without(rows, _LEAST, n_keys, width)
-    if n_keys > 1 and _needed(rows) > width:
+    if n_keys > 1 and table_width(rows) > width:
         keys = rows[0][:n_keys]
         stacked = ["\n".join(f"{key}={value}" for key, value in zip(keys, row, strict=False)) for row in rows[1:]]
         rows = [[first, *row[n_keys:]] for first, row in zip(["setting", *stacked], rows, strict=True)]
@@ -176,16 +178,26 @@ def _without(rows: Rows, names: Sequence[str], n_keys: int, width: int) -> Rows:
     """The rows without columns of these names, as far as they do not fit."""
     for name in names:
         titles = [title.replace("\n", " ") for title in rows[0]]
-        if _needed(rows) > width and name in titles[n_keys:]:
+        if table_width(rows) > width and name in titles[n_keys:]:
             at = titles.index(name, n_keys)
             rows = [[*row[:at], *row[at + 1 :]] for row in rows]
     return rows
 
 
-def _needed(rows: Rows) -> int:
+def table_width(rows: Rows) -> int:
     """How many columns of a terminal a table takes, with its lines and blanks."""
     widest = [max(len(line) for cell in column for line in cell.split("\n")) for column in zip(*rows, strict=True)]
     return sum(widest) + 3 * len(widest) + 1
+
+
+def fitting_datasets(rows: Rows, n_fixed: int, width: int) -> Rows:
+    """The table over datasets without the last of its datasets, as far as they do not fit; a column of … says so."""
+    n = len(rows[0])
+    fitted = rows
+    while table_width(fitted) > width and n > n_fixed:
+        n -= 1
+        fitted = [[*row[:n], "…"] for row in rows]
+    return fitted
 
 
 def _folded(column: Sequence[str]) -> str:
@@ -205,12 +217,32 @@ def markdown_table(comparison: Comparison, rows: Rows) -> str:
 
 def latex_table(comparison: Comparison) -> str:
     r"""The table of settings for LaTeX, with the rules of the package booktabs."""
-    rows = settings_rows(comparison)
-    n_keys = len(key_titles(comparison))
+    if comparison.over_datasets is not None:
+        title = datasets_title(comparison.over_datasets, comparison.metric, comparison.ranking)
+        rows, n_keys = _with_intervals(comparison), len(within(comparison).keys)
+    else:
+        title, rows, n_keys = settings_title(comparison), settings_rows(comparison), len(key_titles(comparison))
     header, *body = (" & ".join(map(_latex, row)) + r" \\" for row in rows)
     columns = "l" * n_keys + "r" * (len(rows[0]) - n_keys)
     lines = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", header, r"\midrule", *body, r"\bottomrule"]
-    return "\n".join([f"% {settings_title(comparison)}", *lines, r"\end{tabular}"]) + "\n"
+    return "\n".join([f"% {title}", *lines, r"\end{tabular}"]) + "\n"
+
+
+def within(comparison: Comparison) -> Comparison:
+    """The comparison by the keys that differ within a dataset: that of the first one, where there are several."""
+    return next(iter(comparison.datasets.values()), comparison)
+
+
+def _with_intervals(comparison: Comparison) -> Rows:
+    """The table over datasets, each mean with its 95 % confidence interval over seeds."""
+    found = comparison.over_datasets
+    assert found is not None
+    header, *rows = datasets_rows(found, comparison.metric)
+    for row, standing in zip(rows, found.standings, strict=True):
+        for at, each in enumerate(comparison.datasets.values(), start=len(header) - len(found.names)):
+            summary = next((one for one in each.summaries if one.label == standing.label), None)
+            row[at] = MISSING if summary is None else _mean(comparison.metric, summary.estimate(comparison.metric))
+    return [header, *rows]
 
 
 _LATEX = {"\\": r"\textbackslash{}", "±": r"$\pm$", "−": "$-$", "²": "$^2$", "–": "--", "~": r"\textasciitilde{}"}
@@ -235,16 +267,20 @@ def csv_text(comparison: Comparison) -> str:
     `rank`, `setting`, each key that differs; `n`, `seeds`; for every metric on test and val `TAG/mean`,
     `TAG/sd`, `TAG/ci95_low`, `TAG/ci95_high`, `TAG/min`, `TAG/max`; `seconds/mean` and `epochs/mean` of a run;
     `failed`, of these `diverged`, `unfinished`; and against the reference `pairs`, `difference`, `difference/ci95_low`,
-    `difference/ci95_high` (which hold together), `p`, `p/adjusted`, `effect_size`.
+    `difference/ci95_high` (which hold together), `p`, `p/adjusted`, `effect_size`. Several datasets follow each other,
+    with ranks and references of their own; what holds over them is in columns named `over_datasets/…`.
     """
-    contrasts = {contrast.summary.label: contrast for contrast in comparison.contrasts}
-    metrics = _metrics(comparison)
-    rows = [
-        {"rank": rank if summary.counted else None}
-        | _setting_cells(summary, metrics, comparison.letters.get(summary.label))
-        | _contrast_cells(contrasts.get(summary.label))
-        for rank, summary in enumerate(comparison.summaries, start=1)
-    ]
+    metrics, whole = _metrics(comparison), iter(comparison.summaries)
+    rows = []
+    for each in comparison.datasets.values() or [comparison]:
+        contrasts = {contrast.summary.label: contrast for contrast in each.contrasts}
+        for rank, summary in enumerate(each.summaries, start=1):
+            cells: Cells = {"rank": rank if summary.counted else None}
+            cells |= _setting_cells(next(whole), metrics, each.letters.get(summary.label))
+            cells |= _contrast_cells(contrasts.get(summary.label))
+            if comparison.over_datasets is not None:
+                cells |= _over_cells(comparison.over_datasets, summary.label)
+            rows.append(cells)
     file = io.StringIO()
     writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
     writer.writeheader()
@@ -289,3 +325,20 @@ def _contrast_cells(contrast: Contrast | None) -> Cells:
         "p/adjusted": contrast.p if contrast else None,
         "effect_size": difference.effect if difference else None,
     }
+
+
+def _over_cells(found: OverDatasets, label: str) -> Cells:
+    standing = next(one for one in found.standings if one.label == label)
+    contrast = next((one for one in found.contrasts if one.standing.label == label), None)
+    low, high = (contrast and contrast.interval) or (None, None)
+    cells: Cells = {
+        "n": len(standing.means),
+        "mean_rank": standing.mean_rank,
+        "letters": found.letters.get(label),
+        "difference": contrast.difference.mean if contrast else None,
+        "difference/ci95_low": low,
+        "difference/ci95_high": high,
+        "p": contrast.difference.p if contrast and contrast.p is not None else None,
+        "p/adjusted": contrast.p if contrast else None,
+    }
+    return {f"over_datasets/{name}": value for name, value in cells.items()}

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mlpexp.comparison.comparison import Comparison, Contrast
+from mlpexp.comparison.datasets_verdict import datasets_verdict
 from mlpexp.comparison.effects import Effect
 from mlpexp.comparison.outlook import confirmation, outlook, seeds_line
 from mlpexp.comparison.settings import ALL_RUNS
@@ -27,7 +28,12 @@ _UNPAIRED = "; unpaired (Welch's t-test), since they share fewer than two seeds:
 
 
 def verdict(comparison: Comparison, most: int | None = None) -> list[str]:
-    """The best setting, the effects of a full grid, each other setting (`most` at most), and cautions: sentences."""
+    """The best setting, the effects of a full grid, each other setting (`most` at most), and cautions: sentences.
+
+    Of several datasets it is the verdict over them; each has its own in `comparison.datasets`.
+    """
+    if comparison.over_datasets is not None:
+        return datasets_verdict(comparison.over_datasets, comparison.metric, comparison.ranking, most)
     metric, reference = comparison.metric, comparison.reference
     if reference is None:
         if any(summary.undefined for summary in comparison.summaries):

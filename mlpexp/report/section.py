@@ -9,12 +9,13 @@ from pathlib import Path
 
 from mlpexp.comparison.claims import Judgement
 from mlpexp.comparison.compare import Comparison, compare
+from mlpexp.comparison.datasets_table import datasets_rows, datasets_title
 from mlpexp.comparison.figures import pictures
 from mlpexp.comparison.network_figures import median_first
 from mlpexp.comparison.report import format_of, lost_runs, method, symptoms
 from mlpexp.comparison.runs import natural
 from mlpexp.comparison.settings_figure import settings_picture
-from mlpexp.comparison.table import key_titles, settings_rows, settings_title
+from mlpexp.comparison.table import key_titles, settings_rows, settings_title, within
 from mlpexp.comparison.verdict import verdict
 from mlpexp.config.reproduce import sweep_command
 from mlpexp.figures.formats import Format
@@ -86,7 +87,7 @@ class Section:
     shows: str = ""
     judgements: Sequence[Judgement] = ()
     figures: Sequence[Picture] = ()
-    table: Table | None = None
+    tables: Sequence[Table] = ()
     words: Sequence[str] = ()
     method: Sequence[str] = ()
     text: str = ""  # as a command has printed it
@@ -115,12 +116,29 @@ def section_of(path: Path, format: Format = "png") -> Section:
         shows=report.shows,
         judgements=comparison.judgements,
         figures=[*shown, *of_one_run],
-        table=Table(settings_title(comparison), settings_rows(comparison), len(key_titles(comparison))),
-        words=verdict(comparison),
+        tables=_tables(comparison),
+        words=[
+            *(f"{name}: {sentence}" for name, each in comparison.datasets.items() for sentence in verdict(each)),
+            *verdict(comparison),
+        ],
         method=method(comparison),
         notes=[*lost_runs(comparison), *comparison.notes, *lacking.values(), *unread, *symptoms(comparison)],
         use=_use(comparison),
     )
+
+
+def _tables(comparison: Comparison) -> list[Table]:
+    """The settings; of several datasets, those of each and those over all."""
+    over = comparison.over_datasets
+    if over is None:
+        return [Table(settings_title(comparison), settings_rows(comparison), len(key_titles(comparison)))]
+    of_each = [
+        Table(f"{name}: {table.caption}", table.rows, table.n_keys)
+        for name, each in comparison.datasets.items()
+        for table in _tables(each)
+    ]
+    title = datasets_title(over, comparison.metric, comparison.ranking)
+    return [*of_each, Table(title, datasets_rows(over, comparison.metric), len(key_titles(within(comparison))))]
 
 
 def _use(comparison: Comparison) -> Usage | None:

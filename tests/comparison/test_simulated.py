@@ -15,6 +15,7 @@ from benchmarks.verdicts import (
     EQUAL,
     MEANS,
     NORMAL,
+    OVER_DATASETS,
     SEEDS,
     SKEWED,
     TWO_VALUED,
@@ -25,8 +26,10 @@ from benchmarks.verdicts import (
     compared,
     coverage,
     effect_errors,
+    error_over_datasets,
     false_share,
     family_error,
+    found_over_datasets,
     found_share,
     judgements,
     named_seeds,
@@ -192,3 +195,16 @@ def test_effects_of_a_grid_of_equal_settings(name: str, n_tables: int) -> None:
 def test_effects_on_overlapping_splits_need_the_correction() -> None:
     scores = overlapping(6, 10, SHORT)
     assert max(effect_errors(scores, (3, 2), 1 / 3)) <= at_most(0.05, SHORT) < min(effect_errors(scores, (3, 2)))
+
+
+@pytest.mark.parametrize("n_datasets", [3, 5, 10])
+@pytest.mark.parametrize("k", [2, 4, 8])
+@pytest.mark.parametrize("name", OVER_DATASETS)
+def test_equal_settings_are_seldom_told_apart_over_datasets(name: str, k: int, n_datasets: int) -> None:
+    n_tables = 1600 // k
+    assert error_over_datasets(name, k, n_datasets, n_tables) <= at_most(0.05, n_tables)
+
+
+def test_what_differs_is_found_over_datasets() -> None:
+    assert found_over_datasets("varying as a seed does", 2.0, 2, 10, SHORT) > 0.9
+    assert found_over_datasets("seeds alone", 2.0, 4, 5, SHORT) > 0.6

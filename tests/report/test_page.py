@@ -56,8 +56,7 @@ def test_a_sweep_with_a_report(runs: Path) -> None:
     assert section.shows == "What a nonlinearity does."
     assert [judgement.claim.says for judgement in section.judgements] == ["Better"]
     assert len(section.figures) == 2  # that of the settings, and what was asked for
-    assert section.table is not None
-    assert section.table.rows[0][0] == "activation"
+    assert section.tables[0].rows[0][0] == "activation"
 
 
 def test_the_command_is_that_of_what_is_shown(here: Path) -> None:
@@ -123,7 +122,7 @@ def test_in_a_browser(written: Path, browser_page: Page) -> None:
 def test_whatever_a_section_says_is_text() -> None:
     evil = "<script>alert(1)</script>"
     section = Section(
-        evil, evil, evil, figures=[Picture(f'" onload="{evil}', b"")], table=Table(evil, [[evil], [evil]], 1),
+        evil, evil, evil, figures=[Picture(f'" onload="{evil}', b"")], tables=[Table(evil, [[evil], [evil]], 1)],
         words=[evil], method=[evil], text=evil, notes=[evil],
     )  # fmt: skip
     text = page(evil, [section, section], evil)
@@ -186,10 +185,8 @@ def test_every_command_makes_what_stands_below_it(written: Path, here: Path) -> 
         # Those of the sweep differ in no bit, and so do those of the run where both have them.
         figures = {figure.caption: figure.content for figure in made.figures}
         assert figures == {figure.caption: figure.content for figure in known.figures}
-        assert made.table is not None
-        assert known.table is not None
-        seconds = known.table.rows[0].index("seconds")
-        assert [row[:seconds] for row in made.table.rows] == [row[:seconds] for row in known.table.rows]
+        seconds = known.tables[0].rows[0].index("seconds")
+        assert [row[:seconds] for row in made.tables[0].rows] == [row[:seconds] for row in known.tables[0].rows]
 
 
 @pytest.mark.browser

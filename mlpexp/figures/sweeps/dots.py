@@ -5,8 +5,8 @@ Dots that would lie on each other are piled up below and above the line of their
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy as np
 from mlpexp.figures import style
 from mlpexp.figures.epoch_axes import LOG_FROM, LOWEST_R2, log_axis
 from mlpexp.figures.sweeps.labels import broken
+from mlpexp.figures.sweeps.page import balanced
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _WIDTH = 4.4  # of the panel, inches
+_NARROW, _MOST_COLUMNS = 2.5, 3  # of one panel of several, and panels side by side
 _MOST_LABEL = 3.6  # inches of a line of a label
 _DOT = style.VAL
 _SIZE = 5.0  # of a dot, points
@@ -69,26 +71,72 @@ def dots(rows: Sequence[Row], *, metric: str, axis: str, title: str = "") -> Fig
         said = style.fit(title, style.TITLE, width - 0.2)
         figure.suptitle(said, x=0.1 / width, ha="left", fontsize=style.TITLE)
     panel = figure.add_subplot()
-    panel.set_ylim(len(rows) - 0.5, -0.5)
     panel.set_yticks(range(len(rows)), ["\n".join(lines) for lines in labels])
+    handles = _fill(panel, rows, piles, row_height, span)
+    _value_axis(panel, metric, axis)
+    _legend(figure, handles)
+    return figure
+
+
+@style.styled
+def dots_by_dataset(datasets: Mapping[str, Sequence[Row]], *, metric: str, axis: str, title: str = "") -> Figure:
+    """A panel a dataset, each with an axis of its own, and the same settings in each; else as `dots`."""
+    from matplotlib.figure import Figure
+
+    n_rows, n_columns = balanced(len(datasets), _MOST_COLUMNS)
+    panels = []
+    for rows in datasets.values():
+        values = [value for row in rows for value in row.values]
+        span = replace(span_of(values, [end for row in rows for end in row.interval or ()], metric), width=_NARROW)
+        panels.append((rows, span, [_piled(row.values, span) for row in rows]))
+    highest = max((2 * np.abs(pile).max() + 1 for _, _, piles in panels for pile in piles if len(pile)), default=1)
+    labels = [broken(row.label, _MOST_LABEL) for row in panels[0][0]]
+    label_width = max(style.text_width(line, style.SMALL) for lines in labels for line in lines)
+    row_height = max(0.15 + 0.155 * max(map(len, labels)), _GAP + _APART * min(highest, _HIGHEST))
+    width = label_width + n_columns * (_NARROW + 0.3) + 0.2
+    height = n_rows * (len(labels) * row_height + 0.95) + 0.45 + 0.3 * bool(title)
+    figure = Figure(figsize=(width, height), dpi=style.DPI, layout="constrained")
+    if title:
+        figure.suptitle(style.fit(title, style.TITLE, width - 0.2), x=0.1 / width, ha="left", fontsize=style.TITLE)
+    grid = figure.add_gridspec(n_rows, n_columns)
+    handles: dict[str, Artist] = {}
+    for at, (name, (rows, span, piles)) in enumerate(zip(datasets, panels, strict=True)):
+        panel = figure.add_subplot(grid[at])
+        panel.set_title(style.fit(name, style.TEXT, _NARROW), fontsize=style.TEXT, loc="left")
+        named = ["\n".join(lines) for lines in labels] if at % n_columns == 0 else [""] * len(labels)
+        panel.set_yticks(range(len(labels)), named)
+        handles = _fill(panel, rows, piles, row_height, span) | handles
+        _value_axis(panel, metric, axis, most_ticks=4)
+    _legend(figure, handles)
+    return figure
+
+
+def _fill(
+    panel: Axes, rows: Sequence[Row], piles: Sequence[np.ndarray], row_height: float, span: Span
+) -> dict[str, Artist]:
+    """Draws all rows of a panel; returns the legend's entries."""
+    panel.set_ylim(len(rows) - 0.5, -0.5)
     panel.tick_params(axis="y", length=0)
     if span.log:
         log_axis(panel, horizontal=True)
     panel.set_xlim(span.low, span.high)
     if not any(len(row.values) for row in rows):
         panel.set_xticks([])
+    highest = max((2 * np.abs(pile).max() + 1 for pile in piles if len(pile)), default=1)
     handles: dict[str, Artist] = {}
     step = min(_APART, (row_height - _GAP) / highest) / row_height
     for y, (row, pile) in enumerate(zip(rows, piles, strict=True)):
         handles = _draw(panel, y, row, y + step * pile, row_height, span) | handles
         panel.text(1.03, y, row.remark, transform=panel.get_yaxis_transform(), va="center", size=style.SMALL)
-    _value_axis(panel, metric, axis)
+    return handles
+
+
+def _legend(figure: Figure, handles: Mapping[str, Artist]) -> None:
     named = {name: handles[name] for name in _LEGEND if name in handles}
     if named:
         # Four side by side would be wider than the figure.
         columns = 3 if len(named) <= 3 else 2
         figure.legend(list(named.values()), list(named), loc="outside lower center", ncols=columns, frameon=False)
-    return figure
 
 
 @dataclass(frozen=True)
@@ -98,11 +146,12 @@ class Span:
     low: float
     high: float
     log: bool = False
+    width: float = _WIDTH  # inches
 
     def inches(self, values: np.ndarray) -> np.ndarray:
         """Where values stand on the axis, from its left end; those beyond an end stand there."""
         low, high, at = (np.log(each) if self.log else each for each in (self.low, self.high, self.clip(values)))
-        return np.asarray(_WIDTH * (at - low) / (high - low))
+        return np.asarray(self.width * (at - low) / (high - low))
 
     def clip(self, values: np.ndarray) -> np.ndarray:
         return np.clip(np.asarray(values, dtype=float), self.low, self.high)
@@ -181,12 +230,12 @@ def _draw(panel: Axes, y: int, row: Row, heights: np.ndarray, row_height: float,
     return handles
 
 
-def _value_axis(panel: Axes, metric: str, axis: str) -> None:
+def _value_axis(panel: Axes, metric: str, axis: str, most_ticks: int = 6) -> None:
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     panel.set_xlabel(f"{axis}, log scale" if panel.get_xscale() == "log" else axis)
     panel.grid(axis="x")
     if panel.get_xscale() != "log":
-        panel.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
+        panel.xaxis.set_major_locator(MaxNLocator(most_ticks, steps=[1, 2, 2.5, 5, 10]))
         scale = 100 if metric == "accuracy" else 1
         panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: style.number(scale * value, 5)))
