@@ -61,7 +61,7 @@ def repetition(runs: Sequence[StoredRun], metric: Metric) -> Repetition:
         return Repetition("all rows")
     if metric.split == "test" and (kind == "validation" or (len(runs) > 1 and _same_test_rows(runs))):
         return Repetition("test set", n_rows=rows)
-    if len({_dealt(run) for run in runs}) == 1:
+    if len({_split_of(run) for run in runs}) == 1:
         return Repetition("one split", n_rows=rows)
     if kind == "rows":
         return Repetition("data")
@@ -78,7 +78,7 @@ def _resampling(run: StoredRun) -> Resampling:
     return found
 
 
-def _dealt(run: StoredRun) -> tuple[Any, Any, Any]:
+def _split_of(run: StoredRun) -> tuple[Any, Any, Any]:
     """The split that the run has stored; if it has none, the seed and fold that determine it."""
     dataset = _dataset(run)
     split = run.record.data.get("split")

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlpexp.data.dataset import Data, Split
+from mlpexp.data.file_cache import FileCache
 from mlpexp.data.identity import Identity, packed, unpacked
 from mlpexp.data.pixels import fitted_pixels
 from mlpexp.data.preprocessing import Preprocessing, Target
-from mlpexp.data.readings import Readings
 from mlpexp.data.selection import Selection
 from mlpexp.data.source import Source
 from mlpexp.data.splits import RandomlySplit
@@ -62,11 +62,11 @@ class AtPath(RandomlySplit):
         ConfigError, with messages that begin with `where`, if they cannot be read."""
 
     def load(self, data_dir: Path) -> Data:
-        return self.load_with(data_dir, Readings())
+        return self.load_with(data_dir, FileCache())
 
-    def load_with(self, data_dir: Path, readings: Readings) -> Data:
+    def load_with(self, data_dir: Path, cache: FileCache) -> Data:
         path, where = Path(self.path), f"dataset.path={self.path}"
-        found, source = readings.of(self.unsplit, lambda: self._content(path, where))
+        found, source = cache.of(self.unsplit, lambda: self._content(path, where))
         if len(found.classes) == 1:
             raise ConfigError(f"{where}: has only the class '{found.classes[0]}'; at least two are needed.")
         if not found.classes and bool((found.y == found.y[0]).all()):
@@ -81,7 +81,7 @@ class AtPath(RandomlySplit):
         return found, self._source(path, found)
 
     def load_again(
-        self, data_dir: Path, known: Identity, run: Path, file: Path | None = None, readings: Readings | None = None
+        self, data_dir: Path, known: Identity, run: Path, file: Path | None = None, cache: FileCache | None = None
     ) -> Data:
         source = known.source
         if source is None:
@@ -93,11 +93,11 @@ class AtPath(RandomlySplit):
             )
             return self._in_form(known, path), path
 
-        readings = readings or Readings()
+        cache = cache or FileCache()
         shape = known.preprocessing.image_shape
-        found, path = readings.of((self.unsplit, source, known.task, shape), again)
+        found, path = cache.of((self.unsplit, source, known.task, shape), again)
         # Runs of other seeds that have not begun use the same rows.
-        readings.of(self.unsplit, lambda: (found, source))
+        cache.of(self.unsplit, lambda: (found, source))
         return self._data(found, unpacked(known.split, len(found.x)), known, path)
 
     def _source(self, path: Path, found: Rows) -> Source:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from mlpexp import markup
 from mlpexp.data.columns import Image
+from mlpexp.data.file_cache import FileCache
 from mlpexp.data.identity import DataIssue, Identity
 from mlpexp.data.preprocessing import Preprocessing
-from mlpexp.data.readings import Readings
 from mlpexp.data.source import Source, changed
 from mlpexp.data.task import Task
 from mlpexp.errors import ConfigError, pluralize
@@ -312,21 +312,21 @@ class Dataset(ABC):
     def load(self, data_dir: Path) -> Data:
         """The data, on the CPU. ConfigError if files are missing or unreadable, with their names and the remedy."""
 
-    def load_with(self, data_dir: Path, readings: Readings) -> Data:
-        """As `load`; contents of files are cached in `readings`."""
+    def load_with(self, data_dir: Path, cache: FileCache) -> Data:
+        """As `load`; contents of files are kept in `cache`."""
         return self.load(data_dir)
 
     def load_again(
-        self, data_dir: Path, known: Identity, run: Path, file: Path | None = None, readings: Readings | None = None
+        self, data_dir: Path, known: Identity, run: Path, file: Path | None = None, cache: FileCache | None = None
     ) -> Data:
         """The data that the `run` was trained on, with its preprocessing; `known` is their stored identity.
 
         `file` is their present path, if given. ConfigError if they have changed, with the difference.
-        Contents of files are cached in `readings`.
+        Contents of files are kept in `cache`.
         """
         if file is not None:
             raise ConfigError(f"data={file}: is for tables, and {run} was trained on dataset={datasets.name_of(self)}.")
-        data = self.load_with(data_dir, readings or Readings())
+        data = self.load_with(data_dir, cache or FileCache())
         if known.source is not None and data.source is not None and data.source.sha256 != known.source.sha256:
             raise changed(run, Path(data.source.path), known.source.difference(data.source))
         if (data.task, data.n_features) != (known.task, known.preprocessing.n_raw):

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from mlpexp.data.columns import Image
 from mlpexp.data.dataset import Data, datasets
+from mlpexp.data.file_cache import FileCache
 from mlpexp.data.preprocessing import Preprocessing, Target
-from mlpexp.data.readings import Readings
 from mlpexp.data.selection import Selection
 from mlpexp.data.splits import RandomlySplit
 from mlpexp.data.task import Task
@@ -26,10 +26,10 @@ class Digits(RandomlySplit):
     """1797 images of 8×8 pixels, 0..16 (Alpaydin & Kaynak 1998, the test part of UCI's optdigits)."""
 
     def load(self, data_dir: Path) -> Data:
-        return self.load_with(data_dir, Readings())
+        return self.load_with(data_dir, FileCache())
 
-    def load_with(self, data_dir: Path, readings: Readings) -> Data:
-        x, y = readings.of("digits", _read)
+    def load_with(self, data_dir: Path, cache: FileCache) -> Data:
+        x, y = cache.of("digits", _read)
         train, val, test = (Selection(x, rows, y[rows]) for rows in self.split_indices(len(x), groups=y))
         pixels = train.x.double()
         return Data(

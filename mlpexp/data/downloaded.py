@@ -12,9 +12,9 @@ from typing import ClassVar
 
 from mlpexp.data.columns import Image
 from mlpexp.data.dataset import Data, Dataset, Resampling, Split, datasets
+from mlpexp.data.file_cache import FileCache
 from mlpexp.data.pixels import fitted_pixels
 from mlpexp.data.preprocessing import Preprocessing, Target
-from mlpexp.data.readings import Readings
 from mlpexp.data.selection import Selection
 from mlpexp.data.source import Source
 from mlpexp.data.task import Task
@@ -70,13 +70,13 @@ class Downloaded(Dataset):
         return [name for name in self.files() if find(data_dir / self.folder, name) is None]
 
     def load(self, data_dir: Path) -> Data:
-        return self.load_with(data_dir, Readings())
+        return self.load_with(data_dir, FileCache())
 
-    def load_with(self, data_dir: Path, readings: Readings) -> Data:
+    def load_with(self, data_dir: Path, cache: FileCache) -> Data:
         import torch
 
         folder = data_dir / self.folder
-        known, test, n_test, digest = readings.of((self.unsplit, data_dir), lambda: self._content(data_dir))
+        known, test, n_test, digest = cache.of((self.unsplit, data_dir), lambda: self._content(data_dir))
         if self.val_size >= len(known):
             raise ConfigError(f"dataset.val_size={self.val_size}: must be less than the {len(known)} rows there are.")
         rows = torch.randperm(len(known), generator=torch.Generator().manual_seed(self.seed))

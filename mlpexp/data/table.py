@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlpexp.data.dataset import Data, Dataset, Recommended, Split, datasets
+from mlpexp.data.file_cache import FileCache
 from mlpexp.data.identity import Identity, packed, unpacked
-from mlpexp.data.readings import Readings
 from mlpexp.data.source import Source
 from mlpexp.data.tables.settings import TableSettings
 from mlpexp.errors import ConfigError
@@ -55,18 +55,18 @@ class Table(TableSettings):
         return read_table(path, where, self.text_form, self.sheet)
 
     def load(self, data_dir: Path) -> Data:
-        return self.load_with(data_dir, Readings())
+        return self.load_with(data_dir, FileCache())
 
-    def load_with(self, data_dir: Path, readings: Readings) -> Data:
+    def load_with(self, data_dir: Path, cache: FileCache) -> Data:
         from mlpexp.data.tables.preparation import prepare_table
 
         def prepare() -> tuple[PreparedTable, Source, Source | None]:
             # Not cached: `PreparedTable` holds all that is needed of the table.
-            (table, source), *tested = readings.of(_tables_of(self.unsplit), self._content, keep=False)
+            (table, source), *tested = cache.of(_tables_of(self.unsplit), self._content, keep=False)
             test, test_source = tested[0] if tested else (None, None)
             return prepare_table(table, test, self), source, test_source
 
-        return self._split(*readings.of(self.unsplit, prepare))
+        return self._split(*cache.of(self.unsplit, prepare))
 
     def _content(self) -> list[tuple[RawTable, Source]]:
         """The table and, if there is a test file, the table of test rows; each with its source."""
@@ -125,7 +125,7 @@ class Table(TableSettings):
         )
 
     def load_again(
-        self, data_dir: Path, known: Identity, run: Path, file: Path | None = None, readings: Readings | None = None
+        self, data_dir: Path, known: Identity, run: Path, file: Path | None = None, cache: FileCache | None = None
     ) -> Data:
         import torch
 
@@ -141,10 +141,10 @@ class Table(TableSettings):
         def again() -> list[tuple[RawTable, Source]]:
             return [(self._again(data_dir, name, source, run, at), source) for name, source, at in sources]
 
-        readings = readings or Readings()
-        found = readings.of((self.unsplit, known.source, known.test_source), again)
+        cache = cache or FileCache()
+        found = cache.of((self.unsplit, known.source, known.test_source), again)
         # Runs of other seeds that have not begun use the same rows.
-        readings.of(_tables_of(self.unsplit), lambda: found)
+        cache.of(_tables_of(self.unsplit), lambda: found)
         tables = [table for table, _ in found]
         # Rows outside all splits may have missing values.
         parts = [labelled_rows(table, known.preprocessing, known.task, complete=False) for table in tables]

@@ -21,8 +21,8 @@ from mlpexp.config.metric import Picking
 from mlpexp.config.schema import Config
 from mlpexp.config.user_code import blamed_on, refused, users_components
 from mlpexp.data.dataset import Data, Form
+from mlpexp.data.file_cache import FileCache
 from mlpexp.data.identity import Identity
-from mlpexp.data.readings import Readings
 from mlpexp.engine.metrics import undefined
 from mlpexp.errors import ConfigError
 from mlpexp.fields.convert import show
@@ -55,7 +55,7 @@ def prepare(config: Config, data: Data | None = None) -> Prepared:
     `data` are those of the config, where they are loaded already.
     """
     with refused():
-        return _prepared(config, lambda: _new(config, Readings()) if data is None else data, set())
+        return _prepared(config, lambda: _new(config, FileCache()) if data is None else data, set())
 
 
 def _prepared(config: Config, load: Callable[[], Data], tried: set[Hashable]) -> Prepared:
@@ -87,24 +87,24 @@ def _prepared(config: Config, load: Callable[[], Data], tried: set[Hashable]) ->
     return Prepared(config, data, device, loss, n_parameters)
 
 
-def _new(config: Config, readings: Readings) -> Data:
+def _new(config: Config, cache: FileCache) -> Data:
     """The data of a config, checked."""
-    data = _loaded(config, lambda: config.dataset.load_with(data_dir(config), readings))
+    data = _loaded(config, lambda: config.dataset.load_with(data_dir(config), cache))
     check_finite(data)
     return data
 
 
 def load_again(
-    config: Config, known: Identity, directory: Path, file: Path | None = None, readings: Readings | None = None
+    config: Config, known: Identity, directory: Path, file: Path | None = None, cache: FileCache | None = None
 ) -> Data:
     """The data that a run was trained on, with its stored split and preprocessing.
 
     `file` is the path of its table, if that was moved. ConfigError if the data have changed or are missing. Files are
-    cached in `readings`.
+    kept in `cache`.
     """
     dataset = config.dataset
     with refused():
-        return _loaded(config, lambda: dataset.load_again(data_dir(config), known, directory, file, readings))
+        return _loaded(config, lambda: dataset.load_again(data_dir(config), known, directory, file, cache))
 
 
 class Preparations:
@@ -116,7 +116,7 @@ class Preparations:
     def __init__(self, file: Path | None = None) -> None:
         """`file` is the path of the table of earlier runs, if that was moved."""
         self._file = file
-        self._readings = Readings()
+        self._cache = FileCache()
         self._data: OrderedDict[Hashable, Data] = OrderedDict()
         self._forms: dict[Hashable, Form] = {}
         self._known: dict[Hashable, _Checked | ConfigError] = {}
@@ -128,7 +128,7 @@ class Preparations:
     def stored(self, config: Config, known: Identity, directory: Path) -> Data:
         """As `load_again`, once for all runs of the same data."""
         key = _source(config), json.dumps(known.plain)
-        return self._kept(key, lambda: load_again(config, known, directory, self._file, self._readings))
+        return self._kept(key, lambda: load_again(config, known, directory, self._file, self._cache))
 
     def go_on(self, config: Config, known: Identity, directory: Path) -> None:
         """From here on, configs with this dataset are prepared with the data that a run was trained on.
@@ -136,7 +136,7 @@ class Preparations:
         Configs with other splits of it use the rows of the same file.
         """
         source, plain = _source(config), json.dumps(known.plain)
-        again = plain, partial(load_again, config, known, directory, self._file, self._readings)
+        again = plain, partial(load_again, config, known, directory, self._file, self._cache)
         if self._again.setdefault(source, again)[0] != plain:
             raise ConfigError(
                 f"{directory}: was trained on other data than others of its sweep; resume them one by one."
@@ -174,8 +174,8 @@ class Preparations:
                 first = self._first[of_file]
                 self._kept(first, self._again[first][1])
             if source in self._forms:
-                return config.dataset.load_with(data_dir(config), self._readings)
-            return _new(config, self._readings)
+                return config.dataset.load_with(data_dir(config), self._cache)
+            return _new(config, self._cache)
 
         data = self._kept(source, load)
         self._forms[source] = data.form

@@ -11,7 +11,7 @@ import torch
 
 from mlpexp.config.schema import Config, parse
 from mlpexp.data.dataset import Data
-from mlpexp.data.readings import Readings
+from mlpexp.data.file_cache import FileCache
 from mlpexp.data.selection import Selection
 from mlpexp.engine.loop import Engine
 
@@ -51,8 +51,8 @@ def test_a_member_sees_what_its_run_alone_sees(case: str, small: Small, table: P
     path = [f"dataset.path={table}"] if case == "table" else []
     one = small(*CASES[case], *path, "model.hidden=[8]", "batch_size=16", "epochs=3", "regularizer=[dropout]")
     configs = [seeded(one, seed) for seed in (3, 5, 3)]
-    readings = Readings()
-    by_dataset = {config.dataset: config.dataset.load_with(Path(), readings) for config in configs}
+    cache = FileCache()
+    by_dataset = {config.dataset: config.dataset.load_with(Path(), cache) for config in configs}
     data: list[Data] = [by_dataset[config.dataset] for config in configs]
     together = Engine(configs, data, CPU)
     alone = [Engine([config], config.dataset.load(Path()), CPU) for config in configs]
@@ -76,8 +76,8 @@ def test_a_member_sees_what_its_run_alone_sees(case: str, small: Small, table: P
 
 def test_images_are_held_once_for_all_members(small: Small) -> None:
     configs = [seeded(small("dataset=digits"), seed) for seed in range(3)]
-    readings = Readings()
-    data = [config.dataset.load_with(Path(), readings) for config in configs]
+    cache = FileCache()
+    data = [config.dataset.load_with(Path(), cache) for config in configs]
     members = Engine(configs, data, CPU).members
     splits = [split for member in members for split in member.data.splits().values()]
     assert len({split.pool.data_ptr() for split in splits if isinstance(split, Selection)}) == 1

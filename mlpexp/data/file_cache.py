@@ -10,7 +10,7 @@ from mlpexp.errors import ConfigError
 T = TypeVar("T")
 
 
-class Readings:
+class FileCache:
     """A cache of file contents by key."""
 
     def __init__(self) -> None:
