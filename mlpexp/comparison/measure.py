@@ -38,7 +38,7 @@ def measured(measure: Measure, run: StoredRun) -> float:
                 return a / b if b else math.nan
             return a - b
         case _:
-            raise TypeError(f"{measure} is no measure of a run")
+            raise TypeError(f"{measure} is not a measure of a run")
 
 
 def _of_column(measure: OfColumn, run: StoredRun) -> float:

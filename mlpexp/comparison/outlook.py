@@ -38,7 +38,7 @@ def outlook(comparison: Comparison, contrast: Contrast) -> str:
 
 
 def seeds_line(comparison: Comparison) -> str | None:
-    """The command that trains as many seeds as the first undecided difference needs; None if there is no such one.
+    """The command that trains as many seeds as the first undecided difference needs; None if there is none.
 
     None too if the runs are not of one sweep, or are folds.
     """

@@ -54,7 +54,7 @@ def settings_picture(comparison: Comparison) -> Picture[Any]:
 
 
 def _numbers(summaries: Sequence[Summary], key: str) -> tuple[str, list[float]] | None:
-    """What a key is called on an axis, and the number that it has in each setting; None where it is no number."""
+    """What a key is called on an axis, and the number that it has in each setting; None where it is not a number."""
     texts = [summary.setting.values[key] for summary in summaries]
     if MISSING in texts or key.split(".")[-1] in ("seed", "fold"):
         return None

@@ -71,7 +71,7 @@ def estimate(
 def two_outcomes(values: Sequence[float]) -> tuple[tuple[float, int], tuple[float, int]] | None:
     """The lower and the higher of two values, and how many have each; None where there are others, or two in all.
 
-    Values that differ by less than 5 % are no two outcomes: scores on few test rows tie by chance.
+    Values that differ by less than 5 % are not two outcomes: scores on few test rows tie by chance.
     """
     x = np.asarray(values, dtype=float)
     low, high = float(x.min()), float(x.max())
@@ -141,7 +141,7 @@ def difference(
     two-sided (see `estimate`); the effect size is Cohen's d_z = d̄/s with Hedges' correction. Where there are fewer, but
     two values on each side, it is Welch's t-test (1947), which has no effect size here.
 
-    Pairs that differ by one and the same amount or not at all, as those of two outcomes do, are no t-distribution's:
+    Pairs that differ by one and the same amount or not at all, as with two outcomes, do not follow a t-distribution:
     their p is that of the sign test where it is larger (McNemar 1947, mid-p as Lancaster 1961).
     """
     x, y = np.asarray(values, dtype=float), np.asarray(reference, dtype=float)

@@ -157,7 +157,7 @@ def find_setting(summaries: Sequence[Summary], words: str, asker: str = "--basel
     found = list(summaries)
     for key, value in _pairs(words, given):
         if key not in keys:
-            raise ConfigError(unknown(f"{given}: {key} is no key that differs between these runs", key, keys))
+            raise ConfigError(unknown(f"{given}: {key} does not differ between these runs", key, keys))
         values = {summary.setting.values[key] for summary in summaries}
         if not any(_equal(value, other) for other in values):
             raise ConfigError(unknown(f"{given}: no run has {key}={value}", value, values))

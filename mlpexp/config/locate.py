@@ -44,7 +44,7 @@ def options(group: str, *more: Path) -> list[Option]:
 
 
 def _comment(path: Path) -> str:
-    """The first comment of a file that is no directive to Hydra (`# @package …`)."""
+    """The first comment of a file that is not a directive to Hydra (`# @package …`)."""
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         if not line.startswith("#"):
             break

@@ -102,7 +102,7 @@ def parse_measure(expression: str) -> Measure:
         try:
             return EpochsUntil(expression, tag, sign == "<=", float(limit))
         except ValueError:
-            raise ConfigError(f"measure={expression}: {limit} is no number.") from None
+            raise ConfigError(f"measure={expression}: {limit} is not a number.") from None
     if found := _COLUMN.fullmatch(expression):
         return OfColumn(expression, cast(Literal["first", "last", "max", "min"], found[1]), found[2])
     if expression in METRICS:

@@ -31,7 +31,7 @@ def parse_override(given: str) -> Override:
     A value that the grammar needs quotes for, and that can only be meant as a text, is quoted: `path=data (1).csv`.
     The override's `input_line` is what Hydra itself reads.
     """
-    # A byte of a file name that is no UTF-8 is a surrogate, which files and terminals cannot take.
+    # A byte of a file name that is not UTF-8 is a surrogate, which files and terminals cannot take.
     if any("\ud800" <= character <= "\udfff" for character in given):
         raise ConfigError(f"{show(given)}: is not UTF-8 text, as values of a config must be; use another name.")
     parser = _parser()
@@ -137,7 +137,7 @@ def count(override: Override, loader: ConfigLoader | None = None) -> int:
 
 
 def values(override: Override, loader: ConfigLoader | None = None) -> Iterator[str]:
-    """What an override gives its key, as `key=value` each; one for an override that is no sweep.
+    """What an override gives its key, as `key=value` each; one for an override that lists no values.
 
     shuffle(…) gives another order at each call.
     """

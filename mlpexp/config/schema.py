@@ -202,7 +202,7 @@ class Config:
         )
 
 
-# The keys of a run that are no component.
+# The keys of a run that are not components.
 SETTINGS = [entry.name for entry in dataclasses.fields(Config) if entry.name not in REGISTRIES]
 
 

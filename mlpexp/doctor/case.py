@@ -151,7 +151,7 @@ class Case:
         """Whether no split is predicted better, over the last fifth of the epochs, than by one answer for all rows.
 
         That is the most frequent class of the training rows, or their mean, whose R² on them is 0. A split on which
-        that answer is always right is no evidence.
+        that answer is always right is not evidence.
         """
         told = [(score, baseline) for score, baseline in self._late_scores if baseline < 1]
         return not self.weighted and bool(told) and not any(_better(score, baseline) for score, baseline in told)

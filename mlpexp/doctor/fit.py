@@ -19,7 +19,7 @@ _RISE = 0.4
 # And by so many standard deviations of a mean over five epochs, from its scatter around that mean.
 _NOISE = 3.0
 # Scores of training and validation that differ by more than this, and by more than half of what the training score
-# lacks of 1, are not alike: that is no underfitting.
+# lacks of 1, are not alike: that is not underfitting.
 _GAP = 0.05
 # A validation score may be no better than a constant answer's by chance: by so many standard errors of a share.
 _ERRORS = 3.0

@@ -137,7 +137,7 @@ class BatchedStack(stack.Stack):
         self, state: dict[str, Any], shapes: Sequence[torch.Size], members: slice, k: int
     ) -> dict[str, Any]:
         def of_member(index: int, value: Any) -> Any:
-            # What is no tensor of the parameter's shape, such as the count of steps, is that of every member.
+            # What has another shape than the parameter, such as the count of steps, is that of every member.
             whole = isinstance(value, Tensor) and value.shape == shapes[index]
             return value[k - members.start] if whole else value
 

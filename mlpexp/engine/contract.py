@@ -218,7 +218,7 @@ _FINDERS: dict[type, Callable[[Any, Config, Data], _Mistakes]] = {
 
 
 def _differs(value: Any, shape: torch.Size, dtype: torch.dtype | None = None) -> str | None:
-    """What a value is and what it must be, where it is no floating-point tensor of a shape (and of a dtype)."""
+    """What a value is and what it must be, where it is not a floating-point tensor of a shape (and of a dtype)."""
     right = isinstance(value, Tensor) and value.shape == shape and value.is_floating_point()
     if right and dtype in (None, value.dtype):
         return None

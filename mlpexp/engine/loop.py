@@ -91,7 +91,7 @@ class Engine:
         self._val = Rows.of(data, "val")
         self.batches = Batches.of(first, train, modules[0])
         self._units = UnitDiagnostics(configs, train)
-        # R² compares with the spread of the values that were learned from: an epoch may leave a row out, and mixup
+        # R² compares with the spread of the training values: an epoch may leave a row out, and mixup
         # draws them together around the same mean.
         self._mean = train.mean if self.task.kind == "regression" else None
         self._varies = train.varies

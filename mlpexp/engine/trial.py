@@ -90,7 +90,7 @@ def why_alone(component: Any, task: Task, n_features: int) -> str | None:
         try:
             modules = [build_module(config, data, config.loss.resolve(task)) for config in configs]
             if (layer := unstackable(modules[0], type(configs[0].activation.build()))) is not None:
-                return f"{layer} is no layer that stacks"
+                return f"{layer} is a layer that cannot be stacked"
             return _found(configs, data)
         except Exception as error:
             return f"in a stack it fails with {in_one_line(error)}"

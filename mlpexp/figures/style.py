@@ -74,7 +74,7 @@ def _matplotlib() -> Any:
     finally:
         if named is not None:
             os.environ["MPLBACKEND"] = named
-    # That it has looked for the fonts of this machine is no news of a run.
+    # That it has looked for the fonts of this machine is not news of a run.
     logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
     if named and "matplotlib.pyplot" not in sys.modules:
         with suppress(ValueError):

@@ -82,7 +82,7 @@ def _layer_alone(config: Config, form: Form) -> str | None:
     except Exception as error:
         # The run fails with the same error, and reports it.
         return f"the network cannot be built: {error}"
-    return None if layer is None else f"{layer} is no layer that stacks"
+    return None if layer is None else f"{layer} is a layer that cannot be stacked"
 
 
 class _Trials:

@@ -114,7 +114,7 @@ def _tested_by_all(paths: Sequence[Path], members: Sequence[Results], changes: d
     for rows in tested[1:]:
         common = common[torch.isin(common, rows)]
     if not len(common):
-        raise ConfigError(f"{paths[0]}: each row was learned from by one run at least; {_REMEDY}.")
+        raise ConfigError(f"{paths[0]}: each row is a training row of at least one run; {_REMEDY}.")
     found = []
     for member, rows in zip(members, tested, strict=True):
         # A split holds its rows in the order of the file.

@@ -142,7 +142,7 @@ class _Estimator(BaseEstimator):
         return replace(config, seed=int(state)), dataset
 
     def _share(self, config: Config) -> float | None:
-        """The share of the rows to validate with; None where all are learned from."""
+        """The share of the rows to validate with; None where all rows are training rows."""
         share = self.validation_fraction
         if share is not None:
             if not (isinstance(share, float) and 0 < share < 1):
@@ -174,7 +174,7 @@ class Classifier(ClassifierMixin, _Estimator):
     in a directory gives its estimator as `mlpexp.train(config, directory, data=(X, y)).estimator()`.
 
     `validation_fraction` is the share of each class's rows that validates; the best epoch's weights are taken. None:
-    all rows are learned from and the last epoch's weights are taken, unless the config needs rows to validate with
+    all rows are training rows and the last epoch's weights are taken, unless the config needs rows to validate with
     (early_stopping, plateau, metric, calibrate) or names dataset.val_fraction. `random_state`: the seed; None: that of
     the config.
 

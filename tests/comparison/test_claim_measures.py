@@ -85,5 +85,5 @@ def test_words_that_say_nothing(words: str) -> None:
 
 
 def test_a_limit_that_is_no_number() -> None:
-    with pytest.raises(ConfigError, match=r"measure=epochs until loss/val <= low: low is no number\."):
+    with pytest.raises(ConfigError, match=r"measure=epochs until loss/val <= low: low is not a number\."):
         parse_measure("epochs until loss/val <= low")

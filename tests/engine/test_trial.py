@@ -174,7 +174,10 @@ USERS: dict[str, tuple[Any, str | None]] = {
     "noise of torch's": (Augmented(lambda batch: 1e-3 * torch.randn_like(batch.x)), GLOBAL),
     "noise, over everything": (Augmented(lambda batch: batch.x.std()), OTHER),
     "layer that stacks": (Layered(lambda width: nn.LayerNorm(width)), None),
-    "layer that does not": (Layered(lambda width: nn.GroupNorm(1, width)), "GroupNorm is no layer that stacks"),
+    "layer that does not": (
+        Layered(lambda width: nn.GroupNorm(1, width)),
+        "GroupNorm is a layer that cannot be stacked",
+    ),
     "layer of a kind that does, without parameters": (
         Layered(lambda width: nn.LayerNorm(width, elementwise_affine=False)),
         "in a stack it fails with …",
@@ -187,7 +190,10 @@ USERS: dict[str, tuple[Any, str | None]] = {
     "scheduler": (Halved(), None),
     "init": (Ones(), None),
     "model": (Linear(lambda _: nn.Tanh()), None),
-    "model, a layer that does not stack": (Linear(lambda n: nn.GroupNorm(1, n)), "GroupNorm is no layer that stacks"),
+    "model, a layer that does not stack": (
+        Linear(lambda n: nn.GroupNorm(1, n)),
+        "GroupNorm is a layer that cannot be stacked",
+    ),
 }
 
 

@@ -236,13 +236,13 @@ OTHER = "in a stack it gives other numbers than alone"
 @pytest.mark.parametrize(
     ("key", "registry", "component", "reason"),
     [
-        ("activation", activations, WithParameter, "Scaled is no layer that stacks"),
+        ("activation", activations, WithParameter, "Scaled is a layer that cannot be stacked"),
         ("activation", activations, WithoutParameter, None),
         ("activation", activations, OverEverything, f"activation=own: {OTHER}"),
         ("regularizer", regularizers, Norm, f"regularizer=own: {OTHER}"),
         ("regularizer", regularizers, Normalised, None),
         ("optimizer", optimizers, Momentum, None),
-        ("regularizer", regularizers, Layered, "Scaled is no layer that stacks"),
+        ("regularizer", regularizers, Layered, "Scaled is a layer that cannot be stacked"),
         ("optimizer", optimizers, Lookahead, "optimizer=own does not update elements of a weight independently"),
     ],
 )

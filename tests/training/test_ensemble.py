@@ -135,7 +135,7 @@ def test_rows_that_each_was_learned_from_are_refused(here: Path, small: Callable
     pl.DataFrame({"a": [*range(30)], "y": ["a", "b", "c"] * 10}).write_csv("t.csv")
     table = ["dataset=table", "dataset.path=t.csv", "epochs=1"]
     runs = [mlpexp.train(small(*table, f"dataset.seed={seed}"), str(seed)).directory for seed in range(6)]
-    with pytest.raises(mlpexp.ConfigError, match=r"each row was learned from by one run at least; .*dataset.seed=0"):
+    with pytest.raises(mlpexp.ConfigError, match=r"each row is a training row of at least one run; .*dataset.seed=0"):
         evaluate_ensemble(runs, here)
     digits = [mlpexp.train(small("epochs=1", f"dataset.seed={seed}"), f"d{seed}").directory for seed in (0, 1)]
     with pytest.raises(mlpexp.ConfigError, match="does not say which rows its split shares"):
