@@ -31,7 +31,8 @@ def outlook(comparison: Comparison, contrast: Contrast) -> str:
             "more data would"
         )
     needed = seeds_needed(size, sd, df, n_tests, difference.overlap)
-    if needed is not None and needed <= n:
+    # Nobody asks for the seeds that show a difference of 0.00.
+    if (needed is not None and needed <= n) or metric.shown(size) == metric.shown(0.0):
         return f"; with {n} seeds you can see {now}{unit}"
     many = f"more than {MOST_SEEDS:,}" if needed is None else f"about {needed}"
     return f"; to see {metric.shown(size)}{unit} you need {many} seeds, with {n} you can see {now}"

@@ -37,3 +37,10 @@ def test_long_lists_are_cut(write_sweep: Write) -> None:
     sweep = write_sweep({f"epochs={n}": [n / 20, n / 30] for n in range(1, 10)})
     assert len(verdict(compare(sweep))) == 1 + 8 + 1 + 2
     assert len(verdict(compare(sweep), most=3)) == 1 + 3 + 1 + 1 + 2
+
+
+def test_a_difference_of_nothing_asks_for_no_seeds(write_sweep: Write) -> None:
+    """Means that are equal as shown: only what these seeds can detect is said."""
+    sweep = write_sweep({RELU: [0.90, 0.92, 0.94, 0.96], "activation=tanh": [0.92, 0.90, 0.96, 0.94]})
+    (line,) = [line for line in verdict(compare(sweep)) if ": 0.00 points lower" in line]
+    assert line.endswith("not distinguishable from noise with 4 seeds; with 4 seeds you can see 4.91 points.")
