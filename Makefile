@@ -72,6 +72,7 @@ $(VENV)/installed: pyproject.toml
 		&& echo "Installs mlpexp into $(VENV), with the torch that is there where it is recent enough." \
 		|| echo "Installs mlpexp into $(VENV): 5.5 GB on Linux, where torch comes with CUDA; about a minute. CPU only: README, Install."
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(BIN)/python -m compileall -q mlpexp hydra_plugins
 	touch $@
 
 clean:
