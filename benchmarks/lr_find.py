@@ -37,7 +37,6 @@ from mlpexp.training.prepare import prepare
 
 DATASETS = ("xor", "moons", "circles", "spirals", "sine", "digits", "wine", "breast_cancer")
 TABLES = ("wine", "breast_cancer")
-# Muon is left out: its runs cannot share a stack, and would take longer than all others together.
 OPTIMIZERS = ("sgd", "momentum", "adam", "adamw", "rmsprop", "nadam")
 SEEDS = 5
 LOWEST = {"sgd": 10**-2.5, "momentum": 10**-3.0}

@@ -51,7 +51,7 @@ COMPONENTS = [
 ]
 # What has no value of its own, or would take long with it.
 NEEDED = {"table": ["dataset.path=iris.csv"], "mnist": ["dataset.limit=500"]}
-TRAIN_ALONE = {"lbfgs", "muon"}
+TRAIN_ALONE = {"lbfgs"}
 
 
 @pytest.mark.parametrize(("group", "name"), COMPONENTS)

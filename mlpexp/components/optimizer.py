@@ -7,8 +7,9 @@ the parameters' device it is used: the same numbers in one kernel.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from mlpexp.errors import ConfigError
@@ -28,7 +29,7 @@ class Optimizer(ABC):
     # Quasi-Newton methods compare losses between steps: they need the whole training set as one batch.
     full_batch: ClassVar[bool] = False
     # Whether each element of a parameter is moved by its own gradients alone, so that members of a stack can share
-    # one optimizer.
+    # what `build` makes.
     elementwise: ClassVar[bool] = False
     # Whether torch's optimizer can be part of a CUDA graph, with its rate in a tensor.
     cuda_graph_safe: ClassVar[bool] = False
@@ -44,6 +45,16 @@ class Optimizer(ABC):
     @abstractmethod
     def build(self, parameters: Iterable[nn.Parameter]) -> TorchOptimizer:
         """A torch optimizer over `parameters`."""
+
+    def build_stacked(self, parameters: Iterable[nn.Parameter]) -> TorchOptimizer:
+        """One over parameters [K, …] of K members; it moves those of each as `build` alone does, and its state is
+        theirs with an axis for the members."""
+        return self.build(parameters)
+
+    @property
+    def stacks(self) -> bool:
+        """Whether members of a stack can share an optimizer."""
+        return self.elementwise or type(self).build_stacked is not Optimizer.build_stacked
 
 
 optimizers: Registry[Optimizer] = Registry(
@@ -283,6 +294,8 @@ class Muon(Optimizer):
     one `weight_decay` serve both.
     """
 
+    decay: ClassVar[Literal["added", "decoupled"] | None] = "decoupled"
+
     weight_decay: NonNegative = 0.01
     """λ, decoupled weight decay: each step also subtracts η·λ·θ from the parameters θ."""
     momentum: Fraction = 0.95
@@ -300,22 +313,34 @@ class Muon(Optimizer):
     def build(self, parameters: Iterable[nn.Parameter]) -> TorchOptimizer:
         import torch
 
+        return self._paired(parameters, 2, partial(torch.optim.Muon, adjust_lr_fn="match_rms_adamw"))
+
+    def build_stacked(self, parameters: Iterable[nn.Parameter]) -> TorchOptimizer:
+        from mlpexp.components.stacked_muon import StackedMuon
+
+        return self._paired(parameters, 3, StackedMuon)
+
+    def _paired(
+        self, parameters: Iterable[nn.Parameter], ndim: int, muon: Callable[..., TorchOptimizer]
+    ) -> TorchOptimizer:
+        """`muon` over the parameters of `ndim` dimensions, AdamW over the others."""
+        import torch
+
         from mlpexp.components.paired_optimizer import PairedOptimizer
 
         params = list(parameters)
-        matrices = [parameter for parameter in params if parameter.ndim == 2]
-        others = [parameter for parameter in params if parameter.ndim != 2]
+        matrices = [parameter for parameter in params if parameter.ndim == ndim]
+        others = [parameter for parameter in params if parameter.ndim != ndim]
         parts: list[TorchOptimizer] = []
         if matrices:
             parts.append(
-                torch.optim.Muon(
+                muon(
                     matrices,
                     lr=self.lr,
                     weight_decay=self.weight_decay,
                     momentum=self.momentum,
                     nesterov=self.nesterov,
                     ns_steps=self.ns_steps,
-                    adjust_lr_fn="match_rms_adamw",
                 )
             )
         if others:

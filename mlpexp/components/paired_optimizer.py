@@ -12,19 +12,25 @@ from mlpexp.components.optimizer_step import plain_step
 
 
 class PairedOptimizer(Optimizer):
-    """Steps `parts` one after the other and shows their parameter groups as one list.
+    """Steps `parts` one after the other; their parameter groups and states are its own.
 
-    The groups are the parts' own, so that setting a group's `lr` reaches the part that owns it.
+    So setting a group's `lr` reaches the part that owns it, and the state is saved in the form of torch's optimizers.
     """
 
     def __init__(self, parts: list[Optimizer]) -> None:
         self.parts = parts
-        super().__init__([parameter for group in self._groups() for parameter in group["params"]], {})
-        self.param_groups = self._groups()
+        groups = [group for part in parts for group in part.param_groups]
+        super().__init__([parameter for group in groups for parameter in group["params"]], {})
+        self.param_groups = groups
+        self._share()
         self._steps = [plain_step(part) for part in parts]
 
-    def _groups(self) -> list[dict[str, Any]]:
-        return [group for part in self.parts for group in part.param_groups]
+    def _share(self) -> None:
+        """Gives the parts the groups and the states that this optimizer has."""
+        rest = iter(self.param_groups)
+        for part in self.parts:
+            part.param_groups = [next(rest) for _ in part.param_groups]
+            part.state = self.state
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -36,11 +42,7 @@ class PairedOptimizer(Optimizer):
             step()
         return loss
 
-    def state_dict(self) -> dict[str, Any]:
-        return {"parts": [part.state_dict() for part in self.parts]}
-
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        for part, state in zip(self.parts, state_dict["parts"], strict=True):
-            part.load_state_dict(state)
-        # Loading replaces a part's groups by new dictionaries.
-        self.param_groups = self._groups()
+        # It replaces the groups and the states by new dictionaries.
+        super().load_state_dict(state_dict)
+        self._share()

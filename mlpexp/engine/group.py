@@ -68,9 +68,9 @@ class Part:
 class Group:
     """The optimizer of consecutive members of a stack, and their schedules. A single run is a group of one.
 
-    Optimizers that stack update each element of a parameter independently. So one optimizer serves all
-    members with the same settings, over parameters that are slices of the stack's; and also members whose settings
-    differ in nothing but rates, weight decays and schedules.
+    Optimizers that stack update each element of a parameter independently, or at least each member's part of it. So
+    one optimizer serves all members with the same settings, over parameters that are slices of the stack's; and also
+    members whose settings differ in nothing but rates, weight decays and schedules.
     """
 
     def __init__(
@@ -92,8 +92,8 @@ class Group:
         ]
         parameters = stack.parameters_of(members)
         self._own_rates = OwnRates(parameters, [each.optimizer for each in own]) if len(self.parts) > 1 else None
-        self.optimizer = config.optimizer.build(parameters) if self._own_rates is None else self._own_rates.optimizer
-        self._build = config.optimizer.build
+        self._build = config.optimizer.build_stacked if stack.has_member_axis else config.optimizer.build
+        self.optimizer = self._build(parameters) if self._own_rates is None else self._own_rates.optimizer
         self.full_batch = config.optimizer.full_batch
         self.step: Callable[..., Any] = plain_step(self.optimizer) if self._own_rates is None else self._own_rates.step
         # Parameter groups can have rates of their own; a schedule keeps their ratios to the optimizer's.
@@ -156,7 +156,8 @@ class Group:
         if self._recorded:
             state = _with_groups(state, [{"lr": rate, "capturable": False} for rate in self._rates])
         if self._own_rates is not None:
-            state = _with_groups(state, [{"lr": part.lr, "weight_decay": self._own_rates.weight_decays[own]}])
+            numbers = {"lr": part.lr, "weight_decay": self._own_rates.weight_decays[own]}
+            state = _with_groups(state, [numbers] * len(state["param_groups"]))
         return {"optimizer": state, "schedule": part.schedule.state_dict()}
 
     def load_state_dicts(self, states: Sequence[dict[str, Any]]) -> None:
@@ -169,7 +170,7 @@ class Group:
             whole = _with_groups(whole, [{"capturable": True}] * len(self._rates))
         if self._own_rates is not None:
             self._set([float(states[part.members.start]["optimizer"]["param_groups"][0]["lr"]) for part in self.parts])
-            whole = _with_groups(whole, [{"lr": 1.0, "weight_decay": 0.0}])
+            whole = _with_groups(whole, [{"lr": 1.0, "weight_decay": 0.0}] * len(whole["param_groups"]))
         self.optimizer.load_state_dict(whole)
         self._rates = [
             float(group.get("lr", rate)) for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True)
@@ -194,13 +195,13 @@ def _with_groups(state: dict[str, Any], numbers: Sequence[dict[str, Any]]) -> di
 
 
 def _check(state: dict[str, Any], optimizer: torch.optim.Optimizer, build: Build) -> None:
-    """ValueError where `state` is not one of torch's own `optimizer`, or not one over its parameters.
+    """ValueError where `state` is not one of `optimizer`, torch's or ours, or not one over its parameters.
 
     torch compares only the number of parameters, and fails in the middle of a step where their shapes or states do not
     fit.
     """
     own = optimizer.state_dict()
-    if not type(optimizer).__module__.startswith("torch.optim"):
+    if not type(optimizer).__module__.startswith(("torch.optim.", "mlpexp.components.")):
         return
     if [group.keys() for group in state["param_groups"]] != [group.keys() for group in own["param_groups"]]:
         raise ValueError("its optimizer is of another kind")

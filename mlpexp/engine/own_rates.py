@@ -41,7 +41,7 @@ class OwnRates:
         assert shared is not None, "a step of this optimizer is more than a rate times a direction"
         self._parameters = parameters
         self._directions = [nn.Parameter(torch.zeros_like(parameter)) for parameter in parameters]
-        self.optimizer = shared.build(self._directions)
+        self.optimizer = shared.build_stacked(self._directions)
         self._step = plain_step(self.optimizer)
         self._decoupled = optimizers[0].decay == "decoupled"
         self.weight_decays = [float(getattr(optimizer, "weight_decay", 0.0)) for optimizer in optimizers]

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from itertools import groupby
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,9 @@ State = dict[str, Tensor]
 
 class Stack(nn.Module, ABC):
     """What the loop needs of K networks. States and weights go in and out in the form of the plain network."""
+
+    # Whether parameters are those of all members, [K, …].
+    has_member_axis: ClassVar[bool] = True
 
     def __init__(self, bf16: bool) -> None:
         super().__init__()
@@ -135,6 +138,8 @@ def activations(module: nn.Module) -> dict[str, nn.Module]:
 
 class ModuleStack(Stack):
     """A stack of one: any plain module, a user's own too."""
+
+    has_member_axis: ClassVar[bool] = False
 
     def __init__(self, module: nn.Module, bf16: bool = False) -> None:
         super().__init__(bf16)

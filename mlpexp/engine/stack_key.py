@@ -31,7 +31,7 @@ def stack_key(config: Config) -> Hashable:
         *(config.model, _activation_form(config), tuple(_form(part) for part in config.regularizer if _forms(part))),
         *(config.device, config.precision, config.compile, config.deterministic, config.log.diagnostics),
         config.metric,
-        config.optimizer.elementwise,
+        config.optimizer.stacks,
     )
 
 

@@ -67,7 +67,7 @@ def plan(jobs: Sequence[Job], preparations: Preparations) -> list[PlannedStack]:
 
 def alone_by_config(config: Config) -> str | None:
     """Why a config cannot share a stack with others, judged by the config alone; None if nothing speaks against it."""
-    if not config.optimizer.elementwise:
+    if not config.optimizer.stacks:
         return f"optimizer={optimizers.name_of(config.optimizer)} does not update elements of a weight independently"
     return "compile=true compiles a plain network" if config.compile else None
 

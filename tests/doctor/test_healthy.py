@@ -20,8 +20,8 @@ from mlpexp.training.single import train
 
 SMALL = ["log.figures=false", "log.tensorboard=false"]
 BUNDLED = [name for name in datasets if not {"path", "val_size"} & {*fields_of(datasets[name])}]
-# lbfgs fits the digits to a training loss of 10⁻⁸ while validation loss trebles: it does overfit. muon trains alone,
-# and takes as long as all others together.
+# lbfgs fits the digits to a training loss of 10⁻⁸ while validation loss trebles: it does overfit. muon takes as long as
+# all others together.
 RATED = [name for name in optimizers if name not in ("lbfgs", "muon")]
 
 

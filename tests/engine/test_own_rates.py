@@ -22,7 +22,7 @@ Small = Callable[..., Config]
 N_STEPS, PER_EPOCH, EPOCHS = 50, 5, 10
 RATES, DECAYS = (0.01, 0.02, 0.02, 0.005), (0.0, 0.1, 0.1, 0.3)
 SCHEDULES = ("scheduler=none", "scheduler=cosine", "scheduler=step", "scheduler=onecycle")
-ELEMENTWISE = [name for name, kind in optimizers.items() if kind.elementwise]
+STACKING = [name for name in optimizers if name != "lbfgs"]
 
 
 def network() -> nn.Module:
@@ -40,7 +40,7 @@ def of(stack: BatchedStack, groups: list[Group], k: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("shared", [True, False])
-@pytest.mark.parametrize("name", ELEMENTWISE)
+@pytest.mark.parametrize("name", STACKING)
 def test_fifty_steps_are_those_of_torchs_own_optimizers(
     name: str, shared: bool, small: Small, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -53,6 +53,9 @@ def test_fifty_steps_are_those_of_torchs_own_optimizers(
         )
         for lr, decay, schedule in zip(RATES, DECAYS, SCHEDULES, strict=True)
     ]
+    # Muon orthogonalises in bfloat16. Where a batched product adds up in another order than a single one, a number is
+    # rounded the other way: a step differs by 2⁻⁸ of the largest one, η·0.2·√4. Fifty steps go a hundred times as far.
+    atol = 2**-8 * max(RATES) * 0.2 * 2 * 10 if name == "muon" else 1e-13
     torch.manual_seed(0)
     plain = [network() for _ in configs]
     alone = [config.optimizer.build(module.parameters()) for config, module in zip(configs, plain, strict=True)]
@@ -73,7 +76,8 @@ def test_fifty_steps_are_those_of_torchs_own_optimizers(
                 # Loading gives what it counts in the dtype of the parameters.
                 optimizer.load_state_dict(copy.deepcopy(optimizer.state_dict()))
         for k, (module, optimizer, schedule) in enumerate(zip(plain, alone, schedules, strict=True)):
-            optimizer.param_groups[0]["lr"] = schedule.rate(step)
+            for torchs in optimizer.param_groups:
+                torchs["lr"] = schedule.rate(step)
             for parameter, gradient in zip(module.parameters(), gradients(step, k), strict=True):
                 parameter.grad = gradient
             optimizer.step()
@@ -86,7 +90,7 @@ def test_fifty_steps_are_those_of_torchs_own_optimizers(
             each.step()
     assert [lr for each in groups for lr in each.lrs] == [alone[k].param_groups[0]["lr"] for k in order]
     for place, k in enumerate(order):
-        torch.testing.assert_close(stack.state(place), dict(plain[k].state_dict()), rtol=1e-12, atol=1e-13)
+        torch.testing.assert_close(stack.state(place), dict(plain[k].state_dict()), rtol=1e-12, atol=atol)
         mine, theirs = of(stack, groups, place)["optimizer"], alone[k].state_dict()
         assert mine["param_groups"] == theirs["param_groups"]
         torch.testing.assert_close(mine["state"], theirs["state"], rtol=1e-12, atol=1e-13)
@@ -133,7 +137,7 @@ def test_who_may_have_rates_of_their_own() -> None:
     assert but_for_rates(Own(lr=0.1)) is None
     assert but_for_rates(Adam(lr=0.1, weight_decay=0.2)) == Adam(lr=1.0)
     for name, kind in optimizers.items():
-        assert (kind.decay is not None) == kind.elementwise, name
+        assert (kind.decay is not None) == (name != "lbfgs"), name
         fields = {entry.name for entry in dataclasses.fields(kind)}
         assert kind.decay is None or "weight_decay" in fields
     assert Optimizer.decay is None

@@ -9,6 +9,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import pytest
 import torch
 
@@ -16,7 +17,7 @@ from mlpexp.components.activation import ReLU, activations
 from mlpexp.components.init import inits
 from mlpexp.components.loss import losses
 from mlpexp.components.model import models
-from mlpexp.components.optimizer import optimizers
+from mlpexp.components.optimizer import Muon, optimizers
 from mlpexp.components.regularizer import regularizers
 from mlpexp.components.scheduler import schedulers
 from mlpexp.config.schema import Config, parse
@@ -31,7 +32,7 @@ from mlpexp.training.prepare import prepare
 Small = Callable[..., Config]
 # Moons with 100 training rows in batches of 20: 13 epochs are 65 steps.
 SHAPE = ["dataset.n_samples=143", "batch_size=20", "epochs=13", "model.hidden=[8,8]"]
-ALONE = {"lbfgs", "muon"}
+ALONE = {"lbfgs"}
 
 
 def in_double(data: Data) -> Data:
@@ -61,27 +62,37 @@ def trained(configs: Sequence[Config], device: torch.device) -> tuple[Engine, li
     return engine, histories
 
 
-def assert_alike(configs: Sequence[Config], device: torch.device, rel: float = 1e-4) -> Engine:
+def rounding(config: Config) -> tuple[float, float]:
+    """By how much a member may differ from its run alone, relative and absolute.
+
+    Muon orthogonalises in bfloat16: a sum in another order is sometimes rounded to another of its numbers, which are
+    2⁻⁸ apart.
+    """
+    return (1e-2, 1e-3) if isinstance(config.optimizer, Muon) else (1e-4, 1e-8)
+
+
+def assert_alike(configs: Sequence[Config], device: torch.device) -> Engine:
     """Every number of every epoch, the weights and the best weights are those of the runs alone."""
     stack, together = trained(configs, device)
     for config, history in zip(configs, together, strict=True):
         alone, (rows,) = trained([config], device)
+        rel, atol = rounding(config)
         assert [row.keys() for row in history] == [row.keys() for row in rows]
         # What comes after the last finite loss is that of no particular sum.
         finite = [n for n, row in enumerate(rows, 1) if math.isfinite(row["loss/train"] + row["loss/val"])]
         for mine, theirs in zip(history[: len(finite)], rows, strict=False):
-            assert mine == pytest.approx(theirs, rel=rel, abs=1e-6)
+            assert mine == pytest.approx(theirs, rel=rel, abs=max(atol, 1e-6))
         for k in [k for k, member in enumerate(stack.members) if member.config is config]:
-            assert_close(stack.stack.member(k), alone.stack.member(0), rel)
+            assert_close(stack.stack.member(k), alone.stack.member(0), rel, atol)
             assert stack.members[k].best.epoch == alone.members[0].best.epoch
-            assert_close(stack.best_network(k), alone.best_network(0), rel)
+            assert_close(stack.best_network(k), alone.best_network(0), rel, atol)
     return stack
 
 
-def assert_close(mine: torch.nn.Module, theirs: torch.nn.Module, rel: float) -> None:
+def assert_close(mine: torch.nn.Module, theirs: torch.nn.Module, rel: float, atol: float) -> None:
     assert mine.state_dict().keys() == theirs.state_dict().keys()
     for name, value in theirs.state_dict().items():
-        torch.testing.assert_close(mine.state_dict()[name], value, rtol=rel, atol=1e-8)
+        torch.testing.assert_close(mine.state_dict()[name], value, rtol=rel, atol=atol)
 
 
 def four(small: Small, *overrides: str, dataset: str = "moons") -> list[Config]:
@@ -258,11 +269,13 @@ def test_one_diverges_beside_three_that_do_not(small: Small, device: torch.devic
     assert_alike([config for k, config in enumerate(configs) if k != 1], device)
 
 
+# Two optimizers in one, and a rate for each member.
+MUON = ["optimizer=muon", "scheduler=plateau", "scheduler.patience=1", "scheduler.threshold=0.5"]
 # Under Adam the biases before a batch normalisation follow the rounding of gradients that are zero.
 NOISY = ["regularizer=[batchnorm,dropout,mixup]", "optimizer=momentum"]
 
 
-@pytest.mark.parametrize("extra", [[], NOISY, ["scheduler=plateau"]])
+@pytest.mark.parametrize("extra", [[], NOISY, ["scheduler=plateau"], MUON])
 def test_a_stack_goes_on_from_checkpoints_as_if_it_had_never_stopped(
     small: Small, device: torch.device, extra: list[str]
 ) -> None:
@@ -280,8 +293,8 @@ def test_a_stack_goes_on_from_checkpoints_as_if_it_had_never_stopped(
         for _ in rest.epochs():
             pass
         for mine, k in enumerate(left):
+            rtol, atol = (0.0, 0.0) if len(left) == 4 else np.maximum(rounding(configs[k]), 1e-6)
             for name, value in whole.stack.state(k).items():
-                rtol, atol = (0.0, 0.0) if len(left) == 4 else (1e-4, 1e-6)
                 torch.testing.assert_close(rest.stack.state(mine)[name], value, rtol=rtol, atol=atol)
 
 

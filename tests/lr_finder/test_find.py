@@ -96,7 +96,7 @@ def test_nothing_else_is_touched(small: Small, seeds: int, monkeypatch: pytest.M
 @pytest.mark.parametrize("name", [name for name in optimizers if name != "lbfgs"])
 def test_every_optimizer(small: Small, name: str) -> None:
     finding = find_lr(small("dataset=moons", f"optimizer={name}"), steps=100, seeds=2)
-    assert finding.n_stacks == (1 if finding.config.optimizer.elementwise else 2)
+    assert finding.n_stacks == 1
     assert finding.lr is not None
     own = finding.config.optimizer.lr
     assert own / 50 < finding.lr < own * 50

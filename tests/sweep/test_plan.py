@@ -101,7 +101,6 @@ def test_what_makes_a_stack_of_its_own(differs: str, small: Small) -> None:
     ("choice", "reason"),
     {
         "optimizer=lbfgs": "optimizer=lbfgs does not update elements of a weight independently",
-        "optimizer=muon": "optimizer=muon does not update elements of a weight independently",
         "compile=true": "compile=true compiles a plain network",
     }.items(),
 )
