@@ -7,15 +7,28 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from mlpexp.errors import ConfigError, unknown
+from mlpexp.errors import ConfigError, nearest, unknown
 from mlpexp.figures.formats import FORMATS
 
 
 class Parser(argparse.ArgumentParser):
-    """An argparse parser whose errors are one line."""
+    """An argparse parser whose errors are one line. Options may stand between other words."""
+
+    def parse_args(self, arguments: Sequence[str]) -> argparse.Namespace:  # type: ignore[override]
+        args, unknown_words = self.parse_known_intermixed_args(arguments)
+        if unknown_words:
+            self.error(unrecognized(unknown_words, self))
+        return args
 
     def error(self, message: str) -> NoReturn:
         raise ConfigError(f"{self.prog.removeprefix('mlpexp ')}: {message}; see {self.prog} --help.")
+
+
+def unrecognized(words: Sequence[str], parser: argparse.ArgumentParser) -> str:
+    """That words of a command line are none that the parser knows, and the option that the first of them may mean."""
+    # argparse has no public list of its options.
+    match = nearest(words[0], parser._option_string_actions) if words[0].startswith("-") else None
+    return f"unrecognized arguments: {' '.join(words)}{f' (did you mean {match!r}?)' if match else ''}"
 
 
 def new_file(path: Path, *suffixes: str) -> Path:

@@ -44,9 +44,7 @@ def run(arguments: list[str]) -> int:
     add_format(parser)
     args = parser.parse_args(arguments)
 
-    from rich.text import Text
-
-    from mlpexp.cli.console import console
+    from mlpexp.cli.console import console, print_text
     from mlpexp.comparison.compare import compare
     from mlpexp.comparison.histories import damaged_histories
     from mlpexp.comparison.report import write_report
@@ -60,9 +58,9 @@ def run(arguments: list[str]) -> int:
     out = console()
     show(comparison, out, wide=args.wide)
     for line in damaged_histories(comparison.summaries):
-        out.print(Text(line))
+        print_text(out, line)
     names = ", ".join(path.name for path in written)
-    out.print(Text(f"written to {directory}: {names}"))
+    print_text(out, f"written to {directory}: {names}")
     return 0
 
 
@@ -82,6 +80,7 @@ def show(comparison: Comparison, out: Console, *, wide: bool = False) -> None:
     """Prints the tables and the verdict in sentences; of several datasets, those of each before those over all."""
     from rich.text import Text
 
+    from mlpexp.cli.console import print_text
     from mlpexp.comparison.verdict import verdict
 
     for name, each in comparison.datasets.items():
@@ -92,7 +91,7 @@ def show(comparison: Comparison, out: Console, *, wide: bool = False) -> None:
     if comparison.contrasts:
         _show_contrasts(comparison, out, wide)
     for sentence in verdict(comparison, _MOST_SENTENCES):
-        out.print(Text(sentence))
+        print_text(out, sentence)
 
 
 def _show_contrasts(comparison: Comparison, out: Console, wide: bool) -> None:
@@ -117,6 +116,7 @@ def show_settings(comparison: Comparison, out: Console, *, wide: bool = False, e
     """
     from rich.text import Text
 
+    from mlpexp.cli.console import print_text
     from mlpexp.comparison.report import claim_lines, lost_runs
     from mlpexp.comparison.table import settings_rows
 
@@ -131,11 +131,11 @@ def show_settings(comparison: Comparison, out: Console, *, wide: bool = False, e
                 _show_table(each, out, wide)
         _show_over_datasets(comparison, out, wide)
     if n_settings > _MOST_ROWS:
-        out.print(Text(f"and {n_settings - _MOST_ROWS} more settings"))
+        print_text(out, f"and {n_settings - _MOST_ROWS} more settings")
     lost = lost_runs(comparison)
     more = [f"and {len(lost) - _MOST_LOST} more runs without a result"] if len(lost) > _MOST_LOST else []
     for line in [*lost[:_MOST_LOST], *more, *comparison.notes, *claim_lines(comparison)]:
-        out.print(Text(line))
+        print_text(out, line)
 
 
 def _show_table(comparison: Comparison, out: Console, wide: bool) -> None:

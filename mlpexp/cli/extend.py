@@ -19,7 +19,7 @@ def run(arguments: list[str]) -> int:
     )
     parser.add_argument("--data", type=Path, metavar="FILE", help="the path of the sweep's table, if that was moved")
     parser.add_argument("--config-dir", metavar="DIR", help="a directory with your own options, as with train")
-    args = parser.parse_intermixed_args(arguments)
+    args = parser.parse_args(arguments)
 
     from mlpexp.cli.console import console
     from mlpexp.cli.sweep_terminal import SweepTerminal, conclude

@@ -40,7 +40,7 @@ def run(arguments: list[str]) -> int:
         "own; or keys, or one key of a run such as epochs or log",
     )
     parser.add_argument("--config-dir", metavar="DIR", help="a directory of your own options beside mlpexp's")
-    args = parser.parse_intermixed_args(arguments)
+    args = parser.parse_args(arguments)
     names = [word for word in args.words if "=" not in word]
     if len(names) > 2:
         parser.error(f"unrecognized arguments: {' '.join(names[2:])}")

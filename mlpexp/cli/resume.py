@@ -13,7 +13,7 @@ _DATA = "the path of the run's table, if that was moved"
 
 def run(arguments: list[str]) -> int:
     parser = run_parser("resume", __doc__.split(": ", 1)[1], ALLOWED, _DATA)
-    args = parser.parse_intermixed_args(arguments)
+    args = parser.parse_args(arguments)
     directory, changed, file = args.run, changes(args.changes, ALLOWED), args.data
 
     from mlpexp.run import record

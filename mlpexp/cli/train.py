@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from omegaconf import DictConfig
 
 from mlpexp.cli.console import waiting
-from mlpexp.cli.hydra_app import check_package, claim, parse, show, shows
+from mlpexp.cli.hydra_app import check_package, claim, parse, show, show_help, shows
 from mlpexp.config import hydra_adapter
 from mlpexp.config.compose import Composer
 from mlpexp.config.effects import check_keys
@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 def run(arguments: list[str]) -> int:
     """Shows what Hydra is asked to show, or trains. Everything is checked before anything is written."""
     args = parse(arguments)
+    # Hydra reads no options behind overrides.
+    arguments = [*(word for word in arguments if word not in args.overrides), *args.overrides]
     if args.help or args.hydra_help:
-        show(arguments)
+        show_help(arguments)
         return 0
     about_hydra = [given for given in args.overrides if is_about_hydra(given)]
     ours = [given for given in args.overrides if not is_about_hydra(given)]
