@@ -47,10 +47,12 @@ def add_format(parser: Parser, formats: Sequence[str] = FORMATS, default: str | 
     parser.add_argument("--format", choices=formats, default=default, metavar="FORMAT", help=said)
 
 
-def run_parser(command: str, description: str, allowed: list[str], about_data: str) -> Parser:
-    """For a run directory, other values of the `allowed` keys, which `changes` reads, and --data."""
+def run_parser(command: str, description: str, allowed: list[str], about_data: str, metavar: str = "RUN") -> Parser:
+    """For a directory (`metavar` says whether of a run or of a sweep too), other values of the `allowed` keys, which
+    `changes` reads, and --data."""
     parser = Parser(prog=f"mlpexp {command}", description=description)
-    parser.add_argument("run", metavar="RUN", type=_run, help="a run directory")
+    about_run = "the directory of a run or of a sweep" if "SWEEP" in metavar else "a run directory"
+    parser.add_argument("run", metavar=metavar, type=_run, help=about_run)
     parser.add_argument(
         "changes", nargs="*", default=[], metavar="KEY=VALUE", help=f"other values of {', '.join(allowed)}"
     )

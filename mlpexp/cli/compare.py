@@ -44,16 +44,19 @@ def run(arguments: list[str]) -> int:
     add_format(parser)
     args = parser.parse_args(arguments)
 
-    from mlpexp.cli.console import console, print_text
-    from mlpexp.comparison.compare import compare
-    from mlpexp.comparison.histories import damaged_histories
-    from mlpexp.comparison.report import write_report
-    from mlpexp.run.directory import claim_named, claim_new
+    from mlpexp.cli.console import console, print_text, waiting
 
-    comparison = compare(args.paths, baseline=args.baseline, metric=args.metric, failed=args.failed, worth=args.worth)
-    directory = claim_new(_default_directory(args.paths)) if args.out is None else claim_named(Path(args.out), "--out")
-    command = ["mlpexp", "compare", *arguments]
-    written = write_report(comparison, directory, command, args.format, latex=args.latex)
+    with waiting("comparing the runs, and drawing"):
+        from mlpexp.comparison.compare import compare
+        from mlpexp.comparison.histories import damaged_histories
+        from mlpexp.comparison.report import write_report
+        from mlpexp.run.directory import claim_named, claim_new
+
+        paths, out_dir = args.paths, args.out
+        comparison = compare(paths, baseline=args.baseline, metric=args.metric, failed=args.failed, worth=args.worth)
+        directory = claim_new(_default_directory(paths)) if out_dir is None else claim_named(Path(out_dir), "--out")
+        command = ["mlpexp", "compare", *arguments]
+        written = write_report(comparison, directory, command, args.format, latex=args.latex)
 
     out = console()
     show(comparison, out, wide=args.wide)

@@ -29,7 +29,12 @@ def run(arguments: list[str]) -> int:
             parser.error("--importance is for a run, and --ensemble for a sweep: give one of them")
         return _ensemble(Path(args.run), changed, args.data)
 
-    from mlpexp.cli.console import console, print_text
+    from mlpexp.cli.console import console, print_text, waiting
+
+    with waiting("evaluating"):
+        from mlpexp.training.evaluate import evaluate
+
+        evaluation = evaluate(args.run, changed, args.data, importance=args.importance, format=args.format)
     from mlpexp.cli.terminal import (
         confusions,
         importance_table,
@@ -40,9 +45,7 @@ def run(arguments: list[str]) -> int:
     )
     from mlpexp.config.metric import picking
     from mlpexp.run import record
-    from mlpexp.training.evaluate import evaluate
 
-    evaluation = evaluate(args.run, changed, args.data, importance=args.importance, format=args.format)
     out = console()
     task = evaluation.results.task
     found = record.read(Path(args.run))

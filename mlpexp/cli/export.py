@@ -27,10 +27,12 @@ def run(arguments: list[str]) -> int:
     args = parser.parse_args(arguments)
     changed = changes(args.changes, _ALLOWED)
 
-    from mlpexp.cli.console import console, print_text
-    from mlpexp.training.export import MODELS, export
+    from mlpexp.cli.console import console, print_text, waiting
 
-    found = export(args.run, args.out, args.format, changed)
+    with waiting("exporting"):
+        from mlpexp.training.export import MODELS, export
+
+        found = export(args.run, args.out, args.format, changed)
     print_text(
         console(),
         f"{found.directory / MODELS[args.format]}: the network with the weights of epoch {found.epoch}; "

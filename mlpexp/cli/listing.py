@@ -121,7 +121,9 @@ def _show_option(
         out.print()
         if part.parameters:
             _print_parameters("parameter", part.parameters)
-            first = next(row.name for row in part.parameters if row.default)
+            named = [row for row in part.parameters if row.default and not row.name.startswith("recommended.")]
+            # The one that must be given, where there is one.
+            first = min(named or part.parameters, key=lambda row: row.default != "required").name
             out.print(Text(f"\nOverrides: {choice} {part.key}.{first}=VALUE"))
         else:
             out.print(Text(f"It has no parameters. Override: {choice}"))

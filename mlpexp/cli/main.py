@@ -19,7 +19,7 @@ COMMANDS = {
     "eval": "evaluate a run's best checkpoint on the test split: mlpexp eval RUN",
     "predict": "predict the rows of a file with a run: mlpexp predict RUN FILE",
     "export": "write a run as a model for torch.export or ONNX: mlpexp export RUN --format onnx|torch",
-    "resume": "continue a run where it stopped: mlpexp resume RUN [epochs=N]",
+    "resume": "continue a run or a sweep where it stopped: mlpexp resume RUN_OR_SWEEP",
     "extend": "train more seeds or values of a sweep: mlpexp extend SWEEP seed=range(10,20)",
     "compare": "compare runs over seeds, with tests and figures: mlpexp compare RUN_OR_SWEEP ...",
     "report": "put runs and sweeps on a page for a browser: mlpexp report RUN_OR_SWEEP ...",

@@ -7,6 +7,7 @@ import os
 import time
 import traceback
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,11 +34,15 @@ _WIDE = 100
 
 
 class SweepTerminal(SweepWatcher):
-    """Shows stack after stack: a progress bar on a terminal, plain lines elsewhere."""
+    """Shows stack after stack: a progress bar on a terminal, plain lines elsewhere.
 
-    def __init__(self, directory: Path) -> None:
+    What shows that the stacks are being prepared is closed before the first of them.
+    """
+
+    def __init__(self, directory: Path, preparing: ExitStack | None = None) -> None:
         self._directory = directory
         self._console = console()
+        self._preparing = preparing or ExitStack()
         self._progress: Progress | None = None
         self._bar: TaskID | None = None
         self._shown = 0.0
@@ -53,6 +58,7 @@ class SweepTerminal(SweepWatcher):
         report(line)
 
     def stack(self, index: int, stacks: Sequence[StackToTrain]) -> None:
+        self._preparing.close()
         sizes = [len(stack.numbers) for stack in stacks]
         if index == 0:
             print_text(self._console, f"{said_of(sizes)}; sweep directory: {self._directory}")

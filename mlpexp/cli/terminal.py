@@ -142,7 +142,7 @@ def score_name(score: str) -> str:
 
 def score_text(score: float) -> str:
     """A score in four digits; a dash where it is undefined, such as R² of targets that do not vary."""
-    return "–" if math.isnan(score) else f"{score:.4f}"
+    return "–" if math.isnan(score) else f"{score:.4f}".replace("-", "−")
 
 
 # Issues of a table that the note on its columns and rows names too.

@@ -58,17 +58,20 @@ def _refuse(overrides: Sequence[str], keys: str | tuple[str, ...], why: str) -> 
 
 def _run_alone(composer: Composer, overrides: Sequence[str], *, dry_run: bool) -> int:
     """One run, as Hydra would run it."""
-    config = composer.config(overrides)
-    check_keys([(config, overrides)])
+    with waiting("composing the run"):
+        config = composer.config(overrides)
+        check_keys([(config, overrides)])
     if dry_run:
         from mlpexp.cli.dry_run import show_run
 
         show_run(config)
         return 0
-    from mlpexp.training.prepare import prepare
+    with waiting("preparing the data"):
+        # It imports torch.
+        from mlpexp.training.prepare import prepare
 
-    prepared = prepare(config)
-    raw = composer.raw(overrides)
+        prepared = prepare(config)
+        raw = composer.raw(overrides)
     with claim(raw, "hydra.run.dir") as path:
         _run_in(path.absolute() if raw.hydra.job.chdir else path, prepared, raw, composer)
     return 0

@@ -13,7 +13,9 @@ import pytest
 from mlpexp.cli.main import call
 from mlpexp.cli.streams import folded
 
-ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+# What a terminal does with text, and what is shown while one waits, of which nothing stays.
+CONTROLS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+WAITING = re.compile(r"[\u2800-\u28ff] [^\r\n]*")
 # Commands that print long lines of prose, and mistakes whose errors are long.
 SAYING = [
     "--help",
@@ -42,7 +44,7 @@ def shown(line: str, monkeypatch: pytest.MonkeyPatch, columns: int | None) -> li
             patch.setattr(sys, name, stream)
         with contextlib.suppress(SystemExit):
             call(line.split())
-    return ANSI.sub("", stream.getvalue()).splitlines()
+    return [line for line in WAITING.sub("", CONTROLS.sub("", stream.getvalue())).splitlines() if line]
 
 
 @pytest.mark.parametrize("columns", [80, 60])
@@ -64,7 +66,7 @@ def test_in_a_pipe_an_error_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None
 def test_the_lines_of_a_run_are_whole(columns: int, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = shown("train dataset=xor epochs=100 log.tensorboard=false log.figures=false", monkeypatch, columns)
     assert not [line for line in lines if len(line) > columns or "…" in line]
-    (last,) = [line for line in lines if re.match(r"epoch 100/100 ━+ .*val accuracy \d\.\d{4} \d\d:\d\d$", line)]
+    last, *_ = [line for line in lines if re.match(r"epoch 100/100 ━+ .*val accuracy \d\.\d{4} \d\d:\d\d$", line)]
     assert ("train loss" in last) == (columns >= 80)
     # What is beside a label stays beside it.
     start = next(n for n, line in enumerate(lines) if line.startswith("epoch lines  train: "))
