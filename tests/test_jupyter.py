@@ -224,7 +224,7 @@ def test_running_a_cell_again(here: Path, small: Callable[..., Config]) -> None:
     third = mlpexp.train(small("epochs=1"), "run", exist="new")
     assert [second.directory.name, third.directory.name] == ["run_1", "run_2"]
     assert second.metrics == first.metrics
-    with pytest.raises(mlpexp.ConfigError, match="already holds a run"):
+    with pytest.raises(mlpexp.ConfigError, match=r"already holds a run; .* or try exist='new' or exist='reuse'"):
         mlpexp.train(small("epochs=2"), "run")
     with pytest.raises(mlpexp.ConfigError, match=r"without activation=tanh, seed=3; try exist='new'"):
         mlpexp.train(small("epochs=2", "activation=tanh", "seed=3"), "run", exist="reuse")

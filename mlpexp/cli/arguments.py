@@ -7,15 +7,28 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from mlpexp.errors import ConfigError, unknown
+from mlpexp.errors import ConfigError, nearest, unknown
 from mlpexp.figures.formats import FORMATS
 
 
 class Parser(argparse.ArgumentParser):
-    """An argparse parser whose errors are one line."""
+    """An argparse parser whose errors are one line. Options may stand between other words."""
+
+    def parse_args(self, arguments: Sequence[str]) -> argparse.Namespace:  # type: ignore[override]
+        args, unknown_words = self.parse_known_intermixed_args(arguments)
+        if unknown_words:
+            self.error(unrecognized(unknown_words, self))
+        return args
 
     def error(self, message: str) -> NoReturn:
         raise ConfigError(f"{self.prog.removeprefix('mlpexp ')}: {message}; see {self.prog} --help.")
+
+
+def unrecognized(words: Sequence[str], parser: argparse.ArgumentParser) -> str:
+    """That words of a command line are none that the parser knows, and the option that the first of them may mean."""
+    # argparse has no public list of its options.
+    match = nearest(words[0], parser._option_string_actions) if words[0].startswith("-") else None
+    return f"unrecognized arguments: {' '.join(words)}{f' (did you mean {match!r}?)' if match else ''}"
 
 
 def new_file(path: Path, *suffixes: str) -> Path:
@@ -34,10 +47,12 @@ def add_format(parser: Parser, formats: Sequence[str] = FORMATS, default: str | 
     parser.add_argument("--format", choices=formats, default=default, metavar="FORMAT", help=said)
 
 
-def run_parser(command: str, description: str, allowed: list[str], about_data: str) -> Parser:
-    """For a run directory, other values of the `allowed` keys, which `changes` reads, and --data."""
+def run_parser(command: str, description: str, allowed: list[str], about_data: str, metavar: str = "RUN") -> Parser:
+    """For a directory (`metavar` says whether of a run or of a sweep too), other values of the `allowed` keys, which
+    `changes` reads, and --data."""
     parser = Parser(prog=f"mlpexp {command}", description=description)
-    parser.add_argument("run", metavar="RUN", type=_run, help="a run directory")
+    about_run = "the directory of a run or of a sweep" if "SWEEP" in metavar else "a run directory"
+    parser.add_argument("run", metavar=metavar, type=_run, help=about_run)
     parser.add_argument(
         "changes", nargs="*", default=[], metavar="KEY=VALUE", help=f"other values of {', '.join(allowed)}"
     )

@@ -44,25 +44,26 @@ def run(arguments: list[str]) -> int:
     add_format(parser)
     args = parser.parse_args(arguments)
 
-    from rich.text import Text
+    from mlpexp.cli.console import console, print_text, waiting
 
-    from mlpexp.cli.console import console
-    from mlpexp.comparison.compare import compare
-    from mlpexp.comparison.histories import damaged_histories
-    from mlpexp.comparison.report import write_report
-    from mlpexp.run.directory import claim_named, claim_new
+    with waiting("comparing the runs, and drawing"):
+        from mlpexp.comparison.compare import compare
+        from mlpexp.comparison.histories import damaged_histories
+        from mlpexp.comparison.report import write_report
+        from mlpexp.run.directory import claim_named, claim_new
 
-    comparison = compare(args.paths, baseline=args.baseline, metric=args.metric, failed=args.failed, worth=args.worth)
-    directory = claim_new(_default_directory(args.paths)) if args.out is None else claim_named(Path(args.out), "--out")
-    command = ["mlpexp", "compare", *arguments]
-    written = write_report(comparison, directory, command, args.format, latex=args.latex)
+        paths, out_dir = args.paths, args.out
+        comparison = compare(paths, baseline=args.baseline, metric=args.metric, failed=args.failed, worth=args.worth)
+        directory = claim_new(_default_directory(paths)) if out_dir is None else claim_named(Path(out_dir), "--out")
+        command = ["mlpexp", "compare", *arguments]
+        written = write_report(comparison, directory, command, args.format, latex=args.latex)
 
     out = console()
     show(comparison, out, wide=args.wide)
     for line in damaged_histories(comparison.summaries):
-        out.print(Text(line))
+        print_text(out, line)
     names = ", ".join(path.name for path in written)
-    out.print(Text(f"written to {directory}: {names}"))
+    print_text(out, f"written to {directory}: {names}")
     return 0
 
 
@@ -82,6 +83,7 @@ def show(comparison: Comparison, out: Console, *, wide: bool = False) -> None:
     """Prints the tables and the verdict in sentences; of several datasets, those of each before those over all."""
     from rich.text import Text
 
+    from mlpexp.cli.console import print_text
     from mlpexp.comparison.verdict import verdict
 
     for name, each in comparison.datasets.items():
@@ -92,7 +94,7 @@ def show(comparison: Comparison, out: Console, *, wide: bool = False) -> None:
     if comparison.contrasts:
         _show_contrasts(comparison, out, wide)
     for sentence in verdict(comparison, _MOST_SENTENCES):
-        out.print(Text(sentence))
+        print_text(out, sentence)
 
 
 def _show_contrasts(comparison: Comparison, out: Console, wide: bool) -> None:
@@ -117,6 +119,7 @@ def show_settings(comparison: Comparison, out: Console, *, wide: bool = False, e
     """
     from rich.text import Text
 
+    from mlpexp.cli.console import print_text
     from mlpexp.comparison.report import claim_lines, lost_runs
     from mlpexp.comparison.table import settings_rows
 
@@ -131,11 +134,11 @@ def show_settings(comparison: Comparison, out: Console, *, wide: bool = False, e
                 _show_table(each, out, wide)
         _show_over_datasets(comparison, out, wide)
     if n_settings > _MOST_ROWS:
-        out.print(Text(f"and {n_settings - _MOST_ROWS} more settings"))
+        print_text(out, f"and {n_settings - _MOST_ROWS} more settings")
     lost = lost_runs(comparison)
     more = [f"and {len(lost) - _MOST_LOST} more runs without a result"] if len(lost) > _MOST_LOST else []
     for line in [*lost[:_MOST_LOST], *more, *comparison.notes, *claim_lines(comparison)]:
-        out.print(Text(line))
+        print_text(out, line)
 
 
 def _show_table(comparison: Comparison, out: Console, wide: bool) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
-from mlpexp.cli.console import console
+from mlpexp.cli.console import console, print_text
 from mlpexp.comparison.settings import differences
 from mlpexp.config.schema import Config
 from mlpexp.errors import pluralize
@@ -26,33 +26,32 @@ def show_run(config: Config) -> None:
     prepared = prepare(config)
     n_bytes = memory_needed(config, prepared.n_linear_parameters, prepared.data.n_features)
     out = console()
-    out.print(
-        Text(f"1 run of {pluralize(config.epochs, 'epoch')} on {prepared.device}, about {_size(n_bytes)} of memory")
-    )
-    out.print(Text("nothing was written: this was a dry run"))
+    what = f"1 run of {pluralize(config.epochs, 'epoch')} on {prepared.device}"
+    print_text(out, f"{what}, about {_size(n_bytes)} of memory")
+    print_text(out, "nothing was written: this was a dry run")
 
 
 def show_plan(jobs: Sequence[Job] | None, preparations: Preparations, *, stacked: bool = True) -> None:
     """The plan of a sweep; without `jobs` its sweeper chooses them. Unless `stacked`, each trains alone."""
     out = console()
     if jobs is None:
-        out.print(Text("the sweeper chooses the jobs during the search; the values given to it are valid"))
+        print_text(out, "the sweeper chooses the jobs during the search; the values given to it are valid")
         return
     stacks = plan(jobs, preparations) if stacked else []
     how = f" in {pluralize(len(stacks), 'stack')}" if stacked else ", each trained alone"
-    out.print(Text(f"{pluralize(len(jobs), 'run')}{how}; all are valid"))
+    print_text(out, f"{pluralize(len(jobs), 'run')}{how}; all are valid")
     flat = {job.number: hyperparameters(job.config.to_dict()) for job in jobs}
     keys = differences(list(flat.values())).keys
     for key in [*keys, "seed"]:
         values = list(dict.fromkeys(show(config.get(key, "–")) for config in flat.values()))
         if len(values) > 1:
             more = f", … ({len(values)} values)" if len(values) > _MOST_VALUES else ""
-            out.print(Text(f"  {key}: {', '.join(values[:_MOST_VALUES])}{more}"))
+            print_text(out, f"  {key}: {', '.join(values[:_MOST_VALUES])}{more}")
     if stacked:
         out.print(_table(stacks, flat, keys, preparations))
     if len(stacks) > _MOST_STACKS:
-        out.print(Text(f"and {pluralize(len(stacks) - _MOST_STACKS, 'more stack')}"))
-    out.print(Text("nothing was written: this was a dry run"))
+        print_text(out, f"and {pluralize(len(stacks) - _MOST_STACKS, 'more stack')}")
+    print_text(out, "nothing was written: this was a dry run")
 
 
 def _table(

@@ -22,16 +22,19 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("--importance", action="store_true", help=_IMPORTANCE)
     parser.add_argument("--ensemble", action="store_true", help=_ENSEMBLE)
     add_format(parser)
-    args = parser.parse_intermixed_args(arguments)
+    args = parser.parse_args(arguments)
     changed = changes(args.changes, ALLOWED)
     if args.ensemble:
         if args.importance:
             parser.error("--importance is for a run, and --ensemble for a sweep: give one of them")
         return _ensemble(Path(args.run), changed, args.data)
 
-    from rich.text import Text
+    from mlpexp.cli.console import console, print_text, waiting
 
-    from mlpexp.cli.console import console
+    with waiting("evaluating"):
+        from mlpexp.training.evaluate import evaluate
+
+        evaluation = evaluate(args.run, changed, args.data, importance=args.importance, format=args.format)
     from mlpexp.cli.terminal import (
         confusions,
         importance_table,
@@ -42,33 +45,32 @@ def run(arguments: list[str]) -> int:
     )
     from mlpexp.config.metric import picking
     from mlpexp.run import record
-    from mlpexp.training.evaluate import evaluate
 
-    evaluation = evaluate(args.run, changed, args.data, importance=args.importance, format=args.format)
     out = console()
     task = evaluation.results.task
     found = record.read(Path(args.run))
     title = weights_title(picking(found.config["metric"], task), str(evaluation.epoch))
     out.print(metrics_table(evaluation.metrics, evaluation.constant, task, title))
     for line in undefined_metrics(evaluation.undefined):
-        out.print(Text(line))
+        print_text(out, line)
     if task.kind == "classification":
-        out.print(confusions(evaluation.results, "the test split" if "test" in evaluation.metrics else "the table"))
+        print_text(
+            out, confusions(evaluation.results, "the test split" if "test" in evaluation.metrics else "the table")
+        )
     if evaluation.importance is not None:
         out.print(importance_table(evaluation.importance))
     for remark in evaluation.remarks:
         report(remark)
     show_findings(found.findings, out)
-    out.print(Text(f"written to {evaluation.directory}"))
+    print_text(out, f"written to {evaluation.directory}")
     return 0
 
 
 def _ensemble(sweep: Path, changed: dict[str, Any], data: Path | None) -> int:
     """Shows how the mean of the best setting's seeds is judged, beside the seeds themselves."""
     from rich.table import Table
-    from rich.text import Text
 
-    from mlpexp.cli.console import console
+    from mlpexp.cli.console import console, print_text
     from mlpexp.comparison.best import best_setting
     from mlpexp.config.metric import KINDS, Metric
     from mlpexp.errors import ConfigError, pluralize
@@ -95,6 +97,6 @@ def _ensemble(sweep: Path, changed: dict[str, Any], data: Path | None) -> int:
         said = f"{100 * found.disagreement:.2f} % of their answers differ from the ensemble's"
     else:
         said = f"the runs' values for a row have a mean standard deviation of {found.disagreement:.3g} (own units)"
-    out.print(Text(f"disagreement: {said}"))
-    out.print(Text(f"written to {found.directory}"))
+    print_text(out, f"disagreement: {said}")
+    print_text(out, f"written to {found.directory}")
     return 0

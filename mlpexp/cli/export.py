@@ -24,19 +24,18 @@ def run(arguments: list[str]) -> int:
     parser.add_argument(
         "--out", type=Path, default=Path("export"), metavar="DIR", help="a new or empty directory (export)"
     )
-    args = parser.parse_intermixed_args(arguments)
+    args = parser.parse_args(arguments)
     changed = changes(args.changes, _ALLOWED)
 
-    from rich.text import Text
+    from mlpexp.cli.console import console, print_text, waiting
 
-    from mlpexp.cli.console import console
-    from mlpexp.training.export import MODELS, export
+    with waiting("exporting"):
+        from mlpexp.training.export import MODELS, export
 
-    found = export(args.run, args.out, args.format, changed)
-    console().print(
-        Text(
-            f"{found.directory / MODELS[args.format]}: the network with the weights of epoch {found.epoch}; "
-            f"{found.directory / 'README.md'} shows how to use it"
-        )
+        found = export(args.run, args.out, args.format, changed)
+    print_text(
+        console(),
+        f"{found.directory / MODELS[args.format]}: the network with the weights of epoch {found.epoch}; "
+        f"{found.directory / 'README.md'} shows how to use it",
     )
     return 0

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -13,6 +16,8 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from mlpexp.cli.arguments import unrecognized
+from mlpexp.cli.streams import columns, folded
 from mlpexp.config import hydra_adapter
 from mlpexp.config.interpolation import selected
 from mlpexp.config.locate import config_directory
@@ -31,7 +36,10 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         raise ConfigError(f"train: {message}; see mlpexp train --help.")
 
     parser.error = error  # type: ignore[method-assign]
-    args = parser.parse_args(arguments)
+    # Options may stand between overrides.
+    args, unknown_words = parser.parse_known_intermixed_args(arguments)
+    if unknown_words:
+        error(unrecognized(unknown_words, parser))
     args.config_name = args.config_name or "config"
     if args.config_dir is not None:
         args.config_dir = str(config_directory(args.config_dir))
@@ -77,6 +85,14 @@ def show(arguments: list[str]) -> None:
     """Shows what Hydra is asked to show; what is asked for has been checked."""
     with errors_of_ours():
         hydra_adapter.hand_over(_never, arguments)
+
+
+def show_help(arguments: list[str]) -> None:
+    """Shows Hydra's help, its long lines broken at words on a terminal."""
+    # Hydra exits once it has shown its help.
+    with contextlib.redirect_stdout(io.StringIO()) as text, contextlib.suppress(SystemExit):
+        show(arguments)
+    print(folded(text.getvalue(), columns(sys.stdout)), end="")
 
 
 def claim(raw: DictConfig, key: str) -> AbstractContextManager[Path]:

@@ -40,7 +40,7 @@ def run(arguments: list[str]) -> int:
         "own; or keys, or one key of a run such as epochs or log",
     )
     parser.add_argument("--config-dir", metavar="DIR", help="a directory of your own options beside mlpexp's")
-    args = parser.parse_intermixed_args(arguments)
+    args = parser.parse_args(arguments)
     names = [word for word in args.words if "=" not in word]
     if len(names) > 2:
         parser.error(f"unrecognized arguments: {' '.join(names[2:])}")
@@ -121,7 +121,9 @@ def _show_option(
         out.print()
         if part.parameters:
             _print_parameters("parameter", part.parameters)
-            first = next(row.name for row in part.parameters if row.default)
+            named = [row for row in part.parameters if row.default and not row.name.startswith("recommended.")]
+            # The one that must be given, where there is one.
+            first = min(named or part.parameters, key=lambda row: row.default != "required").name
             out.print(Text(f"\nOverrides: {choice} {part.key}.{first}=VALUE"))
         else:
             out.print(Text(f"It has no parameters. Override: {choice}"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,6 +68,7 @@ def show(
     """Prints the table's size, its format, its target, its columns, and its issues."""
     from rich.text import Text
 
+    from mlpexp.cli.console import labelled
     from mlpexp.doctor.finding import advice, named
 
     size = f"{pluralize(table.n_rows, 'row')}, {pluralize(len(table.columns), 'column')}"
@@ -80,7 +81,7 @@ def show(
     # For text, the notes are about spellings, which are among the issues.
     if table.column(target.name, "").cells.dtype.is_numeric():
         parts["note"] = "; ".join(target.notes)
-    out.print(_paragraphs(parts.items()))
+    out.print(labelled(out, parts.items()))
     out.print()
     shown = kinds[:_MOST_COLUMNS] if out.is_terminal else kinds
     out.print(_columns(table, shown, _WIDEST if out.is_terminal else None))
@@ -89,21 +90,8 @@ def show(
     out.print()
     out.print(Text("issues" if issues else "no issues found", style="bold"))
     found = [asdict(_pasted(issue)) for issue in issues]
-    out.print(_paragraphs((named(finding), f"{finding['evidence']}.{advice(finding)}") for finding in found))
-
-
-def _paragraphs(parts: Iterable[tuple[str, str]]) -> Table:
-    """Texts, each beside its name; empty ones are left out."""
-    from rich.table import Table
-    from rich.text import Text
-
-    grid = Table.grid(padding=(0, 2, 0, 0))
-    grid.add_column(no_wrap=True)
-    grid.add_column(overflow="fold")
-    for what, said in parts:
-        if said:
-            grid.add_row(Text(what, style="bold"), Text(said))
-    return grid
+    said = ((named(finding), f"{finding['evidence']}.{advice(finding)}") for finding in found)
+    out.print(labelled(out, said))
 
 
 def _columns(table: RawTable, kinds: Sequence[Kind], widest: int | None) -> Table:

@@ -30,11 +30,9 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("--config-name", "-cn", metavar="NAME", default="config", help="the main config; else config")
     parser.add_argument("--out", metavar="DIR", help="a new directory for the figure and the CSV")
     add_format(parser)
-    args = parser.parse_intermixed_args(arguments)
+    args = parser.parse_args(arguments)
 
-    from rich.text import Text
-
-    from mlpexp.cli.console import console
+    from mlpexp.cli.console import console, print_text
     from mlpexp.config.compose import compose
     from mlpexp.lr_finder.find import prepared_test
     from mlpexp.lr_finder.report import write_report
@@ -46,18 +44,18 @@ def run(arguments: list[str]) -> int:
     # A directory that cannot be made is reported before the training.
     named = None if args.out is None else claim_named(Path(args.out), "--out")
     out = console()
-    out.print(Text(_setup(test)))
+    print_text(out, _setup(test))
     finding = test.run()
     directory = named or claim_new(Path(f"outputs/lr_find/{datetime.now():%Y-%m-%d/%H-%M-%S}"))
     written = write_report(finding, directory, ["mlpexp", "lr-find", *arguments], args.format)
 
     out.print(_table(finding))
     for remark in finding.remarks:
-        out.print(Text(remark))
+        print_text(out, remark)
     if finding.lr is not None:
         options = {"--config-dir": args.config_dir, "--config-name": args.config_name}
-        out.print(Text(_paste(args.overrides, options, finding.lr)))
-    out.print(Text(f"written to {directory}: {', '.join(path.name for path in written)}"))
+        print_text(out, _paste(args.overrides, options, finding.lr))
+    print_text(out, f"written to {directory}: {', '.join(path.name for path in written)}")
     return 0
 
 

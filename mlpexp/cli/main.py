@@ -8,7 +8,7 @@ import os
 import sys
 from importlib.metadata import version
 
-from mlpexp.cli.streams import lost_output, make_lasting
+from mlpexp.cli.streams import columns, folded, lost_output, make_lasting
 from mlpexp.engine.heap import keep_freed_memory
 from mlpexp.errors import MlpexpError, refusal, unknown
 
@@ -19,7 +19,7 @@ COMMANDS = {
     "eval": "evaluate a run's best checkpoint on the test split: mlpexp eval RUN",
     "predict": "predict the rows of a file with a run: mlpexp predict RUN FILE",
     "export": "write a run as a model for torch.export or ONNX: mlpexp export RUN --format onnx|torch",
-    "resume": "continue a run where it stopped: mlpexp resume RUN [epochs=N]",
+    "resume": "continue a run or a sweep where it stopped: mlpexp resume RUN_OR_SWEEP",
     "extend": "train more seeds or values of a sweep: mlpexp extend SWEEP seed=range(10,20)",
     "compare": "compare runs over seeds, with tests and figures: mlpexp compare RUN_OR_SWEEP ...",
     "report": "put runs and sweeps on a page for a browser: mlpexp report RUN_OR_SWEEP ...",
@@ -81,8 +81,11 @@ def main() -> None:
 def call(arguments: list[str]) -> int:
     """Runs a command line and returns its exit code."""
     if not arguments or arguments[0] in ("-h", "--help", "help"):
-        commands = "\n".join(f"  {name:<12}{what}" for name, what in COMMANDS.items())
-        print(_HELP.format(commands=commands), end="")
+        if arguments[1:] and arguments[0] == "help":
+            return call([*arguments[1:], "--help"])
+        width = columns(sys.stdout)
+        lines = [folded(f"  {name:<12}{what}", width, " " * 14) for name, what in COMMANDS.items()]
+        print(folded(_HELP, width).format(commands="\n".join(lines)), end="")
         return 0
     if arguments[0] == "--version":
         print(f"mlpexp {version('mlpexp')}")
@@ -133,8 +136,8 @@ def _users_fault(error: Exception) -> str | None:
 
 
 def report(line: str) -> None:
-    """Prints an error on stderr."""
-    print(f"mlpexp: {one_line(line)}", file=sys.stderr)
+    """Prints an error on stderr: one line, which a terminal shows broken at words."""
+    print(folded(f"mlpexp: {one_line(line)}", columns(sys.stderr)), file=sys.stderr)
 
 
 def one_line(text: str) -> str:

@@ -21,7 +21,7 @@ def run(arguments: list[str]) -> int:
     )
     parser.add_argument("--only", metavar="NAME,...", help="some of: " + ", ".join(entry.name for entry in EXHIBITS))
     parser.add_argument("--out", metavar="DIR", help="a new directory, or one of an earlier call, which is continued")
-    args = parser.parse_intermixed_args(arguments)
+    args = parser.parse_args(arguments)
     exhibits = EXHIBITS if args.only is None else _chosen(args.only.split(","))
     _check(exhibits, args.overrides)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import sys
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
 from mlpexp.cli.arguments import Parser, add_format, new_file
+from mlpexp.cli.streams import columns, folded
 from mlpexp.errors import ConfigError, refusal, unknown
 from mlpexp.figures.formats import FORMATS
 
@@ -35,9 +37,7 @@ def run(arguments: list[str]) -> int:
     module = importlib.import_module(f"mlpexp.plots.{_MODULES.get(args.kind, args.kind)}")
     figure, notes = module.draw(args.overrides, args.config_dir)
 
-    from rich.text import Text
-
-    from mlpexp.cli.console import console
+    from mlpexp.cli.console import console, print_text
     from mlpexp.figures.style import drawn
     from mlpexp.run.files import write_bytes
 
@@ -51,19 +51,23 @@ def run(arguments: list[str]) -> int:
         raise
     out = console()
     for note in notes:
-        out.print(Text(note))
-    out.print(Text(f"written to {path}"))
+        print_text(out, note)
+    print_text(out, f"written to {path}")
     return 0
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
-    kinds = "\n".join(f"  {name:<13}{what}" for name, what in KINDS.items())
+    width = columns(sys.stdout)
+    kinds = "\n".join(folded(f"  {name:<13}{what}", width, " " * 15) for name, what in KINDS.items())
+    usage = "mlpexp plot KIND [OVERRIDE ...] [--out FILE] [--format FORMAT] [--config-dir DIR]"
+    overrides = (
+        "Overrides are those of `mlpexp train`; several values make several curves, and without a choice all options "
+        "of the group are drawn."
+    )
     parser = Parser(
         prog="mlpexp plot",
-        usage="mlpexp plot KIND [OVERRIDE ...] [--out FILE] [--format FORMAT] [--config-dir DIR]",
-        description=f"Draws a picture that needs no run.\n\n{kinds}\n\n"
-        "Overrides are those of `mlpexp train`; several values make several curves, and without a choice all\n"
-        "options of the group are drawn.",
+        usage=folded(usage, width and width - len("usage: "), " " * len("usage: mlpexp plot ")),
+        description=f"Draws a picture that needs no run.\n\n{kinds}\n\n{folded(overrides, width, '')}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("kind", nargs="?", metavar="KIND", help=", ".join(KINDS))
@@ -71,8 +75,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--out", metavar="FILE", help="a new .png, .svg or .pdf file; else one in outputs/plots")
     add_format(parser, default=None)
     parser.add_argument("--config-dir", "-cd", metavar="DIR", help="a directory of your own options beside mlpexp's")
-    # Options may stand between overrides.
-    args = parser.parse_intermixed_args(arguments)
+    args = parser.parse_args(arguments)
     if args.kind is None:
         parser.error("the following arguments are required: KIND")
     return args

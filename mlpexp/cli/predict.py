@@ -36,13 +36,11 @@ def run(arguments: list[str]) -> int:
         metavar="COLUMN",
         help="a column of FILE to write too, or an array of one value a row; may be repeated",
     )
-    args = parser.parse_intermixed_args(arguments)
+    args = parser.parse_args(arguments)
     changed = changes(args.changes, _ALLOWED)
     out = new_file(args.out, ".csv")
 
-    from rich.text import Text
-
-    from mlpexp.cli.console import console
+    from mlpexp.cli.console import console, print_text
     from mlpexp.errors import pluralize
     from mlpexp.run.record import NAME
     from mlpexp.training.predict import predict_file
@@ -58,5 +56,5 @@ def run(arguments: list[str]) -> int:
         whose = f"the mean of {pluralize(len(runs), 'run')} of {best.label}, the best mean {best.metric.words}"
     found = predict_file(runs, args.file, out, proba=args.proba, keep=args.keep, changes=changed)
     rows, of = pluralize(found.n_rows, "row"), whose.format(found.epochs[0])
-    console().print(Text(f"{rows} predicted with {of}; written to {found.file}"))
+    print_text(console(), f"{rows} predicted with {of}; written to {found.file}")
     return 0

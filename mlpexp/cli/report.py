@@ -19,9 +19,7 @@ def run(arguments: list[str]) -> int:
     args = parser.parse_args(arguments)
     named = None if args.out is None else _check_name(Path(args.out))
 
-    from rich.text import Text
-
-    from mlpexp.cli.console import console
+    from mlpexp.cli.console import console, print_text
     from mlpexp.report.page import page
     from mlpexp.report.section import section_of
     from mlpexp.run.directory import claim_new
@@ -30,7 +28,7 @@ def run(arguments: list[str]) -> int:
     text = page(args.title, [section_of(Path(path), args.format) for path in args.paths])
     path = named or claim_new(Path(f"outputs/reports/{datetime.now():%Y-%m-%d_%H-%M-%S}")) / "report.html"
     write_text(path, text)
-    console().print(Text(f"written to {path}"))
+    print_text(console(), f"written to {path}")
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ _DATA = "the path of the run's table, if that was moved"
 
 
 def run(arguments: list[str]) -> int:
-    parser = run_parser("resume", __doc__.split(": ", 1)[1], ALLOWED, _DATA)
-    args = parser.parse_intermixed_args(arguments)
+    parser = run_parser("resume", __doc__.split(": ", 1)[1], ALLOWED, _DATA, "RUN_OR_SWEEP")
+    args = parser.parse_args(arguments)
     directory, changed, file = args.run, changes(args.changes, ALLOWED), args.data
 
     from mlpexp.run import record
@@ -32,6 +33,7 @@ def run(arguments: list[str]) -> int:
 
 def _resume_sweep(directory: Path, changed: dict[str, Any], file: Path | None) -> int:
     """Trains missing and unfinished runs, in stacks; then shows the table of the whole sweep."""
+    from mlpexp.cli.console import waiting
     from mlpexp.cli.sweep_terminal import SweepTerminal, conclude
     from mlpexp.errors import ConfigError
     from mlpexp.figures.drawing import Drawing, process_beside
@@ -39,8 +41,10 @@ def _resume_sweep(directory: Path, changed: dict[str, Any], file: Path | None) -
 
     if "epochs" in changed:
         raise ConfigError(f"epochs={changed['epochs']}: a sweep keeps its number of epochs; give more to a single run.")
-    with Drawing(process_beside()) as drawing:
+    with ExitStack() as preparing, Drawing(process_beside()) as drawing:
         drawing.start()
-        resume_sweep(directory, changed, SweepTerminal(directory), file)
+        preparing.enter_context(waiting("reading the sweep"))
+        resume_sweep(directory, changed, SweepTerminal(directory, preparing), file)
+        preparing.close()
         conclude(directory, drawing)
     return 0

@@ -1,4 +1,5 @@
-"""Makes standard output and standard error robust: training continues even if writing to them fails.
+"""Makes standard output and standard error robust: training continues even if writing to them fails; a terminal breaks
+lines at words.
 
 The reader of a pipe can exit (`mlpexp train | head`), the disk of a redirection can be full, the terminal can be
 closed, and an encoding such as latin-1 can lack characters of a message.
@@ -9,8 +10,10 @@ from __future__ import annotations
 import codecs
 import errno
 import io
+import os
 import sys
-from typing import Any
+import textwrap
+from typing import Any, TextIO
 
 # Replacements for characters of our messages, in encodings that lack them.
 _PLAIN = {"−": "-", "–": "-", "×": "x", "²": "2", "±": "+-", "…": "...", "≤": "<=", "÷": "/", "√": "sqrt"}
@@ -68,3 +71,31 @@ def _plain(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
     return "".join(_PLAIN.get(c, "?") for c in error.object[error.start : error.end]), error.end
+
+
+# A terminal of fewer columns breaks lines itself.
+_NARROWEST = 20
+
+
+def columns(stream: TextIO) -> int | None:
+    """How many columns the terminal behind a stream has; None for a pipe or a file, where a line stays one line."""
+    try:
+        if not stream.isatty():
+            return None
+        given = os.environ.get("COLUMNS", "")
+        return int(given) if given.isdecimal() else os.get_terminal_size(stream.fileno()).columns
+    except (OSError, ValueError):
+        return None
+
+
+def folded(text: str, width: int | None, indent: str = "  ") -> str:
+    """The lines of a text, each broken at words where it is wider than `width`, and further lines of it indented.
+
+    Words such as paths stay whole, and so does a number with its %.
+    """
+    if width is None or width < _NARROWEST:
+        return text
+    fold = textwrap.TextWrapper(width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    lines = text.replace(" %", "\xa0%").split("\n")
+    broken = [line if len(line) <= width else fold.fill(line) for line in lines]
+    return "\n".join(broken).replace("\xa0%", " %")

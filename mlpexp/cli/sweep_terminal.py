@@ -7,14 +7,14 @@ import os
 import time
 import traceback
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.progress import Progress, TaskID
-from rich.text import Text
 
-from mlpexp.cli.console import console
-from mlpexp.cli.terminal import SECONDS_BETWEEN_UPDATES, epoch_bar, score_name, score_text
+from mlpexp.cli.console import console, print_text
+from mlpexp.cli.terminal import SECONDS_BETWEEN_UPDATES, epoch_bar, room, score_name, score_text
 from mlpexp.config.metric import shown_score
 from mlpexp.engine.loop import Engine, Row
 from mlpexp.errors import MlpexpError, RunError, pluralize
@@ -34,11 +34,15 @@ _WIDE = 100
 
 
 class SweepTerminal(SweepWatcher):
-    """Shows stack after stack: a progress bar on a terminal, plain lines elsewhere."""
+    """Shows stack after stack: a progress bar on a terminal, plain lines elsewhere.
 
-    def __init__(self, directory: Path) -> None:
+    What shows that the stacks are being prepared is closed before the first of them.
+    """
+
+    def __init__(self, directory: Path, preparing: ExitStack | None = None) -> None:
         self._directory = directory
         self._console = console()
+        self._preparing = preparing or ExitStack()
         self._progress: Progress | None = None
         self._bar: TaskID | None = None
         self._shown = 0.0
@@ -54,16 +58,20 @@ class SweepTerminal(SweepWatcher):
         report(line)
 
     def stack(self, index: int, stacks: Sequence[StackToTrain]) -> None:
+        self._preparing.close()
         sizes = [len(stack.numbers) for stack in stacks]
         if index == 0:
-            self._console.print(Text(f"{said_of(sizes)}; sweep directory: {self._directory}"))
+            print_text(self._console, f"{said_of(sizes)}; sweep directory: {self._directory}")
         self._every = _LINES / len(stacks)
         self._stack = f"stack {index + 1}/{len(stacks)} ({pluralize(sizes[index], 'run')})"
 
     def started(self, prepared: Prepared, engine: Engine, directories: Sequence[Path]) -> None:
         self._score = shown_score(prepared.config.metric, prepared.data.task)
         if self._console.is_terminal:
-            self._progress, self._bar = epoch_bar(self._console, engine, f"{self._stack}  epoch", width=10)
+            label, numbers = f"{self._stack}  epoch", f"mean val {score_name(self._score)} 0.0000"
+            if room(self._console, engine, label) < len(numbers):
+                label = "epoch"
+            self._progress, self._bar = epoch_bar(self._console, engine, label, width=10)
 
     def epoch(self, engine: Engine, rows: Sequence[Row]) -> None:
         epoch, total = engine.epoch, engine.total_epochs
@@ -84,7 +92,7 @@ class SweepTerminal(SweepWatcher):
         epoch = int(rows[0]["epoch"])
         if self._progress is None:
             where = f"{self._stack}  epoch {epoch}/{engine.total_epochs}"
-            self._console.print(Text(f"{where}  {self._numbers(rows)}"))
+            print_text(self._console, f"{where}  {self._numbers(rows)}")
         else:
             assert self._bar is not None
             self._last_numbers = self._numbers(rows)
@@ -173,7 +181,7 @@ def conclude(directory: Path, drawing: Drawing, *, told: bool = True) -> None:
     comparison = sweep_summary(directory, drawing)
     show_settings(comparison, out)
     for line in symptoms(comparison):
-        out.print(Text(line))
+        print_text(out, line)
     lost = [entry for summary in comparison.summaries for entry in (*summary.failures, *summary.unfinished)]
     without_run = jobs_without_run(directory)
     if not told:
@@ -183,7 +191,7 @@ def conclude(directory: Path, drawing: Drawing, *, told: bool = True) -> None:
     written = f"sweep directory: {directory} (sweep.csv, {figure})"
     if not names:
         hint = f"; is a difference real? mlpexp compare {directory}" if len(comparison.summaries) > 1 else ""
-        out.print(Text(f"{written}{hint}"))
+        print_text(out, f"{written}{hint}")
         return
     n_runs = sum(len(summary.runs) + len(summary.undefined) for summary in comparison.summaries) + len(names)
     raise RunError(f"{len(names)} of the sweep's {pluralize(n_runs, 'job')} failed ({_listed(names)}); {written}")

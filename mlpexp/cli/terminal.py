@@ -11,10 +11,10 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
-from mlpexp.cli.console import console
+from mlpexp.cli.console import console, labelled, print_text
 from mlpexp.cli.main import report
 from mlpexp.components.loss import Loss, losses
 from mlpexp.components.regularizer import regularizers
@@ -42,18 +42,26 @@ SECONDS_BETWEEN_UPDATES = 0.1
 
 
 def epoch_bar(console: Console, engine: Engine, label: str, width: int) -> tuple[Progress, TaskID]:
-    """A progress bar over an engine's epochs, started; its field `numbers` is shown after the bar."""
+    """A progress bar over an engine's epochs, started; its field `numbers` is shown after the bar.
+
+    Of `width` columns it keeps what a narrow terminal has room for.
+    """
     progress = Progress(
         TextColumn(label),
-        MofNCompleteColumn(),
+        MofNCompleteColumn(table_column=Column(no_wrap=True)),
         BarColumn(bar_width=width),
         TextColumn("{task.fields[numbers]}"),
-        TimeRemainingColumn(),
+        TimeRemainingColumn(compact=True, elapsed_when_finished=True, table_column=Column(no_wrap=True)),
         console=console,
     )
     bar = progress.add_task("", total=engine.total_epochs, completed=engine.epoch, numbers="")
     progress.start()
     return progress, bar
+
+
+def room(console: Console, engine: Engine, label: str) -> int:
+    """The columns that the numbers after a progress bar have, where the bar has one."""
+    return console.width - len(f"{label} {engine.total_epochs}/{engine.total_epochs} ━  00:00")
 
 
 class Terminal(Watcher):
@@ -66,15 +74,17 @@ class Terminal(Watcher):
         self._shown = 0.0
         self._last: Row = {}
         self._score = "accuracy"
+        self._room: int | None = None
 
     def note(self, line: str) -> None:
         report(line)
 
     def started(self, prepared: Prepared, engine: Engine, directories: Sequence[Path]) -> None:
         self._score = shown_score(prepared.config.metric, prepared.data.task)
-        self._console.print(_setup(prepared, engine))
-        self._console.print(Text(f"run directory: {directories[0]}"))
+        self._console.print(labelled(self._console, _setup(prepared, engine).items()))
+        print_text(self._console, f"run directory: {directories[0]}")
         if self._console.is_terminal:
+            self._room = room(self._console, engine, "epoch")
             self._progress, self._bar = epoch_bar(self._console, engine, "epoch", width=30)
 
     def epoch(self, engine: Engine, rows: Sequence[Row]) -> None:
@@ -84,18 +94,18 @@ class Terminal(Watcher):
         epoch = int(row["epoch"])
         if self._progress is None:
             if epoch in (1, total_epochs) or epoch % max(1, round(total_epochs / _LINES)) == 0:
-                self._console.print(Text(f"epoch {epoch}/{total_epochs}  {_numbers(row, self._score)}"))
+                print_text(self._console, f"epoch {epoch}/{total_epochs}  {_numbers(row, self._score)}")
             return
         if time.monotonic() - self._shown >= SECONDS_BETWEEN_UPDATES or epoch == total_epochs:
             self._shown = time.monotonic()
             assert self._bar is not None
-            self._progress.update(self._bar, completed=epoch, numbers=_numbers(row, self._score))
+            self._progress.update(self._bar, completed=epoch, numbers=_numbers(row, self._score, self._room))
 
     def ended(self) -> None:
         if self._progress is not None:
             if self._last:
                 assert self._bar is not None
-                numbers = _numbers(self._last, self._score)
+                numbers = _numbers(self._last, self._score, self._room)
                 self._progress.update(self._bar, completed=int(self._last["epoch"]), numbers=numbers)
             self._progress.stop()
 
@@ -107,19 +117,23 @@ class Terminal(Watcher):
         title = weights_title(best_by, f"{record.best_epoch} of {record.epochs_done}{early}")
         self._console.print(metrics_table(run.metrics, record.constant, task, title))
         for line in undefined_metrics(record.undefined):
-            self._console.print(Text(line))
+            print_text(self._console, line)
         if task.kind == "classification":
-            self._console.print(confusions(run.results))
+            print_text(self._console, confusions(run.results))
         show_findings(record.findings, self._console)
-        self._console.print(Text(f"took {record.seconds:.1f} s; run directory: {run.directory}"))
+        print_text(self._console, f"took {record.seconds:.1f} s; run directory: {run.directory}")
 
 
-def _numbers(row: Row, score: str) -> str:
-    """The numbers of an epoch in a line of constant width."""
-    return (
-        f"train loss {row['loss/train']:.4f}  val loss {row['loss/val']:.4f}  "
-        f"val {score_name(score)} {score_text(row[f'{score}/val'])}"
-    )
+def _numbers(row: Row, score: str, room: int | None = None) -> str:
+    """The numbers of an epoch in a line of constant width: the last of them, where the `room` is for fewer."""
+    numbers = [
+        f"train loss {row['loss/train']:.4f}",
+        f"val loss {row['loss/val']:.4f}",
+        f"val {score_name(score)} {score_text(row[f'{score}/val'])}",
+    ]
+    while room is not None and len(numbers) > 1 and len("  ".join(numbers)) > room:
+        del numbers[0]
+    return "  ".join(numbers)
 
 
 def score_name(score: str) -> str:
@@ -128,18 +142,18 @@ def score_name(score: str) -> str:
 
 def score_text(score: float) -> str:
     """A score in four digits; a dash where it is undefined, such as R² of targets that do not vary."""
-    return "–" if math.isnan(score) else f"{score:.4f}"
+    return "–" if math.isnan(score) else f"{score:.4f}".replace("-", "−")
 
 
 # Issues of a table that the note on its columns and rows names too.
 _IN_NOTES = {"empty", "constant", "id_like", "missing_targets", "rows_with_missing"}
 
 
-def _setup(prepared: Prepared, engine: Engine) -> Text:
+def _setup(prepared: Prepared, engine: Engine) -> dict[str, str]:
     config, data = prepared.config, prepared.data
     sizes = " / ".join(f"{len(split):,}" for split in data.splits().values())
     widths = [data.n_features, *getattr(config.model, "hidden", []), prepared.loss.n_outputs(data.task)]
-    parts = {
+    return {
         "data": f"{data.name}: {sizes} rows (train / val / test), {_task(prepared)}",
         "note": data.note,
         "issues": "\n".join(format_finding(as_plain(each)) for each in data.issues if each.symptom not in _IN_NOTES),
@@ -156,13 +170,6 @@ def _setup(prepared: Prepared, engine: Engine) -> Text:
         # The weights still change, so these numbers differ from those of the final table.
         "epoch lines": "train: mean over the epoch's batches, each before its step; val: the weights after the epoch",
     }
-    width = max(map(len, parts))
-    lines = [
-        Text.assemble((f"{name if first else '':<{width}}  ", "bold"), line)
-        for name, what in parts.items()
-        for first, line in zip(itertools.chain([True], itertools.repeat(False)), what.splitlines(), strict=False)
-    ]
-    return Text("\n").join(lines)
 
 
 def _batches(batches: Batches) -> str:
@@ -240,7 +247,7 @@ def importance_table(found: Importance) -> Table:
     table.add_column("95 % interval over shuffles", justify="right")
     rows = zip(found.columns, found.mean.tolist(), found.half_width.tolist(), strict=True)
     for name, mean, half in itertools.islice(rows, MOST_SHOWN):
-        interval = f"{metric.signed(mean - half)} … {metric.signed(mean + half)}"
+        interval = f"{metric.signed(mean - half)} to {metric.signed(mean + half)}"
         table.add_row(Text(name), metric.signed(mean), interval)
     return table
 
@@ -253,13 +260,13 @@ def undefined_metrics(undefined: dict[str, dict[str, str]]) -> list[str]:
 def show_findings(findings: list[dict[str, Any]], out: Console) -> None:
     """What the doctor has found, a paragraph each."""
     for finding in findings:
-        out.print(Text(format_finding(finding)))
+        print_text(out, format_finding(finding))
 
 
-def confusions(results: Results, rows: str = "the test split") -> Text:
+def confusions(results: Results, rows: str = "the test split") -> str:
     """The classes that the network takes for each other most often, on the test split, or other `rows` in its place."""
     pairs = most_confused(results.confusion(results.data.test), results.data.task.classes)
     if not pairs:
-        return Text(f"no class of {rows} was taken for another")
+        return f"no class of {rows} was taken for another"
     said = ", ".join(f"{true} taken for {predicted} ({count}×)" for true, predicted, count in pairs)
-    return Text(f"most confused: {said}")
+    return f"most confused: {said}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from omegaconf import DictConfig
 
 from mlpexp.cli.console import waiting
-from mlpexp.cli.hydra_app import check_package, claim, parse, show, shows
+from mlpexp.cli.hydra_app import check_package, claim, parse, show, show_help, shows
 from mlpexp.config import hydra_adapter
 from mlpexp.config.compose import Composer
 from mlpexp.config.effects import check_keys
@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 def run(arguments: list[str]) -> int:
     """Shows what Hydra is asked to show, or trains. Everything is checked before anything is written."""
     args = parse(arguments)
+    # Hydra reads no options behind overrides.
+    arguments = [*(word for word in arguments if word not in args.overrides), *args.overrides]
     if args.help or args.hydra_help:
-        show(arguments)
+        show_help(arguments)
         return 0
     about_hydra = [given for given in args.overrides if is_about_hydra(given)]
     ours = [given for given in args.overrides if not is_about_hydra(given)]
@@ -56,17 +58,20 @@ def _refuse(overrides: Sequence[str], keys: str | tuple[str, ...], why: str) -> 
 
 def _run_alone(composer: Composer, overrides: Sequence[str], *, dry_run: bool) -> int:
     """One run, as Hydra would run it."""
-    config = composer.config(overrides)
-    check_keys([(config, overrides)])
+    with waiting("composing the run"):
+        config = composer.config(overrides)
+        check_keys([(config, overrides)])
     if dry_run:
         from mlpexp.cli.dry_run import show_run
 
         show_run(config)
         return 0
-    from mlpexp.training.prepare import prepare
+    with waiting("preparing the data"):
+        # It imports torch.
+        from mlpexp.training.prepare import prepare
 
-    prepared = prepare(config)
-    raw = composer.raw(overrides)
+        prepared = prepare(config)
+        raw = composer.raw(overrides)
     with claim(raw, "hydra.run.dir") as path:
         _run_in(path.absolute() if raw.hydra.job.chdir else path, prepared, raw, composer)
     return 0

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 from mlpexp.data.at_path import PARTS, AtPath, Rows
 from mlpexp.data.dataset import datasets
 from mlpexp.data.identity import Identity
-from mlpexp.data.source import image_files
+from mlpexp.data.source import IMAGES, image_files
 from mlpexp.errors import ConfigError, pluralize
 from mlpexp.fields.ranges import Count
 
@@ -178,6 +178,8 @@ def files_to_predict(path: Path, where: str) -> tuple[Path, list[Path]]:
         if not path.is_file():
             what = "is not a regular file" if path.exists() else "no such file or folder"
             raise ConfigError(f"{where}: {what}; an image, a folder of images, or an .npz file is needed.")
+        if path.suffix and path.suffix.lower() not in IMAGES:
+            raise ConfigError(f"{where}: is no image; an image, a folder of images, or an .npz file is needed.")
         return path.parent, [path]
     try:
         files = image_files(path)

@@ -115,6 +115,8 @@ def check_empty(path: Path, key: str, but: str | None = None) -> None:
         held = "a run" if (path / record.NAME).exists() else "files"
         # To go on with a run would not write what --out is for.
         resume = f", or go on with `mlpexp resume {path}`" if held == "a run" and key != "--out" else ""
+        if key == "directory":  # of a call from Python
+            resume = ", or try exist='new' or exist='reuse'"
         raise ConfigError(f"{key}={path}: already holds {held}; choose another directory{resume}.")
 
 

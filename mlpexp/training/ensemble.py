@@ -108,7 +108,8 @@ def _tested_by_all(paths: Sequence[Path], members: Sequence[Results], changes: d
         return [member.data.test for member in members]
     digests = {_digests(member) for member in members}
     if len(digests) > 1 or None in digests or any(member.identity.split is None for member in members):
-        raise ConfigError(f"{paths[0]}: does not say which rows its split shares with those of the others; {_REMEDY}.")
+        why = "each has a split, or data, of its own"
+        raise ConfigError(f"{paths[0]}: no test rows are known that it shares with the other seeds: {why}; {_REMEDY}.")
     tested = [_test_rows(member) for member in members]
     common = tested[0]
     for rows in tested[1:]:

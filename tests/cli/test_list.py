@@ -183,3 +183,14 @@ def test_a_run_keeps_torchs_compiler_out(here: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("named", "example"),
+    [("dataset table", "dataset=table dataset.path=VALUE"), ("optimizer adam", "optimizer=adam optimizer.lr=VALUE")],
+)
+def test_the_example_sets_what_must_be_given_or_the_first(
+    named: str, example: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(["list", *named.split()]) == 0
+    assert capsys.readouterr().out.endswith(f"Overrides: {example}\n")

@@ -138,7 +138,7 @@ def test_rows_that_each_was_learned_from_are_refused(here: Path, small: Callable
     with pytest.raises(mlpexp.ConfigError, match=r"each row is a training row of at least one run; .*dataset.seed=0"):
         evaluate_ensemble(runs, here)
     digits = [mlpexp.train(small("epochs=1", f"dataset.seed={seed}"), f"d{seed}").directory for seed in (0, 1)]
-    with pytest.raises(mlpexp.ConfigError, match="does not say which rows its split shares"):
+    with pytest.raises(mlpexp.ConfigError, match="no test rows are known that it shares"):
         evaluate_ensemble(digits, here)
     with pytest.raises(mlpexp.ConfigError, match="needs two runs at least"):
         evaluate_ensemble(digits[:1], here)

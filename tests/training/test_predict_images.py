@@ -136,7 +136,7 @@ WRONG: dict[str, tuple[str, Callable[[], object], str, str]] = {
         "images",
         lambda: Path("new.csv").write_text("x1,x2\n1,2\n"),
         "new.csv",
-        "data=new.csv: 1 image cannot be read: new.csv (it is not an image); repair or remove it.",
+        "data=new.csv: is no image; an image, a folder of images, or an .npz file is needed.",
     ),
     "scaled pixels": ("images", lambda: np.save("n.npy", X / 255), "n.npy", "data=n.npy: a pixel is 0."),
     "channels first": (
