@@ -259,9 +259,10 @@ def _of_data(shared: Repetition) -> list[str]:
             return ["Every seed has data of its own: its differences are independent."]
         case "one split" | "test set":
             rows = "rows of all splits" if shared.base == "one split" else "test rows"
+            own = "" if shared.base == "one split" else ", and in the rows for validation unless dataset.seed is set"
             return [
-                f"Seeds differ in initial weights, batch order and dropout, and share the {rows}: intervals do not "
-                "contain the variation from one test set to another."
+                f"Seeds differ in initial weights, batch order and dropout{own}. They share the {rows}: intervals do "
+                "not contain the variation from one test set to another."
             ]
         case _:
             return []
