@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 from itertools import takewhile
 from pathlib import Path
@@ -13,6 +14,7 @@ from PIL import Image
 from mlpexp.cli.listing import options
 from mlpexp.cli.main import call
 from mlpexp.comparison.compare import compare
+from mlpexp.comparison.runs import find_runs
 from mlpexp.config.locate import CONF
 from mlpexp.report.exhibits import EXHIBITS, Experiment
 
@@ -48,6 +50,10 @@ def test_shrunk(name: str, small_mnist: Path, here: Path) -> None:
     for path in [*(here / "sweep" / "figures").iterdir(), here / "sweep" / "sweep.png"]:
         with Image.open(path) as image:
             assert min(image.size) >= 150
+    runs, _ = find_runs([here / "sweep"])
+    assert all(run.record.config["dataset"].get("seed", run.record.seed) == run.record.seed for run in runs)
+    if mnist:
+        assert len(json.loads((here / "sweep" / "sweep.json").read_text())["stacks"]) == 1
     rows = list(csv.DictReader((here / "sweep" / "sweep.csv").read_text().splitlines()))
     assert len(rows) == len(comparison.summaries)
     assert all(int(row["n"]) == 2 for row in rows)
