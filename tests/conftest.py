@@ -7,9 +7,11 @@ import os
 # Workers that run side by side with several threads each wait for one another; subprocesses inherit this.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import base64
 import copy
 import csv
 import json
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +20,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hydra._internal.config_repository import ConfigRepository
 from hydra.core.config_loader import ConfigLoader
+from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig, OmegaConf, flag_override
 
 from mlpexp.config import hydra_adapter
@@ -76,7 +80,8 @@ _OF_THE_MOMENT = ("command", "python", "started", "seconds", "pid", "crc32")
 def composed_once() -> Iterator[None]:
     """Hydra composes each set of choices of conf/ once, for all commands that tests call: it takes 60 ms each time.
 
-    What a test puts into a directory or a plugin of its own is composed anew.
+    It reads each of its files once: a third of that time. What a test puts into a directory or a plugin of its own is
+    read and composed anew.
     """
     compose = hydra_adapter.compose
     known: dict[tuple[str, ...], DictConfig] = {}
@@ -94,9 +99,56 @@ def composed_once() -> Iterator[None]:
             found.hydra.runtime.cwd = str(Path.cwd())
         return _with_numbers(found)
 
+    read = ConfigRepository.load_config
+    files: dict[str, bytes] = {}
+    ours = {f"file://{CONF}", "pkg://hydra.conf"}
+
+    def read_once(repository: ConfigRepository, config_path: str) -> ConfigResult | None:
+        if {source.full_path() for source in repository.get_sources()} != {*ours, "structured://"}:
+            return read(repository, config_path)
+        if config_path not in files:
+            result = read(repository, config_path)
+            if result is None or result.path not in ours:
+                return result
+            files[config_path] = pickle.dumps(result)
+        found: ConfigResult = pickle.loads(files[config_path])
+        return found
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(hydra_adapter, "compose", once)
+        patch.setattr(ConfigRepository, "load_config", read_once)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def drawn_here() -> Iterator[None]:
+    """Pictures are drawn as on a single core, by the process of the tests: another takes half a second to start.
+
+    tests/figures/test_drawing.py and tests/sweep/test_stacked_sweep.py have them drawn by others.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mlpexp.figures.drawing._cores", lambda: 1)
+        yield
+
+
+# A white PNG of one pixel.
+_MARK = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEANl9ngAAAAABJRU5ErkJggg==")
+
+
+@pytest.fixture
+def marks_for_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are made, and a PNG file of one is a mark: where it is not looked at, drawing is a third of a run."""
+    from matplotlib.figure import Figure
+
+    save = Figure.savefig
+
+    def mark(figure: Figure, file: Any, *, format: str | None = None, **options: Any) -> None:
+        if format == "png":
+            file.write(_MARK)
+        else:
+            save(figure, file, format=format, **options)
+
+    monkeypatch.setattr(Figure, "savefig", mark)
 
 
 # The jobs of sweeps lie in directories 0, 1, …, as with hydra.sweep.subdir='${hydra.job.num}'.

