@@ -115,7 +115,7 @@ def test_the_command_shows_and_writes_it(things: Path, here: Path, capsys: pytes
     with (made / "importance.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert {row["column"] for row in rows} == {"size", "weight", "colour", "day"}
-    shown = [line.split() for line in out.splitlines() if "…" in line]
+    shown = [line.split() for line in out.splitlines() if " to " in line and line.startswith("│")]
     assert [line[1] for line in shown] == [row["column"] for row in rows]
     for row in rows:
         assert float(row["low"]) <= float(row["importance"]) <= float(row["high"])
