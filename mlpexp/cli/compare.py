@@ -121,11 +121,9 @@ def show_settings(comparison: Comparison, out: Console, *, wide: bool = False, e
 
     from mlpexp.cli.console import print_text
     from mlpexp.comparison.report import claim_lines, lost_runs
-    from mlpexp.comparison.table import settings_rows
 
     if comparison.over_datasets is None:
-        n_settings = len(settings_rows(comparison)) - 1
-        _show_table(comparison, out, wide)
+        n_settings = _show_table(comparison, out, wide)
     else:
         n_settings = len(comparison.over_datasets.standings)
         if each_dataset:
@@ -141,11 +139,14 @@ def show_settings(comparison: Comparison, out: Console, *, wide: bool = False, e
         print_text(out, line)
 
 
-def _show_table(comparison: Comparison, out: Console, wide: bool) -> None:
+def _show_table(comparison: Comparison, out: Console, wide: bool) -> int:
+    """Prints the table of settings, the first of them where they are many, and gives how many there are."""
     from mlpexp.comparison.table import rich_table, settings_rows, settings_title
 
-    rows = settings_rows(comparison)[: 1 + _MOST_ROWS]
-    _print(rich_table(comparison, rows, settings_title(comparison), None if wide else out.width), out, wide)
+    rows = settings_rows(comparison)
+    shown = rich_table(comparison, rows[: 1 + _MOST_ROWS], settings_title(comparison), None if wide else out.width)
+    _print(shown, out, wide)
+    return len(rows) - 1
 
 
 def _show_over_datasets(comparison: Comparison, out: Console, wide: bool) -> None:

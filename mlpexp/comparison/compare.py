@@ -20,7 +20,7 @@ from mlpexp.comparison.effects import effects
 from mlpexp.comparison.metric import choose_metric, default_name, score_names
 from mlpexp.comparison.over_datasets import over_datasets
 from mlpexp.comparison.runs import StoredRun, find_runs
-from mlpexp.comparison.settings import WHICH_DATA, Blocks, Differences, Groups, Setting, blocks, group, without_repeats
+from mlpexp.comparison.settings import WHICH_DATA, Blocks, Differences, Setting, blocks, group, without_repeats
 from mlpexp.comparison.statistics import ALPHA, difference, p_values, simultaneous
 from mlpexp.comparison.summary import Failed, Summary, find_setting, ranked, summarize
 from mlpexp.comparison.table import settings_rows, settings_title
@@ -109,9 +109,17 @@ def compare_runs(
 ) -> Comparison:
     """Groups, ranks and tests; `notes` are earlier notes on the runs."""
     groups, found = group(runs)
+    n_repeats = 0
+    for label, (setting, members) in groups.items():
+        kept, n_left_out = without_repeats(members)
+        n_repeats += n_left_out
+        groups[label] = setting, kept
     apart = blocks(groups, found)
     by_dataset = apart.groups if apart else {"": groups}
-    parts = {name: _summaries(members, metric, failed) for name, members in by_dataset.items()}
+    parts = {
+        name: [summarize(setting, members, metric, failed) for setting, members in settings.values()]
+        for name, settings in by_dataset.items()
+    }
     summaries = [summary for part in parts.values() for summary in part]
     ranking = _ranking(summaries, metric)
     parts = {name: ranked(part, ranking) for name, part in parts.items()}
@@ -122,7 +130,6 @@ def compare_runs(
         (summaries,) = parts.values()
         named = find_setting(summaries, baseline) if baseline is not None else _own_baseline(summaries, report)
         comparison = _within(summaries, found, named, metric, ranking, report, worth)
-    n_repeats = sum(len(members) - len(without_repeats(members)[0]) for _, members in groups.values())
     of_runs = _notes(runs, comparison, n_repeats)
     divergence = _divergence(comparison.summaries, metric)
     return replace(
@@ -130,10 +137,6 @@ def compare_runs(
         notes=[*notes, *of_runs, *_undefined(runs, metric), *divergence, *_worth(comparison)],
         judgements=[evaluate_claim(claim, comparison.summaries) for claim in report.claims],
     )
-
-
-def _summaries(groups: Groups, metric: Metric, failed: Failed) -> list[Summary]:
-    return [summarize(setting, without_repeats(runs)[0], metric, failed) for setting, runs in groups.values()]
 
 
 def _within(

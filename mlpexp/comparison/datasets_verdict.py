@@ -6,7 +6,7 @@ from mlpexp.comparison.datasets_table import mean_rank
 from mlpexp.comparison.over_datasets import FEWEST_DATASETS, DatasetContrast, OverDatasets
 from mlpexp.comparison.power import MOST_SEEDS, detectable, seeds_needed, sharing
 from mlpexp.comparison.statistics import ALPHA
-from mlpexp.comparison.table import p_value
+from mlpexp.comparison.table import only_alone, p_value
 from mlpexp.config.metric import Metric
 from mlpexp.errors import pluralize
 
@@ -73,10 +73,7 @@ def _conclusion(found: OverDatasets, metric: Metric, contrast: DatasetContrast) 
     assert difference.mean is not None
     said = f"not distinguishable from noise with {n} datasets"
     if difference.p is not None and difference.p <= ALPHA:
-        said = (
-            f"tested alone it would be more than noise (p = {p_value(difference.p)}), but not as one of {found.n_tests}"
-        )
-        said = f"{said} tests".replace("= <", "<")
+        said = only_alone(difference.p, found.n_tests)
     n_tests = sharing(found.n_tests, chosen=not found.baseline)
     now = _amount(found, metric, detectable(difference.sd, difference.df, n, n_tests))
     needed = seeds_needed(abs(difference.mean), difference.sd, difference.df, n_tests)

@@ -146,14 +146,15 @@ def blocks(groups: Groups, found: Differences) -> Blocks | None:
     """
     which = [key for key in WHICH_DATA if key in found.keys]
     chosen = [{key: setting.values[key] for key in which} for setting, _ in groups.values()]
+    names = _dataset_names(chosen)
     apart: dict[str, Groups] = {}
-    for (setting, runs), name in zip(groups.values(), _dataset_names(chosen), strict=True):
+    for (setting, runs), name in zip(groups.values(), names, strict=True):
         own = Setting({key: value for key, value in setting.values.items() if key not in which})
         apart.setdefault(name, {})[own.label] = own, runs
     if len(apart) < 2 or max(map(len, apart.values())) < 2:
         return None
     within = Differences([key for key in found.keys if key not in which], found.implied)
-    return Blocks(apart, within, dict(zip(_dataset_names(chosen), chosen, strict=True)))
+    return Blocks(apart, within, dict(zip(names, chosen, strict=True)))
 
 
 def _dataset_names(chosen: Sequence[Mapping[str, str]]) -> list[str]:

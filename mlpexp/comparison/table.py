@@ -110,6 +110,12 @@ def p_value(p: float | None) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
+def only_alone(p: float, n_tests: int) -> str:
+    """What is said of a difference that is decided by its own p-value, but not by the adjusted one."""
+    alone = f"p = {p_value(p)}".replace("= <", "<")
+    return f"tested alone it would be more than noise ({alone}), but not as one of {n_tests} tests"
+
+
 def _shown_metrics(metric: Metric) -> list[Metric]:
     """The metric that ranks, then the same on the other of test and val."""
     return [metric, *(Metric(metric.name, split) for split in ("test", "val") if split != metric.split)]

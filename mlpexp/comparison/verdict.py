@@ -13,7 +13,7 @@ from mlpexp.comparison.outlook import confirmation, outlook, seeds_line
 from mlpexp.comparison.settings import ALL_RUNS
 from mlpexp.comparison.statistics import ALPHA, Difference, share_interval
 from mlpexp.comparison.summary import Summary
-from mlpexp.comparison.table import effect_size, interval, p_value
+from mlpexp.comparison.table import effect_size, interval, only_alone, p_value
 from mlpexp.comparison.winner import cross_chosen_mean
 from mlpexp.errors import pluralize
 
@@ -182,8 +182,7 @@ def _conclusion(comparison: Comparison, contrast: Contrast) -> str:
     if contrast.decided:
         return "more than noise"
     if difference.p <= ALPHA:
-        alone = f"p = {p_value(difference.p)}".replace("= <", "<")
-        undecided = f"tested alone it would be more than noise ({alone}), but not as one of {comparison.n_tests} tests"
+        undecided = only_alone(difference.p, comparison.n_tests)
     else:
         undecided = f"not distinguishable from noise with {seeds}"
     return f"{undecided}{outlook(comparison, contrast)}"

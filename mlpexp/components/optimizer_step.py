@@ -1,4 +1,4 @@
-"""Keeping torch's compiler out of runs that do not compile.
+"""Steps of optimizers: torch's compiler is kept out of runs that do not compile.
 
 Importing torch._dynamo takes more than a second, most of what a short run costs, and in torch 2.14 both making
 an optimizer and stepping it import it, only to exclude them from it. Where a release of torch
@@ -44,6 +44,14 @@ def plain_step(optimizer: Optimizer) -> Callable[..., Any]:
         return plain(optimizer, *closure)
 
     return step
+
+
+def loss_of(closure: Callable[[], Any] | None) -> Any:
+    """What the closure of an optimizer's step gives, with gradients; None without one."""
+    if closure is None:
+        return None
+    with torch.enable_grad():
+        return closure()
 
 
 def _is_torchs_own(function: Any) -> bool:

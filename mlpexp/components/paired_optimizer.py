@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch.optim import Optimizer
 
-from mlpexp.components.optimizer_step import plain_step
+from mlpexp.components.optimizer_step import loss_of, plain_step
 
 
 class PairedOptimizer(Optimizer):
@@ -34,10 +34,7 @@ class PairedOptimizer(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        loss = loss_of(closure)
         for step in self._steps:
             step()
         return loss

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mlpexp.components.optimizer_step import loss_of
+
 
 class StackedMuon(torch.optim.Optimizer):
     """torch.optim.Muon of each member, with adjust_lr_fn="match_rms_adamw", over weights [K, n_out, n_in].
@@ -27,10 +29,7 @@ class StackedMuon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        loss = loss_of(closure)
         for group in self.param_groups:
             for weight in group["params"]:
                 if weight.grad is not None:

@@ -69,9 +69,10 @@ def with_figures(members: Iterable[Member]) -> set[Member]:
     ended = [member for member in members if member.failure is None]
     best: dict[Config, Member] = {}
     for member in ended:
-        other = best.setdefault(setting_of(member.config), member)
+        setting = setting_of(member.config)
+        other = best.setdefault(setting, member)
         if (member.best.score, -member.best.loss) > (other.best.score, -other.best.loss):
-            best[setting_of(member.config)] = member
+            best[setting] = member
     asked = {True: set(best.values()), "all": set(ended), False: set[Member]()}
     return {member for member in ended if member in asked[member.config.log.figures]}
 

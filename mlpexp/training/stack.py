@@ -217,7 +217,7 @@ def _finish(engine: Engine, attempts: Sequence[Attempt], drawing: Drawing, watch
         some = in_order[start : start + WRITERS]
         watcher.doing(f"{'drawing and ' if drawn else ''}writing {start}/{len(in_order)}")
         for attempt in some:
-            if attempt in drawn:
+            if attempt.member in chosen:
                 for later in islice(upcoming, 1):
                     later.draw(drawing)
                 attempt.write_figures()
