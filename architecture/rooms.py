@@ -27,7 +27,7 @@ LADDER = [
     ["fields"],
     ["figures"],
     ["interruption"],
-    ["errors", "lazy", "markup"],
+    ["cores", "errors", "lazy", "markup"],
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(LADDER) for room in rooms}
 

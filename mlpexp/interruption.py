@@ -50,7 +50,7 @@ def watched() -> Iterator[Interruption]:
         interruption.signal_number = number
         _ignore_repeated(number, before)
         _restore(before)
-        if os.isatty(2):
+        if _at_terminal():
             # Not by print: the signal may have come while something else was being printed.
             with suppress(OSError):
                 os.write(2, b"\nmlpexp: stopping after this epoch; once more to stop at once\n")
@@ -93,6 +93,17 @@ def stopped_with(message: str) -> Iterator[None]:
         raise InterruptedRunError(message, getattr(error, "number", signal.SIGINT)) from None
     finally:
         _restore(before)
+
+
+def _at_terminal() -> bool:
+    """Whether stderr is the terminal that this process belongs to, as it is not for the workers of a sweep."""
+    try:
+        return os.tcgetpgrp(2) == os.getpgrp()
+    except AttributeError:
+        # Windows has no such groups.
+        return os.isatty(2)
+    except OSError:
+        return False
 
 
 def _handlers() -> dict[signal.Signals, Any]:

@@ -124,13 +124,15 @@ def composed_once() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def drawn_here() -> Iterator[None]:
-    """Pictures are drawn as on a single core, by the process of the tests: another takes half a second to start.
+def on_one_core() -> Iterator[None]:
+    """The process of the tests draws and trains, as on a single core: another takes half a second to two to start.
 
-    tests/figures/test_drawing.py and tests/sweep/test_stacked_sweep.py have them drawn by others.
+    tests/figures/test_drawing.py, tests/sweep/test_stacked_sweep.py and tests/sweep/test_pool.py have others do it.
     """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mlpexp.figures.drawing._cores", lambda: 1)
+        patch.setattr("mlpexp.figures.drawing.usable_cores", lambda: 1)
+        patch.setattr("mlpexp.sweep.processes.usable_cores", lambda: 1)
+        patch.setattr("mlpexp.sweep.workers.usable_cores", lambda: 1)
         yield
 
 

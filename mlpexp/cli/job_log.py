@@ -14,7 +14,7 @@ from mlpexp.config.metric import shown_score
 from mlpexp.engine.loop import Engine, Row
 from mlpexp.training.attempt import Run
 from mlpexp.training.prepare import Prepared
-from mlpexp.training.stack import Watcher
+from mlpexp.training.watcher import Epochs, Watcher
 
 # A line is printed for each of this many parts of a run.
 _PARTS = 4
@@ -30,12 +30,12 @@ class JobLog(Watcher):
         self._console = console()
         self._score = "accuracy"
 
-    def started(self, prepared: Prepared, engine: Engine, directories: Sequence[Path]) -> None:
+    def set_up(self, prepared: Prepared, engine: Engine, directories: Sequence[Path]) -> None:
         self._score = shown_score(prepared.config.metric, prepared.data.task)
         self._say(f"started; run directory: {directories[0]}")
 
-    def epoch(self, engine: Engine, rows: Sequence[Row]) -> None:
-        epoch, total = engine.epoch, engine.total_epochs
+    def epoch(self, epochs: Epochs, rows: Sequence[Row]) -> None:
+        epoch, total = epochs.epoch, epochs.total_epochs
         if epoch * _PARTS // total > (epoch - 1) * _PARTS // total:
             score = rows[0][f"{self._score}/val"]
             self._say(f"epoch {epoch}/{total}  val {score_name(self._score)} {score_text(score)}")

@@ -2,52 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from hydra.core.override_parser.types import ValueType
-from omegaconf import DictConfig, OmegaConf, flag_override
+from omegaconf import DictConfig, flag_override
 
 from mlpexp.cli.dry_run import show_plan
 from mlpexp.cli.hydra_app import claim, errors_of_ours
 from mlpexp.cli.main import report
+from mlpexp.cli.sweep_jobs import ListedSweep, is_stacked
 from mlpexp.cli.sweep_task import SweepTask
 from mlpexp.cli.sweep_terminal import conclude
 from mlpexp.config import hydra_adapter
 from mlpexp.config.compose import AUTO, Composer
 from mlpexp.config.effects import repeats
-from mlpexp.config.overrides import count, parse_override, quote, values
-from mlpexp.config.schema import Sweep
-from mlpexp.errors import ConfigError, MlpexpError, RunError
+from mlpexp.config.overrides import quote
+from mlpexp.errors import MlpexpError, RunError
 from mlpexp.figures.drawing import Drawing, process_beside
 from mlpexp.interruption import InterruptedRunError, stopped_with
 from mlpexp.run.record import NAME
 from mlpexp.run.sweep_record import SweepRecord
-from mlpexp.sweep.jobs import Job, check_jobs, expand, job_records
+from mlpexp.sweep.jobs import Job, check_jobs, job_records
+from mlpexp.sweep.workers import Workers
 from mlpexp.training.prepare import Preparations
 
-# At most this many values of a key are checked for sweepers that choose the jobs.
-_MOST_VALUES = 1000
 
+def run_sweep(checked: CheckedSweep, composer: Composer, workers: Workers, *, dry_run: bool) -> int:
+    """Runs the jobs of a sweep by Hydra's sweeper and launcher; then shows their results.
 
-def run_sweep(checked: CheckedSweep, composer: Composer, *, dry_run: bool) -> int:
-    """Runs the jobs of a sweep by Hydra's sweeper and launcher; then shows their results."""
+    `workers` may have been started for them.
+    """
     if repeated := repeats([job.config for job in checked.jobs or []]):
         report(f"{repeated}.")
     if dry_run:
-        stacked = checked.raw.hydra.launcher._target_.endswith(".StackedLauncher")
-        show_plan(checked.jobs, checked.preparations, stacked=stacked)
+        show_plan(checked.jobs, checked.preparations, stacked=is_stacked(checked.raw))
         return 0
     # A directory of its own, made only now that all jobs are checked.
     with claim(checked.raw, "hydra.sweep.dir") as sweep:
-        _run_in(sweep, checked, composer)
+        _run_in(sweep, checked, composer, workers)
     return 0
 
 
-def _run_in(sweep: Path, checked: CheckedSweep, composer: Composer) -> None:
+def _run_in(sweep: Path, checked: CheckedSweep, composer: Composer, workers: Workers) -> None:
     """Runs the jobs of a sweep in its directory; then shows their results."""
     raw, jobs = checked.raw, checked.jobs
     with flag_override(raw.hydra, ["readonly", "struct"], False):
@@ -56,7 +53,9 @@ def _run_in(sweep: Path, checked: CheckedSweep, composer: Composer) -> None:
     records = job_records(jobs or [])
     SweepRecord(records, [[job.number] for job in records], search=_search(raw) if jobs is None else None).write(sweep)
     line = list(raw.hydra.overrides.task)
-    task = SweepTask(sweep, jobs or [], checked.preparations, composer=composer, line=line, searching=jobs is None)
+    task = SweepTask(
+        sweep, jobs or [], checked.preparations, workers, composer=composer, line=line, searching=jobs is None
+    )
     # Its process imports matplotlib while the jobs train.
     with Drawing(process_beside()) as drawing:
         drawing.start()
@@ -119,52 +118,10 @@ class CheckedSweep:
     preparations: Preparations
 
 
-def check_sweep(composer: Composer, overrides: Sequence[str]) -> CheckedSweep:
-    """The sweep, or ConfigError with whatever is wrong with its jobs.
-
-    For sweepers that choose the values, each listed value of a key is tried with the first of all others.
-    """
-    raw = composer.of_sweep(overrides)
-    for name in ("launcher", "sweeper"):
-        if OmegaConf.is_missing(raw.hydra, name) or not raw.hydra[name] or "_target_" not in raw.hydra[name]:
-            raise ConfigError(f"hydra/{name}: a sweep needs one {name}.")
-        target = str(raw.hydra[name]._target_)
-        if not target.startswith(hydra_adapter.PLUGINS):
-            raise ConfigError(
-                f"hydra.{name}._target_={target}: is no plugin of Hydra's; choose one by hydra/{name}=NAME."
-            )
-    sweeper = raw.hydra.sweeper
-    # All combinations of the values; other sweepers choose their own.
-    grid = str(sweeper.get("_target_")).endswith(".BasicSweeper")
-    layout = composer.sweep(overrides)
-    if grid:
-        params = {str(key): str(value) for key, value in (sweeper.params or {}).items()}
-        jobs = expand(overrides, params, composer.config_dir, layout)
-    elif layout != Sweep():
-        raise ConfigError(
-            "sweep.zip and sweep.settings: are for a sweep over given values; this sweeper chooses its own."
-        )
-    else:
-        jobs = _one_key_at_a_time(overrides)
+def check_sweep(listed: ListedSweep, composer: Composer) -> CheckedSweep:
+    """The sweep, or ConfigError with whatever is wrong with its jobs."""
     preparations = Preparations()
-    known = check_jobs(jobs, composer, numbered=grid, preparations=preparations)
-    if grid:
+    known = check_jobs(listed.jobs, composer, numbered=listed.all, preparations=preparations)
+    if listed.all:
         job_records(known)
-    return CheckedSweep(raw, known if grid else None, preparations)
-
-
-def _one_key_at_a_time(overrides: Sequence[str]) -> list[list[str]]:
-    """The job of the first values, then one for each further value: n keys of m values make about n·m jobs, not mⁿ."""
-    first: list[str] = []
-    further: list[tuple[int, str]] = []
-    for given in overrides:
-        override = parse_override(given)
-        if not override.is_sweep_override():
-            first.append(given)
-        elif override.is_discrete_sweep() and override.value_type != ValueType.GLOB_CHOICE_SWEEP:
-            count(override)
-            listed = list(islice(values(override), _MOST_VALUES))
-            further += [(len(first), other) for other in listed[1:]]
-            first += listed[:1]
-        # The sweeper chooses the values of interval(0,1); those of glob(*) are known.
-    return [first, *([*first[:at], other, *first[at + 1 :]] for at, other in further)]
+    return CheckedSweep(listed.raw, known if listed.all else None, preparations)

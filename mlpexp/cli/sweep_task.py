@@ -24,9 +24,10 @@ from mlpexp.run.names import directory_name, varied
 from mlpexp.run.record import NAME, Record
 from mlpexp.sweep.jobs import Job
 from mlpexp.sweep.train import note_overrides, train_jobs
+from mlpexp.sweep.workers import Workers
 from mlpexp.training.attempt import Run
 from mlpexp.training.prepare import Preparations
-from mlpexp.training.stack import Watcher
+from mlpexp.training.watcher import Watcher
 
 
 class SweepTask:
@@ -41,13 +42,15 @@ class SweepTask:
         directory: Path | None = None,
         jobs: Sequence[Job] = (),
         preparations: Preparations | None = None,
+        workers: Workers | None = None,
         *,
         composer: Composer | None = None,
         line: Sequence[str] = (),
         searching: bool = False,
         sent: bool = False,
     ) -> None:
-        """`directory` is that of the sweep. `jobs` are already checked, and their data are in `preparations`.
+        """`directory` is that of the sweep. `jobs` are already checked, their data are in `preparations`,
+        and `workers` may have been started for them.
 
         Jobs that a sweeper chooses later are composed by `composer`, and their directories are named after the
         overrides that differ from `line`, those of the sweep. With `searching`, a sweeper minimises the values that
@@ -56,6 +59,7 @@ class SweepTask:
         self._directory = directory
         self._jobs = {job.number: job for job in jobs}
         self._preparations = preparations or Preparations()
+        self._workers = workers
         self._composer = composer
         self._line = line
         self._searching = searching
@@ -112,7 +116,8 @@ class SweepTask:
         jobs = [self._job(number, list(given)) for number, given in enumerate(overrides, first)]
         note_overrides(self._directory, jobs)
         try:
-            outcomes = train_jobs(self._directory, jobs, self._preparations, SweepTerminal(self._directory))
+            terminal = SweepTerminal(self._directory)
+            outcomes = train_jobs(self._directory, jobs, self._preparations, terminal, self._workers)
         except InterruptedRunError as error:
             report(str(error))
             raise SystemExit(error.exit_code) from error

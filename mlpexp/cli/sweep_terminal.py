@@ -9,20 +9,23 @@ import traceback
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from mlpexp.cli.console import console, print_text
-from mlpexp.cli.terminal import SECONDS_BETWEEN_UPDATES, epoch_bar, room, score_name, score_text
+from mlpexp.cli.terminal import SECONDS_BETWEEN_UPDATES, add_bar, epoch_bars, room, score_name, score_text
 from mlpexp.config.metric import shown_score
-from mlpexp.engine.loop import Engine, Row
+from mlpexp.engine.loop import Row
 from mlpexp.errors import MlpexpError, RunError, pluralize
 from mlpexp.figures.drawing import Drawing
 from mlpexp.figures.formats import FORMATS
-from mlpexp.sweep.train import StackToTrain, SweepWatcher
-from mlpexp.training.attempt import Outcome
+from mlpexp.run.record import Record
+from mlpexp.sweep.one_stack import StackToTrain
+from mlpexp.sweep.train import SweepWatcher
 from mlpexp.training.prepare import Prepared
+from mlpexp.training.watcher import Epochs, Watcher
 
 if TYPE_CHECKING:
     from mlpexp.comparison.summary import MissingResult
@@ -34,7 +37,7 @@ _WIDE = 100
 
 
 class SweepTerminal(SweepWatcher):
-    """Shows stack after stack: a progress bar on a terminal, plain lines elsewhere.
+    """Shows the stacks: a progress bar for each on a terminal, plain lines elsewhere.
 
     What shows that the stacks are being prepared is closed before the first of them.
     """
@@ -43,43 +46,87 @@ class SweepTerminal(SweepWatcher):
         self._directory = directory
         self._console = console()
         self._preparing = preparing or ExitStack()
-        self._progress: Progress | None = None
-        self._bar: TaskID | None = None
-        self._shown = 0.0
-        self._last: tuple[Engine, Sequence[Row]] | None = None
-        self._last_numbers = ""
-        self._score = "accuracy"
-        self._stack = ""
-        self._every = 1.0
+        self._bars = _Bars(self._console)
 
     def note(self, line: str) -> None:
         from mlpexp.cli.main import report
 
         report(line)
 
-    def stack(self, index: int, stacks: Sequence[StackToTrain]) -> None:
+    def stacks(self, stacks: Sequence[StackToTrain], n_processes: int) -> None:
         self._preparing.close()
+        where = f" in {n_processes} processes" if n_processes > 1 else ""
         sizes = [len(stack.numbers) for stack in stacks]
-        if index == 0:
-            print_text(self._console, f"{said_of(sizes)}; sweep directory: {self._directory}")
-        self._every = _LINES / len(stacks)
-        self._stack = f"stack {index + 1}/{len(stacks)} ({pluralize(sizes[index], 'run')})"
+        print_text(self._console, f"{said_of(sizes)}{where}; sweep directory: {self._directory}")
 
-    def started(self, prepared: Prepared, engine: Engine, directories: Sequence[Path]) -> None:
+    def stack(self, index: int, stacks: Sequence[StackToTrain]) -> Watcher:
+        label = f"stack {index + 1}/{len(stacks)} ({pluralize(len(stacks[index].numbers), 'run')})"
+        return StackTerminal(self._console, self._bars, label, _LINES / len(stacks))
+
+    def left_out(self, numbers: Sequence[int], error: Exception) -> None:
+        from mlpexp.cli.main import report
+
+        report(f"{_jobs(numbers)} left out: {error}")
+
+    def outcome(self, numbers: Sequence[int], outcome: Record | Exception) -> None:
+        if isinstance(outcome, Exception):
+            # Behind what the progress bar has left, and on stderr, where scripts look for it.
+            report_failure(numbers, outcome)
+
+
+class _Bars:
+    """The progress bars of the stacks that train at the same time. Those of stacks that have ended stay as they are."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._progress: Progress | None = None
+        self._n_training = 0
+
+    def add(self, epochs: Epochs, label: str) -> TaskID:
+        if self._progress is None:
+            self._progress = epoch_bars(self._console, width=10)
+        self._n_training += 1
+        return add_bar(self._progress, epochs, label)
+
+    def update(self, bar: TaskID, **changes: Any) -> None:
+        assert self._progress is not None
+        self._progress.update(bar, **changes)
+
+    def end(self) -> None:
+        """Called once for each stack that ends."""
+        self._n_training -= 1
+        if not self._n_training and self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+
+
+class StackTerminal(Watcher):
+    """Shows one stack."""
+
+    def __init__(self, console: Console, bars: _Bars, label: str, n_lines: float) -> None:
+        """Without a terminal about `n_lines` lines are printed."""
+        self._console, self._bars, self._label, self._n_lines = console, bars, label, n_lines
+        self._bar: TaskID | None = None
+        self._shown = 0.0
+        self._last: tuple[Epochs, Sequence[Row]] | None = None
+        self._last_numbers = ""
+        self._score = "accuracy"
+
+    def started(self, prepared: Prepared, epochs: Epochs) -> None:
         self._score = shown_score(prepared.config.metric, prepared.data.task)
         if self._console.is_terminal:
-            label, numbers = f"{self._stack}  epoch", f"mean val {score_name(self._score)} 0.0000"
-            if room(self._console, engine, label) < len(numbers):
+            label, numbers = f"{self._label}  epoch", f"mean val {score_name(self._score)} 0.0000"
+            if room(self._console, epochs, label) < len(numbers):
                 label = "epoch"
-            self._progress, self._bar = epoch_bar(self._console, engine, label, width=10)
+            self._bar = self._bars.add(epochs, label)
 
-    def epoch(self, engine: Engine, rows: Sequence[Row]) -> None:
-        epoch, total = engine.epoch, engine.total_epochs
+    def epoch(self, epochs: Epochs, rows: Sequence[Row]) -> None:
+        epoch, total = epochs.epoch, epochs.total_epochs
         # Without a terminal, on the epochs at which a further line is due.
-        due = int(epoch / total * self._every) > int((epoch - 1) / total * self._every)
-        if self._progress is not None:
+        due = int(epoch / total * self._n_lines) > int((epoch - 1) / total * self._n_lines)
+        if self._bar is not None:
             due = time.monotonic() - self._shown >= SECONDS_BETWEEN_UPDATES
-        self._last = engine, rows
+        self._last = epochs, rows
         if due:
             self._show()
 
@@ -87,16 +134,15 @@ class SweepTerminal(SweepWatcher):
         """Shows the latest epoch, once."""
         if self._last is None:
             return
-        engine, rows = self._last
+        epochs, rows = self._last
         self._last, self._shown = None, time.monotonic()
         epoch = int(rows[0]["epoch"])
-        if self._progress is None:
-            where = f"{self._stack}  epoch {epoch}/{engine.total_epochs}"
+        if self._bar is None:
+            where = f"{self._label}  epoch {epoch}/{epochs.total_epochs}"
             print_text(self._console, f"{where}  {self._numbers(rows)}")
         else:
-            assert self._bar is not None
             self._last_numbers = self._numbers(rows)
-            self._progress.update(self._bar, completed=epoch, numbers=self._last_numbers)
+            self._bars.update(self._bar, completed=epoch, numbers=self._last_numbers)
 
     def _numbers(self, rows: Sequence[Row]) -> str:
         """The validation scores of the members that still learn."""
@@ -111,28 +157,16 @@ class SweepTerminal(SweepWatcher):
 
     def doing(self, what: str) -> None:
         self._show()
-        if self._progress is not None:
-            assert self._bar is not None
-            self._progress.update(self._bar, numbers=what)
+        if self._bar is not None:
+            self._bars.update(self._bar, numbers=what)
 
     def ended(self) -> None:
         self._show()
-        if self._progress is not None:
+        if self._bar is not None:
             # What stays is the last epoch.
-            assert self._bar is not None
-            self._progress.update(self._bar, numbers=self._last_numbers)
-            self._progress.stop()
-            self._progress = None
-
-    def left_out(self, numbers: Sequence[int], error: Exception) -> None:
-        from mlpexp.cli.main import report
-
-        report(f"{_jobs(numbers)} left out: {error}")
-
-    def outcome(self, numbers: Sequence[int], outcome: Outcome) -> None:
-        if isinstance(outcome, Exception):
-            # Behind what the progress bar has left, and on stderr, where scripts look for it.
-            report_failure(numbers, outcome)
+            self._bars.update(self._bar, numbers=self._last_numbers)
+            self._bars.end()
+            self._bar = None
 
 
 def report_failure(numbers: Sequence[int], error: Exception) -> None:

@@ -33,7 +33,7 @@ from mlpexp.run.results import Results
 from mlpexp.training.attempt import Run
 from mlpexp.training.importance import MOST_SHOWN, Importance
 from mlpexp.training.prepare import Prepared
-from mlpexp.training.stack import Watcher
+from mlpexp.training.watcher import Epochs, Watcher
 
 # Without a terminal a line is printed for each of this many parts of a run.
 _LINES = 20
@@ -41,27 +41,31 @@ _LINES = 20
 SECONDS_BETWEEN_UPDATES = 0.1
 
 
-def epoch_bar(console: Console, engine: Engine, label: str, width: int) -> tuple[Progress, TaskID]:
-    """A progress bar over an engine's epochs, started; its field `numbers` is shown after the bar.
+def epoch_bars(console: Console, width: int) -> Progress:
+    """Progress bars over the epochs of stacks, one below the other; started, and without a bar so far.
 
-    Of `width` columns it keeps what a narrow terminal has room for.
+    Of `width` columns they keep what a narrow terminal has room for.
     """
     progress = Progress(
-        TextColumn(label),
+        TextColumn("{task.description}"),
         MofNCompleteColumn(table_column=Column(no_wrap=True)),
         BarColumn(bar_width=width),
         TextColumn("{task.fields[numbers]}"),
         TimeRemainingColumn(compact=True, elapsed_when_finished=True, table_column=Column(no_wrap=True)),
         console=console,
     )
-    bar = progress.add_task("", total=engine.total_epochs, completed=engine.epoch, numbers="")
     progress.start()
-    return progress, bar
+    return progress
 
 
-def room(console: Console, engine: Engine, label: str) -> int:
+def add_bar(bars: Progress, epochs: Epochs, label: str) -> TaskID:
+    """Adds the bar of a stack; its field `numbers` is shown after it."""
+    return bars.add_task(label, total=epochs.total_epochs, completed=epochs.epoch, numbers="")
+
+
+def room(console: Console, epochs: Epochs, label: str) -> int:
     """The columns that the numbers after a progress bar have, where the bar has one."""
-    return console.width - len(f"{label} {engine.total_epochs}/{engine.total_epochs} ━  00:00")
+    return console.width - len(f"{label} {epochs.total_epochs}/{epochs.total_epochs} ━  00:00")
 
 
 class Terminal(Watcher):
@@ -79,17 +83,20 @@ class Terminal(Watcher):
     def note(self, line: str) -> None:
         report(line)
 
-    def started(self, prepared: Prepared, engine: Engine, directories: Sequence[Path]) -> None:
-        self._score = shown_score(prepared.config.metric, prepared.data.task)
+    def set_up(self, prepared: Prepared, engine: Engine, directories: Sequence[Path]) -> None:
         self._console.print(labelled(self._console, _setup(prepared, engine).items()))
         print_text(self._console, f"run directory: {directories[0]}")
-        if self._console.is_terminal:
-            self._room = room(self._console, engine, "epoch")
-            self._progress, self._bar = epoch_bar(self._console, engine, "epoch", width=30)
 
-    def epoch(self, engine: Engine, rows: Sequence[Row]) -> None:
+    def started(self, prepared: Prepared, epochs: Epochs) -> None:
+        self._score = shown_score(prepared.config.metric, prepared.data.task)
+        if self._console.is_terminal:
+            self._room = room(self._console, epochs, "epoch")
+            self._progress = epoch_bars(self._console, width=30)
+            self._bar = add_bar(self._progress, epochs, "epoch")
+
+    def epoch(self, epochs: Epochs, rows: Sequence[Row]) -> None:
         (row,) = rows
-        total_epochs = engine.total_epochs
+        total_epochs = epochs.total_epochs
         self._last = row
         epoch = int(row["epoch"])
         if self._progress is None:

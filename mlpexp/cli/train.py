@@ -10,12 +10,14 @@ from omegaconf import DictConfig
 
 from mlpexp.cli.console import waiting
 from mlpexp.cli.hydra_app import check_package, claim, parse, show, show_help, shows
+from mlpexp.cli.sweep_jobs import is_stacked, listed_sweep
 from mlpexp.config import hydra_adapter
 from mlpexp.config.compose import Composer
 from mlpexp.config.effects import check_keys
 from mlpexp.config.overrides import is_about_hydra
 from mlpexp.errors import ConfigError
 from mlpexp.run.files import writing
+from mlpexp.sweep.workers import Workers
 
 if TYPE_CHECKING:
     from mlpexp.training.prepare import Prepared
@@ -38,12 +40,7 @@ def run(arguments: list[str]) -> int:
         return 0
     if args.multirun or composer.is_sweep(ours):
         _refuse(about_hydra, "hydra.run.", "is for a single run; a sweep has hydra.sweep.dir")
-        with waiting("composing the jobs of the sweep"):
-            # It imports torch.
-            from mlpexp.cli.sweep import check_sweep, run_sweep
-
-            checked = check_sweep(composer, ours)
-        return run_sweep(checked, composer, dry_run=args.dry_run)
+        return _sweep(composer, ours, dry_run=args.dry_run)
     _refuse(about_hydra, ("hydra/launcher", "hydra/sweeper", "hydra.launcher", "hydra.sweep"), "is for sweeps; add -m")
     _refuse(ours, "sweep.", "is for sweeps; add -m")
     return _run_alone(composer, ours, dry_run=args.dry_run)
@@ -54,6 +51,20 @@ def _refuse(overrides: Sequence[str], keys: str | tuple[str, ...], why: str) -> 
     wrong = [f"{given}: {why}." for given in overrides if given.lstrip("+~").startswith(keys)]
     if wrong:
         raise ConfigError(*wrong)
+
+
+def _sweep(composer: Composer, overrides: Sequence[str], *, dry_run: bool) -> int:
+    """All jobs of a sweep, checked and run."""
+    with Workers() as workers:
+        with waiting("composing the jobs of the sweep"):
+            listed = listed_sweep(composer, overrides)
+            if not dry_run and is_stacked(listed.raw):
+                # They import torch at the same time as this process.
+                workers.start_for(len(listed.jobs), listed.n_processes)
+            from mlpexp.cli.sweep import check_sweep, run_sweep
+
+            checked = check_sweep(listed, composer)
+        return run_sweep(checked, composer, workers, dry_run=dry_run)
 
 
 def _run_alone(composer: Composer, overrides: Sequence[str], *, dry_run: bool) -> int:

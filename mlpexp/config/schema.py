@@ -66,6 +66,9 @@ class Stack:
 
     max_members: Count | None = None
     """Maximum number of runs that train as one model; null: as many as fit into memory; 1: each run alone."""
+    processes: Count | None = None
+    """Number of processes that train at the same time, each another stack on one core of the CPU; null: as many as
+    there are cores and as are worth starting; 1: one stack after the other."""
 
 
 @dataclass(frozen=True)

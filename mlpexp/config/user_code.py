@@ -24,7 +24,7 @@ SHOW_ALL = "HYDRA_FULL_ERROR=1 shows the whole traceback."
 
 def is_ours(component: object) -> bool:
     """Whether the class of a component is defined in mlpexp."""
-    return _package(type(component).__module__) == "mlpexp"
+    return package(type(component).__module__) == "mlpexp"
 
 
 def users_components(config: Config) -> dict[str, Any]:
@@ -53,12 +53,12 @@ def raised_at(error: BaseException, modules: Collection[str] = ()) -> str | None
 
     Users' code are the packages of the components that they have registered, and `modules`.
     """
-    packages = {_package(name) for name in modules} or _users_packages()
+    packages = {package(name) for name in modules} or _users_packages()
     found = None
     trace: TracebackType | None = error.__traceback__
     while trace is not None:
         frame = trace.tb_frame
-        if _package(str(frame.f_globals.get("__name__"))) in packages:
+        if package(str(frame.f_globals.get("__name__"))) in packages:
             found = _shown(frame.f_code.co_filename, trace.tb_lineno)
         trace = trace.tb_next
     return found
@@ -110,13 +110,14 @@ def blamed_on(choice: str, component: Any) -> Iterator[None]:
         raise ConfigError(f"{choice}: {in_one_line(error)} ({place}). {SHOW_ALL}") from error
 
 
-def _package(module: str) -> str:
+def package(module: str) -> str:
+    """The package that a module is in, the outermost one."""
     return module.partition(".")[0]
 
 
 def _users_packages() -> set[str]:
     registries = [*GROUPS.values(), *LIST_GROUPS.values()]
-    return {_package(component.__module__) for known in registries for component in known.values()} - {"mlpexp"}
+    return {package(component.__module__) for known in registries for component in known.values()} - {"mlpexp"}
 
 
 def _shown(file: str, line: int) -> str:

@@ -21,18 +21,23 @@ _SMALL_MEMBER = 1_000_000
 _WORTH_SHARING_IF_SMALL = 100_000_000
 
 
-@contextmanager
-def suited_threads(multiplications: int, members: int = 1) -> Iterator[None]:
-    """One thread while small networks train, torch's own number for others; restored afterwards.
+def suits_one_thread(multiplications: int, members: int = 1) -> bool:
+    """Whether networks are so small that one thread trains them best.
 
     `multiplications` are those of a step of all `members`.
 
     Threads that share a step of a few microseconds wait for one another at every operation. On a busy machine
     such a wait lasts for a time slice of the scheduler: the step takes many times as long.
     """
-    before = torch.get_num_threads()
     small = multiplications < _SMALL_MEMBER * members
-    if multiplications < (_WORTH_SHARING_IF_SMALL if small else _WORTH_SHARING):
+    return multiplications < (_WORTH_SHARING_IF_SMALL if small else _WORTH_SHARING)
+
+
+@contextmanager
+def suited_threads(multiplications: int, members: int = 1) -> Iterator[None]:
+    """One thread while small networks train, torch's own number for others; restored afterwards."""
+    before = torch.get_num_threads()
+    if suits_one_thread(multiplications, members):
         torch.set_num_threads(1)
     try:
         yield

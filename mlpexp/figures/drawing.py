@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,6 +11,7 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Any
 
+from mlpexp.cores import usable_cores
 from mlpexp.figures.drawing_process import DrawingProcess
 from mlpexp.figures.formats import Format
 from mlpexp.figures.picture import Picture
@@ -28,13 +28,13 @@ _REMEMBERED = 32
 
 def processes_for(n_pictures: int) -> int:
     """How many processes pay for so many pictures that are to be drawn at once; none on a single core."""
-    cores = _cores()
+    cores = usable_cores()
     return min(n_pictures // _WORTH_A_PROCESS, cores, _MOST_PROCESSES) if cores > 1 else 0
 
 
 def process_beside() -> int:
     """1 where a process can import matplotlib while this one trains, 0 on a single core."""
-    return int(_cores() > 1)
+    return int(usable_cores() > 1)
 
 
 class Drawing:
@@ -101,12 +101,3 @@ def _result(begun: Future[bytes]) -> bytes | None:
         return begun.result()
     except Exception:
         return None
-
-
-def _cores() -> int:
-    """How many cores this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:
-        # Not available on every system.
-        return os.cpu_count() or 1

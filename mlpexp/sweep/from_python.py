@@ -13,11 +13,13 @@ from mlpexp.errors import ConfigError, pluralize
 from mlpexp.run import sweep_record
 from mlpexp.run.directory import claimed
 from mlpexp.sweep.jobs import Job, check_jobs, expand
+from mlpexp.sweep.one_stack import StackToTrain
 from mlpexp.sweep.resume import resume_sweep, unfinished
-from mlpexp.sweep.train import StackToTrain, SweepWatcher, train_jobs
+from mlpexp.sweep.train import SweepWatcher, train_jobs
 from mlpexp.training.notebook_bar import NotebookBar, in_notebook
 from mlpexp.training.prepare import Preparations
 from mlpexp.training.single import Exist, chosen, other_config
+from mlpexp.training.watcher import Watcher
 
 if TYPE_CHECKING:
     from mlpexp.comparison.compare import Comparison
@@ -70,9 +72,12 @@ def _reused(path: Path, jobs: Sequence[Job], watcher: SweepWatcher) -> Compariso
     return sweep_summary(path)
 
 
-class _NotebookSweep(NotebookBar, SweepWatcher):
+class _NotebookSweep(SweepWatcher):
     """The progress bars of a sweep, one for each stack."""
 
-    def stack(self, index: int, stacks: Sequence[StackToTrain]) -> None:
+    def note(self, line: str) -> None:
+        print(line)
+
+    def stack(self, index: int, stacks: Sequence[StackToTrain]) -> Watcher:
         runs = pluralize(len(stacks[index].numbers), "run")
-        self.label = f"stack {index + 1}/{len(stacks)} ({runs}) "
+        return NotebookBar(f"stack {index + 1}/{len(stacks)} ({runs}) ")

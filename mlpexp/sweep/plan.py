@@ -20,6 +20,7 @@ from mlpexp.engine.stack_key import stack_key
 from mlpexp.engine.trial import why_alone
 from mlpexp.errors import pluralize
 from mlpexp.sweep.jobs import Job
+from mlpexp.sweep.processes import beside_others, n_processes, seconds
 from mlpexp.training.prepare import Preparations, Prepared, memory_needed
 
 # The share of a device's free memory that a stack may take; the data and the program itself need some too.
@@ -34,7 +35,7 @@ class PlannedStack:
     n_bytes: int  # memory for training, approximately
     alone: str | None = None  # why its one job cannot share a stack
     apart: str | None = None  # why its jobs cannot join a stack with the same settings: their data differ in form
-    limit: str | None = None  # what limits its size, if it is one part of a larger stack
+    split: str | None = None  # why it is one part of a larger stack
 
     @property
     def numbers(self) -> list[int]:
@@ -42,7 +43,10 @@ class PlannedStack:
 
 
 def plan(jobs: Sequence[Job], preparations: Preparations) -> list[PlannedStack]:
-    """Stacks of the jobs, each as large as `stack.max_members` and the device's free memory allow."""
+    """Stacks of the jobs, each as large as `stack.max_members` and the device's free memory allow.
+
+    Where several processes can train at the same time, and pay, they all have a part.
+    """
     # By the settings that members of a stack share; then by the form of the data.
     together: dict[Hashable, dict[Form, list[Job]]] = {}
     stacks: list[PlannedStack] = []
@@ -58,11 +62,27 @@ def plan(jobs: Sequence[Job], preparations: Preparations) -> list[PlannedStack]:
             together.setdefault((key, job.config.stack), {}).setdefault(form, []).append(job)
         else:
             stacks.append(PlannedStack((job,), _needed(job, preparations.of(job.config)), reason))
-    for by_form in together.values():
-        for form, alike in by_form.items():
-            apart = _apart(form, list(by_form)) if len(by_form) > 1 else None
-            stacks += _split(alike, preparations.of(alike[0].config), apart)
+    groups = [
+        (alike, _apart(form, list(by_form)) if len(by_form) > 1 else None)
+        for by_form in together.values()
+        for form, alike in by_form.items()
+    ]
+    parts = _parts([*(alike for alike, _ in groups), *(stack.jobs for stack in stacks)], preparations)
+    for (alike, apart), n in zip(groups, parts, strict=False):
+        stacks += _split(alike, preparations.of(alike[0].config), apart, n)
     return sorted(stacks, key=lambda stack: min(stack.numbers))
+
+
+def _parts(groups: Sequence[Sequence[Job]], preparations: Preparations) -> list[int]:
+    """Into how many stacks each group of jobs is split, so that every process that pays has something to train."""
+    configs = [[job.config for job in group] for group in groups]
+    costs = [sum(seconds(config, preparations) for config in own) for own in configs]
+    n = n_processes([config for own in configs for config in own], preparations)
+    parts = [min(len(own), max(1, round(n * cost / sum(costs)))) for own, cost in zip(configs, costs, strict=True)]
+    return [
+        n_parts if beside_others(own[: -(-len(own) // n_parts)], preparations) else 1
+        for own, n_parts in zip(configs, parts, strict=True)
+    ]
 
 
 def alone_by_config(config: Config) -> str | None:
@@ -116,8 +136,11 @@ def _apart(form: Form, forms: Sequence[Form]) -> str:
     return "its data have another task than others'"
 
 
-def _split(jobs: Sequence[Job], prepared: Prepared, apart: str | None) -> list[PlannedStack]:
-    """Stacks of nearly equal size, of jobs that could share one; jobs with the same settings are neighbours."""
+def _split(jobs: Sequence[Job], prepared: Prepared, apart: str | None, parts: int) -> list[PlannedStack]:
+    """At least so many stacks, of nearly equal size, of jobs that could share one.
+
+    Jobs with the same settings are neighbours.
+    """
     each = max(_needed(job, prepared) for job in jobs)
     if len({job.config.dataset for job in jobs}) > 1:
         # Each member has its own rows.
@@ -125,14 +148,17 @@ def _split(jobs: Sequence[Job], prepared: Prepared, apart: str | None) -> list[P
     free = free_memory(prepared.device)
     most = len(jobs) if free is None else max(1, int(_SHARE * free / each))
     most = min(most, jobs[0].config.stack.max_members or most)
-    n_stacks = -(-len(jobs) // most)
+    n_stacks = max(parts, -(-len(jobs) // most))
     ordered = _neighbours(jobs)
     bounds = [round(len(jobs) * i / n_stacks) for i in range(n_stacks + 1)]
     chosen = jobs[0].config.stack.max_members
-    limit = f"stack.max_members={most}" if most == chosen else "free memory"
+    if parts == n_stacks:
+        why = f"for {parts} processes"
+    else:
+        why = f"by stack.max_members={most}" if most == chosen else "by free memory"
     return [
         PlannedStack(
-            tuple(ordered[start:stop]), each * (stop - start), apart=apart, limit=limit if n_stacks > 1 else None
+            tuple(ordered[start:stop]), each * (stop - start), apart=apart, split=why if n_stacks > 1 else None
         )
         for start, stop in pairwise(bounds)
     ]
@@ -151,7 +177,7 @@ def why_apart(stacks: Sequence[PlannedStack], index: int) -> str:
     if not found:
         return ""
     keys, number = min(found, key=lambda each: len(each[0]))
-    return f"{', '.join(keys)}: other than in stack {number}" if keys else f"split by {own.limit}"
+    return f"{', '.join(keys)}: other than in stack {number}" if keys else f"split {own.split}"
 
 
 def _differing(one: Config, other: Config) -> list[str]:

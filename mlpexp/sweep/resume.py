@@ -17,8 +17,9 @@ from mlpexp.run.files import remove_unfinished
 from mlpexp.run.record import Record
 from mlpexp.run.sweep_record import CHECKPOINTS, NAME, JobRecord, SweepRecord, checkpoint_of, read
 from mlpexp.sweep.jobs import Job
+from mlpexp.sweep.one_stack import StackToTrain, stack_to_train, tidy
 from mlpexp.sweep.plan import plan
-from mlpexp.sweep.train import StackToTrain, SweepWatcher, stack_to_train, tidy, train_stacks
+from mlpexp.sweep.train import SweepWatcher, train_stacks
 from mlpexp.training.attempt import Pending
 from mlpexp.training.prepare import Preparations
 from mlpexp.training.saved import newest

@@ -1,134 +1,93 @@
-"""Trains a sweep: the stacks of its jobs are planned, recorded in sweep.json, and trained one after the other.
+"""Trains a sweep: the stacks of its jobs are planned, recorded in sweep.json, and trained, some at the same time.
 
 A failure of one stack does not stop the others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from mlpexp.errors import ConfigError, MlpexpError
-from mlpexp.interruption import InterruptedRunError, stopped_with
-from mlpexp.run import record, sweep_record
-from mlpexp.run.checkpoint import previous
-from mlpexp.run.directory import locked
-from mlpexp.run.files import allow_open_files, writing
+from mlpexp.interruption import stopped_with
+from mlpexp.run import sweep_record
+from mlpexp.run.files import writing
 from mlpexp.run.record import Record
 from mlpexp.run.sweep_record import checkpoint_of
 from mlpexp.sweep.jobs import Job, job_records
+from mlpexp.sweep.one_stack import StackToTrain, stack_to_train
 from mlpexp.sweep.plan import plan
-from mlpexp.training.attempt import Outcome, Pending, Run
+from mlpexp.sweep.pool import Ended, Pool
+from mlpexp.sweep.processes import beside_others, n_processes
+from mlpexp.sweep.workers import Workers
 from mlpexp.training.prepare import Preparations
-from mlpexp.training.stack import Watcher, train_stack
+from mlpexp.training.watcher import Watcher
 
 
-@dataclass(frozen=True)
-class StackToTrain:
-    """Runs that train together. It can be pickled for another process."""
+class SweepWatcher:
+    """Receives the events of a sweep. This one does nothing; those of the command line show them on the terminal."""
 
-    runs: tuple[Pending, ...]
-    checkpoint: Path | None = None
-    stack_size: int | None = None  # the number of runs at the start, if some have ended since
-
-    @property
-    def numbers(self) -> list[int]:
-        """The numbers of the runs that have a directory."""
-        return [run.number for run in self.runs if run.directory is not None]
-
-
-class SweepWatcher(Watcher):
-    """Receives the events of a sweep, and those of each stack."""
-
-    def stack(self, index: int, stacks: Sequence[StackToTrain]) -> None:
-        """Called before each stack."""
+    def note(self, line: str) -> None:
+        """A note before the first stack, such as on jobs that were never chosen."""
 
     def left_out(self, numbers: Sequence[int], error: Exception) -> None:
         """Called before the first stack, for jobs that are too damaged to be resumed."""
 
-    def outcome(self, numbers: Sequence[int], outcome: Outcome) -> None:
+    def stacks(self, stacks: Sequence[StackToTrain], n_processes: int) -> None:
+        """Called once, before the first stack."""
+
+    def stack(self, index: int, stacks: Sequence[StackToTrain]) -> Watcher:
+        """Called before each stack; what is told while it trains. Several may train at the same time."""
+        return Watcher()
+
+    def outcome(self, numbers: Sequence[int], outcome: Record | Exception) -> None:
         """Called when a stack has ended, with the outcome of a job, or of several jobs with the same error."""
 
 
-def stack_to_train(jobs: Sequence[Job], directories: Mapping[int, Path], checkpoint: Path | None) -> StackToTrain:
-    """A stack of jobs that have not begun; `directories` are given by job number."""
-    runs = tuple(Pending(job.config, directories[job.number], job.number) for job in jobs)
-    return StackToTrain(runs, checkpoint)
-
-
 def train_stacks(
-    directory: Path, stacks: Sequence[StackToTrain], preparations: Preparations, watcher: SweepWatcher
+    directory: Path,
+    stacks: Sequence[StackToTrain],
+    preparations: Preparations,
+    watcher: SweepWatcher,
+    workers: Workers | None = None,
 ) -> dict[int, Record | Exception]:
-    """The record or error of each job, by its number.
+    """The record or error of each job, by its number. `workers` are those that were started already.
 
     An interruption ends the sweep, with a message that has the command to resume it.
     """
     outcomes: dict[int, Record | Exception] = {}
     said = f"the sweep is interrupted; go on with: mlpexp resume {directory}"
     with stopped_with(said):
-        for index, stack in enumerate(stacks):
-            watcher.stack(index, stacks)
-            ended = _train(stack, preparations, watcher)
+        for index, ended in _ended(stacks, preparations, watcher, workers or Workers()):
             alike: dict[int, list[int]] = {}
-            for number, outcome in zip(stack.numbers, ended, strict=True):
+            for number, outcome in zip(stacks[index].numbers, ended, strict=True):
                 alike.setdefault(id(outcome), []).append(number)
-                # Only the record is kept: the networks and data of a long sweep would fill the memory.
-                outcomes[number] = outcome.record if isinstance(outcome, Run) else outcome
+                outcomes[number] = outcome
             for outcome in ended:
                 if numbers := alike.pop(id(outcome), None):
                     watcher.outcome(numbers, outcome)
     return outcomes
 
 
-def _train(stack: StackToTrain, preparations: Preparations, watcher: SweepWatcher) -> list[Outcome]:
-    """The outcome of each run of the stack that has a directory."""
-    # For each member the lock, metrics.csv and TensorBoard's file; and 200 for the rest of the program.
-    allow_open_files(3 * len(stack.numbers) + 200)
-    with ExitStack() as locks:
-        refused = {run.number: error for run in stack.runs if (error := _refusal(run, locks)) is not None}
-        # Refused runs are replayed, since the others have the same bits only in a stack with all members.
-        runs = [replace(run, directory=None) if run.number in refused else run for run in stack.runs]
-        trained = [run.number for run in runs if run.directory is not None]
-        try:
-            # Loaded here and not before, so that only the data of one stack are in memory.
-            prepared = [preparations.of(run.config) for run in runs] if trained else []
-            ended = train_stack(runs, prepared, watcher, stack.checkpoint, stack.stack_size) if trained else []
-        except InterruptedRunError:
-            raise
-        except Exception as error:
-            ended = [error] * len(trained)
-        else:
-            if not refused:
-                tidy(stack.checkpoint)
-    outcomes: dict[int, Outcome] = {**refused, **dict(zip(trained, ended, strict=True))}
-    return [outcomes[number] for number in stack.numbers]
+def _ended(
+    stacks: Sequence[StackToTrain], preparations: Preparations, watcher: SweepWatcher, workers: Workers
+) -> Iterator[Ended]:
+    """The stacks as they end: first those that train beside others, then those that take the whole machine."""
+    configs = [[run.config for run in stack.runs] for stack in stacks]
+    beside = [index for index, own in enumerate(configs) if beside_others(own, preparations)]
+    together = [config for index in beside for config in configs[index]]
+    taken = workers.taken(max(0, min(len(beside), n_processes(together, preparations)) - 1))
+    watcher.stacks(stacks, 1 + len(taken))
 
+    def watch(index: int) -> Watcher:
+        return watcher.stack(index, stacks)
 
-def _refusal(run: Pending, locks: ExitStack) -> MlpexpError | None:
-    """Locks a run's directory. Returns an error if another process writes there, or has resumed the run meanwhile."""
-    if run.directory is None:
-        return None
-    try:
-        locks.enter_context(locked(run.directory))
-        now = record.read(run.directory) if (run.directory / record.NAME).exists() else None
-    except MlpexpError as error:
-        return error
-    if now != run.resumed:
-        return ConfigError(f"{run.directory}: another process has resumed it meanwhile.")
-    return None
-
-
-def tidy(path: Path | None) -> None:
-    """Removes the checkpoints of a stack that has ended, and their directory once it is empty."""
-    if path is not None:
-        path.unlink(missing_ok=True)
-        previous(path).unlink(missing_ok=True)
-        if path.parent.is_dir() and not any(path.parent.iterdir()):
-            path.parent.rmdir()
+    with Pool({index: stacks[index] for index in beside}, preparations, watch, taken) as pool:
+        yield from pool.ended()
+    rest = {index: stack for index, stack in enumerate(stacks) if index not in beside}
+    with Pool(rest, preparations, watch, []) as pool:
+        yield from pool.ended()
 
 
 def note_overrides(directory: Path, jobs: Sequence[Job]) -> None:
@@ -141,12 +100,19 @@ def note_overrides(directory: Path, jobs: Sequence[Job]) -> None:
 
 
 def train_jobs(
-    directory: Path, jobs: Sequence[Job], preparations: Preparations, watcher: SweepWatcher
+    directory: Path,
+    jobs: Sequence[Job],
+    preparations: Preparations,
+    watcher: SweepWatcher,
+    workers: Workers | None = None,
 ) -> dict[int, Record | Exception]:
-    """Trains jobs in their directories within that of the sweep. The record or error of each, by its number."""
+    """Trains jobs in their directories within that of the sweep. The record or error of each, by its number.
+
+    `workers` are those that were started already.
+    """
     records = job_records(jobs)
     at = {job.number: directory / job.directory for job in jobs}
     stacks = plan(jobs, preparations)
     sweep_record.read(directory).extended(records, [stack.numbers for stack in stacks]).write(directory)
     to_train = [stack_to_train(stack.jobs, at, checkpoint_of(directory, stack.numbers)) for stack in stacks]
-    return train_stacks(directory, to_train, preparations, watcher)
+    return train_stacks(directory, to_train, preparations, watcher, workers)

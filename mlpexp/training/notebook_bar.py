@@ -6,13 +6,12 @@ import re
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from mlpexp.config.metric import KINDS, shown_score
-from mlpexp.engine.loop import Engine, Row
+from mlpexp.engine.loop import Row
 from mlpexp.training.prepare import Prepared
-from mlpexp.training.stack import Watcher
+from mlpexp.training.watcher import Epochs, Watcher
 
 _SECONDS_BETWEEN_UPDATES = 0.2
 
@@ -32,8 +31,9 @@ def notebook_watcher() -> Watcher:
 class NotebookBar(Watcher):
     """A line with a progress bar: the epochs, and the mean validation score of the members that are still training."""
 
-    def __init__(self) -> None:
-        self.label = ""
+    def __init__(self, label: str = "") -> None:
+        """`label` stands before the bar."""
+        self._label = label
         self._shown: Any = None
         self._at = 0.0
         self._latest = ""
@@ -42,15 +42,15 @@ class NotebookBar(Watcher):
     def note(self, line: str) -> None:
         print(line)
 
-    def started(self, prepared: Prepared, engine: Engine, directories: Sequence[Path]) -> None:
+    def started(self, prepared: Prepared, epochs: Epochs) -> None:
         from IPython.display import display
 
         self._score = shown_score(prepared.config.metric, prepared.data.task)
-        self._latest = self._line(engine, [])
+        self._latest = self._line(epochs, [])
         self._shown = display(_HTML(self._latest), display_id=True)
 
-    def epoch(self, engine: Engine, rows: Sequence[Row]) -> None:
-        self._latest = self._line(engine, rows)
+    def epoch(self, epochs: Epochs, rows: Sequence[Row]) -> None:
+        self._latest = self._line(epochs, rows)
         if time.monotonic() - self._at >= _SECONDS_BETWEEN_UPDATES:
             self._show()
 
@@ -62,14 +62,12 @@ class NotebookBar(Watcher):
         if self._shown is not None:
             self._shown.update(_HTML(self._latest))
 
-    def _line(self, engine: Engine, rows: Sequence[Row]) -> str:
+    def _line(self, epochs: Epochs, rows: Sequence[Row]) -> str:
         scores = [row[f"{self._score}/val"] for row in rows]
         name = f"{'mean ' if len(rows) > 1 else ''}val {KINDS[self._score].words}"
         said = f", {name} {sum(scores) / len(scores):.4f}" if scores else ""
-        total = engine.total_epochs
-        return (
-            f'{self.label}<progress value="{engine.epoch}" max="{total}"></progress> epoch {engine.epoch}/{total}{said}'
-        )
+        done, total = epochs.epoch, epochs.total_epochs
+        return f'{self._label}<progress value="{done}" max="{total}"></progress> epoch {done}/{total}{said}'
 
 
 class _HTML:

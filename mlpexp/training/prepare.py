@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -121,9 +121,13 @@ class Preparations:
         self._forms: dict[Hashable, Form] = {}
         self._known: dict[Hashable, _Checked | ConfigError] = {}
         self._tried: set[Hashable] = set()
-        # Of runs that go on: how their data are loaded, and what identifies them; and the first of these of each file.
-        self._again: dict[Hashable, tuple[str, Callable[[], Data]]] = {}
+        # Of runs that go on, by their data; and the first of these of each file.
+        self._again: dict[Hashable, _Earlier] = {}
         self._first: dict[Hashable, Hashable] = {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Another process loads the data again.
+        return _going_on, (self._file, list(self._again.values()))
 
     def stored(self, config: Config, known: Identity, directory: Path) -> Data:
         """As `load_again`, once for all runs of the same data."""
@@ -135,9 +139,8 @@ class Preparations:
 
         Configs with other splits of it use the rows of the same file.
         """
-        source, plain = _source(config), json.dumps(known.plain)
-        again = plain, partial(load_again, config, known, directory, self._file, self._cache)
-        if self._again.setdefault(source, again)[0] != plain:
+        source, earlier = _source(config), _Earlier(config, known, directory)
+        if self._again.setdefault(source, earlier).known.plain != known.plain:
             raise ConfigError(
                 f"{directory}: was trained on other data than others of its sweep; resume them one by one."
             )
@@ -168,11 +171,11 @@ class Preparations:
 
         def load() -> Data:
             if source in self._again:
-                return self._again[source][1]()
+                return self._load_again(source)
             if of_file in self._first:
                 # Which is refused where the file is another one now.
                 first = self._first[of_file]
-                self._kept(first, self._again[first][1])
+                self._kept(first, partial(self._load_again, first))
             if source in self._forms:
                 return config.dataset.load_with(data_dir(config), self._cache)
             return _new(config, self._cache)
@@ -180,6 +183,10 @@ class Preparations:
         data = self._kept(source, load)
         self._forms[source] = data.form
         return data
+
+    def _load_again(self, source: Hashable) -> Data:
+        earlier = self._again[source]
+        return load_again(earlier.config, earlier.known, earlier.directory, self._file, self._cache)
 
     def _kept(self, key: Hashable, load: Callable[[], Data]) -> Data:
         if key not in self._data:
@@ -189,6 +196,22 @@ class Preparations:
         while n_bytes > _MOST_KEPT and len(self._data) > 1:
             n_bytes -= self._data.popitem(last=False)[1].n_bytes
         return self._data[key]
+
+
+@dataclass(frozen=True)
+class _Earlier:
+    """A run that goes on, or begins anew, on the data that it had."""
+
+    config: Config
+    known: Identity
+    directory: Path
+
+
+def _going_on(file: Path | None, earlier: Sequence[_Earlier]) -> Preparations:
+    preparations = Preparations(file)
+    for run in earlier:
+        preparations.go_on(run.config, run.known, run.directory)
+    return preparations
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,8 @@ from mlpexp.training.notebook_bar import notebook_watcher
 from mlpexp.training.prepare import Prepared, load_again, prepare
 from mlpexp.training.saved import newest
 from mlpexp.training.saved_config import saved_config
-from mlpexp.training.stack import Watcher, train_stack
+from mlpexp.training.stack import train_stack
+from mlpexp.training.watcher import Watcher
 
 # How many differences of configs a message names.
 _MOST_SHOWN = 3

@@ -18,7 +18,7 @@ import torch
 from mlpexp.config import reproduce
 from mlpexp.config.schema import Config
 from mlpexp.config.user_code import explained
-from mlpexp.engine.loop import Engine, Row
+from mlpexp.engine.loop import Engine
 from mlpexp.engine.member import Member
 from mlpexp.engine.process import runtime_context
 from mlpexp.errors import MlpexpError, RunError
@@ -32,28 +32,10 @@ from mlpexp.run.results import constant_answer, constant_metrics
 from mlpexp.training.attempt import Attempt, Outcome, Pending
 from mlpexp.training.judging import judge, setting_of, with_figures
 from mlpexp.training.prepare import Prepared
+from mlpexp.training.watcher import Watcher
 
 # A run has two to four.
 _PICTURES = 4
-
-
-class Watcher:
-    """Receives the events of a stack. This one does nothing; those of the command line show them on the terminal."""
-
-    def note(self, line: str) -> None:
-        """A note before the first epoch, such as that a damaged checkpoint is left out."""
-
-    def started(self, prepared: Prepared, engine: Engine, directories: Sequence[Path]) -> None:
-        """Before the first epoch."""
-
-    def epoch(self, engine: Engine, rows: Sequence[Row]) -> None:
-        """After each epoch, with a row for each of the engine's members."""
-
-    def doing(self, what: str) -> None:
-        """After the last epoch: what becomes of the runs next, in a word or two."""
-
-    def ended(self) -> None:
-        """At the end of the stack, for any reason."""
 
 
 def train_stack(
@@ -106,7 +88,8 @@ def train_stack(
         drawing = Drawing(processes_for(_PICTURES * _n_to_draw(run.config for run in kept)))
         try:
             side_by_side(lambda attempt: attempt.begin(engine), attempts)
-            watcher.started(prepared[0], engine, [attempt.directory for attempt in attempts])
+            watcher.set_up(prepared[0], engine, [attempt.directory for attempt in attempts])
+            watcher.started(prepared[0], engine)
             numbers = {member: run.number for run, member in zip(runs, engine.members, strict=True)}
             with drawing:
                 _epochs(engine, attempts, watcher, StackCheckpoint(together, numbers, attempts), drawing)

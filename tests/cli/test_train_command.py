@@ -16,6 +16,7 @@ from omegaconf import OmegaConf
 
 from mlpexp.cli.main import call
 from mlpexp.cli.sweep import check_sweep
+from mlpexp.cli.sweep_jobs import listed_sweep
 from mlpexp.components.activation import activations
 from mlpexp.config.compose import Composer
 from mlpexp.errors import ConfigError
@@ -261,9 +262,12 @@ def test_a_sweeper_that_chooses_the_values_itself(here: Path) -> None:
     (here / "conf" / "hydra" / "sweeper").mkdir(parents=True)
     (here / "conf" / "hydra" / "sweeper" / "other.yaml").write_text("_target_: hydra_plugins.other.Sweeper\n")
     composer, chosen = Composer("conf", about_hydra=["hydra/sweeper=other"]), "optimizer.lr=interval(0,1)"
-    assert check_sweep(composer, [chosen, "seed=0,1"]).raw.hydra.sweeper._target_ == "hydra_plugins.other.Sweeper"
+    assert (
+        check_sweep(listed_sweep(composer, [chosen, "seed=0,1"]), composer).raw.hydra.sweeper._target_
+        == "hydra_plugins.other.Sweeper"
+    )
     with pytest.raises(ConfigError) as caught:
-        check_sweep(composer, [chosen, "seed=0,-1", "epochs=0,1,x"])
+        check_sweep(listed_sweep(composer, [chosen, "seed=0,-1", "epochs=0,1,x"]), composer)
     # Each value with the first of the others.
     assert str(caught.value).splitlines() == [
         "epochs=0: must be at least 1.",
@@ -279,10 +283,10 @@ def test_a_sweep_over_many_values_is_not_tried_in_all_combinations(here: Path, m
     monkeypatch.setattr("mlpexp.cli.sweep.check_jobs", lambda jobs, *_, **__: tried.extend(jobs))
     swept = ["a=1,2,3", "x=0", "b=4,5", "c=range(0,1000000000)"]
     composer = Composer("conf", about_hydra=["hydra/sweeper=other"])
-    check_sweep(composer, swept[:3])
+    check_sweep(listed_sweep(composer, swept[:3]), composer)
     assert tried == [[f"a={a}", "x=0", f"b={b}"] for a, b in ((1, 4), (2, 4), (3, 4), (1, 5))]
     tried.clear()
-    check_sweep(composer, swept[3:])
+    check_sweep(listed_sweep(composer, swept[3:]), composer)
     assert len(tried) == 1000
 
 

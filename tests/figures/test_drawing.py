@@ -29,7 +29,7 @@ PICTURES: list[Picture[Any]] = [
 
 @pytest.fixture(autouse=True)
 def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_cores", lambda: 2)
+    monkeypatch.setattr(module, "usable_cores", lambda: 2)
 
 
 def test_other_processes_draw_the_same_in_any_order() -> None:
@@ -69,13 +69,13 @@ def test_equal_pictures_are_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_more_processes_than_pay(
     cores: int, n_pictures: int, n_processes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_cores", lambda: cores)
+    monkeypatch.setattr(module, "usable_cores", lambda: cores)
     assert processes_for(n_pictures) == n_processes
 
 
 def test_a_process_beside_needs_a_core(monkeypatch: pytest.MonkeyPatch) -> None:
     assert process_beside() == 1
-    monkeypatch.setattr(module, "_cores", lambda: 1)
+    monkeypatch.setattr(module, "usable_cores", lambda: 1)
     assert process_beside() == 0
 
 

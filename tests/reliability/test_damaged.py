@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from mlpexp.cli.main import call
-from mlpexp.cli.sweep_terminal import SweepTerminal
+from mlpexp.cli.sweep_terminal import StackTerminal
 from mlpexp.cli.terminal import Terminal
 
 Contents = Callable[[Path], dict[str, Any]]
@@ -71,7 +71,7 @@ def originals(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """For a run and for a sweep: `whole`, and `it` as SIGKILL would have left it after epoch 5."""
     directory = tmp_path_factory.mktemp("originals")
     for kind, words in COMMANDS.items():
-        watcher = Terminal if kind == "run" else SweepTerminal
+        watcher = Terminal if kind == "run" else StackTerminal
         epoch = watcher.epoch
 
         def keep(self: Any, engine: Any, rows: Any, original: Any = epoch) -> None:

@@ -52,7 +52,7 @@ sys.exit(code)
 def test_nothing_grows(n: int, here: Path) -> None:
     if not Path("/proc/self/statm").exists():
         pytest.skip("what a process holds is read from Linux's /proc")
-    words = [*SWEEP, f"seed=range({n // 2})", KINDS, f"stack.max_members={n // 20}"]
+    words = [*SWEEP, f"seed=range({n // 2})", KINDS, f"stack.max_members={n // 20}", "stack.processes=1"]
     if n < 500:
         words.append("log.figures=false")
     done = subprocess.run([sys.executable, "-c", _WATCHED, *words], cwd=here, capture_output=True, text=True)

@@ -12,7 +12,7 @@ import pytest
 
 import mlpexp
 from mlpexp.cli.main import call
-from mlpexp.cli.sweep_terminal import SweepTerminal
+from mlpexp.cli.sweep_terminal import StackTerminal
 from mlpexp.cli.terminal import Terminal
 from mlpexp.run import checkpoint, history
 
@@ -32,16 +32,16 @@ AFTER = 5
 def killed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with the whole sweep, and with `sweep` as SIGKILL would have left it after epoch 5."""
     directory = tmp_path_factory.mktemp("killed")
-    epoch = SweepTerminal.epoch
+    epoch = StackTerminal.epoch
 
-    def keep(self: SweepTerminal, engine: Any, rows: Any) -> None:
+    def keep(self: StackTerminal, engine: Any, rows: Any) -> None:
         if engine.epoch == AFTER and not Path("sweep").exists():
             shutil.copytree("whole", "sweep")
         epoch(self, engine, rows)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(directory)
-        patch.setattr(SweepTerminal, "epoch", keep)
+        patch.setattr(StackTerminal, "epoch", keep)
         patch.setattr("mlpexp.run.recorder.FLUSH_SECONDS", 0)
         assert call([*SWEEP, f"checkpoint.every_seconds={request.param}"]) == 0
     return directory
@@ -69,9 +69,9 @@ def test_a_member_goes_on_by_itself_from_where_its_stack_was(
     begun = []
     started = Terminal.started
 
-    def note(self: Terminal, prepared: Any, engine: Any, directories: Any) -> None:
-        begun.append(engine.epoch)
-        started(self, prepared, engine, directories)
+    def note(self: Terminal, prepared: Any, epochs: Any) -> None:
+        begun.append(epochs.epoch)
+        started(self, prepared, epochs)
 
     monkeypatch.setattr(Terminal, "started", note)
     together = sweep / ".stacks" / "0.pt"

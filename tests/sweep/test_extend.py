@@ -21,6 +21,7 @@ from mlpexp.sweep.from_python import train_sweep
 from mlpexp.sweep.jobs import expand
 from mlpexp.sweep.resume import resume_sweep
 from mlpexp.sweep.train import SweepWatcher
+from mlpexp.training.watcher import Watcher
 
 QUIET = ["dataset=xor", "epochs=2", "device=cpu", "log.figures=false", "log.tensorboard=false"]
 
@@ -81,7 +82,10 @@ def test_a_key_that_was_fixed(here: Path) -> None:
     assert len(records) == 8
 
 
-class Interrupted(SweepWatcher):
+class Interrupted(SweepWatcher, Watcher):
+    def stack(self, *_: object) -> Watcher:
+        return self
+
     def epoch(self, *_: object) -> None:
         raise KeyboardInterrupt
 

@@ -20,7 +20,7 @@ import pytest
 import torch
 
 from mlpexp.cli.main import call
-from mlpexp.cli.sweep_terminal import SweepTerminal
+from mlpexp.cli.sweep_terminal import StackTerminal
 from mlpexp.components.activation import activations
 from mlpexp.components.init import inits
 from mlpexp.engine.member import derive_seeds
@@ -65,10 +65,10 @@ KINDS = {"stateful": STATEFUL, "stopping": STOPPING, "alone": ALONE}
 Moment = tuple[str, int, str]
 BEFORE_ALL = ("mlpexp.cli.sweep_task.SweepTask.run_jobs", 1, "before")
 BEFORE_FIRST = ("mlpexp.cli.sweep_terminal.SweepTerminal.stack", 1, "before")
-EPOCH_1 = ("mlpexp.cli.sweep_terminal.SweepTerminal.epoch", 1, "after")
-EPOCH_4 = ("mlpexp.cli.sweep_terminal.SweepTerminal.epoch", 4, "after")
-EPOCH_5 = ("mlpexp.cli.sweep_terminal.SweepTerminal.epoch", 5, "after")
-SECOND_STACK = ("mlpexp.cli.sweep_terminal.SweepTerminal.epoch", 9, "after")
+EPOCH_1 = ("mlpexp.cli.sweep_terminal.StackTerminal.epoch", 1, "after")
+EPOCH_4 = ("mlpexp.cli.sweep_terminal.StackTerminal.epoch", 4, "after")
+EPOCH_5 = ("mlpexp.cli.sweep_terminal.StackTerminal.epoch", 5, "after")
+SECOND_STACK = ("mlpexp.cli.sweep_terminal.StackTerminal.epoch", 9, "after")
 CHECKPOINT = ("mlpexp.training.stack.StackCheckpoint.save", 3, "after")
 LAST_CHECKPOINT = ("mlpexp.training.stack.StackCheckpoint.save", 6, "after")
 BEFORE_JUDGING = ("mlpexp.run.recorder.Recorder.checkpoint", 1, "before")
@@ -76,7 +76,7 @@ JUDGED_TWO = ("mlpexp.run.recorder.Recorder.checkpoint", 2, "after")
 BEFORE_FIGURES = ("mlpexp.run.recorder.Recorder.finish", 1, "before")
 FIGURES = ("mlpexp.run.recorder.Recorder.finish", 2, "after")
 LAST_FIGURES = ("mlpexp.run.recorder.Recorder.finish", 5, "after")
-BEFORE_TIDYING = ("mlpexp.sweep.train.tidy", 1, "before")
+BEFORE_TIDYING = ("mlpexp.sweep.one_stack.tidy", 1, "before")
 BEFORE_TABLE = ("mlpexp.cli.sweep.conclude", 1, "before")
 
 
@@ -661,6 +661,6 @@ def test_at_most_the_epochs_since_the_last_checkpoint_are_lost(
 ) -> None:
     copy(EPOCH_4, every)
     begun = []
-    monkeypatch.setattr(SweepTerminal, "started", lambda self, prepared, engine, paths: begun.append(engine.epoch))
+    monkeypatch.setattr(StackTerminal, "started", lambda self, prepared, epochs: begun.append(epochs.epoch))
     assert call(["resume", "sweep"]) == 0
     assert begun == first

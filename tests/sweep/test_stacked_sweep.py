@@ -116,7 +116,7 @@ def test_figures_drawn_by_other_processes_are_those_drawn_here(here: Path, monke
 
     monkeypatch.setattr(DrawingProcess, "__init__", note)
     for cores in (1, 4):
-        monkeypatch.setattr(drawing, "_cores", lambda cores=cores: cores)
+        monkeypatch.setattr(drawing, "usable_cores", lambda cores=cores: cores)
         assert call(["train", "-m", *MOONS, *ALL, "seed=range(6)", f"hydra.sweep.dir={cores}"]) == 0
     # One waits for the last figure.
     assert len(started) == 3

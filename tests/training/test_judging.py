@@ -17,7 +17,8 @@ from mlpexp.run.results import judged
 from mlpexp.training import judging
 from mlpexp.training.attempt import Pending, Run
 from mlpexp.training.prepare import prepare
-from mlpexp.training.stack import Watcher, train_stack
+from mlpexp.training.stack import train_stack
+from mlpexp.training.watcher import Watcher
 
 Small = Callable[..., Config]
 
