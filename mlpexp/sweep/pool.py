@@ -82,20 +82,16 @@ class Pool:
         """The stacks as they end."""
         while True:
             with self._lock:
-                index = self._waiting.popleft() if self._waiting else None
-            if index is not None:
-                yield from self._trained_here(index)
-            elif self._away:
-                yield from self._told(*self._next_event())
-            else:
-                return
-
-    def _next_event(self) -> tuple[int, Message]:
+                if not self._waiting:
+                    break
+                index = self._waiting.popleft()
+            yield from self._trained_here(index)
         with watched() as interruption:
-            while interruption.signal_number is None:
+            while self._away:
                 with suppress(Empty):
-                    return self._events.get(timeout=_SECONDS_BETWEEN_LOOKS)
-        raise InterruptedRunError("the sweep is interrupted", interruption.signal_number)
+                    yield from self._told(*self._events.get(timeout=_SECONDS_BETWEEN_LOOKS))
+                if interruption.signal_number is not None:
+                    raise InterruptedRunError("the sweep is interrupted", interruption.signal_number)
 
     def _trained_here(self, index: int) -> Iterator[Ended]:
         elsewhere: list[Ended] = []

@@ -41,6 +41,7 @@ KINDS = {
         *["stack.max_members=4", "hydra.sweep.dir=it", "hydra.sweep.subdir=${hydra.job.num}"],
     ],
 }
+KINDS["processes"] = [*KINDS["sweep"], "stack.processes=2"]
 # Seconds between checkpoints: at every epoch, often, never before the end.
 EVERY = [0, 0, 0.02, 0.1, 1000]
 
@@ -134,16 +135,19 @@ def begun(directory: Path, kind: str) -> Path:
     return directory / "it" / ("run.json" if kind == "run" else "sweep.json")
 
 
-def seeds(n_short: int, n: int) -> list[Any]:
-    """Of which all but the first few are left to `make test-reliability`."""
-    return [pytest.param(i, marks=[] if i < n_short else [pytest.mark.long]) for i in range(n)]
+def cases(n_short: int, n: int) -> list[Any]:
+    """A kind and a seed each, of which all but the first few are left to `make test-reliability`."""
+    return [
+        pytest.param(kind, i, marks=[] if i < n_short and kind != "processes" else [pytest.mark.long])
+        for kind in KINDS
+        for i in range(n)
+    ]
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("seed", seeds(1, 20))
+@pytest.mark.parametrize(("kind", "seed"), cases(1, 20))
 def test_killed_at_any_instant(
-    seed: int,
     kind: str,
+    seed: int,
     here: Path,
     whole: Callable[[str], Whole],
     contents: Callable[[Path], dict[str, Any]],
@@ -159,11 +163,10 @@ def test_killed_at_any_instant(
     gone_on(here, kind, expected, contents)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("seed", seeds(0, 10))
+@pytest.mark.parametrize(("kind", "seed"), cases(0, 10))
 def test_killed_while_a_file_is_put_in_place(
-    seed: int,
     kind: str,
+    seed: int,
     here: Path,
     whole: Callable[[str], Whole],
     contents: Callable[[Path], dict[str, Any]],
@@ -194,7 +197,7 @@ def gone_on(here: Path, kind: str, expected: Whole, contents: Callable[[Path], d
     assert not (here / "it" / ".stacks").exists()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["run", "sweep"])
 def test_early_stopping_is_in_play(kind: str, whole: Callable[[str], Whole]) -> None:
     """Or the tests above would show less than they say."""
     lengths = {left["run.json"]["epochs_done"] for name, left in whole(kind).contents.items() if name != "table"}

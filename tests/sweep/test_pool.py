@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -122,8 +123,13 @@ def test_a_run_that_fails_in_another_process(here: Path, capfd: Any) -> None:
     assert any("steep.py:6: ArithmeticError: too steep" in line for line in told[0])
 
 
-def started(words: Sequence[str]) -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, "-m", "mlpexp", *words], stderr=subprocess.PIPE, text=True)
+@contextmanager
+def started(words: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen([sys.executable, "-m", "mlpexp", *words], stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def children(process: subprocess.Popen[str]) -> list[int]:
@@ -136,10 +142,10 @@ def command_of(pid: int) -> str:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-@pytest.mark.parametrize("which", ["worker", "main"])
+@pytest.mark.parametrize("which", ["worker", pytest.param("main", marks=pytest.mark.long)])
 def test_a_process_is_killed(which: str, here: Path, contents: Callable[..., Any], capfd: Any) -> None:
     """The other stacks end; those of the process that was killed go on, to the same bits."""
-    long = ["epochs=120", "regularizer=[dropout]", "checkpoint.every_seconds=0"]
+    long = ["epochs=50", "regularizer=[dropout]", "checkpoint.every_seconds=0"]
     assert call(sweep("whole", 2, *long)) == 0
     with started(sweep("it", 2, *long)) as process:
         (worker,) = waited(lambda: [pid for pid in children(process) if "sweep.worker" in command_of(pid)])
@@ -192,6 +198,7 @@ def test_a_signal_while_only_another_process_trains(here: Path) -> None:
     assert states == ["completed", "interrupted"]
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 def test_the_second_signal_ends_them_all_at_once(here: Path) -> None:
     """Of which the epoch takes minutes."""
