@@ -18,6 +18,16 @@ _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if
 _COMES_TWICE = getattr(signal, "SIGHUP", None)
 
 
+# A display of progress bars writes so many lines again and again, the last of them where the cursor is.
+_lines_of_bars = 1
+
+
+def leave_lines(n: int) -> None:
+    """Has what is said at a signal stand above the `n` lines of progress bars, which would overwrite it."""
+    global _lines_of_bars
+    _lines_of_bars = max(1, n)
+
+
 class InterruptedRunError(MlpexpError):
     """The run was stopped from outside, after a checkpoint. Exit code 128 + the signal's number."""
 
@@ -53,7 +63,7 @@ def watched() -> Iterator[Interruption]:
         if _at_terminal():
             # Not by print: the signal may have come while something else was being printed.
             with suppress(OSError):
-                os.write(2, b"\nmlpexp: stopping after this epoch; once more to stop at once\n")
+                os.write(2, b"\nmlpexp: stopping after this epoch; once more to stop at once" + b"\n" * _lines_of_bars)
 
     for number in before:
         signal.signal(number, note)

@@ -21,6 +21,7 @@ from mlpexp.engine.loop import Row
 from mlpexp.errors import MlpexpError, RunError, pluralize
 from mlpexp.figures.drawing import Drawing
 from mlpexp.figures.formats import FORMATS
+from mlpexp.interruption import leave_lines
 from mlpexp.run.record import Record
 from mlpexp.sweep.one_stack import StackToTrain
 from mlpexp.sweep.train import SweepWatcher
@@ -86,7 +87,9 @@ class _Bars:
         if self._progress is None:
             self._progress = epoch_bars(self._console, width=10)
         self._n_training += 1
-        return add_bar(self._progress, epochs, label)
+        bar = add_bar(self._progress, epochs, label)
+        leave_lines(len(self._progress.tasks))
+        return bar
 
     def update(self, bar: TaskID, **changes: Any) -> None:
         assert self._progress is not None
@@ -98,6 +101,7 @@ class _Bars:
         if not self._n_training and self._progress is not None:
             self._progress.stop()
             self._progress = None
+            leave_lines(1)
 
 
 class StackTerminal(Watcher):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -22,6 +23,10 @@ from mlpexp.training.prepare import Preparations, Prepared
 from mlpexp.training.watcher import Epochs, Watcher
 
 _SECONDS_BETWEEN_LOOKS = 0.1
+# Two signals that come at once may arrive as one.
+_SECONDS_BETWEEN_SIGNALS = 0.1
+# In which a worker notes in the directories of its runs that they are interrupted.
+_SECONDS_TO_END = 5.0
 # A stack that has ended: its index, and the record or error of each of its runs that has a directory.
 Ended = tuple[int, list[Record | Exception]]
 
@@ -64,10 +69,16 @@ class Pool:
             self._waiting.clear()
         try:
             if isinstance(error, InterruptedRunError):
-                for worker in self._workers:
-                    worker.interrupt()
+                self._interrupt()
                 for thread in self._threads:
                     thread.join()
+            elif self._away:
+                # As for this process, the second signal ends an epoch.
+                for _repeat in range(2):
+                    self._interrupt()
+                    time.sleep(_SECONDS_BETWEEN_SIGNALS)
+                for thread in self._threads:
+                    thread.join(_SECONDS_TO_END)
         finally:
             for worker in self._workers:
                 worker.kill()
@@ -77,6 +88,10 @@ class Pool:
                 worker.close()
             for watcher in self._watchers.values():
                 watcher.ended()
+
+    def _interrupt(self) -> None:
+        for worker in self._workers:
+            worker.interrupt()
 
     def ended(self) -> Iterator[Ended]:
         """The stacks as they end."""

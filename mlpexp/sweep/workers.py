@@ -70,7 +70,7 @@ class Worker:
         return message
 
     def interrupt(self) -> None:
-        """Asks it to stop its stack after the current epoch, and to end."""
+        """Asks it to stop its stack after the current epoch, or the second time at once, and to end."""
         self._process.terminate()
 
     def kill(self) -> None:

@@ -215,6 +215,8 @@ def test_the_second_signal_ends_them_all_at_once(here: Path) -> None:
         process.communicate(timeout=30)
     assert process.returncode == 130
     assert not Path(f"/proc/{worker}").exists()
+    for seed in (0, 1):
+        assert json.loads(said_of(here / "it" / str(seed)))["state"] == "interrupted"
 
 
 def planned(configs: Sequence[Config]) -> list[PlannedStack]:
