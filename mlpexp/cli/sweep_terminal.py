@@ -221,7 +221,8 @@ def conclude(directory: Path, drawing: Drawing, *, told: bool = True) -> None:
     for line in symptoms(comparison):
         print_text(out, line)
     lost = [entry for summary in comparison.summaries for entry in (*summary.failures, *summary.unfinished)]
-    without_run = jobs_without_run(directory)
+    found = {run.directory for summary in comparison.summaries for run in summary.runs}
+    without_run = jobs_without_run(directory, found)
     if not told:
         _report_lost(lost, without_run)
     names = [*(job_of(entry.run.directory.name) for entry in lost), *map(job_of, without_run)]

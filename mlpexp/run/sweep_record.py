@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import Any
@@ -95,9 +95,13 @@ def checkpoint_of(directory: Path, numbers: Sequence[int]) -> Path | None:
     return directory / CHECKPOINTS / f"{numbers[0]}.pt" if len(numbers) > 1 else None
 
 
-def jobs_without_run(directory: Path) -> list[str]:
-    """The directories of jobs, within the sweep's, that hold no run, or one whose record cannot be read."""
-    return [job.directory for job in read(directory).jobs if not _holds_run(directory / job.directory)]
+def jobs_without_run(directory: Path, read_already: Collection[Path] = ()) -> list[str]:
+    """The directories of jobs, within the sweep's, that hold no run, or one whose record cannot be read.
+
+    Those that were `read_already` hold one.
+    """
+    paths = {job.directory: directory / job.directory for job in read(directory).jobs}
+    return [name for name, path in paths.items() if path not in read_already and not _holds_run(path)]
 
 
 def job_of(directory: str) -> str:

@@ -110,11 +110,14 @@ class TensorBoard:
         self._add(Summary(value=values), step)
 
     def histograms(self, parameters: Mapping[str, Tensor], step: int) -> None:
-        """The distributions of the weights and biases, by name."""
-        for name, parameter in parameters.items():
-            values = parameter.detach().float().cpu().numpy()
+        """The distributions of the weights and biases, by name, all in one event."""
+        arrays = {name: parameter.detach().float().cpu().numpy() for name, parameter in parameters.items()}
+        found = Summary()
+        for name, values in arrays.items():
             if np.isfinite(values).all():
-                self._add(histogram(f"weights/{name}", values, _edges(values)), step)
+                found.MergeFrom(histogram(f"weights/{name}", values, _edges(values)))
+        if found.value:
+            self._add(found, step)
 
     def image(self, tag: str, png: bytes, step: int) -> None:
         """A figure that is already a PNG."""

@@ -5,10 +5,11 @@ A failure of one stack does not stop the others.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from omegaconf import OmegaConf
+import yaml
 
 from mlpexp.interruption import stopped_with
 from mlpexp.run import sweep_record
@@ -96,7 +97,7 @@ def note_overrides(directory: Path, jobs: Sequence[Job]) -> None:
         own = directory / job.directory / ".hydra"
         with writing(own):
             own.mkdir(parents=True, exist_ok=True)
-            (own / "overrides.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(job.overrides)))
+            (own / "overrides.yaml").write_text(yaml.safe_dump(job.overrides, allow_unicode=True, width=math.inf))
 
 
 def train_jobs(

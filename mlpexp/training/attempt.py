@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -148,11 +148,19 @@ class Attempt:
     def _progress(self, engine: Engine) -> dict[str, int]:
         return {"epochs_done": engine.epoch, "best_epoch": self.member.best.epoch}
 
-    def begin(self, engine: Engine) -> None:
-        """Writes what is known before the first epoch."""
+    def begin(self, engine: Engine, described: dict[Hashable, str]) -> None:
+        """Writes what is known before the first epoch. Members with one network share what is `described` of it."""
+        config = self.member.config
+        network = config.model, config.activation, config.regularizer
+
+        def summary() -> str:
+            if network not in described:
+                described[network] = _summary(engine.stack.member(k))
+            return described[network]
+
         with self.own_errors():
             k = self._k(engine)
-            self.recorder.begin(lambda: _summary(engine.stack.member(k)), lambda: engine.stack.named_parameters_of(k))
+            self.recorder.begin(summary, lambda: engine.stack.named_parameters_of(k))
 
     def epoch(self, row: Row, engine: Engine, k: int) -> None:
         """Records an epoch of the engine's member `k`, which is this one."""

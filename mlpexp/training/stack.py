@@ -5,7 +5,7 @@ A single run is a stack of one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
@@ -87,7 +87,8 @@ def train_stack(
         ]
         drawing = Drawing(processes_for(_PICTURES * _n_to_draw(run.config for run in kept)))
         try:
-            side_by_side(lambda attempt: attempt.begin(engine), attempts)
+            described: dict[Hashable, str] = {}
+            side_by_side(lambda attempt: attempt.begin(engine, described), attempts)
             watcher.set_up(prepared[0], engine, [attempt.directory for attempt in attempts])
             watcher.started(prepared[0], engine)
             numbers = {member: run.number for run, member in zip(runs, engine.members, strict=True)}
