@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _CODE = "import sys; sys.path[:] = sys.argv[1:]; from mlpexp.sweep.worker import serve; serve()"
 # A process for each so many jobs is started before it is known how long they take. One that turns out not to pay has
 # then cost two seconds of another core.
-_JOBS_FOR_A_PROCESS = 40
+_JOBS_FOR_A_PROCESS = 20
 
 # What happens to a stack: the name of an event and its values, as worker.py tells them; at its end ("outcomes", …) with
 # the record or error of each run, or ("interrupted",).

@@ -237,17 +237,17 @@ def test_stacks_are_split_where_further_processes_pay(small: Small) -> None:
     def of(n: int, *words: str) -> list[PlannedStack]:
         return planned([small("dataset=digits", f"seed={seed}", *words) for seed in range(n)])
 
-    # About 0.1 s each, and 3 s are worth a process.
+    # About 0.09 s each, and 1.5 s are worth a process.
     assert sizes(of(20, "epochs=30")) == [20]
-    two = of(80, "epochs=30")
-    assert sizes(two) == [40, 40]
+    two = of(40, "epochs=30")
+    assert sizes(two) == [20, 20]
     assert why_apart(two, 1) == "split for 2 processes"
+    assert sizes(of(80, "epochs=30")) == [16] * 5
     assert sizes(of(80, "epochs=3000")) == [10] * 8
     assert sizes(of(80, "epochs=3000", "stack.processes=3")) == [27, 26, 27]
     assert sizes(of(5, "epochs=1", "stack.processes=2")) == [2, 3]
     assert sizes(of(80, "epochs=3000", "stack.processes=1")) == [80]
-    # Fewer processes than memory asks for stacks.
-    assert sizes(of(80, "epochs=30", "stack.max_members=20")) == [20] * 4
+    assert sizes(of(80, "epochs=30", "stack.max_members=10")) == [10] * 8
 
 
 @pytest.mark.usefixtures("eight_cores")
