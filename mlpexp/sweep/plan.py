@@ -68,19 +68,22 @@ def plan(jobs: Sequence[Job], preparations: Preparations) -> list[PlannedStack]:
         for form, alike in by_form.items()
     ]
     parts = _parts([*(alike for alike, _ in groups), *(stack.jobs for stack in stacks)], preparations)
-    for (alike, apart), n in zip(groups, parts, strict=False):
-        stacks += _split(alike, preparations.of(alike[0].config), apart, n)
+    for (alike, apart), (n_parts, at_once) in zip(groups, parts, strict=False):
+        stacks += _split(alike, preparations.of(alike[0].config), apart, n_parts, at_once)
     return sorted(stacks, key=lambda stack: min(stack.numbers))
 
 
-def _parts(groups: Sequence[Sequence[Job]], preparations: Preparations) -> list[int]:
-    """Into how many stacks each group of jobs is split, so that every process that pays has something to train."""
+def _parts(groups: Sequence[Sequence[Job]], preparations: Preparations) -> list[tuple[int, int]]:
+    """Into how many stacks each group of jobs is split, so that every process that pays has something to train.
+
+    And how many stacks train at the same time as one of them.
+    """
     configs = [[job.config for job in group] for group in groups]
     costs = [sum(seconds(config, preparations) for config in own) for own in configs]
     n = n_processes([config for own in configs for config in own], preparations)
     parts = [min(len(own), max(1, round(n * cost / sum(costs)))) for own, cost in zip(configs, costs, strict=True)]
     return [
-        n_parts if beside_others(own[: -(-len(own) // n_parts)], preparations) else 1
+        (n_parts, n) if beside_others(own[: -(-len(own) // n_parts)], preparations) else (1, 1)
         for own, n_parts in zip(configs, parts, strict=True)
     ]
 
@@ -136,8 +139,8 @@ def _apart(form: Form, forms: Sequence[Form]) -> str:
     return "its data have another task than others'"
 
 
-def _split(jobs: Sequence[Job], prepared: Prepared, apart: str | None, parts: int) -> list[PlannedStack]:
-    """At least so many stacks, of nearly equal size, of jobs that could share one.
+def _split(jobs: Sequence[Job], prepared: Prepared, apart: str | None, parts: int, at_once: int) -> list[PlannedStack]:
+    """At least so many stacks, of nearly equal size, of jobs that could share one; `at_once` share the memory.
 
     Jobs with the same settings are neighbours.
     """
@@ -146,7 +149,7 @@ def _split(jobs: Sequence[Job], prepared: Prepared, apart: str | None, parts: in
         # Each member has its own rows.
         each += prepared.data.n_bytes
     free = free_memory(prepared.device)
-    most = len(jobs) if free is None else max(1, int(_SHARE * free / each))
+    most = len(jobs) if free is None else max(1, int(_SHARE * free / at_once / each))
     most = min(most, jobs[0].config.stack.max_members or most)
     n_stacks = max(parts, -(-len(jobs) // most))
     ordered = _neighbours(jobs)

@@ -69,7 +69,10 @@ def serve() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         with stopped_with("the stack is interrupted"):
-            plugins, pickled = pickle.loads(given.get())
+            directory, variables, plugins, pickled = pickle.loads(given.get())
+            os.chdir(directory)
+            os.environ.clear()
+            os.environ.update(variables)
             load_plugins(plugins)
             preparations = pickle.loads(pickled)
             tell("ready")

@@ -6,11 +6,13 @@ the same time as this process.
 
 from __future__ import annotations
 
+import os
 import pickle
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -46,8 +48,9 @@ class Worker:
 
     def prepare(self, plugins: Sequence[str], preparations: Preparations) -> None:
         """Has it import the modules `plugins`. EOFError or OSError where it has ended, here and below."""
+        # The directory and the variables are those of now: Hydra sets some after the process has been started.
         # What is pickled may be of classes of the plugins.
-        self._send((list(plugins), pickle.dumps(preparations)))
+        self._send((Path.cwd(), dict(os.environ), list(plugins), pickle.dumps(preparations)))
         self._receive()
 
     def train(self, stack: StackToTrain) -> Iterator[Message]:

@@ -88,30 +88,49 @@ def test_two_processes_leave_what_one_does(here: Path, contents: Callable[..., A
         assert f"stack {number}/4 (3 runs)  epoch 30/30" in shown
 
 
+PLUGIN = ["--config-dir=conf", "plugins=[own]"]
+
+
+def plugin(statement: str) -> None:
+    """The module own.py, whose activation `own` begins with a statement on its inputs x."""
+    lines = [
+        "import os",
+        "from dataclasses import dataclass",
+        "import torch",
+        "from mlpexp.components import Activation, activations",
+        "class Own(torch.nn.Module):",
+        "    def forward(self, x):",
+        statement,
+        "        return x.tanh()",
+        "@activations.register('own')",
+        "@dataclass(frozen=True)",
+        "class OwnActivation(Activation):",
+        "    def build(self): return Own()",
+    ]
+    Path("own.py").write_text("\n".join(lines))
+    Path("conf/activation").mkdir(parents=True)
+    Path("conf/activation/own.yaml").write_text("name: own\n")
+
+
+@pytest.mark.usefixtures("shared")
+def test_what_hydra_sets_for_the_jobs_holds_in_all_processes(here: Path, contents: Callable[..., Any]) -> None:
+    plugin("        x = x * float(os.environ.get('SLOPE', '1'))")
+    for n in (1, 2):
+        words = [*PLUGIN, "activation=own", "+hydra.job.env_set.SLOPE='3'"]
+        assert call(sweep(f"sweep{n}", n, *words)) == 0
+        assert len(writers(here / f"sweep{n}")) == n
+    assert compared(contents(here / "sweep1")) == compared(contents(here / "sweep2"))
+
+
 @pytest.mark.usefixtures("shared")
 def test_a_run_that_fails_in_another_process(here: Path, capfd: Any) -> None:
     """Is told as one that fails here, and its activation's own code is named."""
-    (here / "steep.py").write_text(
-        "from dataclasses import dataclass\n"
-        "import torch\n"
-        "from mlpexp.components import Activation, activations\n"
-        "class Cube(torch.nn.Module):\n"
-        "    def forward(self, x):\n"
-        "        if x.ndim > 1 and x.shape[-2] == 48 and x.abs().max() > 100: raise ArithmeticError('too steep')\n"
-        "        return x\n"
-        "@activations.register('cube')\n"
-        "@dataclass(frozen=True)\n"
-        "class Steep(Activation):\n"
-        "    def build(self): return Cube()\n"
-    )
-    (here / "conf" / "activation").mkdir(parents=True)
-    (here / "conf" / "activation" / "cube.yaml").write_text("name: cube\n")
+    plugin("        if x.ndim > 1 and x.shape[-2] == 48 and x.abs().max() > 100: raise ArithmeticError('too steep')")
     told = []
     for n in (1, 2):
         words = [
-            "--config-dir=conf",
-            "plugins=[steep]",
-            "activation=relu,cube",
+            *PLUGIN,
+            "activation=relu,own",
             "batch_size=48",
             "optimizer.lr=1e4",
             "optimizer=sgd",
@@ -120,7 +139,7 @@ def test_a_run_that_fails_in_another_process(here: Path, capfd: Any) -> None:
         told.append(sorted(line for line in capfd.readouterr().err.splitlines() if line.startswith("mlpexp: job")))
         assert len(writers(here / f"sweep{n}")) == n
     assert [line.replace("sweep1", "sweep2") for line in told[0]] == told[1]
-    assert any("steep.py:6: ArithmeticError: too steep" in line for line in told[0])
+    assert any("own.py:7: ArithmeticError: too steep" in line for line in told[0])
 
 
 @contextmanager
@@ -273,6 +292,20 @@ def test_each_process_has_a_part_of_what_takes_long(small: Small) -> None:
 
 def two(config: Config) -> Any:
     return dataclasses.replace(config.stack, processes=2)
+
+
+@pytest.mark.usefixtures("eight_cores")
+def test_stacks_that_train_at_the_same_time_share_the_memory(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
+    configs = [small("dataset=digits", "epochs=3000", f"seed={seed}", "dataset.seed=0") for seed in range(80)]
+    alone = planned([small("dataset=digits", "epochs=1", "dataset.seed=0")])[0].n_bytes
+    # For 40 members in 60 % of it.
+    monkeypatch.setattr("mlpexp.sweep.plan.free_memory", lambda _: int(40 * alone / 0.6) + 1)
+    assert sizes(planned(configs)) == [5] * 16
+    assert sizes(planned([dataclasses.replace(each, stack=one(each)) for each in configs])) == [40, 40]
+
+
+def one(config: Config) -> Any:
+    return dataclasses.replace(config.stack, processes=1)
 
 
 def test_components_that_another_process_cannot_import_stay_here(small: Small) -> None:
