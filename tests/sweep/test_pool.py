@@ -112,7 +112,7 @@ def plugin(statement: str) -> None:
     Path("conf/activation/own.yaml").write_text("name: own\n")
 
 
-@pytest.mark.usefixtures("shared")
+@pytest.mark.usefixtures("shared", "registries")
 def test_what_hydra_sets_for_the_jobs_holds_in_all_processes(here: Path, contents: Callable[..., Any]) -> None:
     plugin("        x = x * float(os.environ.get('SLOPE', '1'))")
     for n in (1, 2):
@@ -122,7 +122,7 @@ def test_what_hydra_sets_for_the_jobs_holds_in_all_processes(here: Path, content
     assert compared(contents(here / "sweep1")) == compared(contents(here / "sweep2"))
 
 
-@pytest.mark.usefixtures("shared")
+@pytest.mark.usefixtures("shared", "registries")
 def test_a_run_that_fails_in_another_process(here: Path, capfd: Any) -> None:
     """Is told as one that fails here, and its activation's own code is named."""
     plugin("        if x.ndim > 1 and x.shape[-2] == 48 and x.abs().max() > 100: raise ArithmeticError('too steep')")
