@@ -12,8 +12,8 @@
 - JAX: the MNIST sweep with jit, scan and vmap (jax_mnist.py), in a process of its own that takes its turn like the
   others and sleeps between. Needs `pip install 'mlpexp[bench]'`, here or for the interpreter that --jax-python names.
 - Whole commands: `mlpexp train -m` with Hydra's basic launcher against mlpexp's own, figures drawn (by basic of every
-  run, by mlpexp's of the best) or not; a sweep of 80 digits runs; what a run of 500 costs beyond a sweep of 20; and the
-  MNIST sweep against its training loop alone.
+  run, by mlpexp's of the best) or not; a sweep of 80 digits runs, and what a run of 500 costs beyond a sweep of 20, in
+  one process and in several; and the MNIST sweep against its training loop alone.
 
 Sides take turns, in changing order, so that a change of the machine's speed meets all alike; printed are medians of
 seconds, and medians of the ratios within a turn. The first turn of the loops warms up and is not counted. On a machine
@@ -91,6 +91,8 @@ STUDY = [
 ]
 MANY = ["dataset=xor", "epochs=20", "log.figures=false"]
 FEW_RUNS, MANY_RUNS = 20, 520
+# Workers beside the command's own process, or none.
+PROCESSES = {"one process": ["stack.processes=1"], "several": []}
 WEIGHTS_FOR_A_RATE = group._WEIGHTS_FOR_A_RATE
 ACTIVATIONS = ["relu", "tanh", "gelu", "silu"]
 
@@ -276,11 +278,17 @@ def command(*words: str) -> Side:
 
 
 def beyond_start_up(turns: int, device: str) -> None:
-    """Milliseconds of a run of many, beyond those of a sweep of few."""
-    sides = {str(n): command(*MANY, f"seed=range({n})", f"device={device}") for n in (MANY_RUNS, FEW_RUNS)}
-    many, few = measure(sides, turns, False).values()
-    each = [1000 * (one - other) / (MANY_RUNS - FEW_RUNS) for one, other in zip(many, few, strict=True)]
-    print(f"mlpexp train -m, XOR, 500 runs more: {statistics.median(each):.1f} ms each   goal: at most 8", flush=True)
+    """Milliseconds of a run of many, beyond those of a sweep of few, in one process and in several."""
+    sides = {
+        f"{n} {name}": command(*MANY, f"seed=range({n})", f"device={device}", *more)
+        for n in (MANY_RUNS, FEW_RUNS)
+        for name, more in PROCESSES.items()
+    }
+    times = measure(sides, turns, False)
+    for name in PROCESSES:
+        pairs = zip(times[f"{MANY_RUNS} {name}"], times[f"{FEW_RUNS} {name}"], strict=True)
+        each = statistics.median(1000 * (many - few) / (MANY_RUNS - FEW_RUNS) for many, few in pairs)
+        print(f"mlpexp train -m, XOR, 500 runs more, {name}: {each:.1f} ms each   goal: at most 8", flush=True)
 
 
 def around_training(turns: int, device: str) -> None:
@@ -326,8 +334,8 @@ def main() -> None:
                 "stacked": command(f"log.figures={drawn}", *more),
             }
             report(f"mlpexp train -m, XOR, 32 seeds{name}", measure(sides, args.command_turns, False), COMMAND_GOAL)
-        study = measure({"": command(*STUDY, f"device={args.device}")}, args.command_turns, False)[""]
-        print(f"mlpexp train -m, digits, 80 runs, no figures: {statistics.median(study):.2f} s   goal: at most 5")
+        sides = {name: command(*STUDY, *more, f"device={args.device}") for name, more in PROCESSES.items()}
+        report("mlpexp train -m, digits, 80 runs", measure(sides, args.command_turns, False))
         beyond_start_up(args.command_turns, args.device)
         if not args.no_mnist:
             around_training(args.mnist_turns, args.device)
