@@ -27,7 +27,8 @@ LADDER = [
     ["fields"],
     ["figures"],
     ["interruption"],
-    ["cores", "errors", "lazy", "markup"],
+    ["child_process", "cores"],
+    ["errors", "lazy", "markup"],
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(LADDER) for room in rooms}
 

@@ -1,1 +1,1 @@
-"""Sweeps: from overrides to jobs, and from jobs to stacks, which are trained one after the other, or resumed."""
+"""Sweeps: from overrides to jobs, from jobs to stacks, which train or are resumed, some at the same time."""

@@ -1,29 +1,25 @@
 """Processes that train stacks of a sweep beside the one that was started, as that one sees them; see worker.py.
 
-Not by `multiprocessing`: see figures/drawing_process.py. torch is not imported here, so that a worker can import it at
-the same time as this process.
+torch is not imported here, so that a worker can import it at the same time as this process.
 """
 
 from __future__ import annotations
 
 import os
 import pickle
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from mlpexp.child_process import ChildProcess
 from mlpexp.cores import usable_cores
 
 if TYPE_CHECKING:
     from mlpexp.sweep.one_stack import StackToTrain
     from mlpexp.training.prepare import Preparations
 
-# The same modules are found as here, whatever the working directory is by now.
-_CODE = "import sys; sys.path[:] = sys.argv[1:]; from mlpexp.sweep.worker import serve; serve()"
 # A process for each so many jobs is started before it is known how long they take. One that turns out not to pay has
 # then cost two seconds of another core.
 _JOBS_FOR_A_PROCESS = 20
@@ -33,60 +29,35 @@ _JOBS_FOR_A_PROCESS = 20
 Message = tuple[Any, ...]
 
 
-class Worker:
-    """A process that trains one stack at a time. It ends with this process, or when it is closed."""
+class Worker(ChildProcess):
+    """A process that trains one stack at a time."""
 
     def __init__(self) -> None:
-        """OSError where no process can be started."""
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", _CODE, *sys.path],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            # Ctrl-C at the terminal goes to this process alone, which then interrupts that one.
-            start_new_session=True,
-        )
+        super().__init__("mlpexp.sweep.worker")
 
     def prepare(self, plugins: Sequence[str], preparations: Preparations) -> None:
         """Has it import the modules `plugins`. EOFError or OSError where it has ended, here and below."""
         # The directory and the variables are those of now: Hydra sets some after the process has been started.
         # What is pickled may be of classes of the plugins.
         self._send((Path.cwd(), dict(os.environ), list(plugins), pickle.dumps(preparations)))
-        self._receive()
+        self.receive()
 
     def train(self, stack: StackToTrain) -> Iterator[Message]:
         """What happens to the stack, to its end."""
         self._send(stack)
         while True:
-            what, *values = self._receive()
+            what, *values = self.receive()
             yield (what, *map(_received, values)) if what == "outcomes" else (what, *values)
             if what in ("outcomes", "interrupted"):
                 return
 
     def _send(self, what: Any) -> None:
-        assert self._process.stdin is not None
-        pickle.dump(pickle.dumps(what), self._process.stdin)
-        self._process.stdin.flush()
-
-    def _receive(self) -> Message:
-        assert self._process.stdout is not None
-        message: Message = pickle.load(self._process.stdout)
-        return message
+        # As bytes of bytes: it takes them from the pipe before it can make objects of them.
+        self.send(pickle.dumps(pickle.dumps(what)))
 
     def interrupt(self) -> None:
         """Asks it to stop its stack after the current epoch, or the second time at once, and to end."""
-        self._process.terminate()
-
-    def kill(self) -> None:
-        self._process.kill()
-
-    def close(self) -> None:
-        """Ends the process and closes its pipes. No call of `train` may be waiting."""
-        self.kill()
-        self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            assert pipe is not None
-            with suppress(BrokenPipeError):
-                pipe.close()
+        self.terminate()
 
 
 class _ErrorThereError(Exception):
